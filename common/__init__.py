@@ -1,0 +1,1 @@
+"""What both roles stand on: the contract, the messages, the wire; pure but for `common.shell`."""

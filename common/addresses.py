@@ -1,0 +1,89 @@
+"""Where a node is: dual-stack addresses, their text forms and their scope.
+
+An address is always an IP literal and a port; host names are resolved in the shell before they
+come here. The scope rule: an address is used and passed on only within the scope in which it was
+learned, so what a public peer says about private addresses is dropped.
+"""
+
+import enum
+import ipaddress
+from typing import Annotated, Final
+
+import msgspec
+
+DEFAULT_PORT: Final = 1214  # registered for Kazaa
+
+_IP_BYTES = (4, 16)
+
+
+class Scope(enum.IntEnum):
+    """How far an address means the same thing: loopback < private < public."""
+
+    LOOPBACK = 0
+    PRIVATE = 1
+    PUBLIC = 2
+
+
+class Address(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """An IPv4 or IPv6 address in network order (4 or 16 bytes), and a port."""
+
+    ip: Annotated[bytes, msgspec.Meta(min_length=4, max_length=16)]
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+    def __post_init__(self) -> None:
+        if len(self.ip) not in _IP_BYTES:
+            raise ValueError("an IP address has 4 or 16 bytes")
+
+    @classmethod
+    def of(cls, host: str, port: int) -> "Address":
+        """From an IP literal; an IPv4 address mapped into IPv6 becomes IPv4 again."""
+        ip = ipaddress.ip_address(host)
+        mapped = getattr(ip, "ipv4_mapped", None)
+        return cls((mapped or ip).packed, port)
+
+    @property
+    def host(self) -> str:
+        """The IP literal without brackets."""
+        return str(ipaddress.ip_address(self.ip))
+
+    @property
+    def scope(self) -> Scope:
+        """Loopback, private (link-local and unspecified too) or public."""
+        ip = ipaddress.ip_address(self.ip)
+        if ip.is_loopback:
+            return Scope.LOOPBACK
+        return Scope.PUBLIC if ip.is_global else Scope.PRIVATE
+
+    def at(self, port: int) -> "Address":
+        """The same host at another port."""
+        return Address(self.ip, port)
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if len(self.ip) == 16 else f"{self.host}:{self.port}"
+
+
+def may_tell(about: Address, learned_from: Address) -> bool:
+    """Whether a peer at `learned_from` may be believed about `about` (the scope rule)."""
+    return about.port > 0 and about.scope >= learned_from.scope
+
+
+def split_host_port(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
+    """`HOST`, `HOST:PORT`, `[::1]`, `[::1]:1214` or a bare IPv6 literal, as (host, port).
+
+    The host may still be a name. Raises ValueError with one sentence.
+    """
+    host, port_text = text, ""
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(f"{text!r} is not [IPV6]:PORT")
+        port_text = rest[1:]
+    elif text.count(":") == 1:
+        host, _, port_text = text.partition(":")
+    if not host:
+        raise ValueError(f"{text!r} names no host")
+    if not port_text:
+        return host, default_port
+    if not port_text.isascii() or not port_text.isdigit() or int(port_text) > 65535:
+        raise ValueError(f"{text!r} has no port between 0 and 65535")
+    return host, int(port_text)

@@ -1,0 +1,118 @@
+"""Every setting of a node, in slices: a machine sees only its own.
+
+Each default says where it came from. All names end in their unit; `scaled` multiplies every
+`..._s` by the time scale, so that tests run the same protocol in less time. Reading files,
+environment and flags is the shell's business (`common.shell.settings`).
+"""
+
+from typing import TypeVar
+
+import msgspec
+
+from common.limits import FILES_PER_LEAF_MAX
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class Slice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The root of all slices; an unknown key is an error that names it."""
+
+
+class LinkConfig(Slice, frozen=True):
+    """What `common.links` keeps to."""
+
+    echo_s: float = 1.0  # 1 s piggy-backed on traffic: THREATS §6
+    dead_s: float = 2.5  # a link without a frame for this long is dead
+    hello_s: float = 2.0  # from an open link to its hello
+    dial_s: float = 10.0  # = the handshake limit of the sockets
+    stall_s: float = 0.5  # woken this late, we were asleep ourselves: accuse nobody
+
+
+class ClusterConfig(Slice, frozen=True):
+    """A super-peer and its leaves."""
+
+    leaves_max: int = 150  # KaZaA 55-160 leaves, gtk-gnutella 300
+    entries_max: int = FILES_PER_LEAF_MAX
+    lease_s: float = 5.0  # entries outlive a lost link by this, unless the leaf joins again
+    busy_retry_s: float = 10.0  # wild guess
+    searches_max: int = 64  # open searches of one leaf; wild guess
+
+
+class OverlayConfig(Slice, frozen=True):
+    """A super-peer and its neighbours."""
+
+    degree_max: int = 32  # LimeWire
+    redial_s: float = 0.2  # doubling to redial_max_s with jitter
+    redial_max_s: float = 60.0
+    ping_s: float = 1.0  # how long a pong may take before the next try; wild guess
+    gossip_s: float = 5.0  # load and neighbours are told on change, at most this often
+
+
+class FloodConfig(Slice, frozen=True):
+    """Queries among super-peers."""
+
+    seen_max: int = 200_000  # GUIDs remembered: 64 B each
+    seen_s: float = 600.0  # THREATS T9: at least 10 min
+    open_max: int = 20_000  # queries whose tree is still known
+    open_s: float = 60.0  # how long a tree may be extended
+    ring_s: float = 10.0  # a ring that takes longer has lost somebody
+
+
+class ParentConfig(Slice, frozen=True):
+    """A leaf and its parent."""
+
+    ping_s: float = 1.0  # how long pongs are waited for
+    join_s: float = 5.0  # from link to welcome
+    redial_s: float = 0.2
+    redial_max_s: float = 60.0
+    publish_window: int = 4  # unacknowledged Publish messages
+    publish_bytes: int = 32 * 1024  # of entries in one of them
+
+
+class SearchConfig(Slice, frozen=True):
+    """A leaf's searches."""
+
+    searches_max: int = 64
+    results_kept: int = 5_000  # hits of the last search, for `get NUMBER`
+
+
+class SwarmConfig(Slice, frozen=True):
+    """Downloads and uploads."""
+
+    downloads_active_max: int = 8  # wild guess
+    links_max: int = 50  # KRK hands out at most 50 peers
+    upload_slots: int = 64  # leaves served at once; the choker comes with the swarm
+    window_bytes: int = 8 * 1024 * 1024  # asked for and not yet here, per source
+    request_s: float = 20.0  # libtorrent's piece timeout
+    locate_s: float = 30.0  # sources are asked for again while there are too few
+    locate_ttl: int = 10
+    link_idle_s: float = 60.0
+    redial_s: float = 5.0
+    redial_max_s: float = 120.0
+    writes_bytes_max: int = 32 * 1024 * 1024  # data waiting for the disk
+
+
+class Config(Slice, frozen=True):
+    """A whole node."""
+
+    network: str = "public"
+    time_scale: float = 1.0
+    link: LinkConfig = LinkConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    overlay: OverlayConfig = OverlayConfig()
+    flood: FloodConfig = FloodConfig()
+    parent: ParentConfig = ParentConfig()
+    search: SearchConfig = SearchConfig()
+    swarm: SwarmConfig = SwarmConfig()
+
+
+def scaled(config: S, scale: float) -> S:
+    """`config` with every field that ends in `_s` multiplied by `scale`, in all slices."""
+    changes: dict[str, object] = {}
+    for name in config.__struct_fields__:
+        value = getattr(config, name)
+        if isinstance(value, msgspec.Struct):
+            changes[name] = scaled(value, scale)
+        elif name.endswith("_s"):
+            changes[name] = value * scale
+    return msgspec.structs.replace(config, **changes)

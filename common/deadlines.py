@@ -1,0 +1,68 @@
+"""Named deadlines of one machine: set, move, cancel, and ask which are due.
+
+A deadline is a key (any hashable, usually a tuple whose first item says what is due) and a time
+in the seconds of `now`. Due keys come out in order of time, then of setting, so that a run
+replays identically. Moving a deadline leaves a stale heap item behind that is skipped later; the
+heap never holds more than twice the live deadlines plus a constant.
+"""
+
+import heapq
+from collections.abc import Hashable
+
+_SLACK = 64
+
+
+class Deadlines:
+    """The earliest deadline decides when a machine wants to be woken."""
+
+    def __init__(self) -> None:
+        self._when: dict[Hashable, tuple[float, int]] = {}
+        self._heap: list[tuple[float, int, Hashable]] = []
+        self._count = 0
+
+    def set(self, key: Hashable, when: float) -> None:
+        """Set or move the deadline `key`."""
+        self._count += 1
+        self._when[key] = (when, self._count)
+        heapq.heappush(self._heap, (when, self._count, key))
+        if len(self._heap) > 2 * len(self._when) + _SLACK:
+            self._rebuild()
+
+    def cancel(self, key: Hashable) -> None:
+        """Forget the deadline `key`; nothing happens where there is none."""
+        self._when.pop(key, None)
+
+    def get(self, key: Hashable) -> float | None:
+        """When `key` is due, or None where it is not set."""
+        entry = self._when.get(key)
+        return entry[0] if entry else None
+
+    def earliest(self) -> float | None:
+        """The time of the next live deadline."""
+        self._skip_stale()
+        return self._heap[0][0] if self._heap else None
+
+    def pop_due(self, now: float) -> list[Hashable]:
+        """Take out every key due at `now`, earliest first."""
+        due: list[Hashable] = []
+        while self._skip_stale() and self._heap[0][0] <= now:
+            key = heapq.heappop(self._heap)[2]
+            del self._when[key]
+            due.append(key)
+        return due
+
+    def __len__(self) -> int:
+        return len(self._when)
+
+    def _skip_stale(self) -> bool:
+        """Drop moved and cancelled items from the top; whether anything is left."""
+        while self._heap:
+            when, count, key = self._heap[0]
+            if self._when.get(key) == (when, count):
+                return True
+            heapq.heappop(self._heap)
+        return False
+
+    def _rebuild(self) -> None:
+        self._heap = [(when, count, key) for key, (when, count) in self._when.items()]
+        heapq.heapify(self._heap)

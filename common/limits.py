@@ -1,0 +1,44 @@
+"""Every limit of the wire, each with a name and a source; the tests hold them.
+
+What comes from outside is checked against these once, at the border (`common.wire` and the
+shell's sockets). Sizes are bytes, times seconds. Changing one is a protocol change.
+"""
+
+# Frames
+CONTROL_FRAME_BYTES_MAX = 64 * 1024  # wild guess: holds 100 query hits
+BULK_FRAME_BYTES_MAX = 1024 * 1024 + 4096  # 1 MiB was the fastest frame measured, plus its header
+DATAGRAM_BYTES_MAX = 1400  # below the MTU of any tunnel
+PING_BYTES = 1200  # padded, so that a pong is never longer than its ping
+MESSAGES_PER_FRAME_MAX = 4096  # = CONTAINER_ITEMS_MAX: a frame is one array of messages
+CONTROL_PARTS = 1  # frames of one control message, beyond the routing id
+BULK_PARTS_MAX = 2  # header and data
+
+# Values inside a frame
+DEPTH_MAX = 8  # libtorrent's bdecode allows 100; our deepest message needs 6
+CONTAINER_ITEMS_MAX = 4096
+STRING_BYTES_MAX = 1024
+FILE_NAME_BYTES_MAX = 255  # what file systems allow
+PATH_DEPTH_MAX = 32
+
+# What one node may ask of another
+FILES_PER_LEAF_MAX = 20_000
+PIECES_PER_FILE_MAX = 2**20
+FILE_SIZE_MAX = 2**40  # PIECES_PER_FILE_MAX pieces of 1 MiB
+HITS_PER_FRAME_MAX = 10  # gtk-gnutella
+HITS_PER_QUERY_MAX = 5_000
+HOSTS_PER_LIST_MAX = 200  # KaZaA's list of super-peers
+SOURCES_PER_ANSWER_MAX = 50  # a tracker's random subset
+QUERY_WORDS_MAX = 64  # as many as a name is indexed by: a whole name can be asked for
+WORD_CHARS_MAX = 64
+HOPS_MAX = 10
+TTL_MAX = 10
+DEGREE_MAX = 32
+REQUEST_BYTES_MAX = 1024 * 1024  # one bulk frame
+TREE_HASHES_MAX = 16_384  # piece hashes in one answer: half a bulk frame
+OPEN_REQUESTS_MAX = 64  # requests a source keeps for one downloader
+
+# Queues and links
+SEND_QUEUE_BYTES_MAX = 96 * 1024  # control bytes waiting for one link beyond libzmq's own pipe
+SEND_HWM_MESSAGES = 64
+HANDSHAKE_S = 10.0  # 2 s made a mass re-homing of 4,000 collapse (measured)
+HELLO_S = 2.0

@@ -1,0 +1,158 @@
+"""Leaf and parent: joining, publishing, searching, locating.
+
+A leaf joins with the generation and root of its catalogue; the parent says which generation it
+still has, and only the difference travels. Puts and drops change slots of the catalogue; the
+last message of a change carries its generation and the leaf's signature over the new root.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from common.addresses import Address
+from common.catalogue import Entry
+from common.limits import (
+    CONTAINER_ITEMS_MAX,
+    FILES_PER_LEAF_MAX,
+    HITS_PER_FRAME_MAX,
+    HITS_PER_QUERY_MAX,
+    SOURCES_PER_ANSWER_MAX,
+)
+from common.messages.fields import (
+    Bytes16,
+    Bytes32,
+    Contact,
+    Contacts,
+    Count,
+    Message,
+    Name,
+    Signature,
+    Ttl,
+)
+from common.terms import Terms
+
+Slot = Annotated[int, Meta(ge=0, lt=FILES_PER_LEAF_MAX)]
+Wanted = Annotated[int, Meta(ge=1, le=HITS_PER_QUERY_MAX)]
+Strategy = Literal["ring", "flood"]
+
+
+class Join(Message, frozen=True, array_like=True):
+    """Be my parent: I have this catalogue, and this is my `epoch`-th life (wall seconds)."""
+
+    epoch: Count
+    generation: Count
+    entries: Count
+    advertised: Address | None = None  # of my bulk door; believed only if dialled back
+
+
+class Welcome(Message, frozen=True, array_like=True):
+    """You are my leaf while the link lives; I hold generation `generation` of yours (0: none)."""
+
+    generation: Count
+    lease_s: float
+    entries_max: Count
+    alternatives: Contacts = ()
+
+
+class Busy(Message, frozen=True, array_like=True):
+    """I take no more leaves; try these, or me again after `retry_s`."""
+
+    retry_s: float
+    alternatives: Contacts = ()
+
+
+class Put(msgspec.Struct, frozen=True, array_like=True):
+    """An entry and the slot of the catalogue it goes into."""
+
+    slot: Slot
+    entry: Entry
+
+
+class Publish(Message, frozen=True, array_like=True):
+    """Changes of my catalogue; with a signature it is whole and is generation `generation`."""
+
+    generation: Count
+    puts: Annotated[tuple[Put, ...], Meta(max_length=CONTAINER_ITEMS_MAX)] = ()
+    drops: Annotated[tuple[Slot, ...], Meta(max_length=CONTAINER_ITEMS_MAX)] = ()
+    signature: Signature | None = None
+    afresh: bool = False  # forget what you held of mine first
+
+
+class Published(Message, frozen=True, array_like=True):
+    """I hold generation `generation`; `refused` says why I do not."""
+
+    generation: Count
+    refused: Name = ""
+
+
+class Search(Message, frozen=True, array_like=True):
+    """Find what matches; `ttl` rings beyond the parent, at most `wanted` hits."""
+
+    guid: Bytes16
+    terms: Terms
+    wanted: Wanted
+    ttl: Ttl
+    strategy: Strategy = "ring"
+
+
+class Locate(Message, frozen=True, array_like=True):
+    """Who has the file with this root and size?"""
+
+    guid: Bytes16
+    root: Bytes32
+    size: Count
+    ttl: Ttl
+
+
+class Hit(msgspec.Struct, frozen=True, array_like=True):
+    """One entry of one leaf's catalogue, with the path that proves it under its signed root."""
+
+    source: Contact  # the leaf and its bulk door
+    entry: Entry
+    slot: Slot
+    generation: Count
+    proof: Annotated[tuple[Bytes32, ...], Meta(max_length=24)]
+    signature: Signature
+
+
+Hits = Annotated[tuple[Hit, ...], Meta(max_length=HITS_PER_FRAME_MAX)]
+
+
+class SearchHits(Message, frozen=True, array_like=True):
+    """Some hits of a search, as they came."""
+
+    guid: Bytes16
+    hits: Hits
+
+
+class Coverage(msgspec.Struct, frozen=True, array_like=True):
+    """How much of the network a search reached, and what it cost."""
+
+    reached: Count  # super-peers that answered, the parent included
+    known: Count | None  # how many there are, by our estimate
+    messages: Count
+    elapsed_s: float
+    complete: bool
+
+
+class SearchDone(Message, frozen=True, array_like=True):
+    """A search is over; `refused` says why it was not run."""
+
+    guid: Bytes16
+    coverage: Coverage
+    refused: Name = ""
+
+
+class Sources(Message, frozen=True, array_like=True):
+    """Leaves that have the file; `done` when no more will come."""
+
+    guid: Bytes16
+    sources: Annotated[tuple[Contact, ...], Meta(max_length=SOURCES_PER_ANSWER_MAX)]
+    done: bool = False
+
+
+class Forget(Message, frozen=True, array_like=True):
+    """The asker no longer wants the answers of this search."""
+
+    guid: Bytes16

@@ -1,0 +1,99 @@
+"""Super-peer and super-peer: becoming neighbours, and queries.
+
+A query draws a tree: who has seen its GUID answers `QueryDone` with `duplicate`, everyone else
+evaluates it, streams hits to the one it came from, forwards while `ttl` lasts and reports done
+when all it forwarded to have. `Extend` walks that tree to its frontier and grows it by one ring.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from common.limits import CONTROL_FRAME_BYTES_MAX
+from common.messages.cluster import Hits, Wanted
+from common.messages.fields import Bytes16, Bytes32, Contacts, Count, Hops, Message, Ttl
+from common.terms import Terms
+
+
+class Link(Message, frozen=True, array_like=True):
+    """Be my neighbour; these are mine."""
+
+    leaves: Count
+    neighbours: Contacts = ()
+
+
+class Linked(Message, frozen=True, array_like=True):
+    """We are neighbours; these are my others."""
+
+    leaves: Count
+    neighbours: Contacts = ()
+
+
+class Unlinked(Message, frozen=True, array_like=True):
+    """I take no more neighbours; try these."""
+
+    alternatives: Contacts = ()
+
+
+class Neighbourhood(Message, frozen=True, array_like=True):
+    """My neighbours and load changed to this."""
+
+    leaves: Count
+    neighbours: Contacts = ()
+
+
+class QueryBody(msgspec.Struct, frozen=True, array_like=True):
+    """What is asked for, packed once by the origin and passed on as received.
+
+    Either words (`terms`) or a file (`root` and `size`).
+    """
+
+    wanted: Wanted
+    terms: Terms | None = None
+    root: Bytes32 | None = None
+    size: Count = 0
+
+
+class Query(Message, frozen=True, array_like=True):
+    """Evaluate this once, and pass it on to depth `ttl`; `hops` is how far it has come."""
+
+    guid: Bytes16
+    ttl: Ttl
+    hops: Hops
+    body: Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
+
+
+class Extend(Message, frozen=True, array_like=True):
+    """Grow the tree of this query by one ring beyond its frontier."""
+
+    guid: Bytes16
+
+
+class QueryHits(Message, frozen=True, array_like=True):
+    """Hits on their way back along the path of the query."""
+
+    guid: Bytes16
+    hits: Hits
+
+
+class QueryDone(Message, frozen=True, array_like=True):
+    """My part of this ring is over.
+
+    `reached`: super-peers below and including me that evaluated the query in this ring;
+    `frontier`: links into which the tree could still grow; `messages`: what my part sent;
+    `lost`: a link below me died with the query under way.
+    """
+
+    guid: Bytes16
+    duplicate: bool = False
+    reached: Count = 0
+    frontier: Count = 0
+    messages: Count = 0
+    lost: bool = False
+
+
+class Prune(Message, frozen=True, array_like=True):
+    """The origin has enough: forget this query and tell those below."""
+
+    guid: Bytes16

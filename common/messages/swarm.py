@@ -1,0 +1,102 @@
+"""Leaf and leaf, on the bulk door: who has what of a file, and its bytes.
+
+Everything is about one file named by its root. A downloader says `Interested`; the holder
+answers with a `Bitfield` and chokes or unchokes. A request is answered by exactly one `Piece`
+(its bytes travel as the second frame) or one `Reject`. The piece layer is asked for with
+`TreeRequest` and proven against the root before any piece is.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from common.limits import PIECES_PER_FILE_MAX, REQUEST_BYTES_MAX, TREE_HASHES_MAX
+from common.messages.fields import Bytes32, Count, Message
+
+PieceIndex = Annotated[int, Meta(ge=0, lt=PIECES_PER_FILE_MAX)]
+Reason = Literal["choked", "gone", "changed", "not_here", "too_many", "disk"]
+
+
+class Interested(Message, frozen=True, array_like=True):
+    """I want pieces of this file."""
+
+    root: Bytes32
+    size: Count
+
+
+class NotInterested(Message, frozen=True, array_like=True):
+    """I want nothing more of this file."""
+
+    root: Bytes32
+
+
+class Bitfield(Message, frozen=True, array_like=True):
+    """The pieces I have, one bit each, first piece in the highest bit; empty means all."""
+
+    root: Bytes32
+    bits: Annotated[bytes, Meta(max_length=PIECES_PER_FILE_MAX // 8)] = b""
+
+
+class Have(Message, frozen=True, array_like=True):
+    """I now have this piece too."""
+
+    root: Bytes32
+    piece: PieceIndex
+
+
+class Choke(Message, frozen=True, array_like=True):
+    """I answer no requests for this file now."""
+
+    root: Bytes32
+
+
+class Unchoke(Message, frozen=True, array_like=True):
+    """I answer requests for this file."""
+
+    root: Bytes32
+
+
+class Request(Message, frozen=True, array_like=True):
+    """Send these bytes: whole pieces, at most 1 MiB."""
+
+    root: Bytes32
+    offset: Count
+    length: Annotated[int, Meta(ge=1, le=REQUEST_BYTES_MAX)]
+
+
+class Piece(Message, frozen=True, array_like=True):
+    """The bytes at `offset`; they are the second frame."""
+
+    root: Bytes32
+    offset: Count
+
+
+class Cancel(Message, frozen=True, array_like=True):
+    """The request at `offset` is no longer wanted."""
+
+    root: Bytes32
+    offset: Count
+
+
+class Reject(Message, frozen=True, array_like=True):
+    """The request at `offset` will not be answered, and why; all of them where it is null."""
+
+    root: Bytes32
+    reason: Reason
+    offset: Count | None = None
+
+
+class TreeRequest(Message, frozen=True, array_like=True):
+    """Send `count` hashes of the piece layer from piece `first` on."""
+
+    root: Bytes32
+    first: PieceIndex
+    count: Annotated[int, Meta(ge=1, le=TREE_HASHES_MAX)]
+
+
+class TreeHashes(Message, frozen=True, array_like=True):
+    """Hashes of the piece layer (the second frame), and the uncles that prove them."""
+
+    root: Bytes32
+    first: PieceIndex
+    proof: Annotated[tuple[Bytes32, ...], Meta(max_length=24)] = ()

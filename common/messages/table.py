@@ -1,0 +1,82 @@
+"""Type id -> message -> who takes it and by which door. Append only; an id is never used again.
+
+This is the whole protocol at a glance. `Node` routes by `to`, the wire encodes by `id`, and a
+message that does not stand here cannot be sent.
+"""
+
+import enum
+from typing import Final, NamedTuple
+
+from common.doors import Door
+from common.messages import cluster, control, link, overlay, swarm
+from common.messages.fields import Message
+
+
+class To(enum.Enum):
+    """The part of a node that takes a message."""
+
+    LINK = "link"
+    DATAGRAM = "datagram"
+    SUPERPEER = "superpeer"
+    LEAF = "leaf"
+    COMMAND = "command"
+
+
+class Row(NamedTuple):
+    """One message type; `door` is None where any door will do."""
+
+    id: int
+    message: type[Message]
+    to: To
+    door: Door | None
+    carries_data: bool = False  # its bytes travel as a second frame
+
+
+TABLE: Final = (
+    Row(0, link.Hello, To.LINK, None),
+    Row(1, link.Refused, To.LINK, None),
+    Row(2, link.Echo, To.LINK, None),
+    Row(3, link.Bye, To.LINK, None),
+    Row(4, link.Ping, To.DATAGRAM, None),
+    Row(5, link.Pong, To.DATAGRAM, None),
+    Row(16, cluster.Join, To.SUPERPEER, Door.CONTROL),
+    Row(17, cluster.Welcome, To.LEAF, Door.CONTROL),
+    Row(18, cluster.Busy, To.LEAF, Door.CONTROL),
+    Row(19, cluster.Publish, To.SUPERPEER, Door.CONTROL),
+    Row(20, cluster.Published, To.LEAF, Door.CONTROL),
+    Row(21, cluster.Search, To.SUPERPEER, Door.CONTROL),
+    Row(22, cluster.SearchHits, To.LEAF, Door.CONTROL),
+    Row(23, cluster.SearchDone, To.LEAF, Door.CONTROL),
+    Row(24, cluster.Locate, To.SUPERPEER, Door.CONTROL),
+    Row(25, cluster.Sources, To.LEAF, Door.CONTROL),
+    Row(26, cluster.Forget, To.SUPERPEER, Door.CONTROL),
+    Row(48, overlay.Link, To.SUPERPEER, Door.CONTROL),
+    Row(49, overlay.Linked, To.SUPERPEER, Door.CONTROL),
+    Row(50, overlay.Unlinked, To.SUPERPEER, Door.CONTROL),
+    Row(51, overlay.Neighbourhood, To.SUPERPEER, Door.CONTROL),
+    Row(52, overlay.Query, To.SUPERPEER, Door.CONTROL),
+    Row(53, overlay.Extend, To.SUPERPEER, Door.CONTROL),
+    Row(54, overlay.QueryHits, To.SUPERPEER, Door.CONTROL),
+    Row(55, overlay.QueryDone, To.SUPERPEER, Door.CONTROL),
+    Row(56, overlay.Prune, To.SUPERPEER, Door.CONTROL),
+    Row(80, swarm.Interested, To.LEAF, Door.BULK),
+    Row(81, swarm.NotInterested, To.LEAF, Door.BULK),
+    Row(82, swarm.Bitfield, To.LEAF, Door.BULK),
+    Row(83, swarm.Have, To.LEAF, Door.BULK),
+    Row(84, swarm.Choke, To.LEAF, Door.BULK),
+    Row(85, swarm.Unchoke, To.LEAF, Door.BULK),
+    Row(86, swarm.Request, To.LEAF, Door.BULK),
+    Row(87, swarm.Piece, To.LEAF, Door.BULK, carries_data=True),
+    Row(88, swarm.Cancel, To.LEAF, Door.BULK),
+    Row(89, swarm.Reject, To.LEAF, Door.BULK),
+    Row(90, swarm.TreeRequest, To.LEAF, Door.BULK),
+    Row(91, swarm.TreeHashes, To.LEAF, Door.BULK, carries_data=True),
+    Row(112, control.Call, To.COMMAND, None),
+    Row(113, control.Told, To.COMMAND, None),
+    Row(114, control.Answered, To.COMMAND, None),
+    Row(115, control.Failed, To.COMMAND, None),
+    Row(116, control.Hung, To.COMMAND, None),
+)
+
+BY_ID: Final = {row.id: row for row in TABLE}
+BY_MESSAGE: Final = {row.message: row for row in TABLE}

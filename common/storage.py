@@ -1,0 +1,254 @@
+"""Events and effects about files and what outlives a run.
+
+Cores name files by where they are; the shell reads, hashes, verifies and writes them in worker
+threads and never loses what it reported as written. A shared file is named by its share (an
+absolute path) and the path inside it; a download by the number that the core gave it.
+"""
+
+import msgspec
+
+from common.addresses import Address
+from common.core import Effect, Event
+from common.ids import NodeId
+
+
+class SharedFile(msgspec.Struct, frozen=True, gc=False):
+    """A hashed file of a share; `stamp` is what its bytes are believed by."""
+
+    share: str
+    relpath: str  # '/'-separated; the file's own name where the share is a file
+    size: int
+    mtime_ns: int
+    inode: int
+    root: bytes
+
+
+class DownloadRecord(msgspec.Struct, frozen=True):
+    """What is remembered of a download over restarts."""
+
+    number: int
+    root: bytes
+    size: int
+    target: str  # the wanted final path, absolute
+    exists: str  # rename | skip | fail
+    state: str
+    reason: str = ""
+    path: str = ""  # where it ended up
+
+
+# --- shares ---------------------------------------------------------------------------------
+
+
+class FollowShare(Effect, frozen=True):
+    """Scan, hash and follow this file or folder from now on."""
+
+    share: str
+
+
+class UnfollowShare(Effect, frozen=True):
+    """Stop following; what was reported of it is forgotten without further events."""
+
+    share: str
+
+
+class FilesShared(Event, frozen=True):
+    """These files are there, hashed, new or changed."""
+
+    files: tuple[SharedFile, ...]
+
+
+class FilesUnshared(Event, frozen=True):
+    """These files of a share are gone or not shareable any more."""
+
+    share: str
+    relpaths: tuple[str, ...]
+
+
+class ShareProgressed(Event, frozen=True):
+    """How far hashing is; for bars."""
+
+    share: str
+    files_done: int
+    files_total: int
+    bytes_done: int
+    bytes_total: int
+
+
+class ShareSettled(Event, frozen=True):
+    """Everything that was in the share when this scan began is reported."""
+
+    share: str
+    skipped: int = 0  # unreadable or changing files, tried again at the next scan
+
+
+class ShareFailed(Event, frozen=True):
+    """The share cannot be followed now; it is tried again."""
+
+    share: str
+    reason: str
+    hint: str = ""
+
+
+# --- downloads ------------------------------------------------------------------------------
+
+
+class OpenPart(Effect, frozen=True):
+    """Open or create the partial file of a download."""
+
+    download: int
+    root: bytes
+    size: int
+    target: str
+    exists: str
+
+
+class PartOpened(Event, frozen=True):
+    """It is open; `done` has a 1 for each piece already proven, `layer` the proven hashes."""
+
+    download: int
+    done: bytes
+    layer: bytes
+
+
+class PartSkipped(Event, frozen=True):
+    """Nothing to do: the very content, or with `skip` any file, stands at the target."""
+
+    download: int
+    path: str
+    same: bool
+
+
+class KeepLayer(Effect, frozen=True):
+    """The piece layer, proven against the root: verify and resume by it."""
+
+    download: int
+    layer: bytes
+
+
+class WritePieces(Effect, frozen=True):
+    """Prove whole pieces from `offset` on against the layer and store those that hold."""
+
+    download: int
+    offset: int
+    data: memoryview
+
+
+class PiecesWritten(Event, frozen=True):
+    """Which pieces of a `WritePieces` held and are stored, and which were wrong."""
+
+    download: int
+    good: tuple[int, ...]
+    bad: tuple[int, ...]
+
+
+class FinishPart(Effect, frozen=True):
+    """All pieces are there: check, sync and give the file its final name."""
+
+    download: int
+
+
+class PartFinished(Event, frozen=True):
+    """The file stands at `path`, whole and durable."""
+
+    download: int
+    path: str
+
+
+class ClosePart(Effect, frozen=True):
+    """Keep the partial file and let go of it; with `delete` remove it."""
+
+    download: int
+    delete: bool = False
+
+
+class PartFailed(Event, frozen=True):
+    """The disk said no; `lost` pieces are not proven any more."""
+
+    download: int
+    kind: str  # full | denied | busy | exists | broken
+    reason: str
+    hint: str
+    lost: tuple[int, ...] = ()
+
+
+# --- serving --------------------------------------------------------------------------------
+
+
+class ReadShared(Effect, frozen=True):
+    """Read bytes of a shared file, if it is still the same file."""
+
+    read: int
+    file: SharedFile
+    offset: int
+    length: int
+
+
+class ReadPart(Effect, frozen=True):
+    """Read proven bytes of a download, partial or finished."""
+
+    read: int
+    download: int
+    offset: int
+    length: int
+
+
+class ReadLayer(Effect, frozen=True):
+    """Fetch the piece layer of a shared or downloaded file."""
+
+    read: int
+    root: bytes
+    size: int
+
+
+class BytesRead(Event, frozen=True):
+    """What a read brought."""
+
+    read: int
+    data: memoryview
+
+
+class ReadFailed(Event, frozen=True):
+    """A read brought nothing: `changed`, `gone` or `disk`."""
+
+    read: int
+    kind: str
+
+
+# --- memory over restarts -------------------------------------------------------------------
+
+
+class Restored(Event, frozen=True):
+    """What the last run left; the first event of a node."""
+
+    shares: tuple[str, ...] = ()
+    downloads: tuple[DownloadRecord, ...] = ()
+    pins: tuple[tuple[str, NodeId], ...] = ()  # HOST:PORT as typed -> key
+    known: tuple[tuple[NodeId, Address], ...] = ()  # super-peers that worked, best first
+
+
+class RememberShare(Effect, frozen=True):
+    """This share survives restarts, or (`forget`) does not."""
+
+    share: str
+    forget: bool = False
+
+
+class RememberDownload(Effect, frozen=True):
+    """This download survives restarts; or (`forget`) does not."""
+
+    record: DownloadRecord
+    forget: bool = False
+
+
+class RememberPin(Effect, frozen=True):
+    """`place` (HOST:PORT as typed) has this key; or (None) any again."""
+
+    place: str
+    node: NodeId | None
+
+
+class RememberSuperPeer(Effect, frozen=True):
+    """This super-peer worked."""
+
+    node: NodeId
+    address: Address

@@ -1,0 +1,124 @@
+"""Messages to bytes and back: the border, and the only importer of msgpack.
+
+A frame is one msgpack array of messages; a message is an array of its type id and its fields in
+order. Sizes, counts and types are checked here, once; behind it code trusts its types. Fields are
+only appended, so a frame of a newer version decodes with what we know, and of an older one with
+defaults. Unknown types are counted and passed over. A second frame carries the raw bytes of the
+one message whose row says so.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple, TypeVar
+
+import msgpack
+import msgspec
+
+from common.errors import LocalProtocolError, RemoteProtocolError
+from common.limits import (
+    BULK_FRAME_BYTES_MAX,
+    CONTAINER_ITEMS_MAX,
+    CONTROL_FRAME_BYTES_MAX,
+    MESSAGES_PER_FRAME_MAX,
+    STRING_BYTES_MAX,
+)
+from common.messages.fields import Message
+from common.messages.table import BY_ID, BY_MESSAGE, To
+
+PROTOCOL_VERSION = 1
+
+LINK_TYPES = frozenset(row.id for row in BY_ID.values() if row.to not in (To.COMMAND, To.DATAGRAM))
+DATAGRAM_TYPES = frozenset(row.id for row in BY_ID.values() if row.to is To.DATAGRAM)
+COMMAND_TYPES = frozenset(row.id for row in BY_ID.values() if row.to is To.COMMAND)
+
+T = TypeVar("T")
+
+_packer = msgpack.Packer(use_bin_type=True)
+
+
+class Decoded(NamedTuple):
+    """What one frame held: its messages in order, and how many were of unknown type."""
+
+    messages: list[Message]
+    unknown: int
+
+
+def pack(value: object) -> bytes:
+    """Any struct of ours as msgpack, without a type id (bodies, parameters, results)."""
+    return bytes(_packer.pack(msgspec.to_builtins(value, builtin_types=(bytes,))))
+
+
+def unpack(body: bytes | memoryview, kind: type[T]) -> T:
+    """The inverse of `pack`; raises RemoteProtocolError where `body` is not a `kind`."""
+    return _convert(_builtins(body, CONTROL_FRAME_BYTES_MAX), kind)
+
+
+def encode(message: Message) -> bytes:
+    """One message as an element of a frame."""
+    row = BY_MESSAGE.get(type(message))
+    if row is None:
+        raise LocalProtocolError(f"{type(message).__name__} has no row in the message table")
+    fields = msgspec.to_builtins(message, builtin_types=(bytes,))
+    return bytes(_packer.pack([row.id, *fields]))
+
+
+def frame(encoded: list[bytes]) -> bytes:
+    """Encoded messages as one frame; the caller keeps it within the door's limit."""
+    return bytes(_packer.pack_array_header(len(encoded))) + b"".join(encoded)
+
+
+def decode(
+    body: bytes | memoryview,
+    *,
+    types: Iterable[int] = LINK_TYPES,
+    has_data: bool = False,
+    bytes_max: int = BULK_FRAME_BYTES_MAX,
+) -> Decoded:
+    """The messages of one frame, each of one of `types`.
+
+    Raises RemoteProtocolError for anything malformed, oversize, or of the wrong shape, and where
+    a second frame came with a message that carries none, or the other way round.
+    """
+    items = _builtins(body, bytes_max)
+    if not isinstance(items, list) or len(items) > MESSAGES_PER_FRAME_MAX:
+        raise RemoteProtocolError("a frame is an array of messages")
+    messages: list[Message] = []
+    unknown = 0
+    for item in items:
+        if not isinstance(item, list) or not item or type(item[0]) is not int:
+            raise RemoteProtocolError("a message is an array that begins with its type id")
+        row = BY_ID.get(item[0])
+        if row is None or row.id not in types:
+            unknown += 1
+            continue
+        if row.carries_data and (not has_data or len(items) != 1):
+            raise RemoteProtocolError(f"{row.message.__name__} travels alone with its data")
+        messages.append(_convert(item[1:], row.message))
+    if has_data and not any(BY_MESSAGE[type(message)].carries_data for message in messages):
+        raise RemoteProtocolError("a second frame belongs to a message that carries data")
+    return Decoded(messages, unknown)
+
+
+def _builtins(body: bytes | memoryview, bytes_max: int) -> object:
+    if len(body) > bytes_max:
+        raise RemoteProtocolError(f"a frame of {len(body)} bytes is over the limit of {bytes_max}")
+    try:
+        return msgpack.unpackb(
+            body,
+            raw=False,
+            strict_map_key=True,
+            max_str_len=STRING_BYTES_MAX,
+            max_bin_len=bytes_max,
+            max_array_len=CONTAINER_ITEMS_MAX,
+            max_map_len=CONTAINER_ITEMS_MAX,
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        # UnicodeDecodeError and msgpack's own errors are ValueErrors; their text may hold bytes
+        raise RemoteProtocolError(f"not msgpack: {type(error).__name__}") from None
+
+
+def _convert(value: object, kind: type[T]) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise RemoteProtocolError(f"not a {kind.__name__}: {str(error)[:200]}") from None

@@ -1,0 +1,1 @@
+"""Ways to bring a network up: one scenario file, several worlds."""

@@ -1,0 +1,1 @@
+"""The leaf: shares folders, searches through its parent, downloads from other leaves."""

@@ -1,0 +1,214 @@
+"""What can be asked of a leaf: one table, whoever carries the call.
+
+Results are the documents that `--json` prints; keys are a contract with scripts. Methods that
+take time stream events first: hits of a search, progress of a download or of hashing.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from common.methods import Method, Methods
+
+Exists = Literal["rename", "skip", "fail"]
+
+
+class Nothing(msgspec.Struct):
+    """A method without parameters."""
+
+
+class Peer(msgspec.Struct):
+    """A node and its address, as READY lines show them."""
+
+    node: str
+    address: str
+
+
+class Status(msgspec.Struct):
+    """What this leaf is and does."""
+
+    node: str
+    roles: list[str]
+    listen: str
+    network: str
+    parent: Peer | None
+    parent_reason: str  # why there is no parent, or ""
+    heir: Peer | None
+    shared_files: int
+    shared_bytes: int
+    pending_files: int
+    reachable: bool | None
+    up_rate: float | None
+    down_rate: float | None
+    uptime_s: float
+    rss_bytes: int
+    version: str
+    dropped: dict[str, int]  # frames and messages dropped, by reason
+
+
+class Share(msgspec.Struct):
+    """Share these absolute paths; `keep` makes it survive restarts, `wait` until published."""
+
+    paths: list[str]
+    keep: bool = True
+    wait: bool = False
+
+
+class Unshare(msgspec.Struct):
+    """Stop sharing this absolute path."""
+
+    path: str
+
+
+class SharedRow(msgspec.Struct):
+    """One shared file; `id` and `link` are null until it is hashed."""
+
+    path: str
+    name: str
+    size: int
+    id: str | None
+    link: str | None
+
+
+class HashProgress(msgspec.Struct):
+    """How far hashing and publishing are."""
+
+    files_done: int
+    files_total: int
+    bytes_done: int
+    bytes_total: int
+
+
+class Search(msgspec.Struct):
+    """Find files; sizes in bytes, `wait` in seconds, `ttl` rings beyond the parent."""
+
+    words: list[str]
+    type: str = ""
+    ext: list[str] = []
+    min_size: int = 0
+    max_size: int | None = None
+    limit: int = 50
+    wait: float = 10.0
+    ttl: int = 10
+    strategy: str = "ring"
+
+
+class HitRow(msgspec.Struct):
+    """All hits with one content: its names, and how many leaves have it."""
+
+    id: str
+    name: str
+    names: list[str]
+    size: int
+    sources: int
+    score: float
+
+
+class CoverageRow(msgspec.Struct):
+    """How much of the network a search reached, and what it cost."""
+
+    reached: int
+    known: int | None
+    messages: int
+    elapsed_s: float
+    complete: bool
+
+
+class SearchResult(msgspec.Struct):
+    """A finished search; hits in the order that `get NUMBER` counts, from 1."""
+
+    query: str
+    hits: list[HitRow]
+    coverage: CoverageRow
+
+
+class Get(msgspec.Struct):
+    """Fetch `what` (an id, a link, or a number of the last search) to an absolute path.
+
+    `to` is a folder where `into` is true, else the file; empty: the downloads folder.
+    """
+
+    what: str
+    to: str = ""
+    into: bool = False
+    exists: Exists = "rename"
+    detach: bool = False
+    timeout: float = 60.0  # seconds without any source
+
+
+class GetProgress(msgspec.Struct):
+    """How far a download is."""
+
+    id: str
+    path: str
+    size: int
+    done_bytes: int
+    rate: float
+    eta_s: float | None
+    sources: int
+    state: str
+    reason: str
+
+
+class GetResult(msgspec.Struct):
+    """A finished (or with `detach` begun) download."""
+
+    path: str
+    id: str
+    size: int
+    elapsed_s: float
+    bytes_received: int
+    sources: int
+    verified: bool
+
+
+class DownloadRow(msgspec.Struct):
+    """One download; `state` is queued, fetching, paused, finishing, done or failed."""
+
+    id: str
+    path: str
+    size: int
+    done_bytes: int
+    rate: float
+    eta_s: float | None
+    state: str
+    reason: str
+
+
+class Chosen(msgspec.Struct):
+    """The downloads meant: one id, or all where it is empty."""
+
+    id: str = ""
+
+
+class Remove(msgspec.Struct):
+    """Forget a download; `delete_data` removes an unfinished part too."""
+
+    id: str
+    delete_data: bool = False
+
+
+class PinReset(msgspec.Struct):
+    """Forget the key pinned for this HOST[:PORT]."""
+
+    place: str
+
+
+class Stop(msgspec.Struct):
+    """End the daemon."""
+
+
+METHODS: Methods = {
+    "leaf.status": Method(Nothing, Status),
+    "leaf.share": Method(Share, list[SharedRow], HashProgress),
+    "leaf.unshare": Method(Unshare, list[SharedRow]),
+    "leaf.ls": Method(Nothing, list[SharedRow]),
+    "leaf.search": Method(Search, SearchResult, HitRow),
+    "leaf.get": Method(Get, GetResult, GetProgress),
+    "leaf.downloads": Method(Nothing, list[DownloadRow]),
+    "leaf.pause": Method(Chosen, list[DownloadRow]),
+    "leaf.resume": Method(Chosen, list[DownloadRow]),
+    "leaf.rm": Method(Remove, list[DownloadRow]),
+    "leaf.pins_reset": Method(PinReset, Nothing),
+    "leaf.stop": Method(Stop, Nothing),
+}

@@ -1,0 +1,13 @@
+"""Options of the whole suite."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--rewrite-transcripts`: write golden files anew instead of comparing; review the diff."""
+    parser.addoption(
+        "--rewrite-transcripts",
+        action="store_true",
+        dest="rewrite_transcripts",
+        help="write golden conversations and golden bytes anew",
+    )

@@ -1,0 +1,65 @@
+"""One sample of every message, for golden bytes and for the shapes that must survive the wire."""
+
+from common.addresses import Address
+from common.catalogue import Entry
+from common.messages import cluster, control, link, overlay, swarm
+from common.messages.fields import Contact, Message
+from common.terms import Terms
+
+NODE = bytes(range(32))
+GUID = bytes(range(16))
+ROOT = b"\xaa" * 32
+SIGNATURE = b"\xbb" * 64
+V4 = Address.of("127.0.0.1", 1214)
+V6 = Address.of("::1", 1215)
+CONTACT = Contact(NODE, V4)
+ENTRY = Entry(ROOT, 123456, "Die Forelle.flac", "Schubert/Lieder", 1_700_000_000)
+HIT = cluster.Hit(Contact(NODE, V6), ENTRY, 7, 3, (ROOT, NODE), SIGNATURE)
+TERMS = Terms(("forelle", "flac"), ("live",), "audio", ("flac",), 1, 2**30)
+COVERAGE = cluster.Coverage(12, 12, 48, 0.25, True)
+
+SAMPLES: tuple[Message, ...] = (
+    link.Hello(1, 1, NODE, "public", b"", 1214, 1215, V4, "superpeer 0.1"),
+    link.Refused("this is yourself"),
+    link.Echo(1_000_000, 900_000, 50),
+    link.Bye("stopping"),
+    link.Ping(GUID, "public", b"\0" * 8),
+    link.Pong(GUID, "public", NODE, CONTACT, 3, 150, 60, V4, (CONTACT,)),
+    cluster.Join(1_700_000_000, 5, 2, V4),
+    cluster.Welcome(5, 5.0, 20_000, (CONTACT,)),
+    cluster.Busy(10.0, (CONTACT,)),
+    cluster.Publish(6, (cluster.Put(7, ENTRY),), (1, 2), SIGNATURE, True),
+    cluster.Published(6, ""),
+    cluster.Search(GUID, TERMS, 50, 10, "ring"),
+    cluster.SearchHits(GUID, (HIT,)),
+    cluster.SearchDone(GUID, COVERAGE),
+    cluster.Locate(GUID, ROOT, 123456, 10),
+    cluster.Sources(GUID, (CONTACT,), True),
+    cluster.Forget(GUID),
+    overlay.Link(3, (CONTACT,)),
+    overlay.Linked(3, (CONTACT,)),
+    overlay.Unlinked((CONTACT,)),
+    overlay.Neighbourhood(4, (CONTACT,)),
+    overlay.Query(GUID, 1, 2, b"\x91\x01"),
+    overlay.Extend(GUID),
+    overlay.QueryHits(GUID, (HIT,)),
+    overlay.QueryDone(GUID, False, 3, 2, 9, True),
+    overlay.Prune(GUID),
+    swarm.Interested(ROOT, 123456),
+    swarm.NotInterested(ROOT),
+    swarm.Bitfield(ROOT, b"\xf0"),
+    swarm.Have(ROOT, 5),
+    swarm.Choke(ROOT),
+    swarm.Unchoke(ROOT),
+    swarm.Request(ROOT, 16384, 16384),
+    swarm.Piece(ROOT, 16384),
+    swarm.Cancel(ROOT, 16384),
+    swarm.Reject(ROOT, "gone", 16384),
+    swarm.TreeRequest(ROOT, 0, 8),
+    swarm.TreeHashes(ROOT, 0, (ROOT,)),
+    control.Call(1, "leaf.status", b"{}"),
+    control.Told(1, b"{}"),
+    control.Answered(1, b"{}"),
+    control.Failed(1, 6, "no super-peer", "give one"),
+    control.Hung(1),
+)
