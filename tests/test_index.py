@@ -1,0 +1,237 @@
+"""The index answers as a scan over everything would, whatever came and went before."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from common.catalogue import Entry
+from common.limits import FILE_SIZE_MAX
+from common.terms import Terms, matches
+from superpeer.index import SWEEP_SLACK_DOCS, Found, Index
+
+ANY = 10_000
+A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
+
+
+def entry(name: str, size: int = 10, folder: str = "", root: bytes = bytes(32)) -> Entry:
+    """An entry where only what the test is about is given."""
+    return Entry(root, size, name, folder)
+
+
+def names(found: list[Found]) -> list[str]:
+    """What a searcher would see."""
+    return [hit.entry.name for hit in found]
+
+
+def some_index() -> Index:
+    """Two leaves with a few files between them."""
+    index = Index()
+    index.add(A, 0, entry("red apple.txt", 100))
+    index.add(A, 1, entry("green apple.jpg", 1_000, root=b"r" * 32))
+    index.add(B, 7, entry("cider.mp3", 1_023, "apple songs", root=b"r" * 32))
+    return index
+
+
+@pytest.mark.parametrize(
+    ("terms", "hits"),
+    [
+        (Terms(("apple",)), ["red apple.txt", "green apple.jpg", "cider.mp3"]),
+        (Terms(("apple", "green")), ["green apple.jpg"]),
+        (Terms(("apple", "pear")), []),
+        (Terms(("apple",), ("songs",)), ["red apple.txt", "green apple.jpg"]),
+        (Terms(("apple",), (), "audio"), ["cider.mp3"]),
+        (Terms(("apple",), (), "", ("txt", "jpg")), ["red apple.txt", "green apple.jpg"]),
+        (Terms(("apple",), size_min=1_000, size_max=1_022), ["green apple.jpg"]),
+        (Terms(("apple",), size_min=1_023), ["cider.mp3"]),
+        (Terms(("apple",), size_max=100), ["red apple.txt"]),
+    ],
+)
+def test_search_finds_by_words_and_filters(terms: Terms, hits: list[str]) -> None:
+    """All words, none of the excluded, of the kind, an extension and the sizes asked for."""
+    assert names(some_index().search(terms, ANY)) == hits
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        Terms(()),
+        Terms((), (), "audio"),
+        Terms(("kind audio",)),
+        Terms(("apple",), (), "no such kind"),
+        Terms(("apple",), size_min=FILE_SIZE_MAX, size_max=0),
+        Terms(("apple",), size_min=1_001, size_max=1_000),
+    ],
+)
+def test_odd_terms_find_nothing(terms: Terms) -> None:
+    """Terms that no `parse` gives and a hostile neighbour sends are answered, with nothing."""
+    assert some_index().search(terms, ANY) == []
+
+
+def test_a_slot_holds_one_entry() -> None:
+    """What is added to a filled slot takes the place of what was there."""
+    index = some_index()
+    index.add(A, 0, entry("yellow pear.txt"))
+    assert names(index.search(Terms(("red",)), ANY)) == []
+    assert names(index.search(Terms(("pear",)), ANY)) == ["yellow pear.txt"]
+    assert (index.files, index.leaves) == (3, 2)
+
+
+def test_sources_are_leaves_with_the_very_content() -> None:
+    """Root and size must both be right; a removed copy is no source."""
+    index = some_index()
+    both = index.sources(b"r" * 32, 1_000, ANY)
+    assert [(hit.leaf, hit.slot) for hit in both] == [(A, 1)]
+    index.add(C, 3, entry("copy.jpg", 1_000, root=b"r" * 32))
+    assert [hit.leaf for hit in index.sources(b"r" * 32, 1_000, ANY)] == [A, C]
+    assert [hit.leaf for hit in index.sources(b"r" * 32, 1_000, 1)] == [A]
+    index.remove(A, 1)
+    assert [hit.leaf for hit in index.sources(b"r" * 32, 1_000, ANY)] == [C]
+
+
+def test_a_dropped_leaf_is_gone_at_once_and_may_come_back() -> None:
+    """Nothing of it is found before any sweep, and what it adds anew is."""
+    index = some_index()
+    index.drop_leaf(A)
+    index.drop_leaf(A)
+    assert names(index.search(Terms(("apple",)), ANY)) == ["cider.mp3"]
+    assert (index.files, index.leaves, index.dead) == (1, 1, 2)
+    index.add(A, 0, entry("red apple.txt"))
+    assert names(index.search(Terms(("red",)), ANY)) == ["red apple.txt"]
+
+
+def test_what_is_not_there_can_be_removed() -> None:
+    """An unknown leaf, an empty slot, one beyond all: nothing happens."""
+    index = some_index()
+    for leaf, slot in ((C, 0), (A, 5), (B, 0)):
+        index.remove(leaf, slot)
+    assert (index.files, index.leaves, index.dead) == (3, 2, 0)
+
+
+def test_a_leaf_without_files_is_not_kept() -> None:
+    """Removing the last entry forgets the leaf."""
+    index = some_index()
+    index.remove(B, 7)
+    assert index.leaves == 1
+
+
+def test_the_limit_gives_the_first_hits() -> None:
+    """A limited answer is the beginning of the whole one."""
+    index = Index()
+    for slot in range(300):
+        index.add(A, slot, entry(f"apple {slot}", slot))
+    whole = index.search(Terms(("apple",), size_min=100), ANY)
+    assert [hit.slot for hit in whole] == list(range(100, 300))
+    assert index.search(Terms(("apple",), size_min=100), 5) == whole[:5]
+
+
+def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
+    """Each call takes out at most its budget; after the last nothing of the dead is held."""
+    index = Index()
+    for slot in range(10):
+        index.add(A, slot, entry(f"apple {slot}"))
+    held = index.search(Terms(("apple",)), ANY)
+    index.drop_leaf(A)
+    assert index.sweep(4)
+    assert index.dead == 6
+    assert not index.sweep(100)
+    assert not index.sweep(100)
+    for hit in held:
+        index.add(B, hit.slot, hit.entry)
+    assert index.files == len(index.search(Terms(("apple",)), ANY)) == 10
+
+
+def test_the_dead_stay_bounded_without_any_sweep() -> None:
+    """A leaf that replaces one slot for ever holds a bounded number of documents."""
+    index = Index()
+    for count in range(SWEEP_SLACK_DOCS + 500):
+        index.add(A, 0, entry(f"a{count}"))
+    assert index.dead <= SWEEP_SLACK_DOCS + 2
+    assert names(index.search(Terms((f"a{SWEEP_SLACK_DOCS + 499}",)), ANY)) != []
+
+
+WORDS = ["red", "green", "apple", "pear", "pie"]
+leaves = st.sampled_from([A, B, C])
+slots = st.integers(0, 12)
+sizes = st.sampled_from([0, 1, 2, 3, 4, 1_000, 1_023, 1_024, FILE_SIZE_MAX])
+some_words = st.lists(st.sampled_from(WORDS), min_size=1, max_size=3, unique=True)
+shared = st.builds(
+    lambda words, ext, folder, size, root: Entry(root, size, " ".join(words) + ext, folder),
+    some_words,
+    st.sampled_from(["", ".txt", ".mp3", ".ogg"]),
+    st.sampled_from(["", "red", "pear pie/apple"]),
+    sizes,
+    st.sampled_from([b"1" * 32, b"2" * 32]),
+)
+asked = st.builds(
+    Terms,
+    some_words.map(tuple),
+    st.lists(st.sampled_from(WORDS), max_size=1).map(tuple),
+    st.sampled_from(["", "", "audio", "document", "other"]),
+    st.sampled_from([(), (), ("mp3",), ("mp3", "txt")]),
+    st.just(0) | sizes,
+    st.none() | sizes,
+)
+
+
+class IndexAgainstScan(RuleBasedStateMachine):
+    """The index beside a plain dict that is searched from end to end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = Index()
+        self.held: dict[tuple[bytes, int], Entry] = {}
+
+    def scan(self, hit: Callable[[Entry], bool]) -> list[tuple[tuple[bytes, int], Entry]]:
+        """All that `hit` takes, in one order."""
+        return sorted((key, entry) for key, entry in self.held.items() if hit(entry))
+
+    @rule(leaf=leaves, slot=slots, entry=shared)
+    def add(self, leaf: bytes, slot: int, entry: Entry) -> None:
+        """A leaf publishes or replaces."""
+        self.index.add(leaf, slot, entry)
+        self.held[leaf, slot] = entry
+
+    @rule(leaf=leaves, slot=slots)
+    def remove(self, leaf: bytes, slot: int) -> None:
+        """A leaf withdraws, or tries to."""
+        self.index.remove(leaf, slot)
+        self.held.pop((leaf, slot), None)
+
+    @rule(leaf=leaves)
+    def drop_leaf(self, leaf: bytes) -> None:
+        """A leaf goes."""
+        self.index.drop_leaf(leaf)
+        self.held = {key: entry for key, entry in self.held.items() if key[0] != leaf}
+
+    @rule(budget=st.integers(1, 8))
+    def sweep(self, budget: int) -> None:
+        """Some of the dead are taken out."""
+        assert self.index.sweep(budget) is (self.index.dead > 0)
+
+    @rule(terms=asked, limit=st.integers(1, 10))
+    def search(self, terms: Terms, limit: int) -> None:
+        """A search finds what a scan finds, and a limited one its beginning."""
+        found = self.index.search(terms, ANY)
+        expected = self.scan(lambda entry: matches(terms, entry))
+        assert sorted(((hit.leaf, hit.slot), hit.entry) for hit in found) == expected
+        assert self.index.search(terms, limit) == found[:limit]
+
+    @rule(root=st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]), size=sizes)
+    def sources(self, root: bytes, size: int) -> None:
+        """Sources are those that hold root and size."""
+        found = self.index.sources(root, size, ANY)
+        expected = self.scan(lambda entry: (entry.root, entry.size) == (root, size))
+        assert sorted(((hit.leaf, hit.slot), hit.entry) for hit in found) == expected
+
+    @invariant()
+    def counts(self) -> None:
+        """The counts are those of the plain dict."""
+        assert self.index.files == len(self.held)
+        assert self.index.leaves == len(dict.fromkeys(leaf for leaf, _ in self.held))
+
+
+TestIndexAgainstScan = IndexAgainstScan.TestCase
+TestIndexAgainstScan.settings = settings(stateful_step_count=60, deadline=None)
