@@ -231,9 +231,10 @@ class Asked(Event, frozen=True):
 
 
 class HostMeasured(Event, frozen=True):
-    """What the operating system says of this process; fed before each `Asked`."""
+    """What only the shell knows of this process; fed before each `Asked`."""
 
     rss_bytes: int
+    dropped: dict[str, int] = {}  # frames, datagrams and links, by reason
 
 
 class AskerLeft(Event, frozen=True):

@@ -1,0 +1,223 @@
+"""The loop around one node: feed events, perform effects, arm one timer.
+
+Nothing here decides anything of the protocol. What one turn of the loop sends over one link
+leaves as one frame: a message costs Python 8 to 20 µs, a message inside a frame 0.3 µs
+(measured). A link whose pipe is full keeps its frames here within a budget and tries again.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from common import wire
+from common.addresses import Address
+from common.core import (
+    CloseLink,
+    DatagramReceived,
+    DialFailed,
+    Effect,
+    Event,
+    Exited,
+    FrameReceived,
+    FrameRejected,
+    LinkClosed,
+    LinkOpened,
+    OpenLink,
+    SendDatagram,
+    SendFrame,
+    Woke,
+)
+from common.doors import Door
+from common.errors import RemoteProtocolError
+from common.limits import CONTROL_FRAME_BYTES_MAX, DATAGRAM_BYTES_MAX
+from common.node import Node
+from common.shell.outbox import Outbox
+
+LINGER_S = 0.2  # what was sent just before a hang-up gets this long to leave
+
+
+class Wires(Protocol):
+    """What the driver needs of the sockets: `common.shell.sockets.Transport` is it."""
+
+    def dial(
+        self, door: Door, address: tuple[str, int], curve_key: bytes, source_host: str | None
+    ) -> int: ...
+
+    def send(self, link: int, body: bytes, data: memoryview | bytes | None = None) -> bool: ...
+
+    def hangup(self, link: int, reason: str) -> None: ...
+
+
+Performer = Callable[[Any], None]  # takes the one effect it stands under
+
+
+class Driver:
+    """Drives one node; also the sink of its sockets and datagrams."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        node: Node,
+        performers: Mapping[type[Effect], Performer],
+        source_host: str | None = None,
+    ) -> None:
+        self._loop = loop
+        self._node = node
+        self._source_host = source_host
+        self._wires: Wires | None = None
+        self._send_datagram: Callable[[bytes, tuple[str, int]], None] | None = None
+        self._inbox: deque[Event] = deque()
+        self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
+        self._dials: dict[int, int] = {}  # link -> dial, until it opens
+        self._doors: dict[int, Door] = {}
+        self._outbox: Outbox | None = None
+        self.exited = asyncio.Event()
+        self.dropped: dict[str, int] = {}
+        self._performers: dict[type[Effect], Performer] = {
+            OpenLink: self._open_link,
+            SendFrame: self._send_frame,
+            CloseLink: self._close_link,
+            SendDatagram: self._send_ping,
+            Exited: self._exit,
+            **performers,
+        }
+
+    def attach(
+        self, wires: Wires, send_datagram: Callable[[bytes, tuple[str, int]], None] | None
+    ) -> None:
+        """Give the driver its sockets; before the first event."""
+        self._wires = wires
+        self._send_datagram = send_datagram
+        self._outbox = Outbox(self._loop, wires.send, self._overflowed)
+
+    def feed(self, event: Event) -> None:
+        """One event into the node, and all its effects out, in order."""
+        self._inbox.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inbox:
+                effects = self._node.handle(self._inbox.popleft(), self._loop.time())
+                for effect in effects:
+                    self._performers[type(effect)](effect)
+        finally:
+            self._busy = False
+        self._arm()
+
+    def counts(self) -> dict[str, int]:
+        """What was dropped here and in the node, by reason."""
+        return {**self._node.snapshot().dropped, **self.dropped}
+
+    def close(self) -> None:
+        """Stop the timer; the sockets are their owner's to close."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    # --- what the sockets tell --------------------------------------------------------------
+
+    def opened(
+        self, link: int, door: Door, curve_key: bytes, address: tuple[str, int], inbound: bool
+    ) -> None:
+        """A link's handshake is over."""
+        self._doors[link] = door
+        dial = None if inbound else self._dials.pop(link)
+        self.feed(LinkOpened(link, door, curve_key, Address.of(*address), dial))
+
+    def frame(self, link: int, body: memoryview | bytes, data: memoryview | None) -> None:
+        """One frame of messages, with the data of the one that carries some."""
+        limit = CONTROL_FRAME_BYTES_MAX if data is None else len(body)
+        if self._doors.get(link) is Door.BULK:
+            limit = len(body)
+        try:
+            decoded = wire.decode(body, has_data=data is not None, bytes_max=limit)
+        except RemoteProtocolError as error:
+            self.feed(FrameRejected(link, str(error)))
+            return
+        if decoded.unknown:
+            self._count("unknown type", decoded.unknown)
+        for message in decoded.messages:
+            self.feed(FrameReceived(link, message, data))
+
+    def closed(self, link: int, reason: str) -> None:
+        """A link is gone, or a dial came to nothing."""
+        self._doors.pop(link, None)
+        if self._outbox is not None:
+            self._outbox.forget(link)
+        dial = self._dials.pop(link, None)
+        self.feed(LinkClosed(link, reason) if dial is None else DialFailed(dial, reason))
+
+    def datagram(self, body: bytes, address: tuple[str, int]) -> None:
+        """A ping or a pong; anything else is dropped and counted."""
+        try:
+            decoded = wire.decode(body, types=wire.DATAGRAM_TYPES, bytes_max=DATAGRAM_BYTES_MAX)
+        except RemoteProtocolError:
+            self._count("malformed datagram")
+            return
+        for message in decoded.messages[:1]:
+            self.feed(DatagramReceived(Address.of(*address), message))
+
+    # --- effects ----------------------------------------------------------------------------
+
+    def _open_link(self, effect: OpenLink) -> None:
+        if self._wires is None:
+            return
+        address = (effect.address.host, effect.address.port)
+        try:
+            link = self._wires.dial(effect.door, address, effect.curve_key, self._source_host)
+        except OSError as error:
+            self.feed(DialFailed(effect.dial, str(error)))
+            return
+        self._dials[link] = effect.dial
+
+    def _send_frame(self, effect: SendFrame) -> None:
+        if self._outbox is not None:
+            self._outbox.put(effect.link, wire.encode(effect.message), effect.data)
+
+    def _close_link(self, effect: CloseLink) -> None:
+        if self._wires is None or self._outbox is None:
+            return
+        if self._outbox.flush(effect.link):
+            self._loop.call_later(LINGER_S, self._wires.hangup, effect.link, effect.reason)
+        else:
+            self._wires.hangup(effect.link, effect.reason)
+
+    def _overflowed(self, link: int) -> None:
+        """A link that takes nothing any more is as good as lost."""
+        self.feed(FrameRejected(link, "it does not take what we send"))
+
+    def _send_ping(self, effect: SendDatagram) -> None:
+        if self._send_datagram is not None:
+            body = wire.frame([wire.encode(effect.message)])
+            self._send_datagram(body, (effect.address.host, effect.address.port))
+
+    def _exit(self, _effect: Exited) -> None:
+        self.exited.set()
+
+    def _count(self, what: str, times: int = 1) -> None:
+        self.dropped[what] = self.dropped.get(what, 0) + times
+
+    # --- the one timer ----------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        when = self._node.wakeup()
+        if when == self._armed_for:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed_for = when
+        if when is not None:
+            self._timer = self._loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        # one turn later, so that frames which arrived while we slept are fed first
+        self._timer = None
+        self._loop.call_soon(self._woke)
+
+    def _woke(self) -> None:
+        self._armed_for = None
+        self.feed(Woke())

@@ -1,0 +1,131 @@
+"""The doors of one node: control (TCP and UDP on one number) and bulk, opened in one go.
+
+Used by a daemon, and by whoever puts many nodes into one process. A port that was asked for is
+taken or refused; any other gives way to a free one.
+"""
+
+import asyncio
+import errno
+from dataclasses import dataclass
+
+from common.addresses import Address
+from common.doors import Door
+from common.errors import Exit, UserError
+from common.ids import Identity
+from common.shell.datagrams import Datagrams
+from common.shell.drive import Driver
+from common.shell.holder import describe_holder
+from common.shell.monitors import Monitors
+from common.shell.sockets import Transport, TransportLimits
+from common.shell.switchboard import Context, Switchboard, shared_context
+
+_TRIES = 20  # a free UDP port whose TCP twin is taken is rare
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What `open_doors` opened."""
+
+    transport: Transport
+    datagrams: Datagrams
+    control: Address
+    bulk: Address | None
+    context: Context
+    board: Switchboard
+
+    @property
+    def monitors(self) -> Monitors:
+        """The one ear for the monitors of this process."""
+        return self.board.monitors
+
+    def close(self) -> None:
+        """Close every door and link."""
+        self.datagrams.close()
+        self.transport.close()
+        self.board.leave()
+
+
+async def open_doors(
+    loop: asyncio.AbstractEventLoop,
+    identity: Identity,
+    driver: Driver,
+    listen: tuple[str, int],
+    *,
+    port_asked: bool,
+    bulk: bool,
+    limits: TransportLimits | None = None,
+) -> Doors:
+    """Bind all doors of a node to `listen` (an IP literal and a port) and give them to `driver`.
+
+    Raises UserError, exit 10, naming the holder where a port that was asked for is taken.
+    """
+    context = shared_context()
+    board = Switchboard.join(context, loop)
+    transport = Transport(
+        loop,
+        identity.curve_secret,
+        identity.curve_public,
+        limits or TransportLimits(),
+        driver,
+        context,
+    )
+    try:
+        datagrams, control = await _control_door(loop, transport, driver, listen, port_asked)
+        bulk_at = _bulk_door(transport, control) if bulk else None
+    except BaseException:
+        transport.close()
+        board.leave()
+        raise
+    driver.attach(transport, datagrams.send)
+    return Doors(transport, datagrams, control, bulk_at, context, board)
+
+
+async def _control_door(
+    loop: asyncio.AbstractEventLoop,
+    transport: Transport,
+    driver: Driver,
+    listen: tuple[str, int],
+    port_asked: bool,
+) -> tuple[Datagrams, Address]:
+    """UDP first: its port number is then asked for by TCP."""
+    host, port = listen
+    for _ in range(_TRIES):
+        datagrams: Datagrams | None = None
+        try:
+            datagrams = await Datagrams.open(loop, driver.datagram, host, port)
+            transport.bind(Door.CONTROL, host, datagrams.port)
+        except OSError as error:
+            if datagrams is not None:
+                datagrams.close()
+            if error.errno != errno.EADDRINUSE or (port_asked and port):
+                raise _refusal(host, port, error) from error
+            port = 0
+            continue
+        return datagrams, Address.of(host, datagrams.port)
+    raise UserError(Exit.BUSY, f"No free port on {host}.", "End a program that listens there.")
+
+
+def _bulk_door(transport: Transport, control: Address) -> Address:
+    """The next port, or a free one."""
+    for port in (control.port + 1, 0):
+        try:
+            return Address.of(*transport.bind(Door.BULK, control.host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise _refusal(control.host, port, error) from error
+    raise UserError(Exit.BUSY, f"No free port on {control.host}.", "End a program that listens.")
+
+
+def _refusal(host: str, port: int, error: OSError) -> UserError:
+    if error.errno == errno.EADDRINUSE:
+        holder = describe_holder(port)
+        return UserError(
+            Exit.BUSY,
+            f"Port {port} on {host} is taken by {holder}." if holder else f"Port {port} is taken.",
+            "Stop that program, or listen elsewhere with --listen HOST:PORT.",
+        )
+    return UserError(
+        Exit.USAGE,
+        f"Cannot listen on {host}:{port}: {error.strerror or error}.",
+        "Give --listen an address of this machine.",
+    )

@@ -1,0 +1,45 @@
+"""What a node remembers over restarts, as effects and as its first event."""
+
+import time
+
+from common.core import Effect
+from common.shell.drive import Performer
+from common.shell.store import Store
+from common.storage import (
+    RememberDownload,
+    RememberPin,
+    RememberShare,
+    RememberSuperPeer,
+    Restored,
+)
+
+
+def restored(store: Store) -> Restored:
+    """What the last run left."""
+    return Restored(store.shares(), store.downloads(), store.pins(), store.super_peers())
+
+
+def performers(store: Store) -> dict[type[Effect], Performer]:
+    """The `Remember…` effects; each is one small transaction, done in place."""
+
+    def share(effect: RememberShare) -> None:
+        (store.forget_share if effect.forget else store.remember_share)(effect.share)
+
+    def download(effect: RememberDownload) -> None:
+        if effect.forget:
+            store.forget_download(effect.record.number)
+        else:
+            store.remember_download(effect.record)
+
+    def pin(effect: RememberPin) -> None:
+        store.remember_pin(effect.place, effect.node)
+
+    def superpeer(effect: RememberSuperPeer) -> None:
+        store.remember_super_peer(effect.node, effect.address, time.time())
+
+    return {
+        RememberShare: share,
+        RememberDownload: download,
+        RememberPin: pin,
+        RememberSuperPeer: superpeer,
+    }

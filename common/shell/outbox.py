@@ -1,0 +1,103 @@
+"""What waits to be sent: per link, gathered over one turn of the loop into as few frames as fit.
+
+Order within a link is kept, data included. Where a link's pipe is full its frames wait here, in
+order, within `WAITING_BYTES_MAX`, and are tried again shortly; beyond that the link is given up.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from common.limits import CONTROL_FRAME_BYTES_MAX
+from common.wire import frame
+
+WAITING_BYTES_MAX = 8 * 1024 * 1024  # all 5,000 hits of a search, with their proofs
+RETRY_S = 0.005  # a ROUTER does not say when a pipe has room again
+
+_ROOM = CONTROL_FRAME_BYTES_MAX - 8  # the array header of a frame
+
+Data = memoryview | bytes
+SendFrame = Callable[[int, bytes, Data | None], bool]
+
+
+class _Queue:
+    """The messages and frames of one link."""
+
+    __slots__ = ("frames", "messages", "messages_bytes", "waiting_bytes")
+
+    def __init__(self) -> None:
+        self.messages: list[bytes] = []
+        self.messages_bytes = 0
+        self.frames: deque[tuple[bytes, Data | None]] = deque()
+        self.waiting_bytes = 0
+
+
+class Outbox:
+    """Gathers, sends, and retries; `overflowed` is called once for a link that is given up."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        send: SendFrame,
+        overflowed: Callable[[int], None],
+    ) -> None:
+        self._loop = loop
+        self._send = send
+        self._overflowed = overflowed
+        self._queues: dict[int, _Queue] = {}
+        self._scheduled = False
+
+    def put(self, link: int, encoded: bytes, data: Data | None = None) -> None:
+        """Send this message with the others of this turn; with data it ends its frame."""
+        queue = self._queues.setdefault(link, _Queue())
+        if data is not None or queue.messages_bytes + len(encoded) > _ROOM:
+            self._seal(queue)
+        queue.messages.append(encoded)
+        queue.messages_bytes += len(encoded)
+        if data is not None:
+            self._seal(queue, data)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush_all)
+
+    def flush(self, link: int) -> bool:
+        """Send what waits for this link now; whether there was anything."""
+        queue = self._queues.get(link)
+        if queue is None:
+            return False
+        self._drain(link, queue)
+        return True
+
+    def forget(self, link: int) -> None:
+        """The link is gone, and what waited for it."""
+        self._queues.pop(link, None)
+
+    def _seal(self, queue: _Queue, data: Data | None = None) -> None:
+        if queue.messages:
+            body = frame(queue.messages)
+            queue.frames.append((body, data))
+            queue.waiting_bytes += len(body) + (len(data) if data is not None else 0)
+            queue.messages, queue.messages_bytes = [], 0
+
+    def _drain(self, link: int, queue: _Queue) -> None:
+        self._seal(queue)
+        while queue.frames:
+            body, data = queue.frames[0]
+            if not self._send(link, body, data):
+                break
+            queue.frames.popleft()
+            queue.waiting_bytes -= len(body) + (len(data) if data is not None else 0)
+        if not queue.frames:
+            self._queues.pop(link, None)
+
+    def _flush_all(self) -> None:
+        self._scheduled = False
+        for link, queue in list(self._queues.items()):
+            self._drain(link, queue)
+        for link, queue in list(self._queues.items()):
+            if queue.waiting_bytes > WAITING_BYTES_MAX:
+                del self._queues[link]
+                self._overflowed(link)
+        if self._queues:
+            self._scheduled = True
+            self._loop.call_later(RETRY_S, self._flush_all)

@@ -1,0 +1,68 @@
+"""Names of hosts into addresses: what a person types as HOST[:PORT][/KEY].
+
+A name may have several addresses; each becomes a seed under the same place, in the order that the
+system prefers. Resolving blocks, so it happens before a node begins. Nobody is asked yet whether
+a super-peer is there.
+"""
+
+import socket
+from collections.abc import Iterable
+
+from common.addresses import DEFAULT_PORT, Address, split_host_port
+from common.errors import Exit, UserError
+from common.ids import parse_node
+from common.meeting import Seed
+
+
+def seeds(texts: Iterable[str]) -> tuple[Seed, ...]:
+    """Every address of every HOST[:PORT][/KEY], in order. Raises UserError (exit 2 or 6)."""
+    return tuple(seed for text in texts for seed in _seeds(text))
+
+
+def place_of(text: str) -> str:
+    """HOST:PORT as pins know it: lower case, the port always there. Raises UserError."""
+    host, port = _split(text)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def listen_address(text: str, default: tuple[str, int]) -> tuple[tuple[str, int], bool]:
+    """Where to listen (an IP literal and a port), and whether this very port was asked for."""
+    if not text:
+        return default, False
+    host, port = _split(text)
+    return (_addresses(host, port, text)[0].host, port), port != 0
+
+
+def advertised(text: str) -> Address | None:
+    """The address that others are to be told, if one was given. Raises UserError."""
+    return _addresses(*_split(text), text)[0] if text else None
+
+
+def _seeds(text: str) -> list[Seed]:
+    where, _, key = text.partition("/")
+    try:
+        node = parse_node(key) if key else None
+    except ValueError as error:
+        raise UserError(Exit.USAGE, f"{error}.", "Copy the key as `status` prints it.") from error
+    host, port = _split(where)
+    return [Seed(place_of(where), address, node) for address in _addresses(host, port, where)]
+
+
+def _split(text: str) -> tuple[str, int]:
+    try:
+        host, port = split_host_port(text.strip(), DEFAULT_PORT)
+    except ValueError as error:
+        raise UserError(Exit.USAGE, f"{error}.", "Write HOST, HOST:PORT or [IPV6]:PORT.") from error
+    return host.lower(), port
+
+
+def _addresses(host: str, port: int, text: str) -> list[Address]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # a label too long for a name is a UnicodeError
+        raise UserError(
+            Exit.UNREACHABLE,
+            f"Unknown host {text!r}: {getattr(error, 'strerror', None) or error}.",
+            "Check its spelling and this machine's name service, or give its IP address.",
+        ) from error
+    return list(dict.fromkeys(Address.of(str(where[0]), int(where[1])) for *_, where in found))
