@@ -75,6 +75,7 @@ class Admission:
         self._address_burst = address_burst
         self._addresses: dict[str, Bucket] = {}
         self._bans: dict[bytes | str, float] = {}
+        self.refused = 0
 
     def ban(self, who: bytes | str, until: float) -> None:
         """Refuse a CURVE key (32 bytes) or an address until then; the oldest ban makes room."""
@@ -99,10 +100,13 @@ class Admission:
 
     def judge(self, key: bytes, host: str, now: float) -> Verdict:
         """Decide on one handshake; WAIT means: ask again when `wait_s` has passed."""
-        if self.banned(key, now) or self.banned(host, now):
-            return Verdict.REFUSE
         group = address_group(host)
-        if group is not None and not self._bucket(group, now).take(now):
+        if (
+            self.banned(key, now)
+            or self.banned(host, now)
+            or (group is not None and not self._bucket(group, now).take(now))
+        ):
+            self.refused += 1
             return Verdict.REFUSE
         return self.pace(now)
 

@@ -6,6 +6,7 @@ Ctrl-C tells the daemon that nobody waits any more. Several calls may follow one
 """
 
 import math
+import struct
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -13,7 +14,6 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 import zmq
-from zmq.utils.monitor import parse_monitor_message
 
 from common import wire
 from common.errors import Exit, UserError
@@ -24,6 +24,7 @@ from common.shell.home import Home
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024  # `ls` of 100,000 files takes 50 MB
 QUEUE_MESSAGES_MAX: Final = 8_192  # holds all hits of the largest search
 LINGER_MS: Final = 200  # what a command that leaves has still to say
+_EVENT: Final = struct.Struct("=H")  # zmq.utils.monitor would import asyncio: 20 ms
 _GONE: Final = zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
 
 T = TypeVar("T")
@@ -137,7 +138,7 @@ class Calls:
                     return message
 
     def _is_gone(self) -> bool:
-        event = parse_monitor_message(self._monitor.recv_multipart())["event"]
+        (event,) = _EVENT.unpack_from(self._monitor.recv_multipart()[0])
         if event == zmq.EVENT_CONNECTED:
             self._connected = True
             return False

@@ -120,7 +120,7 @@ class Daemon:
             loop, node, self._performers(disk, shares, store), None if _wild(host) else host
         )
         self._driver = driver
-        doors = await open_doors(
+        doors = open_doors(
             loop,
             self._identity,
             driver,

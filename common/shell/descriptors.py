@@ -23,6 +23,7 @@ HAS_TCP_INFO: Final = sys.platform == "linux"
 _TCP_INFO_BYTES: Final = 136  # up to and with tcpi_bytes_received (Linux 4.1)
 _LAST_DATA_SENT: Final = struct.Struct("=44xI")
 _ACKED_RECEIVED: Final = struct.Struct("=120xQQ")
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
 _MAPPED: Final = "::ffff:"
 
 
@@ -62,11 +63,12 @@ def _peer(connection: socket.socket) -> Address | None:
     return (plain_host(name[0]), name[1]) if isinstance(name, tuple) else None
 
 
-def cut(descriptor: int, peer: Address) -> bool:
+def cut(descriptor: int, peer: Address, *, reset: bool = False) -> bool:
     """Shut a connection down both ways, if the descriptor still leads to `peer`.
 
     The duplicate keeps the connection ours while we look, so the check and the shutdown concern
-    the same one. libzmq sees an end of file and closes its descriptor itself.
+    the same one. libzmq sees an end of file and closes its descriptor itself. With `reset` nothing
+    is left in the kernel either, and a sender that floods us is told at once.
     """
     try:
         duplicate = socket.socket(fileno=os.dup(descriptor))
@@ -76,6 +78,8 @@ def cut(descriptor: int, peer: Address) -> bool:
         if _peer(duplicate) != peer:
             return False
         try:
+            if reset:
+                duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             duplicate.shutdown(socket.SHUT_RDWR)
         except OSError:
             return False

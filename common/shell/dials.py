@@ -75,7 +75,11 @@ class Dial:
         self._reason = "dial failed"
         self._socket = dialling_socket(board.context, door, keys, their_key, limits)
         self._intake = Intake(self._socket, routed=False, parts_max=PARTS_MAX[door])
-        self._monitor = board.monitors.attach(self._socket, EVENTS, self._on_event)
+        try:
+            self._monitor = board.monitors.attach(self._socket, EVENTS, self._on_event)
+        except zmq.ZMQError:
+            self._socket.close(linger=0)
+            raise
         self._reader = EdgeReader(self._loop, self._socket, self._drain)
         self._deadline: asyncio.TimerHandle = self._loop.call_later(
             limits.connect_s + limits.handshake_s, self._end, "unreachable"

@@ -13,11 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from msgspec import structs
+
 from common.core import Effect, Event
-from common.merkle import FileTree, piece_count
+from common.errors import UserError
+from common.merkle import FileTree, piece_count, piece_size_bytes
 from common.shell.diskcalls import DiskError
 from common.shell.drive import Performer
 from common.shell.files import FileChangedError, FileStamp, OpenFiles
+from common.shell.lanes import Lane
 from common.shell.pairs import PartBusyError
 from common.shell.parts import (
     NotProvenError,
@@ -66,6 +70,8 @@ class Disk:
         self._pool = ThreadPoolExecutor(THREADS, "disk")  # threads start with the first job
         self._files = OpenFiles()
         self._parts: dict[int, PartFile] = {}
+        self._lanes: dict[int, Lane] = {}
+        self._exists: dict[int, Exists] = {}
         self._finished: dict[int, tuple[Path, FileStamp]] = {}
         self._layers: dict[bytes, bytes] = {}  # of downloads finished in this run
         self._unsynced: dict[int, int] = {}  # download -> bytes written since the last sync
@@ -88,15 +94,16 @@ class Disk:
         """Let every download end cleanly; called once nothing is fed any more."""
         for timer in self._sync_timers.values():
             timer.cancel()
-        for part in list(self._parts.values()):
-            self._pool.submit(part.close)
         self._pool.shutdown()
+        for part in list(self._parts.values()):
+            part.close()
         self._files.close()
 
     # --- downloads --------------------------------------------------------------------------
 
     def _open_part(self, effect: OpenPart) -> None:
-        self._run_part(effect.download, lambda: self._opened(effect))
+        self._exists[effect.download] = Exists(effect.exists)
+        self._run_part(effect.download, lambda: self._opened(effect), exclusive=True)
 
     def _opened(self, effect: OpenPart) -> Event:
         target = Path(effect.target)
@@ -129,9 +136,15 @@ class Disk:
         return root == effect.root
 
     def _keep_layer(self, effect: KeepLayer) -> None:
-        part = self._parts.get(effect.download)
-        if part is not None:
-            self._run_part(effect.download, lambda: _nothing(part.verify(effect.layer)))
+        def work() -> Event | None:
+            part = self._parts.get(effect.download)
+            if part is None or part.verify(effect.layer):
+                return None
+            return PartFailed(
+                effect.download, "broken", "These hashes do not lead to the root.", ""
+            )
+
+        self._run_part(effect.download, work, exclusive=True)
 
     def _write_pieces(self, effect: WritePieces) -> None:
         part = self._parts.get(effect.download)
@@ -157,11 +170,15 @@ class Disk:
     def _finish_part(self, effect: FinishPart) -> None:
         part = self._parts.get(effect.download)
         if part is not None:
-            self._run_part(effect.download, lambda: self._finish(effect.download, part))
+            self._run_part(
+                effect.download, lambda: self._finish(effect.download, part), exclusive=True
+            )
 
     def _finish(self, download: int, part: PartFile) -> Event:
         layer = part.layer
-        path = part.finish()
+        # what came while a file of that name appeared is kept beside it, unless told to fail
+        failing = self._exists.get(download) is Exists.FAIL
+        path = part.finish(Exists.FAIL if failing else Exists.RENAME)
         self._parts.pop(download, None)
         stamp = FileStamp.of(path.stat())
         self._finished[download] = (path, stamp)
@@ -171,10 +188,13 @@ class Disk:
         return PartFinished(download, str(path))
 
     def _close_part(self, effect: ClosePart) -> None:
+        def work() -> None:
+            part = self._parts.pop(effect.download, None)
+            if part is not None:
+                part.abandon(effect.delete)
+
         self._finished.pop(effect.download, None)
-        part = self._parts.pop(effect.download, None)
-        if part is not None:
-            self._run_part(effect.download, lambda: part.abandon(effect.delete))
+        self._run_part(effect.download, work, exclusive=True)
 
     def _remember(self, path: Path, stamp: FileStamp, tree: FileTree) -> None:
         if self._store is not None:
@@ -226,20 +246,23 @@ class Disk:
 
     # --- threads ----------------------------------------------------------------------------
 
-    def _run_part(self, download: int, work: Callable[[], Event | None]) -> None:
+    def _run_part(
+        self, download: int, work: Callable[[], Event | None], *, exclusive: bool = False
+    ) -> None:
         def job() -> None:
             try:
                 event = work()
             except PartClosedError:
                 return
-            except (PiecesLostError, SyncFailedError, DiskError, PartBusyError) as error:
+            except (UserError, NotProvenError) as error:
                 event = _failed(download, error)
-            except (FileChangedError, NotProvenError) as error:
-                event = PartFailed(download, "broken", str(error), "It is tried again.")
-            if event is not None:
-                self._loop.call_soon_threadsafe(self._feed, event)
+            except Exception as error:  # a mistake of ours: loud, and answered all the same
+                self._shout(error)
+                event = PartFailed(download, "broken", "Something unexpected went wrong.", "")
+            self._tell(event)
 
-        self._pool.submit(job)
+        lane = self._lanes.setdefault(download, Lane(self._loop, self._pool))
+        lane.put(job, exclusive=exclusive)
 
     def _run_read(self, read: int, work: Callable[[], memoryview]) -> None:
         def job() -> None:
@@ -253,9 +276,20 @@ class Disk:
                 event = ReadFailed(read, "gone" if gone else "disk")
             except (KeyError, NotProvenError, PartClosedError):
                 event = ReadFailed(read, "gone")
-            self._loop.call_soon_threadsafe(self._feed, event)
+            except Exception as error:
+                self._shout(error)
+                event = ReadFailed(read, "disk")
+            self._tell(event)
 
         self._pool.submit(job)
+
+    def _tell(self, event: Event | None) -> None:
+        if event is not None:
+            self._loop.call_soon_threadsafe(self._feed, event)
+
+    def _shout(self, error: Exception) -> None:
+        context = {"message": "a disk job failed", "exception": error}
+        self._loop.call_soon_threadsafe(self._loop.call_exception_handler, context)
 
 
 def _nothing(_result: object) -> None:
@@ -270,27 +304,36 @@ def _make_folder(folder: Path) -> None:
 
 
 def _written(part: PartFile, effect: WritePieces) -> Event:
-    verdicts = part.write(effect.offset, effect.data)
+    try:
+        verdicts = part.write(effect.offset, effect.data)
+    except SyncFailedError:
+        raise
+    except DiskError as error:
+        failed = _failed(effect.download, error)
+        size = piece_size_bytes(part.size)
+        first = effect.offset // size
+        lost = tuple(range(first, first + -(-len(effect.data) // size)))
+        return structs.replace(failed, lost=lost)
     good = tuple(index for index, held in verdicts if held)
     bad = tuple(index for index, held in verdicts if not held)
     return PiecesWritten(effect.download, good, bad)
 
 
-def _failed(
-    download: int, error: PiecesLostError | SyncFailedError | DiskError | PartBusyError
-) -> PartFailed:
+def _failed(download: int, error: UserError | NotProvenError) -> PartFailed:
     """The event of a disk that said no."""
-    kind = "broken"
-    lost: tuple[int, ...] = ()
-    if isinstance(error, PiecesLostError | SyncFailedError):
-        lost = tuple(error.pieces)
+    if not isinstance(error, UserError):
+        return PartFailed(download, "broken", f"{error}.", "")
+    lost = error.pieces if isinstance(error, PiecesLostError | SyncFailedError) else ()
+    return PartFailed(download, _kind(error), error.message, error.hint, tuple(lost))
+
+
+def _kind(error: UserError) -> str:
     if isinstance(error, PartBusyError):
-        kind = "busy"
-    elif isinstance(error, DiskError):
-        if error.full:
-            kind = "full"
-        elif error.errno in _DENIED:
-            kind = "denied"
-        elif error.errno == errno.EEXIST:
-            kind = "exists"
-    return PartFailed(download, kind, error.message, error.hint, lost)
+        return "busy"
+    if not isinstance(error, DiskError):
+        return "broken"
+    if error.full:
+        return "full"
+    if error.errno == errno.EEXIST:
+        return "exists"
+    return "denied" if error.errno in _DENIED else "broken"

@@ -106,6 +106,7 @@ class RouterDoor:
         self._half_open = HalfOpen(
             self._loop,
             self._expire,
+            behind=lambda: self._reader.due,
             handshake_s=limits.handshake_s,
             hello_s=limits.hello_s,
             max_total=limits.half_open_max,
@@ -157,7 +158,7 @@ class RouterDoor:
             self._reader.wake()
         return True
 
-    def end(self, connection: Connection, reason: str) -> None:
+    def end(self, connection: Connection, reason: str, *, reset: bool = False) -> None:
         """Hang up: nothing more of it is delivered, `closed` comes in the next turn."""
         if connection.ended:
             return
@@ -165,7 +166,7 @@ class RouterDoor:
         if connection.number:
             self._ledger.close_soon(connection.number, reason)
         if self._by_descriptor.get(connection.descriptor) is connection:
-            cut(connection.descriptor, connection.address)
+            cut(connection.descriptor, connection.address, reset=reset)
 
     # --- what the monitor tells -------------------------------------------------------------
 
@@ -215,7 +216,7 @@ class RouterDoor:
 
     def _on_overrun(self, connection: Connection) -> None:
         self._ledger.tally["unterminated"] += 1
-        self.end(connection, "a message without an end")
+        self.end(connection, "a message without an end", reset=True)
 
     def _expire(self, newcomer: Newcomer, reason: str) -> None:
         self._ledger.tally["hello_late" if reason == "no hello" else "half_open"] += 1
@@ -306,7 +307,7 @@ class RouterDoor:
         fault = fault_of(message, self.door)
         if fault:
             self._ledger.tally["malformed"] += 1
-            self.end(connection, fault)
+            self.end(connection, fault, reset=True)
             return
         data = None if message.data is None else message.data.buffer
         self._ledger.sink.frame(connection.number, message.body.bytes, data)

@@ -16,14 +16,15 @@ import zmq
 class EdgeReader:
     """Calls `drain` when `socket` may have something; `drain` tells whether it stopped early."""
 
-    __slots__ = ("_descriptor", "_drain", "_due", "_loop", "closed", "emptied")
+    __slots__ = ("_descriptor", "_drain", "_loop", "closed", "due", "emptied")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, socket: zmq.Socket[bytes], drain: Callable[[], bool]
     ) -> None:
         self._loop = loop
         self._drain = drain
-        self._due = False
+        self.due = False
+        """Whether another turn was asked for: something may be unread."""
         self.closed = False
         self.emptied = 0
         """How often a reading came to the end: everything that had arrived was delivered."""
@@ -33,8 +34,8 @@ class EdgeReader:
 
     def wake(self) -> None:
         """Ask for a turn: after every send, since it may have swallowed the signal."""
-        if not self._due and not self.closed:
-            self._due = True
+        if not self.due and not self.closed:
+            self.due = True
             self._loop.call_soon(self._turn_due)
 
     def close(self) -> None:
@@ -44,13 +45,17 @@ class EdgeReader:
             self._loop.remove_reader(self._descriptor)
 
     def _turn_due(self) -> None:
-        self._due = False
+        self.due = False
         self._turn()
 
     def _turn(self) -> None:
         if self.closed:
             return
-        if self._drain():
-            self.wake()
-        else:
-            self.emptied += 1
+        more = True  # also if a reader raises: the signal is spent
+        try:
+            more = self._drain()
+        finally:
+            if more:
+                self.wake()
+            else:
+                self.emptied += 1

@@ -212,25 +212,26 @@ def read_fully(fd: int, path: Path, view: memoryview, offset: int) -> None:
         offset += got
 
 
-def check_share(path: Path, private: Sequence[Path] = ()) -> Path:
+def check_share(path: Path, private: Sequence[Path] = (), home: Path | None = None) -> Path:
     """The real path of a file or folder that may be shared, else ShareRefusedError with a hint.
 
-    Refused: `/`, home and what holds it, whatever is hidden by its own name or lies hidden in
-    home, and a folder in `private` (a node's own with its key) or one that holds it.
+    Refused: `/`, `home` (default: this user's) and what holds it, whatever is hidden by its own
+    name or lies hidden in home, and a folder in `private` (a node's own with its key) or one that
+    holds it.
     """
     try:
-        real = path.expanduser().resolve(strict=True)
+        real = path.resolve(strict=True)
         status = real.stat()
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ShareRefusedError(path, reason, "Check the path.", Exit.DISK) from error
-    home = Path.home().resolve()
+    home = (home or Path.home()).resolve()
     explicit = "Share one folder made for sharing."
     if real == Path(real.anchor):
         raise ShareRefusedError(path, "it is the whole disk", explicit)
     if home == real or real in home.parents:
         raise ShareRefusedError(path, "it holds your whole home folder", explicit)
-    if _hidden(real, home) or _hidden(path.expanduser().absolute(), home):
+    if _hidden(real, home) or _hidden(path.absolute(), home):
         raise ShareRefusedError(path, "hidden files and folders stay private", "Move it out first.")
     for folder in (each.resolve() for each in private):
         if folder == real or real in folder.parents:

@@ -37,6 +37,7 @@ class HalfOpen:
         loop: asyncio.AbstractEventLoop,
         expire: Callable[[Newcomer, str], None],
         *,
+        behind: Callable[[], bool],
         handshake_s: float,
         hello_s: float,
         max_total: int,
@@ -44,13 +45,14 @@ class HalfOpen:
     ) -> None:
         self._loop = loop
         self._expire = expire
+        self._behind = behind  # whether frames that have arrived are still unread
         self._handshake_s = handshake_s
         self._hello_s = hello_s
         self._max_total = max_total
         self._max_per_address = max_per_address
         self._newcomers: dict[int, Newcomer] = {}
         self._groups: dict[str, int] = {}
-        self._due: list[tuple[float, int, Newcomer]] = []
+        self._due: list[tuple[float, int, Newcomer, bool]] = []
         self._numbers = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -90,9 +92,9 @@ class HalfOpen:
         self._newcomers.clear()
         self._due.clear()
 
-    def _look_again(self, newcomer: Newcomer, in_s: float) -> None:
+    def _look_again(self, newcomer: Newcomer, in_s: float, *, last_time: bool = False) -> None:
         when = self._loop.time() + max(in_s, _RECHECK_S)
-        heapq.heappush(self._due, (when, next(self._numbers), newcomer))
+        heapq.heappush(self._due, (when, next(self._numbers), newcomer, last_time))
         self._arm()
 
     def _arm(self) -> None:
@@ -106,24 +108,23 @@ class HalfOpen:
         self._timer = None
         now = self._loop.time()
         while self._due and self._due[0][0] <= now:
-            _, _, newcomer = heapq.heappop(self._due)
+            _, _, newcomer, last_time = heapq.heappop(self._due)
             if self._newcomers.get(newcomer.descriptor) is newcomer:
-                self._judge(newcomer, now)
+                self._judge(newcomer, now, last_time=last_time)
         self._arm()
 
-    def _judge(self, newcomer: Newcomer, now: float) -> None:
+    def _judge(self, newcomer: Newcomer, now: float, *, last_time: bool) -> None:
         traffic = traffic_of(newcomer.descriptor)
-        left_s = newcomer.accepted_at + self._handshake_s - now
-        reason = "no handshake"
-        if traffic is not None and traffic.acked > HANDSHAKE_SENT_BYTES:
+        shaken = traffic is not None and traffic.acked > HANDSHAKE_SENT_BYTES
+        if shaken and traffic is not None:
             left_s = self._hello_s - traffic.silent_s
-            reason = "no hello"
-        elif traffic is not None:
-            left_s = min(left_s, self._hello_s)  # look whether it has ended
-            if now < newcomer.accepted_at + self._handshake_s:
-                left_s = max(left_s, _RECHECK_S)
-        if left_s > 0:
-            self._look_again(newcomer, left_s)
+        else:
+            left_s = min(self._hello_s, newcomer.accepted_at + self._handshake_s - now)
+        if left_s > 0 and not last_time:  # libzmq answers a PING by itself: look once more only
+            self._look_again(newcomer, left_s, last_time=shaken)
+            return
+        if self._behind() and now < newcomer.accepted_at + self._handshake_s + self._hello_s:
+            self._look_again(newcomer, 0, last_time=last_time)  # it may be us who are late
             return
         self.remove(newcomer)
-        self._expire(newcomer, reason)
+        self._expire(newcomer, "no hello" if shaken else "no handshake")

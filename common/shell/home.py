@@ -7,11 +7,8 @@ the home. Nothing here reads settings or opens sockets.
 """
 
 import fcntl
-import hashlib
 import os
-import secrets
 import stat
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +57,8 @@ class Home:
         path = self.folder / "control.sock"
         if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
             return path
+        import hashlib
+
         name = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:24]
         return runtime_folder() / f"{name}.sock"
 
@@ -104,6 +103,8 @@ class Home:
 
     def _make_key(self) -> None:
         """Under another name first, so that a crash leaves a whole key or none."""
+        import secrets
+
         part = self.key_file.with_suffix(".new")
         with naming("make", self.key_file):
             part.unlink(missing_ok=True)  # of a run that died right here
@@ -135,6 +136,8 @@ def runtime_folder() -> Path:
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base and len(os.fsencode(base)) < SOCKET_PATH_BYTES_MAX // 2:
         return Path(base) / _APP
+    import tempfile
+
     return Path(tempfile.gettempdir()) / f"{_APP}-{os.getuid()}"
 
 

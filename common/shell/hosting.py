@@ -7,19 +7,18 @@ taken or refused; any other gives way to a free one.
 import asyncio
 import errno
 from dataclasses import dataclass
+from functools import partial
 
 from common.addresses import Address
 from common.doors import Door
 from common.errors import Exit, UserError
 from common.ids import Identity
-from common.shell.datagrams import Datagrams
+from common.shell.datagrams import Datagrams, bind_pair
 from common.shell.drive import Driver
 from common.shell.holder import describe_holder
 from common.shell.monitors import Monitors
 from common.shell.sockets import Transport, TransportLimits
 from common.shell.switchboard import Context, Switchboard, shared_context
-
-_TRIES = 20  # a free UDP port whose TCP twin is taken is rare
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Doors:
         self.board.leave()
 
 
-async def open_doors(
+def open_doors(
     loop: asyncio.AbstractEventLoop,
     identity: Identity,
     driver: Driver,
@@ -67,12 +66,14 @@ async def open_doors(
         identity.curve_public,
         limits or TransportLimits(),
         driver,
-        context,
+        context=context,
     )
+    datagrams = Datagrams(loop, driver.datagram)
     try:
-        datagrams, control = await _control_door(loop, transport, driver, listen, port_asked)
+        control = _control_door(transport, datagrams, listen, port_asked=port_asked)
         bulk_at = _bulk_door(transport, control) if bulk else None
     except BaseException:
+        datagrams.close()
         transport.close()
         board.leave()
         raise
@@ -80,29 +81,17 @@ async def open_doors(
     return Doors(transport, datagrams, control, bulk_at, context, board)
 
 
-async def _control_door(
-    loop: asyncio.AbstractEventLoop,
-    transport: Transport,
-    driver: Driver,
-    listen: tuple[str, int],
-    port_asked: bool,
-) -> tuple[Datagrams, Address]:
-    """UDP first: its port number is then asked for by TCP."""
+def _control_door(
+    transport: Transport, datagrams: Datagrams, listen: tuple[str, int], *, port_asked: bool
+) -> Address:
     host, port = listen
-    for _ in range(_TRIES):
-        datagrams: Datagrams | None = None
-        try:
-            datagrams = await Datagrams.open(loop, driver.datagram, host, port)
-            transport.bind(Door.CONTROL, host, datagrams.port)
-        except OSError as error:
-            if datagrams is not None:
-                datagrams.close()
-            if error.errno != errno.EADDRINUSE or (port_asked and port):
-                raise _refusal(host, port, error) from error
-            port = 0
-            continue
-        return datagrams, Address.of(host, datagrams.port)
-    raise UserError(Exit.BUSY, f"No free port on {host}.", "End a program that listens there.")
+    bind = partial(transport.bind, Door.CONTROL)
+    try:
+        return Address.of(*bind_pair(bind, datagrams, host, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or port_asked:
+            raise _refusal(host, port, error) from error
+        return Address.of(*bind_pair(bind, datagrams, host, 0))
 
 
 def _bulk_door(transport: Transport, control: Address) -> Address:
@@ -113,7 +102,7 @@ def _bulk_door(transport: Transport, control: Address) -> Address:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise _refusal(control.host, port, error) from error
-    raise UserError(Exit.BUSY, f"No free port on {control.host}.", "End a program that listens.")
+    raise UserError(Exit.BUSY, f"No port is free on {control.host}.", "End a program there.")
 
 
 def _refusal(host: str, port: int, error: OSError) -> UserError:

@@ -6,12 +6,14 @@ be written is lost and does not end the node. Cores do not log: their `Notify` c
 """
 
 import contextlib
+import os
 import re
 import sys
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TextIO
 
 from common.core import Notify
+from common.errors import Exit, UserError
 from common.ids import NODE_ID_BYTES, node_text
 from common.shell.output import escaped
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 Format = Literal["auto", "console", "json"]
+FORMATS: Final[tuple[Format, ...]] = ("auto", "console", "json")
 
 VALUE_CHARS_MAX: Final = 1_000  # one field; what a peer sends must not fill the disk
 REDACTED: Final = "[redacted]"
@@ -27,6 +30,14 @@ _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _NODES: Final = ("node", "peer", "parent", "heir", "leaf", "neighbour", "source")
 
 _Event = MutableMapping[str, Any]
+
+
+def form_of(text: str) -> Format:
+    """A `Format` from a setting; raises UserError (exit 2)."""
+    for form in FORMATS:
+        if text == form:
+            return form
+    raise UserError(Exit.USAGE, f"{text!r} is no log format.", f"Use one of {', '.join(FORMATS)}.")
 
 
 class Log:
@@ -43,7 +54,12 @@ class Log:
         target = stream or sys.stderr
         on_terminal = target.isatty()
         console = form == "console" or (form == "auto" and on_terminal)
-        self._logger = _logger(target, console, color and on_terminal, _LEVELS[level])
+        self._logger = _logger(
+            target,
+            console,
+            color and on_terminal and not os.environ.get("NO_COLOR"),
+            _LEVELS[level],
+        )
 
     def notify(self, effect: Notify) -> None:
         """One line for one `Notify`."""

@@ -22,6 +22,7 @@ Listener = Callable[[int, int], None]
 
 _EVENT: Final = struct.Struct("=Hi")
 _EVENTS_PER_TURN: Final = 256
+_numbers = itertools.count(1)  # of the process: a closed monitor gives its name back only later
 
 
 class Monitors:
@@ -33,13 +34,12 @@ class Monitors:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.set(zmq.RCVHWM, 0)  # a full queue would block libzmq's I/O thread
         self._socket.set(zmq.LINGER, 0)
-        self._numbers = itertools.count(1)
         self._listeners: dict[bytes, Listener] = {}
         self._reader = EdgeReader(loop, self._socket, self._drain)
 
     def attach(self, socket: zmq.Socket[bytes], events: int, listener: Listener) -> bytes:
         """Listen to a socket from now on; to be called before it binds or connects."""
-        number = next(self._numbers)
+        number = next(_numbers)
         name = b"m%d" % number
         endpoint = f"inproc://monitor-{number}"
         socket.monitor(endpoint, events)

@@ -10,7 +10,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -99,8 +98,32 @@ _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
 )
 
 
+def node_options(command: F) -> F:
+    """Add the flags that `run` has in both programs; their names are keys of settings."""
+    for option in reversed(_NODE_OPTIONS):
+        command = option(command)
+    return command
+
+
+def _off(_context: click.Context, _parameter: click.Parameter, value: bool) -> bool | None:
+    return False if value else None
+
+
+_NODE_OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
+    click.option("--listen", metavar="HOST:PORT", help="Control door; port 0 takes a free one."),
+    click.option("--advertise", metavar="HOST:PORT", help="Kept; not told to others yet."),
+    click.option(
+        "--no-lan", "lan", is_flag=True, callback=_off, help="No mDNS (there is none yet)."
+    ),
+    click.option("--network", metavar="NAME", help="Nodes of other networks never link."),
+    click.option("--network-key", metavar="FILE", help="Only those who have it are let in."),
+)
+
+
 def version() -> str:
     """The installed version; `0` where the program runs uninstalled."""
+    from importlib import metadata
+
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:

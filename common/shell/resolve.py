@@ -25,10 +25,13 @@ def place_of(text: str) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def listen_address(text: str, default: tuple[str, int]) -> tuple[tuple[str, int], bool]:
-    """Where to listen (an IP literal and a port), and whether this very port was asked for."""
+def listen_address(text: str) -> tuple[tuple[str, int], bool]:
+    """Where to listen (an IP literal and a port), and whether this very port was asked for.
+
+    Without a wish: every address of this machine, of both families where it has both.
+    """
     if not text:
-        return default, False
+        return (_everywhere(), DEFAULT_PORT), False
     host, port = _split(text)
     return (_addresses(host, port, text)[0].host, port), port != 0
 
@@ -36,6 +39,16 @@ def listen_address(text: str, default: tuple[str, int]) -> tuple[tuple[str, int]
 def advertised(text: str) -> Address | None:
     """The address that others are to be told, if one was given. Raises UserError."""
     return _addresses(*_split(text), text)[0] if text else None
+
+
+def _everywhere() -> str:
+    """`::` takes IPv4 too; where the kernel has no IPv6 it cannot be bound."""
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return "0.0.0.0"
+    return "::"
 
 
 def _seeds(text: str) -> list[Seed]:

@@ -42,25 +42,7 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str = "auto"
 
 
-class LeafOptions(msgspec.Struct, frozen=True, kw_only=True, rename={"supers": "super"}):
-    """Settings of `leaf run` that no core sees."""
-
-    supers: tuple[str, ...] = ()
-    share: tuple[str, ...] = ()
-    downloads: str = ""  # a folder; empty: the home's
-    up: Bytes | None = None
-    down: Bytes | None = None
-    promote: bool = True
-
-
-class SuperPeerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of `superpeer run` that no core sees."""
-
-    join: tuple[str, ...] = ()
-    static: bool = False
-
-
-O = TypeVar("O", LeafOptions, SuperPeerOptions)  # noqa: E741 - options
+O = TypeVar("O", bound=msgspec.Struct)  # noqa: E741 - a program's own options
 
 
 class Origin(NamedTuple):
@@ -86,7 +68,7 @@ class _Given(NamedTuple):
     origin: str
 
 
-def load(
+def merge(
     kind: type[O],
     *,
     prefix: str,

@@ -16,6 +16,7 @@ from typing import Final
 from common.core import Effect, Event
 from common.errors import UserError
 from common.merkle import FileTree
+from common.shell.changes import Changes
 from common.shell.diskcalls import DiskError
 from common.shell.drive import Performer
 from common.shell.files import FileChangedError, FileStamp, check_share
@@ -43,9 +44,8 @@ BATCH: Final = 256  # files of one event
 HASH_AHEAD: Final = 64  # files handed to the hash threads at once
 HASH_THREADS: Final = 2  # scale to both cores here (measured)
 PROGRESS_S: Final = 0.2
-RESCAN_S: Final = 300.0  # events can be lost; a changed file is refused at its first read anyway
-RETRY_S: Final = 10.0  # a share that could not be read
-WATCH_MS: Final = 1000  # how soon a stopped share's thread notices
+RESCAN_S: Final = 300  # events can be lost; a changed file is refused at its first read anyway
+RETRY_S: Final = 10  # a share that could not be read
 
 Feed = Callable[[Event], None]
 
@@ -122,20 +122,21 @@ class Follower:
 
     def run(self) -> None:
         """Scan, wait, scan again, until stopped."""
+        changes = Changes(self._path)
         while not self.stopped.is_set():
             try:
                 self._scan()
             except (DiskError, OSError) as error:
                 hint = error.hint if isinstance(error, DiskError) else "Check the path."
+                self._withdraw(tuple(self._reported))
                 self._tell(ShareFailed(self._share, str(error), hint))
                 self.stopped.wait(RETRY_S)
                 continue
             except RuntimeError:
                 return  # the hash threads are gone: the program ends
-            if self._skipped:  # a file that was changing is worth a second look soon
-                self.stopped.wait(RETRY_S)
-            else:
-                self._wait_for_change()
+            # a file that was changing is worth a second look soon
+            changes.wait(self.stopped, RETRY_S if self._skipped else RESCAN_S)
+        changes.close()
 
     def _tell(self, event: Event) -> None:
         if not self.stopped.is_set():
@@ -234,30 +235,6 @@ class Follower:
         if now - self._progressed_at >= PROGRESS_S:
             self._progressed_at = now
             self._tell(progress.event())
-
-    # --- waiting ----------------------------------------------------------------------------
-
-    def _wait_for_change(self) -> None:
-        """Until the share changed, the rescan is due, or it is over."""
-        from watchfiles import watch  # 6 MiB that an idle leaf does not need
-
-        until = time.monotonic() + RESCAN_S
-        folder = self._path if self._path.is_dir() else self._path.parent
-        try:
-            changes = watch(
-                folder,
-                watch_filter=None,
-                stop_event=self.stopped,
-                rust_timeout=WATCH_MS,
-                yield_on_timeout=True,
-                raise_interrupt=False,
-                recursive=folder == self._path,
-            )
-            for change in changes:
-                if change or time.monotonic() > until:
-                    return
-        except (OSError, RuntimeError):  # no watches left, or the folder went away
-            self.stopped.wait(RETRY_S)
 
 
 class _Progress:

@@ -10,6 +10,8 @@ import asyncio
 import itertools
 from collections import Counter
 
+import zmq
+
 from common.doors import Door
 from common.shell.admission import Admission
 from common.shell.descriptors import Address
@@ -82,18 +84,22 @@ class Transport:
     ) -> int:
         """Begin a link to the holder of `curve_key`; `opened` or `closed` comes later.
 
-        It leaves from `source_host` unless that is None or a wildcard.
+        It leaves from `source_host` unless that is None or a wildcard. Raises OSError if this
+        process has no socket left.
         """
-        return Dial(
-            door,
-            address,
-            curve_key,
-            source_host,
-            board=self._board,
-            keys=self._keys,
-            limits=self._limits,
-            ledger=self,
-        ).number
+        try:
+            return Dial(
+                door,
+                address,
+                curve_key,
+                source_host,
+                board=self._board,
+                keys=self._keys,
+                limits=self._limits,
+                ledger=self,
+            ).number
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, f"cannot dial: {error.strerror}") from error
 
     def send(self, link: int, body: bytes, data: memoryview | bytes | None = None) -> bool:
         """Queue one message; False if the link is gone or its pipe is full. Never blocks.
@@ -115,7 +121,11 @@ class Transport:
 
     def counters(self) -> dict[str, int]:
         """What happened since the start, by name; and the links there are now."""
-        return {**self.tally, "links": len(self._links)}
+        return {
+            **self.tally,
+            "handshakes_refused": self._admission.refused,
+            "links": len(self._links),
+        }
 
     def close(self) -> None:
         """Close everything; the sink hears nothing more."""

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -29,7 +29,7 @@ from common.storage import DownloadRecord
 
 SCHEMA_VERSION: Final = 1
 SUPER_PEERS_MAX: Final = 200  # as a list of hosts on the wire (KaZaA 200)
-_BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _ERRNO: Final = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_READONLY: errno.EROFS,
@@ -49,6 +49,10 @@ CREATE TABLE super_peers (node BLOB PRIMARY KEY, ip BLOB NOT NULL, port INTEGER 
 CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 _BEST_FIRST: Final = "ORDER BY last_seen_s DESC, successes DESC, node"
+_SHARES: Final = "SELECT path FROM shares ORDER BY path"
+_DOWNLOADS: Final = "SELECT record FROM downloads ORDER BY number"
+_PINS: Final = "SELECT place, node FROM pins ORDER BY place"
+_SUPER_PEERS: Final = f"SELECT node, ip, port FROM super_peers {_BEST_FIRST}"
 
 
 class StoreNewerError(UserError):
@@ -70,8 +74,8 @@ class Store:
         try:
             self._db = self._connect()
         except sqlite3.DatabaseError as error:
-            if _code(error) not in _BROKEN:
-                raise self._disk_error("open", error) from error
+            raise self._disk_error("open", error) from error
+        except _BrokenError:
             self.moved_aside = self._move_aside()
             self._db = self._connect()
 
@@ -139,7 +143,7 @@ class Store:
 
     def shares(self) -> tuple[str, ...]:
         """The shares that survive restarts, sorted."""
-        return tuple(path for (path,) in self._rows("SELECT path FROM shares ORDER BY path"))
+        return tuple(path for (path,) in self._rows(_SHARES))
 
     def remember_share(self, path: str) -> None:
         """Keep a share; twice is once."""
@@ -151,8 +155,7 @@ class Store:
 
     def downloads(self) -> tuple[DownloadRecord, ...]:
         """All downloads, by number."""
-        rows = self._rows("SELECT record FROM downloads ORDER BY number")
-        return tuple(msgspec.json.decode(record, type=DownloadRecord) for (record,) in rows)
+        return _downloads(self._rows(_DOWNLOADS))
 
     def remember_download(self, record: DownloadRecord) -> None:
         """Keep a download, or its new state."""
@@ -165,7 +168,7 @@ class Store:
 
     def pins(self) -> tuple[tuple[str, NodeId], ...]:
         """(place as typed, key) of every pinned super-peer."""
-        return tuple(self._rows("SELECT place, node FROM pins ORDER BY place"))
+        return tuple(self._rows(_PINS))
 
     def remember_pin(self, place: str, node: NodeId | None) -> None:
         """Pin a place to a key, or with None to none."""
@@ -178,8 +181,7 @@ class Store:
 
     def super_peers(self) -> tuple[tuple[NodeId, Address], ...]:
         """Super-peers that worked, the latest first; at most SUPER_PEERS_MAX."""
-        rows = self._rows(f"SELECT node, ip, port FROM super_peers {_BEST_FIRST}")
-        return tuple((node, Address(ip, port)) for node, ip, port in rows)
+        return _super_peers(self._rows(_SUPER_PEERS))
 
     def remember_super_peer(self, node: NodeId, address: Address, wall_s: float) -> None:
         """One that worked at `wall_s`; the longest unseen goes when there are too many."""
@@ -207,7 +209,7 @@ class Store:
             )
         return int(value)
 
-    def _rows(self, query: str, *values: object) -> list[tuple]:  # type: ignore[type-arg]
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
                 return self._db.execute(query, values).fetchall()
@@ -243,14 +245,15 @@ class Store:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > SCHEMA_VERSION:
                 raise StoreNewerError(self.path, version)
-            ((verdict,),) = db.execute("PRAGMA quick_check(1)")
-            if verdict != "ok":
-                raise _broken(verdict)
             db.execute("PRAGMA journal_mode = WAL")
             if version == 0:
                 db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-        except BaseException:
+            _probe(db)
+        except BaseException as error:
             db.close()
+            broken = isinstance(error, sqlite3.DatabaseError) and _code(error) in _BROKEN
+            if broken or isinstance(error, ValueError | TypeError):
+                raise _BrokenError from error
             raise
         return db
 
@@ -268,10 +271,30 @@ class Store:
         return DiskError(op, self.path, _ERRNO.get(_code(error), errno.EIO))
 
 
-def _broken(verdict: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(verdict)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
+class _BrokenError(Exception):
+    """The file is no store that can be read."""
+
+
+def _probe(db: sqlite3.Connection) -> None:
+    """Read once what a start reads anyway: a fresh memory is better than half of an old one."""
+    ((verdict,),) = db.execute("PRAGMA quick_check(1)")
+    if verdict != "ok":
+        raise ValueError(verdict)
+    db.execute("SELECT folder, name, size, mtime_ns, inode, root FROM hashes LIMIT 1").fetchall()
+    db.execute("SELECT root, layer FROM layers LIMIT 1").fetchall()
+    db.execute("SELECT name, value FROM numbers").fetchall()
+    db.execute(_SHARES).fetchall()
+    db.execute(_PINS).fetchall()
+    _downloads(db.execute(_DOWNLOADS).fetchall())
+    _super_peers(db.execute(_SUPER_PEERS).fetchall())
+
+
+def _downloads(rows: list[tuple[Any, ...]]) -> tuple[DownloadRecord, ...]:
+    return tuple(msgspec.json.decode(record, type=DownloadRecord) for (record,) in rows)
+
+
+def _super_peers(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, Address], ...]:
+    return tuple((node, Address(ip, port)) for node, ip, port in rows)
 
 
 def _code(error: sqlite3.DatabaseError) -> int:

@@ -42,8 +42,6 @@ class Zap:
         self._socket.set(zmq.RCVHWM, 0)
         self._socket.bind(ENDPOINT)
         self._reader = EdgeReader(loop, self._socket, self._drain)
-        self.admitted = 0
-        self.refused = 0
 
     def register(self, domain: bytes, admission: Admission) -> None:
         """Answer for a domain from now on."""
@@ -59,6 +57,7 @@ class Zap:
     def close(self) -> None:
         """Stop; sockets with a ZAP domain accept nobody after that."""
         self._reader.close()
+        self._socket.unbind(ENDPOINT)  # a close alone gives the name back some time later
         self._socket.close(linger=0)
 
     def _drain(self) -> bool:
@@ -105,10 +104,6 @@ class Zap:
     def _answer(self, envelope: Envelope, *, admit: bool) -> None:
         routing_id, request_id, key = envelope
         status, text = (b"200", b"OK") if admit else (b"400", b"refused")
-        if admit:
-            self.admitted += 1
-        else:
-            self.refused += 1
         user_id = key.hex().encode() if admit else b""
         self._socket.send_multipart(
             [routing_id, b"", _VERSION, request_id, status, text, user_id, b""], zmq.NOBLOCK

@@ -1,0 +1,101 @@
+"""Names beside the user's files, and the move that replaces nothing."""
+
+import errno
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.shell.diskcalls import DiskCalls
+from common.shell.placing import Exists, numbered, place
+from tests.downloads import names_in
+
+
+class NoLinks(DiskCalls):
+    """A file system without hard links, as FAT is."""
+
+    def link(self, source: str, target: str, folder: int) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[int]:
+    fd = DiskCalls().open_folder(tmp_path)
+    yield fd
+    os.close(fd)
+
+
+@pytest.fixture(params=[DiskCalls, NoLinks])
+def disk(request: pytest.FixtureRequest) -> DiskCalls:
+    made: DiskCalls = request.param()
+    return made
+
+
+def test_numbered_puts_the_number_before_the_extension() -> None:
+    """NAME, NAME (1), NAME (2), each with its extension and tail."""
+    assert list(islice(numbered("a.b.mp3", ".part"), 3)) == [
+        "a.b.mp3.part",
+        "a.b (1).mp3.part",
+        "a.b (2).mp3.part",
+    ]
+    assert list(islice(numbered("README"), 2)) == ["README", "README (1)"]
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1))
+def test_numbered_names_fit_and_differ(name: str) -> None:
+    """However long the name, what comes out fits a file system and no two are equal."""
+    names = list(islice(numbered(name * 3, ".part.journal"), 12))
+    assert len(set(names)) == 12
+    assert all(len(os.fsencode(each)) <= 255 for each in names)
+
+
+def test_place_takes_the_first_free_name(tmp_path: Path, folder: int, disk: DiskCalls) -> None:
+    """What has the wanted name keeps it, whatever it is."""
+    (tmp_path / "x.bin").write_bytes(b"theirs")
+    (tmp_path / "x (1).bin").symlink_to("nowhere")
+    fd = disk.create("x.part", folder)
+    assert place(disk, folder, fd, "x.part", "x.bin", exists=Exists.RENAME) == "x (2).bin"
+    assert (tmp_path / "x.bin").read_bytes() == b"theirs"
+    assert not (tmp_path / "x.part").exists()
+    os.close(fd)
+
+
+@pytest.mark.parametrize("exists", [Exists.FAIL, Exists.SKIP])
+def test_place_keeps_both_files_where_it_may_not_rename(
+    tmp_path: Path, folder: int, disk: DiskCalls, exists: Exists
+) -> None:
+    """FAIL and SKIP leave the decision to the caller and everything where it is."""
+    (tmp_path / "x").write_bytes(b"theirs")
+    fd = disk.create("x.part", folder)
+    with pytest.raises(FileExistsError):
+        place(disk, folder, fd, "x.part", "x", exists=exists)
+    assert names_in(tmp_path) == ["x", "x.part"]
+    os.close(fd)
+
+
+def test_place_completes_an_attempt_that_was_cut_short(tmp_path: Path, folder: int) -> None:
+    """A final name that already means the part is kept, with FAIL too; the part's name goes."""
+    disk = DiskCalls()
+    fd = disk.create("x.part", folder)
+    disk.link("x.part", "x", folder)
+    assert place(disk, folder, fd, "x.part", "x", exists=Exists.FAIL) == "x"
+    assert names_in(tmp_path) == ["x"]
+    assert place(disk, folder, fd, "x.part", "x", exists=Exists.FAIL) == "x"
+    os.close(fd)
+
+
+def test_place_refuses_a_source_that_was_replaced(tmp_path: Path, folder: int) -> None:
+    """Only the file that was open and checked gets the name."""
+    disk = DiskCalls()
+    fd = disk.create("x.part", folder)
+    (tmp_path / "x.part").unlink()
+    (tmp_path / "x.part").write_bytes(b"another")
+    with pytest.raises(FileNotFoundError):
+        place(disk, folder, fd, "x.part", "x", exists=Exists.RENAME)
+    assert names_in(tmp_path) == ["x.part"]
+    os.close(fd)
