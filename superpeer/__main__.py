@@ -1,0 +1,5 @@
+"""`python -m superpeer`."""
+
+from superpeer.cli import main
+
+main()

@@ -1,0 +1,62 @@
+"""A super-peer put together: settings, home, role and daemon; here all floors meet."""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Final
+
+from common.config import scaled
+from common.core import Core
+from common.ids import node_text
+from common.shell.daemon import Daemon
+from common.shell.options import Invocation, version
+from common.shell.resolve import listen_address, seeds
+from common.shell.settings import network_of
+from common.shell.starting import Ready, load, log_of, say_ready, settle
+from superpeer.methods import METHODS
+from superpeer.role import SuperPeer
+from superpeer.settings import SuperPeerOptions
+
+PROGRAM: Final = "superpeer"
+
+
+def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
+    """`superpeer run`: blocks until it is stopped; the exit code. Raises UserError."""
+    settings = load(SuperPeerOptions, invocation, PROGRAM, flags)
+    log = log_of(invocation, settings.node.log_format)
+    config = scaled(settings.config, settings.config.time_scale)
+    network = network_of(settings.node, config.network)
+    joins = seeds(settings.own.join)
+    listen, _ = listen_address(settings.node.listen)
+    home = invocation.home_of(PROGRAM)
+    lock, identity = settle(home)
+    try:
+
+        def superpeer(rng: Random) -> Core:
+            return SuperPeer(
+                identity.node,
+                config=config,
+                network=network,
+                rng=rng,
+                seeds=joins,
+                version=version(),
+            )
+
+        daemon = Daemon(
+            home=home,
+            identity=identity,
+            network=network,
+            config=config,
+            roles={"superpeer": superpeer},
+            methods=METHODS,
+            listen=listen,
+            port_asked=True,  # the default too: others look for a super-peer there
+            bulk=False,
+            on_serving=lambda daemon: say_ready(
+                Ready(node_text(identity.node), str(daemon.listen))
+            ),
+            on_notify=log.notify,
+            agent=f"superpeer/{version()}",
+        )
+        return daemon.run()
+    finally:
+        lock.release()

@@ -1,0 +1,246 @@
+"""Our leaves: joining, what they share, and how long it lives.
+
+Each entry that can be found belongs to a leaf that is linked to us, or was less than a lease ago;
+it is signed, and its source is where we saw the leaf, never where it says it is. A leaf that comes
+back in time and in the same life finds its entries held and sends nothing again. An address that a
+leaf advertises is used only where its host is the one we observed: nobody dials back yet.
+
+Entries become searchable in slices, so that a large library never keeps the others waiting; only
+then is its generation acknowledged. A leaf here may be this node itself.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from random import Random
+from typing import Final
+
+from common.config import ClusterConfig
+from common.core import Effect, LinkUp, Send
+from common.deadlines import Deadlines
+from common.ids import NodeId, node_text
+from common.limits import HITS_PER_QUERY_MAX
+from common.messages.cluster import Busy, Hit, Join, Publish, Published, Welcome
+from common.messages.fields import Contact
+from common.messages.overlay import QueryBody
+from superpeer.holding import Changes, Holding, PublishError
+from superpeer.index import Found, Index
+from superpeer.methods import LeafRow
+
+INDEX_SLICE: Final = 1_000  # entries made searchable in one turn: about 15 ms
+SWEEP_SLICE: Final = 1_000  # removed entries swept in one turn: about 10 ms
+SWEEP_S: Final = 0.05  # between two of them; wild guess
+
+_SWEEP: Final = ("sweep", b"")
+
+
+class _Leaf:
+    """One leaf in one of its lives."""
+
+    def __init__(self, epoch: int, source: Contact, holding: Holding) -> None:
+        self.epoch = epoch
+        self.source = source
+        self.holding = holding
+        self.joined_at = 0.0  # for the last time
+        self.rtt_s: float | None = None
+        self.unindexed: Changes = {}  # signed, but not findable yet
+        self.unacknowledged: list[int] = []  # generations to confirm when it is
+
+
+class Cluster:
+    """The leaves by key, and the index of what they share.
+
+    `links` is read as it is at the moment; `alternatives` names super-peers to go to instead.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        *,
+        config: ClusterConfig,
+        rng: Random,
+        links: Mapping[NodeId, LinkUp],
+        alternatives: Callable[[], tuple[Contact, ...]],
+    ) -> None:
+        self._network = network
+        self._config = config
+        self._rng = rng
+        self._links = links
+        self._alternatives = alternatives
+        self._deadlines = Deadlines()
+        self._index = Index()
+        self._leaves: dict[NodeId, _Leaf] = {}
+        self.members: dict[NodeId, None] = {}  # the leaves whose link is up
+        self._admitting = True
+        self.dropped: Counter[str] = Counter()
+
+    def stop(self) -> None:
+        """Take no leaves any more."""
+        self._admitting = False
+
+    @property
+    def files(self) -> int:
+        """How many entries can be found."""
+        return self._index.files
+
+    # --- messages ---------------------------------------------------------------------------
+
+    def on_join(self, peer: NodeId, join: Join, now: float) -> list[Effect]:
+        """Take the leaf in, or name others; the same life keeps what is held of it."""
+        leaf = self._leaves.get(peer)
+        full = leaf is None and len(self._leaves) >= self._config.leaves_max
+        if full or not self._admitting:
+            return [Send(peer, Busy(self._config.busy_retry_s, self._alternatives()))]
+        link = self._links[peer]
+        entries_max = self._config.entries_max if link.bulk_port else 0  # nobody could fetch them
+        source = _source(link, join)
+        if leaf is None or leaf.epoch != join.epoch:
+            self._drop_leaf(peer, now)
+            leaf = _Leaf(join.epoch, source, Holding(self._network, peer, entries_max))
+            self._leaves[peer] = leaf
+        leaf.source, leaf.joined_at = source, now
+        leaf.holding.unstage()
+        leaf.unacknowledged.clear()
+        self.members[peer] = None
+        self._deadlines.cancel(("lease", peer))
+        welcome = Welcome(
+            generation=leaf.holding.generation,
+            lease_s=self._config.lease_s,
+            entries_max=entries_max,
+            alternatives=self._alternatives(),
+        )
+        return [Send(peer, welcome)]
+
+    def on_publish(self, peer: NodeId, message: Publish, now: float) -> list[Effect]:
+        """Stage changes; a generation is answered when all of it can be found, or refused."""
+        leaf = self._leaves.get(peer)
+        if leaf is None or peer not in self.members:
+            self.dropped["publish_of_stranger"] += 1
+            return []
+        try:
+            changes = leaf.holding.publish(message)
+        except PublishError as refusal:
+            self._index.drop_leaf(peer)
+            self._sweep_later(now)
+            leaf.unindexed.clear()
+            leaf.unacknowledged.clear()
+            return [Send(peer, Published(0, refused=str(refusal)))]
+        if changes is None:
+            return []
+        leaf.unindexed |= changes
+        leaf.unacknowledged.append(message.generation)
+        return self._index_some(peer, now)
+
+    # --- links and time ---------------------------------------------------------------------
+
+    def leaf_lost(self, peer: NodeId, now: float, *, on_purpose: bool) -> None:
+        """The link is gone: what the leaf shares lives on for a lease, unless it said goodbye."""
+        if peer not in self.members:
+            return
+        del self.members[peer]
+        if on_purpose:
+            self._drop_leaf(peer, now)
+        else:
+            self._deadlines.set(("lease", peer), now + self._config.lease_s)
+
+    def measured(self, peer: NodeId, rtt_s: float) -> None:
+        """The round trip to a leaf."""
+        leaf = self._leaves.get(peer)
+        if leaf is not None:
+            leaf.rtt_s = rtt_s
+
+    def due(self, now: float) -> list[Effect]:
+        """End leases, and go on indexing and sweeping."""
+        effects: list[Effect] = []
+        for key in self._deadlines.pop_due(now):
+            effects += self._on_due(key, now)
+        return effects
+
+    def wakeup(self) -> float | None:
+        """The earliest deadline."""
+        return self._deadlines.earliest()
+
+    # --- questions --------------------------------------------------------------------------
+
+    def evaluate(self, body: QueryBody) -> list[Hit]:
+        """What our leaves have for a query, at most `wanted`; of a file's sources a random part."""
+        if body.terms is not None:
+            found = self._index.search(body.terms, body.wanted)
+        elif body.root is not None:
+            everyone = self._index.sources(body.root, body.size, HITS_PER_QUERY_MAX)
+            one_each = list({source.leaf: source for source in everyone}.values())
+            found = self._rng.sample(one_each, min(body.wanted, len(one_each)))
+        else:
+            found = []
+        hits = [self._hit(one) for one in found]
+        return [hit for hit in hits if hit is not None]
+
+    def rows(self, now: float) -> list[LeafRow]:
+        """Our leaves, for people."""
+        return [
+            LeafRow(
+                node=node_text(peer),
+                address=str(leaf.source.address),
+                rtt_s=leaf.rtt_s,
+                up_rate=None,
+                uptime_s=now - leaf.joined_at,
+                files=len(leaf.holding),
+                heir=None,
+            )
+            for peer, leaf in self._leaves.items()
+            if peer in self.members
+        ]
+
+    # --- the steps they share ---------------------------------------------------------------
+
+    def _on_due(self, key: Hashable, now: float) -> list[Effect]:
+        if not isinstance(key, tuple):
+            return []
+        what, peer = key
+        if what == "index":
+            return self._index_some(peer, now)
+        if what == "lease":
+            self._drop_leaf(peer, now)
+        elif self._index.sweep(SWEEP_SLICE):
+            self._sweep_later(now)
+        return []
+
+    def _index_some(self, peer: NodeId, now: float) -> list[Effect]:
+        """Make a slice of what is signed findable; acknowledge when all of it is."""
+        leaf = self._leaves[peer]
+        for slot in list(leaf.unindexed)[:INDEX_SLICE]:
+            entry = leaf.unindexed.pop(slot)
+            if entry is None:
+                self._index.remove(peer, slot)
+            else:
+                self._index.add(peer, slot, entry)
+        self._sweep_later(now)
+        if leaf.unindexed:
+            self._deadlines.set(("index", peer), now)
+            return []
+        generations, leaf.unacknowledged = leaf.unacknowledged, []
+        return [Send(peer, Published(generation)) for generation in generations]
+
+    def _hit(self, found: Found) -> Hit | None:
+        leaf = self._leaves[found.leaf]
+        return leaf.holding.hit(found.slot, found.entry, leaf.source)
+
+    def _drop_leaf(self, peer: NodeId, now: float) -> None:
+        """Forget a leaf and all that it shares."""
+        if self._leaves.pop(peer, None) is None:
+            return
+        self._index.drop_leaf(peer)
+        self._deadlines.cancel(("lease", peer))
+        self._deadlines.cancel(("index", peer))
+        self._sweep_later(now)
+
+    def _sweep_later(self, now: float) -> None:
+        if self._index.dead and self._deadlines.get(_SWEEP) is None:
+            self._deadlines.set(_SWEEP, now + SWEEP_S)
+
+
+def _source(link: LinkUp, join: Join) -> Contact:
+    """Where the leaf's files can be fetched: the observed host, at its bulk door."""
+    told = join.advertised
+    if told is not None and told.ip == link.address.ip and told.port:
+        return Contact(link.peer, told)
+    return Contact(link.peer, link.address.at(link.bulk_port))

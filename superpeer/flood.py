@@ -1,0 +1,269 @@
+"""Queries among super-peers: everyone's part of the tree that a query draws.
+
+A query is evaluated and forwarded by a node at most once, whatever arrives how often: its GUID is
+remembered longer than its tree. Hits and reports go up to the one it first came from, who is told
+`done` when all that we asked have reported (echo termination), were lost, or took too long; so a
+ring always ends. Depth grows by `Extend` alone, which walks the tree to its frontier.
+
+The origin is nobody special: it is a super-peer that was asked by itself (`superpeer.search` asks,
+and the role loops what we send to ourselves). What is wanted, how deep and whether once more is
+decided there. Nothing here knows leaves.
+
+For one GUID each neighbour sends another at most one `Query`, answered by one `QueryDone`; a ring
+beyond the first adds one `Extend` and one `QueryDone` per link of the tree (n - 1 of them). With e
+links that is at most 2 (2e - n + 1) + 2 (n - 1) (rings - 1) messages, and the hits.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping
+from typing import Final
+
+from common import wire
+from common.addresses import may_tell
+from common.config import FloodConfig
+from common.core import Effect, LinkUp, Send
+from common.deadlines import Deadlines
+from common.errors import RemoteProtocolError
+from common.ids import Guid, NodeId
+from common.limits import HITS_PER_FRAME_MAX, HOPS_MAX
+from common.messages.cluster import Hit
+from common.messages.fields import Message
+from common.messages.overlay import Extend, Prune, Query, QueryBody, QueryDone, QueryHits
+from superpeer.query import Tree
+
+Evaluate = Callable[[QueryBody], list[Hit]]
+
+_PATIENCE_PER_HOP: Final = 0.5 / HOPS_MAX  # the deepest give up after half the time
+
+
+class Flood:
+    """The queries that this node has seen, and the trees of those that are still open.
+
+    `links` and `neighbours` are read as they are at the moment; `evaluate` asks our own index.
+    """
+
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        config: FloodConfig,
+        links: Mapping[NodeId, LinkUp],
+        neighbours: Mapping[NodeId, object],
+        evaluate: Evaluate,
+    ) -> None:
+        self._me = me
+        self._config = config
+        self._links = links
+        self._neighbours = neighbours
+        self._evaluate = evaluate
+        self._deadlines = Deadlines()
+        self._seen: dict[Guid, float] = {}  # oldest first
+        self._trees: dict[Guid, Tree] = {}  # oldest first
+        self.forwarded = 0
+        self.duplicates = 0
+        self.dropped: Counter[str] = Counter()
+
+    @property
+    def open(self) -> int:
+        """How many trees we are part of."""
+        return len(self._trees)
+
+    @property
+    def seen(self) -> int:
+        """How many GUIDs are remembered."""
+        return len(self._seen)
+
+    # --- messages ---------------------------------------------------------------------------
+
+    def on_query(self, peer: NodeId, query: Query, now: float) -> list[Effect]:
+        """Evaluate and forward what is new; say `duplicate` to what is not."""
+        if self._is_stranger(peer):
+            return self._drop("query_of_stranger")
+        if not self._is_new(query.guid, now):
+            self.duplicates += 1
+            tree = self._trees.get(query.guid)
+            if tree is not None:
+                tree.untried.pop(peer, None)  # it has the query: no need to send it there
+            return [Send(peer, QueryDone(query.guid, duplicate=True, messages=1))]
+        body = self._decoded(query)
+        if body is None:
+            return [Send(peer, QueryDone(query.guid, messages=1))]
+        tree = Tree(query, peer, body.wanted, self._neighbours)
+        effects = self._make_room()
+        self._trees[tree.guid] = tree
+        self._deadlines.set(("open", tree.guid), now + self._config.open_s)
+        self._start_clock(tree, now)
+        tree.take_in(self._evaluate(body))
+        if query.ttl > 1:
+            effects += self._forward(tree, query.ttl - 1)
+        return effects + self._advance(tree, now)
+
+    def on_extend(self, peer: NodeId, extend: Extend, now: float) -> list[Effect]:
+        """Grow the tree by one ring; who does not know it any more says that it is lost."""
+        if self._is_stranger(peer):
+            return self._drop("query_of_stranger")
+        tree = self._trees.get(extend.guid)
+        if tree is None:
+            return [Send(peer, QueryDone(extend.guid, messages=1, lost=True))]
+        if peer != tree.asker or tree.running:
+            return self._drop("extend_unasked")
+        tree.begin_ring()
+        self._start_clock(tree, now)
+        effects = self._to_all(tree, tree.extend(), extend)
+        effects += self._forward(tree, 1)
+        return effects + self._advance(tree, now)
+
+    def on_query_hits(self, peer: NodeId, message: QueryHits, now: float) -> list[Effect]:
+        """Pass hits on towards the origin, if we wait for them and may believe their addresses."""
+        tree = self._trees.get(message.guid)
+        if tree is None or peer not in tree.owing:
+            return self._drop("hits_unasked", len(message.hits))
+        learned_from = self._links[peer].address
+        hits = [hit for hit in message.hits if may_tell(hit.source.address, learned_from)]
+        self._drop("hits_out_of_scope", len(message.hits) - len(hits))
+        self._drop("hits_too_many", tree.take_in(hits))
+        return self._advance(tree, now)
+
+    def on_query_done(self, peer: NodeId, message: QueryDone, now: float) -> list[Effect]:
+        """One of those we asked has nothing more to say in this ring."""
+        tree = self._trees.get(message.guid)
+        if tree is None or peer not in tree.owing:
+            return self._drop("done_unasked")
+        tree.answered(peer, message)
+        return self._advance(tree, now)
+
+    def on_prune(self, peer: NodeId, message: Prune, _now: float) -> list[Effect]:
+        """The origin has enough: forget the tree, not the GUID."""
+        tree = self._trees.get(message.guid)
+        if tree is None:
+            return []  # it ended by itself, as trees do that cannot grow
+        return self._fell(tree) if peer == tree.asker else self._drop("prune_unasked")
+
+    # --- links and time ---------------------------------------------------------------------
+
+    def neighbour_lost(self, peer: NodeId, now: float) -> list[Effect]:
+        """Whatever `peer` still owed is lost; what it asked nobody wants any more."""
+        effects: list[Effect] = []
+        for tree in list(self._trees.values()):
+            if peer == tree.asker:
+                effects += self._fell(tree)
+            else:
+                tree.lose(peer)
+                effects += self._advance(tree, now)
+        return effects
+
+    def due(self, now: float) -> list[Effect]:
+        """Send the hits that waited, give up on who is late, and forget trees that are too old."""
+        effects: list[Effect] = []
+        for key in self._deadlines.pop_due(now):
+            effects += self._on_due(key, now)
+        return effects
+
+    def wakeup(self) -> float | None:
+        """The earliest deadline."""
+        return self._deadlines.earliest()
+
+    def _on_due(self, key: Hashable, now: float) -> list[Effect]:
+        if not isinstance(key, tuple):
+            return []
+        what, guid = key
+        tree = self._trees.get(guid)
+        if tree is None:
+            return []
+        if what == "open":
+            return self._abandon(tree)
+        if what == "ring":
+            for peer in list(tree.owing):
+                tree.lose(peer)
+        return self._advance(tree, now)
+
+    # --- the steps they share ---------------------------------------------------------------
+
+    def _is_stranger(self, peer: NodeId) -> bool:
+        return peer != self._me and peer not in self._neighbours
+
+    def _is_new(self, guid: Guid, now: float) -> bool:
+        """Whether a GUID is met for the first time; it is remembered, the oldest give way."""
+        if guid in self._seen or guid in self._trees:
+            return False
+        self._seen[guid] = now
+        while len(self._seen) > self._config.seen_max or (
+            self._seen[next(iter(self._seen))] < now - self._config.seen_s
+        ):
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def _decoded(self, query: Query) -> QueryBody | None:
+        """What is asked; None, and counted, where it is not our protocol."""
+        try:
+            return wire.unpack(query.body, QueryBody)
+        except RemoteProtocolError:
+            self._drop("query_undecodable")
+            return None
+
+    def _make_room(self) -> list[Effect]:
+        """Shed the oldest tree where there would be too many (THREATS T8)."""
+        if len(self._trees) < self._config.open_max:
+            return []
+        self._drop("query_shed")
+        return self._abandon(self._trees[next(iter(self._trees))])
+
+    def _start_clock(self, tree: Tree, now: float) -> None:
+        """A ring has a time limit: the shorter the deeper, so that reports from below arrive
+        before the one above gives up on us."""
+        patience_s = self._config.ring_s * (1 - _PATIENCE_PER_HOP * tree.hops)
+        self._deadlines.set(("ring", tree.guid), now + patience_s)
+
+    def _forward(self, tree: Tree, ttl: int) -> list[Effect]:
+        """Ask every neighbour that was not asked and did not ask us."""
+        peers = tree.grow()
+        self.forwarded += len(peers)
+        return self._to_all(tree, peers, Query(tree.guid, ttl, tree.hops + 1, tree.body))
+
+    def _advance(self, tree: Tree, now: float) -> list[Effect]:
+        """Send the hits that may go; report when all of them are sent and nobody owes anything."""
+        hits = tree.let_out(now)
+        effects: list[Effect] = []
+        for first in range(0, len(hits), HITS_PER_FRAME_MAX):
+            some = tuple(hits[first : first + HITS_PER_FRAME_MAX])
+            effects += self._to_all(tree, [tree.asker], QueryHits(tree.guid, some))
+        if tree.outbox:
+            self._deadlines.set(("hits", tree.guid), tree.window_end)
+        elif tree.running and not tree.owing:
+            effects += self._report(tree)
+        return effects
+
+    def _report(self, tree: Tree) -> list[Effect]:
+        """Tell the asker that the ring is over here; a tree that cannot grow ends with it."""
+        self._deadlines.cancel(("ring", tree.guid))
+        if not tree.frontier:
+            self._forget(tree)
+        tree.sent(int(tree.asker != self._me))
+        return [Send(tree.asker, tree.report())]
+
+    def _abandon(self, tree: Tree) -> list[Effect]:
+        """Give up a tree ourselves: who waits for our report is told that it is lost."""
+        lost = QueryDone(tree.guid, messages=1, lost=True)
+        told: list[Effect] = [Send(tree.asker, lost)] if tree.running else []
+        return told + self._fell(tree)
+
+    def _fell(self, tree: Tree) -> list[Effect]:
+        """Forget a tree and tell those below that might still work for it."""
+        self._forget(tree)
+        return [Send(peer, Prune(tree.guid)) for peer in [*tree.owing, *tree.branches]]
+
+    def _forget(self, tree: Tree) -> None:
+        del self._trees[tree.guid]
+        for what in ("open", "ring", "hits"):
+            self._deadlines.cancel((what, tree.guid))
+
+    def _to_all(self, tree: Tree, peers: list[NodeId], message: Message) -> list[Effect]:
+        """Send, and count it as the query's cost unless it is to ourselves."""
+        sends: list[Effect] = [Send(peer, message) for peer in peers]
+        tree.sent(sum(peer != self._me for peer in peers))
+        return sends
+
+    def _drop(self, why: str, count: int = 1) -> list[Effect]:
+        if count:
+            self.dropped[why] += count
+        return []

@@ -1,0 +1,225 @@
+"""Our neighbours: agreeing to be neighbours, telling one another of change, and the map of it all.
+
+A neighbour is a peer that both ends agreed on over a proven link, at most `degree_max` of them; who
+comes when there is no room is told of others. What a neighbour says about addresses is believed
+within its scope only, and its own address is where we saw it. How those that we want are found and
+kept is `superpeer.joining`; queries are no business of this file.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from random import Random
+from typing import Final
+
+from common.addresses import Address, may_tell
+from common.config import OverlayConfig
+from common.core import Effect, LinkUp, Notify, Send
+from common.deadlines import Deadlines
+from common.ids import NodeId, node_text
+from common.limits import DEGREE_MAX
+from common.meeting import Meeting, Seed
+from common.messages.fields import Contact
+from common.messages.overlay import Link, Linked, Neighbourhood, Unlinked
+from superpeer.joining import Joining
+from superpeer.methods import Graph, GraphEdge, GraphNode, NeighbourRow
+
+_GOSSIP: Final = "gossip"
+
+
+class Neighbour:
+    """A peer that is our neighbour, and what it told of itself."""
+
+    def __init__(self, address: Address, now: float) -> None:
+        self.address = address
+        self.since = now
+        self.rtt_s: float | None = None
+        self.leaves = 0
+        self.contacts: tuple[Contact, ...] = ()
+
+
+class Overlay:
+    """Our place among the super-peers. `links` is read as it is at the moment."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        config: OverlayConfig,
+        rng: Random,
+        links: Mapping[NodeId, LinkUp],
+        meeting: Meeting,
+        seeds: tuple[Seed, ...],
+    ) -> None:
+        self._me = me
+        self._config = config
+        self._links = links
+        self._deadlines = Deadlines()
+        self._told_at = float("-inf")
+        self._leaves = 0
+        self._admitting = True
+        self.neighbours: dict[NodeId, Neighbour] = {}
+        self.dropped: Counter[str] = Counter()
+        self.joining = Joining(
+            me,
+            config=config,
+            rng=rng,
+            links=links,
+            neighbours=self.neighbours,
+            has_room=self._has_room,
+            greeting=lambda peer: Link(self._leaves, self.contacts(but=peer)),
+            meeting=meeting,
+            seeds=seeds,
+        )
+
+    def stop(self) -> None:
+        """Take no neighbours any more and look for none."""
+        self._admitting = False
+
+    # --- messages ---------------------------------------------------------------------------
+
+    def on_link(self, peer: NodeId, message: Link, now: float) -> list[Effect]:
+        """Somebody wants us as a neighbour."""
+        if peer not in self.neighbours and (peer == self._me or not self._has_room()):
+            return [Send(peer, Unlinked(self.contacts(but=peer)))]
+        linked = Linked(self._leaves, self.contacts(but=peer))
+        return [Send(peer, linked), *self._admit(peer, message, now)]
+
+    def on_linked(self, peer: NodeId, message: Linked, now: float) -> list[Effect]:
+        """Somebody we asked agrees."""
+        if peer not in self.neighbours:
+            if not self.joining.has_asked(peer):
+                return self._drop("linked_unasked")
+            if not self._has_room():
+                return [Send(peer, Unlinked(self.contacts(but=peer)))]
+        return self._admit(peer, message, now)
+
+    def on_unlinked(self, peer: NodeId, message: Unlinked, now: float) -> list[Effect]:
+        """Somebody does not want us, or not any more: later again, and one of the others now."""
+        if peer not in self.neighbours and not self.joining.has_asked(peer):
+            return self._drop("unlinked_unasked")
+        effects = self.peer_lost(peer, now)
+        if self._has_room():
+            learned_from = self._links[peer].address
+            others = [one for one in message.alternatives if may_tell(one.address, learned_from)]
+            effects += self.joining.want_one_of(others, now)
+        return effects
+
+    def on_neighbourhood(self, peer: NodeId, message: Neighbourhood, _now: float) -> list[Effect]:
+        """A neighbour's load or neighbours changed."""
+        neighbour = self.neighbours.get(peer)
+        if neighbour is None:
+            return self._drop("neighbourhood_of_stranger")
+        self._hear(neighbour, message)
+        return []
+
+    # --- links and time ---------------------------------------------------------------------
+
+    def peer_lost(self, peer: NodeId, now: float) -> list[Effect]:
+        """The link to a peer is gone or could not be made, or it is no neighbour any more."""
+        effects: list[Effect] = []
+        if self.neighbours.pop(peer, None) is not None:
+            effects.append(Notify("neighbour_lost", {"node": node_text(peer)}))
+            self._tell_later(now)
+        return effects + self.joining.peer_lost(peer, now)
+
+    def measured(self, peer: NodeId, rtt_s: float) -> None:
+        """The round trip to a neighbour."""
+        if peer in self.neighbours:
+            self.neighbours[peer].rtt_s = rtt_s
+
+    def load(self, leaves: int, now: float) -> None:
+        """How many leaves we have; neighbours are told when it changes."""
+        if leaves != self._leaves:
+            self._leaves = leaves
+            self._tell_later(now)
+
+    def due(self, now: float) -> list[Effect]:
+        """Tell the neighbours what changed, and go on with those that we want."""
+        effects = self.joining.due(now)
+        if self._deadlines.pop_due(now):
+            self._told_at = now
+            effects += [
+                Send(peer, Neighbourhood(self._leaves, self.contacts(but=peer)))
+                for peer in self.neighbours
+            ]
+        return effects
+
+    def wakeup(self) -> float | None:
+        """The earliest deadline."""
+        times = [self._deadlines.earliest(), self.joining.wakeup()]
+        return min((when for when in times if when is not None), default=None)
+
+    # --- questions --------------------------------------------------------------------------
+
+    def contacts(self, but: NodeId = b"") -> tuple[Contact, ...]:
+        """Our neighbours and where we see them."""
+        return tuple(
+            Contact(peer, neighbour.address)
+            for peer, neighbour in self.neighbours.items()
+            if peer != but and neighbour.address.port
+        )
+
+    def rows(self, now: float) -> list[NeighbourRow]:
+        """Our neighbours, for people."""
+        return [
+            NeighbourRow(
+                node=node_text(peer),
+                address=str(neighbour.address),
+                rtt_s=neighbour.rtt_s,
+                up_rate=None,
+                uptime_s=now - neighbour.since,
+            )
+            for peer, neighbour in self.neighbours.items()
+        ]
+
+    def graph(self, address: str) -> Graph:
+        """Us at `address`, our neighbours, and theirs."""
+        nodes = {self._me: GraphNode(node_text(self._me), address, self._leaves)}
+        edges: dict[tuple[str, str], GraphEdge] = {}
+        for peer, neighbour in self.neighbours.items():
+            nodes[peer] = GraphNode(node_text(peer), str(neighbour.address), neighbour.leaves)
+            _join(edges, self._me, peer)
+        for peer, neighbour in self.neighbours.items():
+            for contact in neighbour.contacts:
+                hearsay = GraphNode(node_text(contact.node), str(contact.address), None)
+                nodes.setdefault(contact.node, hearsay)
+                _join(edges, peer, contact.node)
+        return Graph([nodes[node] for node in sorted(nodes)], [edges[key] for key in sorted(edges)])
+
+    # --- the steps they share ---------------------------------------------------------------
+
+    def _admit(self, peer: NodeId, message: Link | Linked, now: float) -> list[Effect]:
+        """Be neighbours from here on, or hear the news of one."""
+        effects: list[Effect] = []
+        if peer not in self.neighbours:
+            address = self._links[peer].address
+            self.neighbours[peer] = Neighbour(address, now)
+            self._tell_later(now)
+            fields: dict[str, object] = {"node": node_text(peer), "address": str(address)}
+            effects.append(Notify("neighbour_linked", fields))
+        self._hear(self.neighbours[peer], message)
+        return effects + self.joining.settle(peer)
+
+    def _hear(self, neighbour: Neighbour, message: Link | Linked | Neighbourhood) -> None:
+        neighbour.leaves = message.leaves
+        neighbour.contacts = tuple(
+            contact
+            for contact in message.neighbours[:DEGREE_MAX]
+            if may_tell(contact.address, neighbour.address)
+        )
+
+    def _has_room(self) -> bool:
+        return self._admitting and len(self.neighbours) < min(self._config.degree_max, DEGREE_MAX)
+
+    def _tell_later(self, now: float) -> None:
+        if self._deadlines.get(_GOSSIP) is None:
+            self._deadlines.set(_GOSSIP, max(now, self._told_at + self._config.gossip_s))
+
+    def _drop(self, why: str) -> list[Effect]:
+        self.dropped[why] += 1
+        return []
+
+
+def _join(edges: dict[tuple[str, str], GraphEdge], one: NodeId, other: NodeId) -> None:
+    a, b = sorted((node_text(one), node_text(other)))
+    edges[a, b] = GraphEdge(a, b)

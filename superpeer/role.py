@@ -1,0 +1,357 @@
+"""The super-peer: four machines, and the tables that pass them what comes in.
+
+`Overlay` knows our neighbours, `Cluster` our leaves and what they share, `Flood` our part in every
+query, `Searches` what our own leaves asked. Each owns its state and answers with effects; none
+calls another, they only look at one another's members. The role adds what concerns all of them: who
+is linked to us, the loop from the origin of a query to its own tree, the end of it all, and the
+methods that people call.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from common.config import Config
+from common.core import (
+    Answer,
+    Asked,
+    Bound,
+    DatagramReceived,
+    Effect,
+    Event,
+    Exited,
+    Fail,
+    Hangup,
+    HostMeasured,
+    LinkDown,
+    LinkMeasured,
+    LinkUp,
+    Received,
+    Send,
+    Stopped,
+    Woke,
+)
+from common.doors import Door
+from common.errors import Exit
+from common.ids import NodeId, node_text
+from common.meeting import Facts, Meeting, Seed
+from common.messages import cluster, overlay
+from common.messages.fields import Contact, Message
+from common.messages.link import Bye, Ping
+from common.network import Network
+from common.storage import Restored
+from superpeer.cluster import Cluster
+from superpeer.flood import Flood
+from superpeer.methods import Drain, Drained, LeafRow, Listing, NeighbourRow, Status
+from superpeer.overlay import Overlay
+from superpeer.search import Searches
+
+BYE = "bye"  # `LinkDown.reason` begins with it where the other end left on purpose
+
+_OnMessage = Callable[[NodeId, Any, float], list[Effect]]
+_OnEvent = Callable[[Any, float], list[Effect]]
+
+
+class SuperPeer:
+    """A core. `seeds` are the super-peers to join; `version` is shown to people."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        config: Config,
+        network: Network,
+        rng: Random,
+        seeds: tuple[Seed, ...] = (),
+        version: str = "",
+    ) -> None:
+        self._me = me
+        self._config = config
+        self._network = network
+        self._version = version
+        self._links: dict[NodeId, LinkUp] = {}
+        self._bound: Bound | None = None
+        self._started_at: float | None = None
+        self._now = 0.0
+        self._rss_bytes = 0
+        self._exit_at: float | None = None
+        self._dropped: Counter[str] = Counter()
+
+        self._meeting = Meeting(network, rng)
+        self._overlay = Overlay(
+            me,
+            config=config.overlay,
+            rng=rng,
+            links=self._links,
+            meeting=self._meeting,
+            seeds=seeds,
+        )
+        self._cluster = Cluster(
+            network.name,
+            config=config.cluster,
+            rng=rng,
+            links=self._links,
+            alternatives=self._overlay.contacts,
+        )
+        self._flood = Flood(
+            me,
+            config=config.flood,
+            links=self._links,
+            neighbours=self._overlay.neighbours,
+            evaluate=self._cluster.evaluate,
+        )
+        self._searches = Searches(
+            me,
+            searches_max=config.cluster.searches_max,
+            estimate_s=config.flood.seen_s,
+            rng=rng,
+            leaves=self._cluster.members,
+        )
+        self._on_event = self._event_table()
+        self._on_message = self._message_table()
+        self._on_own_message = self._own_message_table()
+        self._on_method = self._method_table()
+
+    # --- who takes what ---------------------------------------------------------------------
+
+    def _event_table(self) -> dict[type[Event], _OnEvent]:
+        return {
+            Restored: self._on_restored,
+            Bound: self._on_bound,
+            LinkUp: self._on_link_up,
+            LinkDown: self._on_link_down,
+            LinkMeasured: self._on_link_measured,
+            Received: self._on_received,
+            DatagramReceived: self._on_datagram,
+            Asked: self._on_asked,
+            HostMeasured: self._on_host_measured,
+            Stopped: self._on_stopped,
+            Woke: self._on_woke,
+        }
+
+    def _message_table(self) -> dict[type[Message], _OnMessage]:
+        return {
+            cluster.Join: self._cluster.on_join,
+            cluster.Publish: self._cluster.on_publish,
+            cluster.Search: self._searches.on_search,
+            cluster.Locate: self._searches.on_search,
+            cluster.Forget: self._searches.on_forget,
+            overlay.Link: self._overlay.on_link,
+            overlay.Linked: self._overlay.on_linked,
+            overlay.Unlinked: self._on_unlinked,
+            overlay.Neighbourhood: self._overlay.on_neighbourhood,
+            overlay.Query: self._flood.on_query,
+            overlay.Extend: self._flood.on_extend,
+            overlay.QueryHits: self._flood.on_query_hits,
+            overlay.QueryDone: self._flood.on_query_done,
+            overlay.Prune: self._flood.on_prune,
+        }
+
+    def _own_message_table(self) -> dict[type[Message], _OnMessage]:
+        """The origin of a query asks its own node, and is answered by it."""
+        return {
+            overlay.Query: self._flood.on_query,
+            overlay.Extend: self._flood.on_extend,
+            overlay.Prune: self._flood.on_prune,
+            overlay.QueryHits: self._searches.on_query_hits,
+            overlay.QueryDone: self._searches.on_query_done,
+        }
+
+    def _method_table(self) -> dict[str, _OnEvent]:
+        return {
+            "superpeer.status": self._status,
+            "superpeer.leaves": self._leaves,
+            "superpeer.neighbours": self._neighbours,
+            "superpeer.graph": self._graph,
+            "superpeer.drain": self._drain,
+        }
+
+    # --- the contract -----------------------------------------------------------------------
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event; say what is to be done."""
+        if self._started_at is None:
+            self._started_at = now
+        self._now = now
+        on_event = self._on_event.get(type(event))
+        if on_event is None:
+            return []
+        effects = self._settled(on_event(event, now), now)
+        self._overlay.load(len(self._cluster.members), now)
+        return effects + self._exit_if_done(now)
+
+    def wakeup(self) -> float | None:
+        """The earliest deadline of the machines, and of our end."""
+        machines = (self._overlay, self._cluster, self._flood)
+        times = [self._exit_at, *[machine.wakeup() for machine in machines]]
+        return min((when for when in times if when is not None), default=None)
+
+    def snapshot(self) -> Status:
+        """The status as of the last event."""
+        counters = (self._overlay, self._cluster, self._flood, self._searches)
+        dropped = sum((machine.dropped for machine in counters), Counter(self._dropped))
+        return Status(
+            node=node_text(self._me),
+            listen=str(self._bound.control) if self._bound else "",
+            uptime_s=self._uptime_s(),
+            leaves=len(self._cluster.members),
+            leaves_max=self._config.cluster.leaves_max,
+            files=self._cluster.files,
+            neighbours=len(self._overlay.neighbours),
+            searches=len(self._searches),
+            queries_forwarded=self._flood.forwarded,
+            queries_duplicate=self._flood.duplicates,
+            rss_bytes=self._rss_bytes,
+            version=self._version,
+            network=self._network.name,
+            dropped=dict(dropped),
+        )
+
+    # --- links and messages -----------------------------------------------------------------
+
+    def _on_link_up(self, event: LinkUp, now: float) -> list[Effect]:
+        if event.door is not Door.CONTROL:
+            return []
+        self._links[event.peer] = event
+        return self._overlay.joining.peer_linked(event.peer, now)
+
+    def _on_link_down(self, event: LinkDown, now: float) -> list[Effect]:
+        if event.door is not Door.CONTROL:
+            return []
+        peer = event.peer
+        self._links.pop(peer, None)
+        self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
+        return [
+            *self._searches.leaf_lost(peer),
+            *self._flood.neighbour_lost(peer, now),
+            *self._overlay.peer_lost(peer, now),
+        ]
+
+    def _on_unlinked(self, peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
+        """The link stays, but no query crosses it any more."""
+        effects = self._overlay.on_unlinked(peer, message, now)
+        return [*self._flood.neighbour_lost(peer, now), *effects]
+
+    def _on_link_measured(self, event: LinkMeasured, _now: float) -> list[Effect]:
+        if event.door is Door.CONTROL:
+            self._cluster.measured(event.peer, event.rtt_s)
+            self._overlay.measured(event.peer, event.rtt_s)
+        return []
+
+    def _on_received(self, event: Received, now: float) -> list[Effect]:
+        on_message = self._on_message.get(type(event.message))
+        if on_message is None or event.peer not in self._links:
+            self._dropped["not_for_us"] += 1
+            return []
+        return on_message(event.peer, event.message, now)
+
+    def _settled(self, effects: list[Effect], now: float) -> list[Effect]:
+        """Deliver what we sent to ourselves: the origin of a query is asked by itself."""
+        waiting = deque(effects)
+        settled: list[Effect] = []
+        while waiting:
+            effect = waiting.popleft()
+            on_message = None
+            if isinstance(effect, Send) and effect.peer == self._me:
+                on_message = self._on_own_message.get(type(effect.message))
+            if on_message is not None and isinstance(effect, Send):
+                waiting.extend(on_message(self._me, effect.message, now))
+            else:
+                settled.append(effect)
+        return settled
+
+    # --- beginning and end ------------------------------------------------------------------
+
+    def _on_restored(self, event: Restored, _now: float) -> list[Effect]:
+        self._overlay.joining.restore(event.pins)
+        return []
+
+    def _on_bound(self, event: Bound, now: float) -> list[Effect]:
+        self._bound = event
+        return self._overlay.joining.start(now)
+
+    def _on_datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
+        if not isinstance(event.message, Ping):
+            return self._overlay.joining.on_pong(event, now)
+        facts = Facts(
+            node=self._me,
+            superpeer=Contact(self._me, self._bound.control) if self._bound else None,
+            leaves=len(self._cluster.members),
+            leaves_max=self._config.cluster.leaves_max,
+            uptime_s=self._uptime_s(),
+            others=self._overlay.contacts(),
+        )
+        return [*self._meeting.answer(event, facts)]
+
+    def _on_woke(self, _event: Woke, now: float) -> list[Effect]:
+        return [*self._overlay.due(now), *self._cluster.due(now), *self._flood.due(now)]
+
+    def _on_stopped(self, event: Stopped, now: float) -> list[Effect]:
+        return self._end(event.grace_s, now)
+
+    def _end(self, grace_s: float, now: float) -> list[Effect]:
+        """Take nobody any more and part from everybody; over when all are gone, or at `grace_s`."""
+        self._overlay.stop()
+        self._cluster.stop()
+        self._exit_at = now + grace_s
+        effects: list[Effect] = []
+        for peer in {**self._cluster.members, **self._overlay.neighbours}:
+            effects += [Send(peer, Bye("stopping")), Hangup(peer, Door.CONTROL, BYE)]
+        return effects
+
+    def _exit_if_done(self, now: float) -> list[Effect]:
+        if self._exit_at is None:
+            return []
+        alone = not self._cluster.members and not self._overlay.neighbours
+        if not alone and now < self._exit_at:
+            return []
+        self._exit_at = None
+        return [Exited()]
+
+    # --- methods ----------------------------------------------------------------------------
+
+    def _on_asked(self, event: Asked, now: float) -> list[Effect]:
+        method = self._on_method.get(event.method)
+        if method is None:
+            return [Fail(event.call, Exit.USAGE, f"there is no method {event.method!r}")]
+        return method(event, now)
+
+    def _on_host_measured(self, event: HostMeasured, _now: float) -> list[Effect]:
+        self._rss_bytes = event.rss_bytes
+        return []
+
+    def _status(self, event: Asked, _now: float) -> list[Effect]:
+        return [Answer(event.call, self.snapshot())]
+
+    def _leaves(self, event: Asked, now: float) -> list[Effect]:
+        return [_listed(event, self._cluster.rows(now))]
+
+    def _neighbours(self, event: Asked, now: float) -> list[Effect]:
+        return [_listed(event, self._overlay.rows(now))]
+
+    def _graph(self, event: Asked, _now: float) -> list[Effect]:
+        address = str(self._bound.control) if self._bound else ""
+        return [Answer(event.call, self._overlay.graph(address))]
+
+    def _drain(self, event: Asked, now: float) -> list[Effect]:
+        grace_s = event.params.grace_s if isinstance(event.params, Drain) else 0.0
+        drained = Drained(len(self._cluster.members))
+        return [Answer(event.call, drained), *self._end(grace_s, now)]
+
+    def _uptime_s(self) -> float:
+        return self._now - (self._started_at or 0.0)
+
+
+def _listed(event: Asked, rows: list[LeafRow] | list[NeighbourRow]) -> Effect:
+    """The rows in the order that was asked for, what is unknown last."""
+    asked = event.params if isinstance(event.params, Listing) else Listing()
+    if rows and asked.sort not in rows[0].__struct_fields__:
+        keys = ", ".join(rows[0].__struct_fields__)
+        return Fail(event.call, Exit.USAGE, f"cannot sort by {asked.sort!r}", f"use one of: {keys}")
+
+    def place(row: LeafRow | NeighbourRow) -> tuple[bool, Any]:
+        value = getattr(row, asked.sort)
+        return (True, 0) if value is None else (False, value)
+
+    return Answer(event.call, sorted(rows, key=place)[: asked.limit])

@@ -1,0 +1,212 @@
+"""The origin of queries: what our leaves ask for, until it is answered.
+
+A search or a locate of a leaf becomes a query under a GUID of our own, asked of ourselves; the tree
+below us (`superpeer.flood`) answers with hits and one report per ring. *flood* is one wave; *ring*
+adds a ring while the tree can grow, depth is left and hits are wanted. What a lost link may have
+silenced is asked once more under a fresh GUID. Each request of a leaf ends exactly once, and each
+entry reaches it at most once. Nothing is promised of a search beyond what its coverage says.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from random import Random
+
+from common import wire
+from common.core import Effect, Send
+from common.ids import Guid, NodeId, new_guid
+from common.limits import SOURCES_PER_ANSWER_MAX
+from common.messages import cluster
+from common.messages.cluster import Coverage, Forget, Hit, Locate, SearchDone, SearchHits, Sources
+from common.messages.fields import Message
+from common.messages.overlay import Extend, Prune, Query, QueryBody, QueryDone, QueryHits
+
+_Key = tuple[NodeId, bytes, int]
+
+
+class _Search:
+    """One request of a leaf; `query` is the GUID it now runs under."""
+
+    def __init__(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> None:
+        self.leaf = leaf
+        self.asked = asked
+        self.started_at = now
+        self.query: Guid = b""
+        self.depth = 0
+        self.repeated = False
+        self.lost = False
+        self.reached = 0  # in this attempt
+        self.reached_before = 0  # in the attempt that was given up
+        self.messages = 0
+        self.delivered: dict[_Key, None] = {}
+
+    @property
+    def wanted(self) -> int:
+        return SOURCES_PER_ANSWER_MAX if isinstance(self.asked, Locate) else self.asked.wanted
+
+    @property
+    def by_rings(self) -> bool:
+        return isinstance(self.asked, Locate) or self.asked.strategy == "ring"
+
+    @property
+    def body(self) -> QueryBody:
+        if isinstance(self.asked, Locate):
+            wanted = self.wanted + 1  # the asker may be among them, and is left out
+            return QueryBody(wanted, root=self.asked.root, size=self.asked.size)
+        return QueryBody(self.wanted, terms=self.asked.terms)
+
+
+class Searches:
+    """The open requests of our leaves; `leaves` are those that may ask."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        searches_max: int,
+        estimate_s: float,
+        rng: Random,
+        leaves: Mapping[NodeId, object],
+    ) -> None:
+        self._me = me
+        self._searches_max = searches_max
+        self._estimate_s = estimate_s  # how long a complete search tells the network's size
+        self._rng = rng
+        self._leaves = leaves
+        self._queries: dict[Guid, _Search] = {}
+        self._asked: dict[NodeId, dict[Guid, _Search]] = {}  # by leaf, by the leaf's own GUID
+        self._known: tuple[int, float] | None = None  # super-peers, and until when we believe it
+        self.dropped: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._queries)
+
+    # --- from leaves ------------------------------------------------------------------------
+
+    def on_search(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
+        """Ask ourselves, or say why not."""
+        searches = self._asked.get(leaf, {})
+        if asked.guid in searches:
+            self.dropped["search_twice"] += 1
+            return []
+        if leaf not in self._leaves:
+            return [Send(leaf, _refusal(asked, "this super-peer is not your parent"))]
+        if len(searches) >= self._searches_max:
+            return [Send(leaf, _refusal(asked, f"{self._searches_max} searches are open already"))]
+        search = _Search(leaf, asked, now)
+        self._asked.setdefault(leaf, {})[asked.guid] = search
+        return self._ask(search)
+
+    def on_forget(self, leaf: NodeId, message: Forget, _now: float) -> list[Effect]:
+        """The leaf has enough."""
+        search = self._asked.get(leaf, {}).get(message.guid)
+        return [] if search is None else self._end(search)
+
+    def leaf_lost(self, leaf: NodeId) -> list[Effect]:
+        """Nobody is left to answer to."""
+        effects: list[Effect] = []
+        for search in list(self._asked.get(leaf, {}).values()):
+            effects += self._end(search)
+        return effects
+
+    # --- from the tree ----------------------------------------------------------------------
+
+    def on_query_hits(self, _me: NodeId, message: QueryHits, _now: float) -> list[Effect]:
+        """Pass on what the leaf has not seen yet and still wants."""
+        search = self._queries.get(message.guid)
+        if search is None:
+            return []
+        fresh = [hit for hit in message.hits if self._is_fresh(search, hit)]
+        return [Send(search.leaf, _answer(search.asked, fresh))] if fresh else []
+
+    def on_query_done(self, _me: NodeId, message: QueryDone, now: float) -> list[Effect]:
+        """A ring is over: ask again what was lost, grow by one ring, or end."""
+        search = self._queries.get(message.guid)
+        if search is None:
+            return []
+        search.reached += message.reached
+        search.messages += message.messages
+        search.lost |= message.lost
+        if search.lost and not search.repeated:
+            search.repeated = True
+            return [*self._give_up_query(search), *self._ask(search)]
+        if message.frontier and search.by_rings and self._wants_more(search):
+            search.depth += 1
+            return [Send(self._me, Extend(search.query))]
+        return self._finish(search, exhausted=not message.frontier, now=now)
+
+    # --- the steps they share ---------------------------------------------------------------
+
+    def _ask(self, search: _Search) -> list[Effect]:
+        """Begin an attempt. Our own depth is 0 and counts as one hop to come here."""
+        search.query = new_guid(self._rng)
+        search.reached_before = max(search.reached_before, search.reached)
+        search.depth = search.reached = 0
+        search.lost = False
+        self._queries[search.query] = search
+        ttl = 1 if search.by_rings else search.asked.ttl + 1
+        return [Send(self._me, Query(search.query, ttl, 0, wire.pack(search.body)))]
+
+    def _wants_more(self, search: _Search) -> bool:
+        return search.depth < search.asked.ttl and len(search.delivered) < search.wanted
+
+    def _is_fresh(self, search: _Search, hit: Hit) -> bool:
+        """Whether this entry is delivered now; it is noted as delivered."""
+        key = (hit.source.node, hit.entry.root, hit.slot)
+        if isinstance(search.asked, Locate):
+            if hit.source.node == search.leaf:
+                return False
+            key = (hit.source.node, hit.entry.root, 0)  # one source, however often it has the file
+        if key in search.delivered or len(search.delivered) >= search.wanted:
+            return False
+        search.delivered[key] = None
+        return True
+
+    def _finish(self, search: _Search, *, exhausted: bool, now: float) -> list[Effect]:
+        reached = max(search.reached, search.reached_before)
+        deep_enough = search.by_rings and search.depth >= search.asked.ttl
+        whole = exhausted and not search.lost
+        if whole:
+            self._known = (search.reached, now + self._estimate_s)
+        coverage = Coverage(
+            reached=reached,
+            known=reached if whole else self._estimate(reached, now),
+            messages=search.messages,
+            elapsed_s=now - search.started_at,
+            complete=whole or (deep_enough and not search.lost),
+        )
+        guid = search.asked.guid
+        if isinstance(search.asked, Locate):
+            done: Message = Sources(guid, (), done=True)
+        else:
+            done = SearchDone(guid, coverage)
+        return [Send(search.leaf, done), *self._end(search)]
+
+    def _estimate(self, reached: int, now: float) -> int | None:
+        """How many super-peers there are, by the last search that reached them all."""
+        if self._known is None or now > self._known[1] or self._known[0] <= reached:
+            return None
+        return self._known[0]
+
+    def _end(self, search: _Search) -> list[Effect]:
+        searches = self._asked[search.leaf]
+        del searches[search.asked.guid]
+        if not searches:
+            del self._asked[search.leaf]
+        return self._give_up_query(search)
+
+    def _give_up_query(self, search: _Search) -> list[Effect]:
+        del self._queries[search.query]
+        return [Send(self._me, Prune(search.query))]
+
+
+def _answer(asked: cluster.Search | Locate, hits: list[Hit]) -> Message:
+    if isinstance(asked, Locate):
+        return Sources(asked.guid, tuple(hit.source for hit in hits))
+    return SearchHits(asked.guid, tuple(hits))
+
+
+def _refusal(asked: cluster.Search | Locate, why: str) -> Message:
+    if isinstance(asked, Locate):
+        return Sources(asked.guid, (), done=True)
+    nothing = Coverage(reached=0, known=None, messages=0, elapsed_s=0.0, complete=False)
+    return SearchDone(asked.guid, nothing, refused=why)

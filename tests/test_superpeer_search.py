@@ -1,0 +1,265 @@
+"""Searches over whole overlays: recall, exact depth, cost, termination, and what faults may do."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.config import Config, FloodConfig
+from common.messages.cluster import Coverage, Hit, Locate, SearchDone, SearchHits, Sources
+from common.messages.overlay import Extend, Query, QueryDone, QueryHits
+from tests.overlay_world import World, entry_of
+
+Edges = list[tuple[int, int]]
+
+OF_A_QUERY = (Query, Extend, QueryHits, QueryDone)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> tuple[int, Edges]:
+    """Up to nine super-peers and any edges between them, mostly connected."""
+    count = draw(st.integers(1, 9))
+    tree = [(draw(st.integers(0, node - 1)), node) for node in range(1, count)]
+    pairs = [(one, other) for other in range(count) for one in range(other)]
+    more = draw(st.lists(st.sampled_from(pairs), max_size=9)) if pairs else []
+    cut = draw(st.integers(0, 9))  # now and then a piece that nobody reaches
+    return count, list(dict.fromkeys([edge for edge in tree if edge[1] != cut] + more))
+
+
+def network(count: int, edges: Edges, seed: int = 0, config: Config | None = None) -> World:
+    """Super-peers sp0.. along `edges`, each with a leaf that shares one file."""
+    world = World(seed)
+    names = [f"sp{node}" for node in range(count)]
+    world.superpeers(names, [(f"sp{one}", f"sp{other}") for one, other in edges], config)
+    for node in range(count):
+        world.leaf(f"leaf{node}")
+        world.join(f"leaf{node}", f"sp{node}")
+    world.advance(0.1)
+    for node in range(count):
+        world.publish(f"leaf{node}", f"sp{node}", {f"common {node}.txt": node})
+    world.advance(0.2)
+    return world
+
+
+def distances(count: int, edges: Edges, start: int = 0) -> dict[int, int]:
+    """How far each reachable node is."""
+    found = {start: 0}
+    for node in _in_order(found):
+        for other in range(count):
+            linked = (node, other) in edges or (other, node) in edges
+            if linked and other not in found:
+                found[other] = found[node] + 1
+    return found
+
+
+def _in_order(found: dict[int, int]) -> Iterator[int]:
+    place = 0
+    while place < len(found):
+        yield list(found)[place]
+        place += 1
+
+
+def outcome(world: World, leaf: str) -> tuple[list[str], Coverage | None]:
+    """The names that a leaf was given, in order, and how its search ended."""
+    hits: list[Hit] = []
+    ends = []
+    for message in world.puppet(leaf).heard:
+        if isinstance(message, SearchHits):
+            hits += message.hits
+        if isinstance(message, SearchDone):
+            ends.append(message.coverage)
+    assert len(ends) <= 1
+    return [hit.entry.name for hit in hits], ends[0] if ends else None
+
+
+def names(nodes: list[int]) -> list[str]:
+    return sorted(f"common {node}.txt" for node in nodes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.integers(0, 10), st.integers(0, 2**16))
+def test_ring_finds_exactly_what_is_within_its_depth(
+    graph: tuple[int, Edges], ttl: int, seed: int
+) -> None:
+    """A search by rings is complete, exact in depth, and costs no more than its bound."""
+    count, edges = graph
+    world = network(count, edges, seed)
+    before = len(world.sent)
+    world.search("leaf0", "sp0", "common", ttl=ttl)
+    world.advance(5.0)
+    found, coverage = outcome(world, "leaf0")
+    within = [node for node, distance in distances(count, edges).items() if distance <= ttl]
+    assert sorted(found) == names(within)
+    assert coverage is not None
+    assert coverage.complete
+    assert coverage.reached == len(within)
+    cost = [message for _, _, message in world.sent[before:] if isinstance(message, OF_A_QUERY)]
+    assert coverage.messages == len(cost)
+    of_tree = len(distances(count, edges)) - 1
+    hits = sum(isinstance(message, QueryHits) for message in cost)
+    rings = 1 + max(distances(count, edges).values())
+    assert len(cost) - hits <= 2 * (2 * len(edges) - of_tree) + 2 * of_tree * (rings - 1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.integers(0, 2**16))
+def test_flood_finds_everything_in_one_wave(graph: tuple[int, Edges], seed: int) -> None:
+    """A flood reaches every super-peer of the component once, with two messages a direction."""
+    count, edges = graph
+    world = network(count, edges, seed)
+    before = len(world.sent)
+    world.search("leaf0", "sp0", "common", strategy="flood")
+    world.advance(5.0)
+    found, coverage = outcome(world, "leaf0")
+    component = list(distances(count, edges))
+    assert sorted(found) == names(component)
+    assert coverage is not None
+    assert (coverage.complete, coverage.reached) == (True, len(component))
+    cost = [message for _, _, message in world.sent[before:] if isinstance(message, OF_A_QUERY)]
+    hits = sum(isinstance(message, QueryHits) for message in cost)
+    of_tree = len(component) - 1
+    assert coverage.messages == len(cost) <= 2 * (2 * len(edges) - of_tree) + hits
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.sampled_from(["ring", "flood"]), st.integers(0, 2**16))
+def test_nobody_gets_a_query_twice_over_one_link(
+    graph: tuple[int, Edges], strategy: str, seed: int
+) -> None:
+    """Each GUID crosses a link at most once in each direction, and each copy is answered once."""
+    world = network(*graph, seed)
+    before = len(world.sent)
+    world.search("leaf0", "sp0", "common", strategy=strategy)
+    world.advance(5.0)
+    queries = [(a, b) for a, b, message in world.sent[before:] if isinstance(message, Query)]
+    assert len(queries) == len(dict.fromkeys(queries))
+    firsts = [(b, a) for a, b, message in world.sent[before:] if isinstance(message, QueryDone)]
+    extends = [(a, b) for a, b, message in world.sent[before:] if isinstance(message, Extend)]
+    assert sorted(firsts) == sorted(queries + extends)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    graphs(),
+    st.sampled_from(["ring", "flood"]),
+    st.integers(1, 8),
+    st.floats(0, 0.3),
+    st.integers(0, 2**16),
+)
+def test_a_death_in_mid_search_ends_and_hides_nothing(
+    graph: tuple[int, Edges], strategy: str, victim: int, moment: float, seed: int
+) -> None:
+    """Whoever dies when: the search ends, and has found all that can still be reached."""
+    count, edges = graph
+    world = network(count, edges, seed)
+    world.search("leaf0", "sp0", "common", strategy=strategy)
+    world.advance(moment)
+    if f"sp{victim}" in world.nodes:
+        world.kill(f"sp{victim}")
+    world.advance(30.0)
+    found, coverage = outcome(world, "leaf0")
+    left = [edge for edge in edges if victim not in edge]
+    still_there = list(distances(count, left))
+    assert coverage is not None
+    assert [name for name in names(still_there) if name not in found] == []
+    assert len(found) == len(dict.fromkeys(found))
+    for node in range(count):
+        if node != victim:
+            assert world.core(f"sp{node}").snapshot().searches == 0
+
+
+def test_a_silent_neighbour_ends_the_ring_by_time() -> None:
+    """A neighbour that never reports costs two rings of time, and the search is not complete."""
+    world = network(2, [(0, 1)], config=Config(flood=FloodConfig(ring_s=1.0)))
+    world.deafen("sp1")
+    world.search("leaf0", "sp0", "common")
+    world.advance(5.0)
+    found, coverage = outcome(world, "leaf0")
+    assert found == ["common 0.txt"]
+    assert coverage is not None
+    assert (coverage.reached, coverage.complete) == (1, False)
+    assert coverage.elapsed_s == pytest.approx(2.0)
+
+
+def test_deep_nodes_give_up_before_those_above() -> None:
+    """Behind a silent node at the end of a line, what lies before it is still counted."""
+    world = network(4, [(0, 1), (1, 2), (2, 3)], config=Config(flood=FloodConfig(ring_s=2.0)))
+    world.deafen("sp3")
+    world.search("leaf0", "sp0", "common", strategy="flood")
+    world.advance(10.0)
+    found, coverage = outcome(world, "leaf0")
+    assert sorted(found) == names([0, 1, 2])
+    assert coverage is not None
+    assert (coverage.reached, coverage.complete) == (3, False)
+
+
+def test_a_lost_ring_is_not_complete_even_at_its_depth() -> None:
+    """Depth counts as reached only if nobody within it was lost."""
+    world = network(2, [(0, 1)], config=Config(flood=FloodConfig(ring_s=1.0)))
+    world.deafen("sp1")
+    world.search("leaf0", "sp0", "common", ttl=1)
+    world.advance(5.0)
+    _, coverage = outcome(world, "leaf0")
+    assert coverage is not None
+    assert not coverage.complete
+
+
+def test_who_answered_before_the_repeat_still_counts_as_reached() -> None:
+    """The repeat finds less because a relay died; its own reach is what is known from then on."""
+    world = network(4, [(0, 1), (1, 2), (2, 3)])
+    world.deafen("sp3")
+    world.search("leaf0", "sp0", "common")
+    world.advance(1.0)
+    world.kill("sp1")
+    world.advance(5.0)
+    found, coverage = outcome(world, "leaf0")
+    assert sorted(found) == names([0, 1, 2])
+    assert coverage is not None
+    assert (coverage.reached, coverage.complete) == (3, True)
+    world.puppet("leaf0").heard.clear()
+    world.search("leaf0", "sp0", "common", wanted=1)
+    world.advance(5.0)
+    _, coverage = outcome(world, "leaf0")
+    assert coverage is not None
+    assert (coverage.reached, coverage.known) == (1, 1)
+
+
+def test_a_ring_stops_when_enough_is_found() -> None:
+    """With as many hits as were wanted no further ring is begun, and the rest is unknown."""
+    world = network(4, [(0, 1), (1, 2), (2, 3)])
+    world.search("leaf0", "sp0", "common", wanted=2)
+    world.advance(5.0)
+    found, coverage = outcome(world, "leaf0")
+    assert sorted(found) == names([0, 1])
+    assert coverage is not None
+    assert (coverage.reached, coverage.known, coverage.complete) == (2, None, False)
+
+
+def test_known_comes_from_the_last_search_that_reached_all() -> None:
+    """A search that stops early tells the size that an earlier complete one saw."""
+    world = network(3, [(0, 1), (1, 2)])
+    world.search("leaf0", "sp0", "common")
+    world.advance(5.0)
+    world.puppet("leaf0").heard.clear()
+    world.search("leaf0", "sp0", "common", ttl=0)
+    world.advance(5.0)
+    _, coverage = outcome(world, "leaf0")
+    assert coverage is not None
+    assert (coverage.reached, coverage.known, coverage.complete) == (1, 3, True)
+
+
+def test_locate_names_each_other_source_once() -> None:
+    """Sources come local first, without the asker, and end with `done`."""
+    world = network(3, [(0, 1), (1, 2)])
+    for node in range(3):
+        world.publish(f"leaf{node}", f"sp{node}", {"same.txt": 7})
+    world.advance(1.0)
+    entry = entry_of("same.txt", 7)
+    world.puppet("leaf0").heard.clear()
+    world.say("leaf0", "sp0", Locate(bytes(16), entry.root, entry.size, 10))
+    world.advance(5.0)
+    answers = [message for message in world.puppet("leaf0").heard if isinstance(message, Sources)]
+    nodes = [world.names[contact.node] for answer in answers for contact in answer.sources]
+    assert nodes == ["leaf1", "leaf2"]
+    assert [answer.done for answer in answers] == [False, False, True]
