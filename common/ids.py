@@ -7,6 +7,7 @@ What travels further than one link is signed. Keys never appear in logs or `repr
 
 import base64
 import binascii
+from functools import lru_cache
 from random import Random
 from typing import Final
 
@@ -18,6 +19,7 @@ Guid = bytes
 NODE_ID_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 GUID_BYTES: Final = 16
+CURVE_KEYS_KEPT: Final = 4096  # converting one costs 60 µs, and each link asks several times
 NODE_TEXT_CHARS: Final = 52  # 32 bytes in base32 without padding
 
 
@@ -39,6 +41,7 @@ class Identity:
         return f"Identity({node_text(self.node)})"
 
 
+@lru_cache(CURVE_KEYS_KEPT)
 def curve_key(node: NodeId) -> bytes:
     """The X25519 form of a node's key; raises ValueError for bytes that are no Ed25519 key."""
     try:

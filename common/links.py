@@ -42,6 +42,7 @@ from common.ids import NodeId, curve_key
 from common.messages.fields import Message
 from common.messages.link import Bye, Echo, Hello, Refused
 from common.network import Network
+from common.wire import Unknown
 
 Out = Effect | Event
 Key = tuple[NodeId, Door]
@@ -281,6 +282,11 @@ class Links:
     def _on_second_hello(self, link: _Link, _hello: Hello, _now: float) -> list[Out]:
         return self._end(link, "a second hello")
 
+    def _on_unknown(self, _link: _Link, _unknown: Unknown, _now: float) -> list[Out]:
+        """A newer node says what we do not understand: a sign of life all the same."""
+        self._count("unknown message")
+        return []
+
     # --- liveness ---------------------------------------------------------------------------
 
     def _watch(self, now: float) -> None:
@@ -314,7 +320,8 @@ class Links:
             return []
         if now - link.heard_at > config.dead_s:
             return self._end(link, f"silent for {now - link.heard_at:.1f} s")
-        if now - link.sent_at < config.echo_s / 2:
+        # swept twice per echo_s: this is an echo every 0.75 to 1.25 of it
+        if now - link.sent_at < 0.75 * config.echo_s:
             return []
         link.sent_at = now
         held = int((now - link.stamp_at) * 1e6) if link.stamp_us else 0
@@ -371,4 +378,5 @@ class Links:
         Bye: _on_bye,
         Refused: _on_refused,
         Hello: _on_second_hello,
+        Unknown: _on_unknown,
     }

@@ -3,12 +3,11 @@
 A frame is one msgpack array of messages; a message is an array of its type id and its fields in
 order. Sizes, counts and types are checked here, once; behind it code trusts its types. Fields are
 only appended, so a frame of a newer version decodes with what we know, and of an older one with
-defaults. Unknown types are counted and passed over. A second frame carries the raw bytes of the
-one message whose row says so.
+defaults. A second frame carries the raw bytes of the one message whose row says so.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgpack
 import msgspec
@@ -35,11 +34,11 @@ T = TypeVar("T")
 _packer = msgpack.Packer(use_bin_type=True)
 
 
-class Decoded(NamedTuple):
-    """What one frame held: its messages in order, and how many were of unknown type."""
+class Unknown(Message, frozen=True, array_like=True):
+    """Stands for a message of a type that we do not know, or that does not belong here."""
 
-    messages: list[Message]
-    unknown: int
+
+UNKNOWN = Unknown()
 
 
 def pack(value: object) -> bytes:
@@ -72,8 +71,8 @@ def decode(
     types: Iterable[int] = LINK_TYPES,
     has_data: bool = False,
     bytes_max: int = BULK_FRAME_BYTES_MAX,
-) -> Decoded:
-    """The messages of one frame, each of one of `types`.
+) -> list[Message]:
+    """The messages of one frame in order; `UNKNOWN` for those that are not one of `types`.
 
     Raises RemoteProtocolError for anything malformed, oversize, or of the wrong shape, and where
     a second frame came with a message that carries none, or the other way round.
@@ -82,20 +81,24 @@ def decode(
     if not isinstance(items, list) or len(items) > MESSAGES_PER_FRAME_MAX:
         raise RemoteProtocolError("a frame is an array of messages")
     messages: list[Message] = []
-    unknown = 0
     for item in items:
         if not isinstance(item, list) or not item or type(item[0]) is not int:
             raise RemoteProtocolError("a message is an array that begins with its type id")
         row = BY_ID.get(item[0])
         if row is None or row.id not in types:
-            unknown += 1
+            messages.append(UNKNOWN)
             continue
         if row.carries_data and (not has_data or len(items) != 1):
             raise RemoteProtocolError(f"{row.message.__name__} travels alone with its data")
         messages.append(_convert(item[1:], row.message))
-    if has_data and not any(BY_MESSAGE[type(message)].carries_data for message in messages):
+    if has_data and messages != [UNKNOWN] and not (messages and _carries_data(messages[0])):
         raise RemoteProtocolError("a second frame belongs to a message that carries data")
-    return Decoded(messages, unknown)
+    return messages
+
+
+def _carries_data(message: Message) -> bool:
+    row = BY_MESSAGE.get(type(message))
+    return row is not None and row.carries_data
 
 
 def _builtins(body: bytes | memoryview, bytes_max: int) -> object:
@@ -119,6 +122,7 @@ def _builtins(body: bytes | memoryview, bytes_max: int) -> object:
 
 def _convert(value: object, kind: type[T]) -> T:
     try:
-        return msgspec.convert(value, kind)
+        # bytes are bytes: without this a base64 text would pass for them
+        return msgspec.convert(value, kind, builtin_types=(bytes,))
     except (msgspec.ValidationError, RecursionError) as error:
         raise RemoteProtocolError(f"not a {kind.__name__}: {str(error)[:200]}") from None

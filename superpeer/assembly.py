@@ -28,35 +28,30 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
     joins = seeds(settings.own.join)
     listen, _ = listen_address(settings.node.listen)
     home = invocation.home_of(PROGRAM)
-    lock, identity = settle(home)
-    try:
+    identity = settle(home)
 
-        def superpeer(rng: Random) -> Core:
-            return SuperPeer(
-                identity.node,
-                config=config,
-                network=network,
-                rng=rng,
-                seeds=joins,
-                version=version(),
-            )
-
-        daemon = Daemon(
-            home=home,
-            identity=identity,
-            network=network,
+    def superpeer(rng: Random) -> Core:
+        return SuperPeer(
+            identity.node,
             config=config,
-            roles={"superpeer": superpeer},
-            methods=METHODS,
-            listen=listen,
-            port_asked=True,  # the default too: others look for a super-peer there
-            bulk=False,
-            on_serving=lambda daemon: say_ready(
-                Ready(node_text(identity.node), str(daemon.listen))
-            ),
-            on_notify=log.notify,
-            agent=f"superpeer/{version()}",
+            network=network,
+            rng=rng,
+            seeds=joins,
+            version=version(),
         )
-        return daemon.run()
-    finally:
-        lock.release()
+
+    daemon = Daemon(
+        home=home,
+        identity=identity,
+        network=network,
+        config=config,
+        roles={"superpeer": superpeer},
+        methods=METHODS,
+        listen=listen,
+        port_asked=True,  # the default too: others look for a super-peer there
+        bulk=False,
+        on_serving=lambda daemon: say_ready(Ready(node_text(identity.node), str(daemon.listen))),
+        on_notify=log.notify,
+        agent=f"superpeer/{version()}",
+    )
+    return daemon.run()

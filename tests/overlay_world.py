@@ -297,7 +297,7 @@ class World:
         """In order per direction; lost where there is no link now or at the time of arrival."""
         if (sender, receiver) not in self._links:
             return
-        (again,) = wire.decode(wire.frame([wire.encode(message)])).messages
+        (again,) = wire.decode(wire.frame([wire.encode(message)]))
         self.sent.append((sender, receiver, again))
         self.story.append((sender, receiver, again))
         arrival = max(self._links[sender, receiver], self.now + self._delay())

@@ -45,6 +45,15 @@ class Recorder:
             self._changed.clear()
             await self._changed.wait()
 
+    async def received(self, count: int) -> None:
+        """Return once so many messages have come."""
+        await self.until(lambda: len(self.frames) >= count)
+
+    async def first_link(self) -> int:
+        """Return the number of the first link, once it is open."""
+        await self.until(lambda: bool(self.opens))
+        return self.opens[0][0]
+
     @property
     def bodies(self) -> list[bytes]:
         """What the messages said, in order."""

@@ -34,7 +34,7 @@ async def test_one_turn_one_frame() -> None:
         outbox.put(1, wire.encode(message))
     await pipe.changed.wait()
     ((body, data),) = pipe.frames
-    assert (wire.decode(body).messages, data) == (sent, None)
+    assert (wire.decode(body), data) == (sent, None)
 
 
 async def test_frames_stay_below_their_limit() -> None:
@@ -46,7 +46,7 @@ async def test_frames_stay_below_their_limit() -> None:
         outbox.put(1, wire.encode(Bye("x" * 255)))
     await pipe.changed.wait()
     assert all(len(body) <= CONTROL_FRAME_BYTES_MAX for body, _ in pipe.frames)
-    assert sum(len(wire.decode(body).messages) for body, _ in pipe.frames) == count
+    assert sum(len(wire.decode(body)) for body, _ in pipe.frames) == count
 
 
 async def test_data_travels_with_its_own_message() -> None:
@@ -58,7 +58,7 @@ async def test_data_travels_with_its_own_message() -> None:
     outbox.put(1, wire.encode(Echo(2)))
     await pipe.changed.wait()
     kinds = [
-        ([type(m) for m in wire.decode(body, has_data=data is not None).messages], data)
+        ([type(m) for m in wire.decode(body, has_data=data is not None)], data)
         for body, data in pipe.frames
     ]
     assert kinds == [([Echo], None), ([Piece], b"bytes"), ([Echo], None)]
@@ -76,7 +76,7 @@ async def test_a_full_pipe_loses_nothing() -> None:
     while len(pipe.frames) < 2:
         pipe.changed.clear()
         await pipe.changed.wait()
-    messages = [message for body, _ in pipe.frames for message in wire.decode(body).messages]
+    messages = [message for body, _ in pipe.frames for message in wire.decode(body)]
     assert messages == [Echo(1), Echo(2)]
 
 

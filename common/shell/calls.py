@@ -9,6 +9,7 @@ import math
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -19,10 +20,12 @@ from common import wire
 from common.errors import Exit, UserError
 from common.messages.control import Answered, Call, Failed, Hung, Told
 from common.messages.fields import Message
-from common.shell.home import Home
+from common.shell.home import Home, holder
 
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024  # `ls` of 100,000 files takes 50 MB
 QUEUE_MESSAGES_MAX: Final = 8_192  # holds all hits of the largest search
+POLL_S: Final = 3600.0  # libzmq counts milliseconds in an int
+GONE_CHECK_S: Final = 0.02
 LINGER_MS: Final = 200  # what a command that leaves has still to say
 _EVENT: Final = struct.Struct("=H")  # zmq.utils.monitor would import asyncio: 20 ms
 _GONE: Final = zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
@@ -34,10 +37,8 @@ E = TypeVar("E")
 class Calls:
     """A link to the daemon of `home`; use it as a context manager."""
 
-    def __init__(self, home: Home, timeout_s: float | None = None) -> None:
-        """`timeout_s` bounds each call that gives none of its own; None waits for ever."""
+    def __init__(self, home: Home) -> None:
         self._home = home
-        self._timeout_s = timeout_s
         self._count = 0
         self._connected = False
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -75,18 +76,18 @@ class Calls:
         *,
         event: type[E] | None = None,
         on_event: Callable[[E], None] | None = None,
-        timeout_s: float | None = None,
+        timeout_s: float | None,
     ) -> T:
-        """Run a method; `on_event` sees each event of its stream. Raises UserError."""
+        """Run a method; `on_event` sees each event of its stream. Raises UserError, also after
+        `timeout_s`; None waits for ever."""
         self._count += 1
         self._send(Call(self._count, method, msgspec.json.encode(params)))
-        limit_s = self._timeout_s if timeout_s is None else timeout_s
-        deadline = None if limit_s is None else time.monotonic() + limit_s
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         try:
             while True:
                 message = self._next(deadline)
                 if message is None:
-                    raise self._timed_out(method, limit_s)
+                    raise self._timed_out(method, timeout_s)
                 if isinstance(message, Told) and event is not None and on_event is not None:
                     on_event(msgspec.json.decode(message.event, type=event))
                 elif isinstance(message, Answered):
@@ -98,32 +99,34 @@ class Calls:
             raise
 
     def wait_gone(self, timeout_s: float) -> bool:
-        """Whether the daemon closed its end within this time."""
+        """Whether the daemon's process lets go of its home within this time."""
         deadline = time.monotonic() + timeout_s
-        try:
+        with suppress(UserError):
             while self._next(deadline) is not None:
                 pass
-        except UserError:
-            return True
-        return False
+        while holder(self._home) is not None:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(GONE_CHECK_S)
+        return True
 
     def _send(self, message: Message) -> None:
         self._socket.send(wire.frame([wire.encode(message)]))
 
-    def _next(self, deadline: float | None) -> Message | None:
+    def _next(self, deadline: float) -> Message | None:
         """The next message of the open call; None once the deadline has passed."""
         while True:
             message = self._arrived()
             if message is not None:
                 return message
-            left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ready = dict(self._poller.poll(None if left_s is None else math.ceil(left_s * 1000)))
+            left_s = max(0.0, deadline - time.monotonic())
+            ready = dict(self._poller.poll(math.ceil(min(left_s, POLL_S) * 1000)))
             if self._monitor in ready and self._is_gone():
                 message = self._arrived()  # it may have answered first
                 if message is None:
                     raise self._nobody()
                 return message
-            if not ready:
+            if not ready and left_s <= POLL_S:
                 return None
 
     def _arrived(self) -> Message | None:
@@ -132,8 +135,8 @@ class Calls:
                 body = self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
                 return None
-            decoded = wire.decode(body, types=wire.COMMAND_TYPES, bytes_max=ANSWER_BYTES_MAX)
-            for message in decoded.messages:
+            messages = wire.decode(body, types=wire.COMMAND_TYPES, bytes_max=ANSWER_BYTES_MAX)
+            for message in messages:
                 if getattr(message, "call", None) == self._count:
                     return message
 

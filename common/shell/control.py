@@ -97,7 +97,7 @@ class ControlServer:
     def close(self) -> None:
         """Take no more calls; answers that were given still leave."""
         self._reader.close()
-        self._monitors.detach(self._monitor)
+        self._monitors.detach(self._monitor, self._socket)
         self._socket.close()
 
     def _drain(self) -> bool:
@@ -124,10 +124,10 @@ class ControlServer:
 
     def _take(self, link: bytes, body: bytes) -> None:
         try:
-            decoded = wire.decode(body, types=wire.COMMAND_TYPES, bytes_max=ASK_BYTES_MAX)
+            messages = wire.decode(body, types=wire.COMMAND_TYPES, bytes_max=ASK_BYTES_MAX)
         except RemoteProtocolError:
             return  # a program of this user that speaks something else
-        for message in decoded.messages:
+        for message in messages:
             if isinstance(message, Call):
                 self._begin(link, message)
             elif isinstance(message, Hung):

@@ -113,7 +113,7 @@ class Daemon:
             fields: dict[str, object] = {"moved_to": str(store.moved_aside)}
             self._on_notify(Notify("state_unreadable", fields, "warning"))
         disk = Disk(loop, self._feed, store)
-        shares = Shares(loop, self._feed, store, (self._home.folder,))
+        shares = Shares(loop, self._feed, store, self._home.private)
         node = self._node()
         host = self._listen[0]
         driver = Driver(
@@ -133,6 +133,9 @@ class Daemon:
             self._begin(loop, doors, store)
             await self._until_exited(driver)
         finally:
+            for number in (signal.SIGINT, signal.SIGTERM):  # what is left is quick, and must be whole
+                loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)
             if self._server is not None:
                 self._server.close()
             driver.close()

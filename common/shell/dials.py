@@ -114,7 +114,7 @@ class Dial:
         """Let go of the socket, telling nobody."""
         self._ended = True
         self._deadline.cancel()
-        self._board.monitors.detach(self._monitor)
+        self._board.monitors.detach(self._monitor, self._socket)
         if self._flow is not None:
             self._board.watch.remove(self._flow)
         self._reader.close()

@@ -201,9 +201,11 @@ def _ping(seed: Seed, network: Network, until: float) -> Pong:
             udp.settimeout(max(0.001, until - time.monotonic()))
             body = udp.recv(DATAGRAM_BYTES_MAX)  # TimeoutError is an OSError
             try:
-                decoded = wire.decode(body, types=wire.DATAGRAM_TYPES, bytes_max=DATAGRAM_BYTES_MAX)
+                messages = wire.decode(
+                    body, types=wire.DATAGRAM_TYPES, bytes_max=DATAGRAM_BYTES_MAX
+                )
             except RemoteProtocolError:
                 continue
-            for message in decoded.messages:
+            for message in messages:
                 if isinstance(message, Pong) and message.nonce == ping.nonce:
                     return message

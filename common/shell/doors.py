@@ -135,7 +135,7 @@ class RouterDoor:
             connection.ended = True
         self._by_descriptor.clear()
         self._by_id.clear()
-        self._board.monitors.detach(self._monitor)
+        self._board.monitors.detach(self._monitor, self._socket)
         self._prober.close()
         self._reader.close()
         self._socket.close(linger=LINGER_MS)

@@ -133,13 +133,11 @@ class Driver:
         if self._doors.get(link) is Door.BULK:
             limit = len(body)
         try:
-            decoded = wire.decode(body, has_data=data is not None, bytes_max=limit)
+            messages = wire.decode(body, has_data=data is not None, bytes_max=limit)
         except RemoteProtocolError as error:
             self.feed(FrameRejected(link, str(error)))
             return
-        if decoded.unknown:
-            self._count("unknown type", decoded.unknown)
-        for message in decoded.messages:
+        for message in messages:
             self.feed(FrameReceived(link, message, data))
 
     def closed(self, link: int, reason: str) -> None:
@@ -153,12 +151,14 @@ class Driver:
     def datagram(self, body: bytes, address: tuple[str, int]) -> None:
         """A ping or a pong; anything else is dropped and counted."""
         try:
-            decoded = wire.decode(body, types=wire.DATAGRAM_TYPES, bytes_max=DATAGRAM_BYTES_MAX)
+            messages = wire.decode(body, types=wire.DATAGRAM_TYPES, bytes_max=DATAGRAM_BYTES_MAX)
         except RemoteProtocolError:
             self._count("malformed datagram")
             return
-        for message in decoded.messages[:1]:
-            self.feed(DatagramReceived(Address.of(*address), message))
+        if len(messages) != 1 or messages[0] is wire.UNKNOWN:
+            self._count("malformed datagram")
+            return
+        self.feed(DatagramReceived(Address.of(*address), messages[0]))
 
     # --- effects ----------------------------------------------------------------------------
 
@@ -197,8 +197,8 @@ class Driver:
     def _exit(self, _effect: Exited) -> None:
         self.exited.set()
 
-    def _count(self, what: str, times: int = 1) -> None:
-        self.dropped[what] = self.dropped.get(what, 0) + times
+    def _count(self, what: str) -> None:
+        self.dropped[what] = self.dropped.get(what, 0) + 1
 
     # --- the one timer ----------------------------------------------------------------------
 

@@ -52,6 +52,11 @@ class Home:
         return self.folder / "lock"
 
     @property
+    def private(self) -> tuple[Path, ...]:
+        """What must never be shared, nor a folder that holds it."""
+        return (self.folder, self.key_file, self.state_file, self.lock_file, self.config_file)
+
+    @property
     def socket(self) -> Path:
         """Where commands reach the daemon; always short enough for a Unix socket."""
         path = self.folder / "control.sock"
@@ -142,7 +147,10 @@ def runtime_folder() -> Path:
 
 
 class Lock:
-    """The lock of a home, held until `release` or the end of the process, however it ends."""
+    """The lock of a home, held until `release` or the end of the process, however it ends.
+
+    Nothing lets go of it but those two: forgetting the object does not.
+    """
 
     def __init__(self, home: Home) -> None:
         """Take it; raises UserError (exit 10) naming the holder."""

@@ -49,9 +49,14 @@ class Monitors:
         self._reader.wake()
         return name
 
-    def detach(self, name: bytes) -> None:
-        """Stop listening; the monitor itself ends when its socket is closed."""
-        self._listeners.pop(name, None)
+    def detach(self, name: bytes, socket: zmq.Socket[bytes]) -> None:
+        """Stop listening; to be called before the socket is closed.
+
+        The monitor has to end first: an event that finds nobody listening would block libzmq's
+        I/O thread, and all links of the process with it.
+        """
+        if self._listeners.pop(name, None) is not None:
+            socket.disable_monitor()
 
     def pump(self) -> None:
         """Deliver every event that has been sent until now, before somebody reads a frame."""
@@ -59,7 +64,7 @@ class Monitors:
             pass
 
     def close(self) -> None:
-        """Close the ear; sockets that are still monitored lose nothing by it."""
+        """Close the ear, when every socket has been detached."""
         self._reader.close()
         self._socket.close(linger=0)
 

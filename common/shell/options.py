@@ -62,7 +62,8 @@ def global_options(command: F) -> F:
 
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     invocation = context.ensure_object(Invocation)
-    if value not in (None, False) and parameter.name is not None:
+    given = value is not None and value is not False  # `--timeout 0` is given
+    if given and parameter.name is not None:
         setattr(invocation, parameter.name, value)
     return value
 

@@ -1,17 +1,19 @@
 """What waits to be sent: per link, gathered over one turn of the loop into as few frames as fit.
 
 Order within a link is kept, data included. Where a link's pipe is full its frames wait here, in
-order, within `WAITING_BYTES_MAX`, and are tried again shortly; beyond that the link is given up.
+order, and are tried again shortly. A link is given up when `WAITING_BYTES_MAX` wait for it, or more
+than `SEND_QUEUE_BYTES_MAX` for `PATIENCE_S`.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from common.limits import CONTROL_FRAME_BYTES_MAX
+from common.limits import CONTROL_FRAME_BYTES_MAX, SEND_QUEUE_BYTES_MAX
 from common.wire import frame
 
 WAITING_BYTES_MAX = 8 * 1024 * 1024  # all 5,000 hits of a search, with their proofs
+PATIENCE_S = 30.0  # gtk-gnutella kicks after 180
 RETRY_S = 0.005  # a ROUTER does not say when a pipe has room again
 
 _ROOM = CONTROL_FRAME_BYTES_MAX - 8  # the array header of a frame
@@ -23,13 +25,23 @@ SendFrame = Callable[[int, bytes, Data | None], bool]
 class _Queue:
     """The messages and frames of one link."""
 
-    __slots__ = ("frames", "messages", "messages_bytes", "waiting_bytes")
+    __slots__ = ("frames", "full_since", "messages", "messages_bytes", "waiting_bytes")
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
         self.messages_bytes = 0
         self.frames: deque[tuple[bytes, Data | None]] = deque()
         self.waiting_bytes = 0
+        self.full_since: float | None = None
+
+    def is_hopeless(self, now: float) -> bool:
+        """Whether the other end takes so little that the link is as good as lost."""
+        if self.waiting_bytes <= SEND_QUEUE_BYTES_MAX:
+            self.full_since = None
+            return False
+        if self.full_since is None:
+            self.full_since = now
+        return self.waiting_bytes > WAITING_BYTES_MAX or now - self.full_since > PATIENCE_S
 
 
 class Outbox:
@@ -94,8 +106,9 @@ class Outbox:
         self._scheduled = False
         for link, queue in list(self._queues.items()):
             self._drain(link, queue)
+        now = self._loop.time()
         for link, queue in list(self._queues.items()):
-            if queue.waiting_bytes > WAITING_BYTES_MAX:
+            if queue.is_hopeless(now):
                 del self._queues[link]
                 self._overflowed(link)
         if self._queues:

@@ -36,9 +36,9 @@ def listen_address(text: str) -> tuple[tuple[str, int], bool]:
     return (_addresses(host, port, text)[0].host, port), port != 0
 
 
-def advertised(text: str) -> Address | None:
-    """The address that others are to be told, if one was given. Raises UserError."""
-    return _addresses(*_split(text), text)[0] if text else None
+def any_port() -> str:
+    """Listen everywhere at a free port, as `--listen` would say it."""
+    return f"[{host}]:0" if (host := _everywhere()) == "::" else f"{host}:0"
 
 
 def _everywhere() -> str:

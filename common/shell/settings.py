@@ -10,7 +10,7 @@ import math
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Generic, NamedTuple, TypeVar, get_origin
+from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, get_origin
 
 import msgspec
 
@@ -25,11 +25,8 @@ NETWORK_KEY_BYTES_MIN: Final = 16  # an HMAC key shorter than this can be guesse
 NETWORK_KEY_BYTES_MAX: Final = 4096
 FLAG: Final = "flag"
 DEFAULT: Final = "default"
+Bytes = Annotated[int, msgspec.Meta(description="bytes")]  # or text such as `20mbit` or `5MiB`
 _ELSEWHERE: Final = ("HOME", "CONFIG")  # where the settings are is no setting
-
-
-class Bytes(int):
-    """A size or rate: an integer, or text such as `20mbit` or `5MiB`."""
 
 
 class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,9 +174,7 @@ def _checked(given: _Given, fields: Mapping[str, object]) -> object:
             "`config show` lists all settings; correct or remove this one.",
         )
     try:
-        value = msgspec.convert(
-            given.value, _type(fields[given.key]), strict=False, dec_hook=_convert_bytes
-        )
+        value = _converted(given.value, fields[given.key])
     except (msgspec.ValidationError, ValueError) as error:
         raise _wrong(given, str(error)) from error
     if isinstance(value, (int, float)) and (value < 0 or not math.isfinite(value)):
@@ -187,14 +182,10 @@ def _checked(given: _Given, fields: Mapping[str, object]) -> object:
     return value
 
 
-def _type(kind: object) -> Any:
-    return Bytes if kind == Bytes | None else kind  # msgspec takes no union with a type of ours
-
-
-def _convert_bytes(kind: type, value: object) -> Bytes:
-    if kind is not Bytes or isinstance(value, bool) or not isinstance(value, (int, str)):
-        raise ValueError("expected a number of bytes or text such as 20mbit")
-    return Bytes(parse_size(str(value)))
+def _converted(value: object, kind: Any) -> object:
+    if kind == Bytes | None and isinstance(value, str):
+        return parse_size(value)
+    return msgspec.convert(value, kind, strict=False)
 
 
 def _wrong(given: _Given, reason: str) -> UserError:

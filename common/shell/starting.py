@@ -89,32 +89,38 @@ def log_of(invocation: Invocation, form: str) -> Log:
     return Log(form_of(form), level=level, color=not invocation.no_color)
 
 
-def settle(home: Home) -> tuple[Lock, Identity]:
-    """Make the home, lock it, and read or make its key. Raises UserError."""
+def settle(home: Home) -> Identity:
+    """Make the home, lock it until this process ends, and read or make its key.
+
+    Raises UserError. `stop` waits for the lock: nobody releases it before the very end.
+    """
     home.prepare()
-    lock = Lock(home)
-    try:
-        return lock, Identity(home.key())
-    except BaseException:
-        lock.release()
-        raise
+    Lock(home)
+    return Identity(home.key())
 
 
 def epoch() -> int:
-    """A number that grows with each start of a node, even where its state was lost."""
-    return time.time_ns() // 1_000_000
+    """Which life of the node this is (wall seconds): it grows even where its state was lost."""
+    return int(time.time())
 
 
 class Joining:
     """Says READY when the leaf has a parent or `wait_s` are over; logs every `Notify`."""
 
     def __init__(
-        self, identity: Identity, log: Log, wait_s: float, say: Callable[[LeafReady], None]
+        self,
+        identity: Identity,
+        log: Log,
+        wait_s: float,
+        say: Callable[[LeafReady], None],
+        is_hopeless: Callable[[str], bool] = lambda _reason: False,
     ) -> None:
+        """`is_hopeless`: whether this reason for having no parent is not worth the wait."""
         self._identity = identity
         self._log = log
         self._wait_s = wait_s
         self._say = say
+        self._is_hopeless = is_hopeless
         self._daemon: Serving | None = None
         self._said = False
 
@@ -128,6 +134,8 @@ class Joining:
         self._log.notify(notify)
         if notify.name == "parent_joined":
             self._ready(Contact(str(notify.fields["node"]), str(notify.fields["address"])))
+        elif notify.name == "parent_not_found" and self._is_hopeless(str(notify.fields["reason"])):
+            self._ready()
 
     def _ready(self, parent: Contact | None = None) -> None:
         if self._daemon is None or self._said:

@@ -161,7 +161,12 @@ class Watch:
 
 
 class _Arrivals:
-    """An epoll of our own over libzmq's descriptors; reads nothing from them."""
+    """An epoll of our own over libzmq's descriptors; reads nothing from them.
+
+    An edge is reported only if the connection is still ready when we ask, and libzmq has mostly
+    read the bytes by then. Waiting for "writable" too makes every arrival visible: a connection
+    nearly always is. One that is not has a peer that reads nothing, and its link is given up.
+    """
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -170,7 +175,7 @@ class _Arrivals:
 
     def add(self, descriptor: int) -> None:
         try:
-            self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
+            self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
         except OSError:
             return  # closed in the meantime; its end is on the way to us
 

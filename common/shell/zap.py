@@ -40,7 +40,11 @@ class Zap:
         self._socket = context.socket(zmq.ROUTER)
         self._socket.set(zmq.LINGER, 0)
         self._socket.set(zmq.RCVHWM, 0)
-        self._socket.bind(ENDPOINT)
+        try:
+            self._socket.bind(ENDPOINT)
+        except zmq.ZMQError:
+            self._socket.close(linger=0)
+            raise
         self._reader = EdgeReader(loop, self._socket, self._drain)
 
     def register(self, domain: bytes, admission: Admission) -> None:

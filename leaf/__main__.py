@@ -1,0 +1,5 @@
+"""`python -m leaf`."""
+
+from leaf.cli import main
+
+main()

@@ -1,0 +1,166 @@
+"""Those who wait for downloads, and what people are told of them.
+
+Each `get` in the foreground is one asker: it hears of progress a few times a second and is answered
+exactly once, when the file is there, when it failed, or when nobody has had it for as long as it
+would wait. A download goes on without its askers; nothing here changes one.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from common.core import Answer, Effect, Fail, Tell
+from common.deadlines import Deadlines
+from common.errors import Exit
+from common.torrent import file_id
+from leaf.methods import DownloadRow, GetProgress, GetResult
+from leaf.swarm.download import CORRUPT_REASON, Download, State
+
+PROGRESS_S: Final = 0.25  # between two tellings; wild guess: a bar that moves
+
+
+@dataclass(slots=True)
+class _Asker:
+    download: Download
+    began: float
+    timeout_s: float
+    told: GetProgress | None = None
+
+
+class Askers:
+    """Everybody who waits for a download; as many as there are calls open."""
+
+    def __init__(self) -> None:
+        self._askers: dict[int, _Asker] = {}  # by call
+        self.deadlines = Deadlines()
+
+    def add(self, call: int, download: Download, timeout_s: float, now: float) -> None:
+        """This call waits for this download."""
+        self._askers[call] = _Asker(download, now, timeout_s)
+        self.deadlines.set(("patience", call), now + timeout_s)
+        self.deadlines.set("progress", now)
+
+    def leave(self, call: int) -> None:
+        """Nobody waits in this call any more."""
+        self._askers.pop(call, None)
+        self.deadlines.cancel(("patience", call))
+
+    def dismiss(self, download: Download) -> list[Effect]:
+        """The download was removed."""
+        calls = [call for call, asker in self._askers.items() if asker.download is download]
+        for call in calls:
+            self.leave(call)
+        return [Fail(call, Exit.UNFINISHED, "The download was removed.") for call in calls]
+
+    def answer(self, now: float) -> list[Effect]:
+        """Tell those whose download has ended."""
+        effects: list[Effect] = []
+        for call, asker in list(self._askers.items()):
+            download = asker.download
+            if download.state is State.DONE:
+                self.leave(call)
+                effects.append(Answer(call, result_of(download, now - asker.began)))
+            elif download.state is State.FAILED:
+                self.leave(call)
+                reason, hint = download.record.reason, "`leaf resume` tries again."
+                effects.append(Fail(call, download.code, reason, hint))
+        return effects
+
+    def woke(self, now: float) -> list[Effect]:
+        """Tell of progress, and let those go who have waited long enough."""
+        effects: list[Effect] = []
+        for key in self.deadlines.pop_due(now):
+            if key == "progress":
+                effects += self._due_progress(now)
+            elif isinstance(key, tuple):
+                effects += self._due_patience(key[1], now)
+        return effects
+
+    def _due_progress(self, now: float) -> list[Effect]:
+        if self._askers:
+            self.deadlines.set("progress", now + PROGRESS_S)
+        effects: list[Effect] = []
+        for call, asker in self._askers.items():
+            told = progress_of(asker.download, now)
+            if told != asker.told:
+                asker.told = told
+                effects.append(Tell(call, told))
+        return effects
+
+    def _due_patience(self, call: int, now: float) -> list[Effect]:
+        """Nobody has had the file for so long; the download goes on looking all the same."""
+        asker = self._askers[call]
+        if asker.download.linked or asker.download.state is not State.FETCHING:
+            self.deadlines.set(("patience", call), now + asker.timeout_s)
+            return []
+        self.leave(call)
+        if asker.download.lied_to:
+            return [Fail(call, Exit.CORRUPT, f"Not fetched: {CORRUPT_REASON}.")]
+        message = f"No source of it was reachable within {asker.timeout_s:g} s."
+        hint = "The download stays in the queue and goes on as soon as there is one."
+        return [Fail(call, Exit.UNREACHABLE, message, hint)]
+
+
+def id_of(download: Download) -> str:
+    """The file's id."""
+    return file_id(download.record.root, download.record.size)
+
+
+def rows_of(downloads: Iterable[Download], now: float) -> list[DownloadRow]:
+    """Downloads as a list shows them."""
+    return [row_of(each, now) for each in downloads]
+
+
+def row_of(download: Download, now: float) -> DownloadRow:
+    """One download as a list shows it."""
+    record, rate = download.record, download.rate(now)
+    left = record.size - download.done_bytes
+    return DownloadRow(
+        id=id_of(download),
+        path=record.path or record.target,
+        size=record.size,
+        done_bytes=download.done_bytes,
+        rate=round(rate, 1),
+        eta_s=round(left / rate, 1) if rate >= 1.0 and left else None,
+        state=record.state,
+        reason=record.reason or _patience_of(download),
+    )
+
+
+def progress_of(download: Download, now: float) -> GetProgress:
+    """One download as a bar shows it."""
+    row = row_of(download, now)
+    return GetProgress(
+        id=row.id,
+        path=row.path,
+        size=row.size,
+        done_bytes=row.done_bytes,
+        rate=row.rate,
+        eta_s=row.eta_s,
+        sources=download.linked,
+        state=row.state,
+        reason=row.reason,
+    )
+
+
+def result_of(download: Download, elapsed_s: float) -> GetResult:
+    """A finished download, or one that was begun."""
+    record = download.record
+    return GetResult(
+        path=record.path or record.target,
+        id=id_of(download),
+        size=record.size,
+        elapsed_s=round(elapsed_s, 6),
+        bytes_received=download.received_bytes,
+        sources=download.givers,
+        verified=download.state is State.DONE and download.can_be_served,
+    )
+
+
+def _patience_of(download: Download) -> str:
+    """Why it waits, where nothing has gone wrong."""
+    if download.state is State.QUEUED:
+        return "other downloads go first"
+    if download.state is State.FETCHING and not download.linked:
+        return "no source is reachable yet"
+    return ""

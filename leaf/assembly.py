@@ -1,0 +1,175 @@
+"""A leaf put together: settings, home, role and daemon; here all floors meet.
+
+`serve` is `leaf run`. `pass_through` does one thing with a passing leaf: a fresh key in a
+temporary home that goes when it is done; its daemon runs in the main thread, which signals reach,
+and the command beside it in a thread of its own.
+"""
+
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Final, Generic, TypeVar
+
+from common.config import scaled
+from common.core import Core
+from common.errors import Exit, UserError
+from common.shell.daemon import Daemon
+from common.shell.files import check_share
+from common.shell.home import Home, home_at
+from common.shell.logs import Log
+from common.shell.options import Invocation, version
+from common.shell.resolve import any_port, listen_address, seeds
+from common.shell.settings import Settings, network_of
+from common.shell.starting import Joining, LeafReady, epoch, load, log_of, say_ready, settle
+from leaf.client import LeafClient
+from leaf.methods import METHODS
+from leaf.role import Leaf
+from leaf.settings import LeafOptions
+
+PROGRAM: Final = "leaf"
+READY_S: Final = 10.0  # READY is said by then, with or without a parent
+JOIN_WAIT_S: Final = 12.0  # the thread of a passing leaf ends soon after its daemon
+_REFUSALS: Final = ("refuse", "another key")  # in `parent_reason`: not a matter of reach
+
+T = TypeVar("T")
+
+
+def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
+    """`leaf run`: blocks until it is stopped; the exit code."""
+    home = invocation.home_of(PROGRAM)
+    settings = load(LeafOptions, invocation, PROGRAM, flags)
+    log = log_of(invocation, settings.node.log_format)
+    wait_s = READY_S * settings.config.time_scale
+    return _run(home, settings, log, wait_s=wait_s, say=say_ready)
+
+
+def pass_through(
+    invocation: Invocation, flags: Mapping[str, object], work: Callable[[LeafClient], T]
+) -> T:
+    """What `work` gives, asked of a leaf that lives only for that. Raises UserError."""
+    flags = {"promote": False, "listen": any_port(), "share": (), **flags}
+    settings = load(LeafOptions, invocation, PROGRAM, flags)
+    with tempfile.TemporaryDirectory(prefix="leaf-") as folder:
+        passing = _Passing(home_at(PROGRAM, Path(folder)), invocation.timeout, work)
+        wait_s = READY_S * settings.config.time_scale
+        if invocation.timeout is not None:
+            wait_s = min(wait_s, invocation.timeout)
+        log = Log(level="error")
+        _run(
+            passing.home,
+            settings,
+            log,
+            wait_s=wait_s,
+            say=passing.begin,
+            is_hopeless=_is_refusal,
+        )
+        return passing.outcome()
+
+
+def _run(
+    home: Home,
+    settings: Settings[LeafOptions],
+    log: Log,
+    *,
+    wait_s: float,
+    say: Callable[[LeafReady], None],
+    is_hopeless: Callable[[str], bool] = lambda _reason: False,
+) -> int:
+    own, config = settings.own, scaled(settings.config, settings.config.time_scale)
+    network = network_of(settings.node, config.network)
+    supers = seeds(own.supers)
+    shares = [str(check_share(Path(path), private=home.private)) for path in own.share]
+    downloads = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
+    listen, port_asked = listen_address(settings.node.listen)
+    identity = settle(home)
+    joining = Joining(identity, log, wait_s, say, is_hopeless)
+
+    def leaf(rng: Random) -> Core:
+        return Leaf(
+            identity=identity,
+            config=config,
+            network=network,
+            rng=rng,
+            supers=supers,
+            epoch=epoch(),
+            shares=tuple(shares),
+            downloads_dir=str(downloads),
+            version=version(),
+        )
+
+    daemon = Daemon(
+        home=home,
+        identity=identity,
+        network=network,
+        config=config,
+        roles={"leaf": leaf},
+        methods=METHODS,
+        listen=listen,
+        port_asked=port_asked,
+        bulk=True,
+        on_serving=joining.serving,
+        on_notify=joining.heard,
+        agent=f"leaf/{version()}",
+    )
+    return daemon.run()
+
+
+class _Passing(Generic[T]):
+    """One piece of work beside the daemon that it needs."""
+
+    def __init__(
+        self, home: Home, timeout_s: float | None, work: Callable[[LeafClient], T]
+    ) -> None:
+        self.home = home
+        self._timeout_s = timeout_s
+        self._work = work
+        self._results: list[T] = []
+        self._errors: list[BaseException] = []
+        self._thread = threading.Thread(target=self._do)
+        self._parent_known = False
+
+    def begin(self, ready: LeafReady) -> None:
+        """The leaf serves; called in the daemon's loop, so only a thread is started."""
+        self._parent_known = ready.parent is not None
+        self._thread.start()
+
+    def outcome(self) -> T:
+        """The result, once the daemon has ended. Raises what the work raised."""
+        if self._thread.ident is not None:
+            self._thread.join(JOIN_WAIT_S)
+        if self._results:
+            return self._results[0]
+        if self._errors and not _cut_off(self._errors[0]):
+            raise self._errors[0]
+        raise KeyboardInterrupt  # the daemon ended under the work: Ctrl-C or SIGTERM
+
+    def _do(self) -> None:
+        with LeafClient(self.home, self._timeout_s) as leaf:
+            try:
+                if not self._parent_known:
+                    raise _unreachable(leaf.status().parent_reason)
+                self._results.append(self._work(leaf))
+            except BaseException as error:
+                self._errors.append(error)
+            finally:
+                with suppress(UserError):
+                    leaf.stop(wait=False)  # the process is our own
+
+
+def _cut_off(error: BaseException) -> bool:
+    return isinstance(error, UserError) and error.code is Exit.NOT_RUNNING
+
+
+def _unreachable(reason: str) -> UserError:
+    return UserError(
+        Exit.REFUSED if _is_refusal(reason) else Exit.UNREACHABLE,
+        f"No super-peer could be joined: {reason or 'none answered in time'}.",
+        "Check --super and --network, or run `leaf doctor --super HOST`.",
+    )
+
+
+def _is_refusal(reason: str) -> bool:
+    return any(word in reason for word in _REFUSALS)

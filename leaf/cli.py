@@ -1,0 +1,113 @@
+"""The program `leaf`: its commands, and `run`, the daemon that they ask.
+
+Flags of `run` are settings that go before environment and file; one that was not given says
+nothing. What a flag means stands in `common.shell.settings` and `common.config`.
+"""
+
+import sys
+from typing import Any, Final, NoReturn
+
+import click
+
+from common.shell.options import (
+    CONTEXT,
+    Invocation,
+    global_options,
+    node_options,
+    pass_invocation,
+    run,
+)
+from leaf.commands.downloads import downloads, pause, resume, rm
+from leaf.commands.finding import get, search
+from leaf.commands.identify import identify
+from leaf.commands.node import pins, status, stop
+from leaf.commands.sharing import ls, share, unshare
+
+PROGRAM: Final = "leaf"
+
+
+@click.group(context_settings=CONTEXT)
+@global_options
+def cli() -> None:
+    """Share folders, search the network and fetch files from many machines at once."""
+
+
+@cli.command("run")
+@click.option("--super", multiple=True, metavar="HOST[:PORT][/KEY]", help="First choice first.")
+@click.option("--share", multiple=True, metavar="PATH", help="For this run only.")
+@click.option("--downloads", metavar="DIR", help="Where fetched files go.")
+@click.option("--up", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
+@click.option("--down", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
+@click.option("--slots", type=click.IntRange(1, 1000), metavar="N", help="Leaves served at once.")
+@click.option("--no-promote", is_flag=True, help="Never become a super-peer.")
+@node_options
+@global_options
+@pass_invocation
+def run_leaf(invocation: Invocation, /, **flags: Any) -> int:
+    """Run the leaf in the foreground; prints `READY {json}` once it serves."""
+    from leaf.assembly import serve
+
+    return serve(invocation, _settings(flags))
+
+
+def _settings(flags: dict[str, Any]) -> dict[str, object]:
+    """Flags as settings; what was not given is None."""
+    renamed = dict(flags)
+    renamed["swarm.upload_slots"] = renamed.pop("slots", None)
+    renamed["promote"] = False if renamed.pop("no_promote", False) else None
+    for several in ("super", "share"):
+        renamed[several] = renamed.get(several) or None
+    return renamed
+
+
+@cli.group("config")
+@global_options
+def config() -> None:
+    """Settings."""
+
+
+@config.command("show")
+@click.option("--origin", is_flag=True, help="Where each value came from.")
+@global_options
+@pass_invocation
+def config_show(invocation: Invocation, origin: bool) -> None:
+    """All settings as `run` would have them now."""
+    from common.shell.starting import show
+    from leaf.settings import LeafOptions
+
+    show(LeafOptions, invocation, PROGRAM, origin=origin)
+
+
+@cli.command()
+@click.option("--super", "places", multiple=True, metavar="HOST[:PORT]", help="Can it be reached?")
+@click.option("--network", default="public", show_default=True, help="To ask for there.")
+@global_options
+@pass_invocation
+def doctor(invocation: Invocation, places: tuple[str, ...], network: str) -> int:
+    """What could keep this leaf from working, and what to do about it."""
+    from common.shell.doctor import examine
+
+    return examine(invocation, PROGRAM, places, network)
+
+
+for command in (
+    status,
+    stop,
+    pins,
+    share,
+    unshare,
+    ls,
+    identify,
+    search,
+    get,
+    downloads,
+    pause,
+    resume,
+    rm,
+):
+    cli.add_command(command)
+
+
+def main() -> NoReturn:
+    """The entry point of the program."""
+    sys.exit(run(cli, PROGRAM, sys.argv[1:]))

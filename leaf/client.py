@@ -1,0 +1,163 @@
+"""The leaf from Python: every method of its table as a typed function.
+
+    with LeafClient("~/node") as leaf:
+        found = leaf.search(["blue", "note"])
+        print(leaf.get(found.hits[0].id).path)
+
+Each call goes to the daemon that runs in the home and blocks until it is done; what goes wrong is
+a `UserError` with an exit code. The commands of `leaf` are written with it.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from common.shell.calls import Calls
+from common.shell.home import Home, home_at
+from leaf.methods import (
+    Chosen,
+    DownloadRow,
+    Exists,
+    Get,
+    GetProgress,
+    GetResult,
+    HashProgress,
+    HitRow,
+    Nothing,
+    PinReset,
+    Remove,
+    Search,
+    SearchResult,
+    Share,
+    SharedRow,
+    Status,
+    Stop,
+    Unshare,
+)
+
+ANSWER_S: Final = 30.0  # for what a daemon knows at once; a busy disk may hold it up
+STOP_S: Final = 12.0  # a daemon ends within 10 s
+
+
+class LeafClient:
+    """A link to the leaf of a home; a context manager."""
+
+    def __init__(self, home: Home | Path | str | None = None, timeout_s: float | None = None):
+        """`timeout_s` bounds every call; without it those that wait for work wait for ever."""
+        if not isinstance(home, Home):
+            home = home_at("leaf", Path(home) if home is not None else None)
+        self._timeout_s = timeout_s
+        self._soon_s = ANSWER_S if timeout_s is None else timeout_s
+        self._calls = Calls(home)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._calls.close()
+
+    def status(self) -> Status:
+        """What this leaf is and does."""
+        return self._calls.call("leaf.status", Nothing(), Status, timeout_s=self._soon_s)
+
+    def share(
+        self,
+        paths: Iterable[Path],
+        *,
+        wait: bool = False,
+        on_progress: Callable[[HashProgress], None] | None = None,
+    ) -> list[SharedRow]:
+        """Share files and folders, over restarts; `wait` until the parent knows all of them."""
+        return self._calls.call(
+            "leaf.share",
+            Share([str(path) for path in paths], wait=wait),
+            list[SharedRow],
+            event=HashProgress,
+            on_event=on_progress,
+            timeout_s=self._timeout_s if wait else self._soon_s,
+        )
+
+    def unshare(self, path: Path) -> list[SharedRow]:
+        """Stop sharing a file or folder; what is still shared."""
+        return self._calls.call(
+            "leaf.unshare", Unshare(str(path)), list[SharedRow], timeout_s=self._soon_s
+        )
+
+    def ls(self) -> list[SharedRow]:
+        """Everything that is shared."""
+        return self._calls.call("leaf.ls", Nothing(), list[SharedRow], timeout_s=self._soon_s)
+
+    def search(
+        self,
+        query: Search | Iterable[str],
+        *,
+        on_hit: Callable[[HitRow], None] | None = None,
+    ) -> SearchResult:
+        """Find files by words, or by a `Search` with filters; `on_hit` sees hits as they come."""
+        params = query if isinstance(query, Search) else Search(list(query))
+        limit_s = params.wait + ANSWER_S if self._timeout_s is None else self._timeout_s
+        return self._calls.call(
+            "leaf.search",
+            params,
+            SearchResult,
+            event=HitRow,
+            on_event=on_hit,
+            timeout_s=limit_s,
+        )
+
+    def get(
+        self,
+        what: Get | str,
+        *,
+        on_progress: Callable[[GetProgress], None] | None = None,
+        exists: Exists = "rename",
+    ) -> GetResult:
+        """Fetch by id, link or number of the last search; `Get` says where to. Takes its time."""
+        params = what if isinstance(what, Get) else Get(what, exists=exists)
+        return self._calls.call(
+            "leaf.get",
+            params,
+            GetResult,
+            event=GetProgress,
+            on_event=on_progress,
+            timeout_s=None,
+        )
+
+    def downloads(self) -> list[DownloadRow]:
+        """All downloads."""
+        return self._calls.call(
+            "leaf.downloads", Nothing(), list[DownloadRow], timeout_s=self._soon_s
+        )
+
+    def pause(self, download: str = "") -> list[DownloadRow]:
+        """Pause one download by its id, or all."""
+        return self._calls.call(
+            "leaf.pause", Chosen(download), list[DownloadRow], timeout_s=self._soon_s
+        )
+
+    def resume(self, download: str = "") -> list[DownloadRow]:
+        """Go on with one download, or all."""
+        return self._calls.call(
+            "leaf.resume", Chosen(download), list[DownloadRow], timeout_s=self._soon_s
+        )
+
+    def remove(self, download: str, *, delete_data: bool = False) -> list[DownloadRow]:
+        """Forget a download; `delete_data` removes its unfinished part, never a finished file."""
+        return self._calls.call(
+            "leaf.rm", Remove(download, delete_data), list[DownloadRow], timeout_s=self._soon_s
+        )
+
+    def pins_reset(self, place: str) -> None:
+        """Forget the key pinned for HOST:PORT."""
+        self._calls.call("leaf.pins_reset", PinReset(place), Nothing, timeout_s=self._soon_s)
+
+    def stop(self, *, wait: bool = True) -> bool:
+        """End the daemon; with `wait`, whether its process was gone in time."""
+        self._calls.call("leaf.stop", Stop(), Nothing, timeout_s=self._soon_s)
+        return not wait or self._calls.wait_gone(self._timeout_s or STOP_S)

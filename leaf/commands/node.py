@@ -1,0 +1,103 @@
+"""`leaf status`, `stop` and `pins`: the daemon itself."""
+
+import time
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from common.errors import Exit, UserError
+from common.shell.options import Invocation, global_options, pass_invocation
+from common.shell.units import size_text, time_text
+
+if TYPE_CHECKING:
+    from leaf.client import LeafClient
+    from leaf.methods import Status
+
+PROGRAM: Final = "leaf"
+WATCH_S: Final = 1.0
+
+
+def client(invocation: Invocation) -> "LeafClient":
+    """A link to the daemon meant by the global flags."""
+    from leaf.client import LeafClient
+
+    return LeafClient(invocation.home_of(PROGRAM), invocation.timeout)
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Again every second, until Ctrl-C.")
+@global_options
+@pass_invocation
+def status(invocation: Invocation, watch: bool) -> None:
+    """What this leaf is and does."""
+    output = invocation.output()
+    with client(invocation) as leaf:
+        while True:
+            found = leaf.status()
+            if output.for_people:
+                for name, value in _lines(found):
+                    output.line(f"{name:<9} {value}")
+            else:
+                output.document(found)
+            if not watch:
+                return
+            time.sleep(WATCH_S)
+
+
+def _lines(found: "Status") -> list[tuple[str, str]]:
+    if found.parent is not None:
+        parent = f"{found.parent.address} ({found.parent.node})"
+    else:
+        parent = f"none: {found.parent_reason}" if found.parent_reason else "none"
+    pending = f", {found.pending_files} still to hash" if found.pending_files else ""
+    return [
+        ("node", found.node),
+        ("listen", f"{found.listen}, network {found.network}"),
+        ("parent", parent),
+        ("shared", f"{found.shared_files} files, {size_text(found.shared_bytes)}{pending}"),
+        ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
+        ("version", found.version),
+    ]
+
+
+@click.command()
+@global_options
+@pass_invocation
+def stop(invocation: Invocation) -> None:
+    """End the daemon; what is unfinished goes on at its next start."""
+    with client(invocation) as leaf:
+        if not leaf.stop():
+            raise UserError(
+                Exit.TIMED_OUT, "The leaf is still ending.", "Look at its log, or wait a moment."
+            )
+    if not invocation.output().for_people:
+        invocation.output().document({})
+
+
+@click.group()
+@global_options
+def pins() -> None:
+    """Keys pinned for super-peers that were given without one."""
+
+
+@pins.command("reset")
+@click.argument("place", metavar="HOST[:PORT]")
+@global_options
+@pass_invocation
+def pins_reset(invocation: Invocation, place: str) -> None:
+    """Forget the key of a super-peer; the next one met there is pinned."""
+    from common.shell.home import holder
+    from common.shell.pins import forget_pin
+    from common.shell.resolve import place_of
+
+    place, home = place_of(place), invocation.home_of(PROGRAM)
+    if holder(home) is None:
+        forget_pin(home, place)
+    else:
+        with client(invocation) as leaf:
+            leaf.pins_reset(place)
+    output = invocation.output()
+    if output.for_people:
+        output.talk(f"{place} may have any key now; the next one met is pinned.")
+    else:
+        output.document({"place": place})

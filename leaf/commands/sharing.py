@@ -1,0 +1,68 @@
+"""`leaf share`, `unshare` and `ls`. Paths are made absolute here: a daemon works elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from common.shell.options import Invocation, global_options, pass_invocation
+from common.shell.output import Output
+from common.shell.units import size_text
+from leaf.commands.node import PROGRAM, client
+
+if TYPE_CHECKING:
+    from leaf.methods import HashProgress, SharedRow
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--wait", is_flag=True, help="Until all is hashed and the parent knows it.")
+@global_options
+@pass_invocation
+def share(invocation: Invocation, paths: tuple[str, ...], wait: bool) -> None:
+    """Share files and folders; they stay shared over restarts."""
+    from common.shell.files import check_share
+
+    output, home = invocation.output(), invocation.home_of(PROGRAM)
+    checked = [
+        check_share(Path(path).expanduser().absolute(), private=home.private) for path in paths
+    ]
+    with output.bar("Hashing") as bar, client(invocation) as leaf:
+
+        def show(progress: "HashProgress") -> None:
+            output.event("progress", progress)
+            remark = f"{progress.files_done} of {progress.files_total} files"
+            bar.update(progress.bytes_done, progress.bytes_total, remark)
+
+        rows = leaf.share(checked, wait=wait, on_progress=show)
+    _print_shared(output, rows)
+
+
+@click.command()
+@click.argument("path")
+@global_options
+@pass_invocation
+def unshare(invocation: Invocation, path: str) -> None:
+    """Stop sharing a file or folder; no file is touched."""
+    with client(invocation) as leaf:
+        rows = leaf.unshare(Path(path).expanduser().resolve())
+    _print_shared(invocation.output(), rows)
+
+
+@click.command()
+@global_options
+@pass_invocation
+def ls(invocation: Invocation) -> None:
+    """Everything that is shared."""
+    with client(invocation) as leaf:
+        rows = leaf.ls()
+    _print_shared(invocation.output(), rows)
+
+
+def _print_shared(output: Output, rows: "list[SharedRow]") -> None:
+    if not output.for_people:
+        output.document(rows)
+        return
+    output.table(
+        (">size", "path", "id"), [(size_text(row.size), row.path, row.id or "-") for row in rows]
+    )

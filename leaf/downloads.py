@@ -1,0 +1,375 @@
+"""All downloads of a leaf: who wants them, whose turn it is, and what people are told.
+
+Invariant: at most one download of a file is under way, and everybody who wants it waits for that
+one. Those under way share the links and the bytes on their way evenly. One without a source takes
+no turn from others, so dead wishes do not hold up live ones. What a download does with its turn
+stands in `leaf.swarm.download`.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import ClassVar, Final
+
+from common.addresses import Address
+from common.catalogue import Entry
+from common.config import SwarmConfig
+from common.core import (
+    Answer,
+    Asked,
+    AskerLeft,
+    Effect,
+    Event,
+    LinkDown,
+    LinkUp,
+    Received,
+    Stopped,
+    Woke,
+)
+from common.errors import Exit, UserError
+from common.ids import NodeId
+from common.messages.fields import Contact
+from common.names import safe_name
+from common.storage import (
+    ClosePart,
+    DownloadRecord,
+    PartFailed,
+    PartFinished,
+    PartOpened,
+    PartSkipped,
+    PiecesWritten,
+    RememberDownload,
+    Restored,
+)
+from leaf.askers import Askers, id_of, result_of, rows_of
+from leaf.library import Library
+from leaf.methods import Chosen, Remove
+from leaf.signals import Allotted, Halted, Offered, Resumed, SourcesFound, Started, Wanted
+from leaf.swarm.download import Download, State
+from leaf.swarm.links import BulkLinks
+
+DOWNLOADS_MAX: Final = 10_000  # remembered, finished ones included
+OPEN_MAX: Final = 64  # with an open part, sources or not: far below any descriptor limit
+
+_OURSELVES: Final = Address.of("127.0.0.1", 1)  # a link to our own key never leaves the node
+_ENDED: Final = (State.DONE, State.FAILED)
+
+
+class Downloads:
+    """The downloads of one leaf, by number."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        folder: str,
+        library: Library,
+        links: BulkLinks,
+        config: SwarmConfig,
+        rng: Random,
+    ) -> None:
+        self._me = me
+        self._folder = folder
+        self._library = library
+        self._links = links
+        self._config = config
+        self._rng = rng
+        self._downloads: dict[int, Download] = {}
+        self._under_way: dict[bytes, Download] = {}  # by root; neither done nor failed
+        self._by_root: dict[bytes, dict[int, Download]] = {}
+        self._offered: dict[int, None] = {}  # those that others can find
+        self._last_number = 0
+        self._askers = Askers()
+        self._closing = False
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event; UserError for what a person cannot ask."""
+        return self._HANDLERS[type(event)](self, event, now)
+
+    def wakeup(self) -> float | None:
+        """The next deadline."""
+        times = [self._askers.deadlines.earliest()]
+        times += [each.wakeup() for each in self._under_way.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    def find(self, root: bytes, size: int) -> Download | None:
+        """A download that has something of this file to serve; a whole one before a partial."""
+        there = [
+            each
+            for each in self._by_root.get(root, {}).values()
+            if each.record.size == size and each.proven
+        ]
+        return min(there, key=lambda each: each.state is not State.DONE, default=None)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a file is just being given its final name."""
+        return any(each.state is State.FINISHING for each in self._under_way.values())
+
+    # --- wishes -----------------------------------------------------------------------------
+
+    def _restored(self, event: Restored, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for record in event.downloads[:DOWNLOADS_MAX]:
+            self._last_number = max(self._last_number, record.number)
+            download = self._add(record, (), now)
+            if download.state is State.DONE:  # opened again to be served
+                effects += download.handle(Started(), now)
+            elif _goes_on(record):
+                effects += download.handle(Resumed(), now)
+        return effects + self._settle(now)
+
+    def _wanted(self, event: Wanted, now: float) -> list[Effect]:
+        download = self._under_way.get(event.root)
+        if download is not None and download.record.size != event.size:
+            raise UserError(Exit.USAGE, "A file of that root and another size is being fetched.")
+        others = tuple(each for each in event.sources if each.node != self._me)
+        sources = others + self._our_own(event.root, event.size)
+        effects: list[Effect] = []
+        if download is None:
+            effects, download = self._begin(event, sources, now)
+        elif download.state is State.PAUSED:
+            effects += download.handle(Resumed(), now)
+        effects += download.handle(SourcesFound(event.root, sources), now)
+        if event.params.detach:
+            effects.append(Answer(event.call, result_of(download, 0.0)))
+        else:
+            self._askers.add(event.call, download, event.params.timeout, now)
+        return effects + self._settle(now)
+
+    def _begin(
+        self, wanted: Wanted, sources: tuple[Contact, ...], now: float
+    ) -> tuple[list[Effect], Download]:
+        """A new download; an ended one of the same file at the same place gives way to it."""
+        target = self._target(wanted)
+        effects: list[Effect] = []
+        for each in list(self._by_root.get(wanted.root, {}).values()):
+            if target in (each.record.target, each.record.path):
+                effects += self._remove(each, delete=False, now=now)
+        if len(self._downloads) >= DOWNLOADS_MAX:
+            hint = "Forget some with `leaf rm`."
+            raise UserError(Exit.USAGE, f"{DOWNLOADS_MAX} downloads are remembered.", hint)
+        self._last_number += 1
+        record = DownloadRecord(
+            self._last_number, wanted.root, wanted.size, target, wanted.params.exists, "queued"
+        )
+        return [*effects, RememberDownload(record)], self._add(record, sources, now)
+
+    def _target(self, wanted: Wanted) -> str:
+        """Where the file is to go; its name came from outside."""
+        name = safe_name(wanted.name)
+        if not wanted.params.to:
+            return f"{self._folder.rstrip('/')}/{name}"
+        to = wanted.params.to
+        return f"{to.rstrip('/')}/{name}" if wanted.params.into else to
+
+    def _add(self, record: DownloadRecord, sources: tuple[Contact, ...], now: float) -> Download:
+        download = Download(
+            record,
+            sources=sources,
+            me=self._me,
+            links=self._links,
+            config=self._config,
+            rng=self._rng,
+            now=now,
+        )
+        self._downloads[record.number] = download
+        self._by_root.setdefault(record.root, {})[record.number] = download
+        if download.state not in _ENDED:
+            self._under_way.setdefault(record.root, download)
+        return download
+
+    def _our_own(self, root: bytes, size: int) -> tuple[Contact, ...]:
+        """Ourselves, where we share the file: then it is copied by the same proven way."""
+        finished = self.find(root, size)
+        there = self._library.find(root, size) is not None
+        there = there or (finished is not None and finished.state is State.DONE)
+        return (Contact(self._me, _OURSELVES),) if there else ()
+
+    # --- turns ------------------------------------------------------------------------------
+
+    def _pass(self, download: Download | None, event: Event, now: float) -> list[Effect]:
+        """Let one download take in an event, and see whether that concerns others."""
+        if download is None:
+            return []
+        before = _standing(download)
+        effects = download.handle(event, now)
+        return effects + self._settle(now) if _standing(download) != before else effects
+
+    def _settle(self, now: float) -> list[Effect]:
+        """A download came, went or changed: share anew, start whose turn it is, tell who waits."""
+        for root, each in list(self._under_way.items()):
+            if each.state in _ENDED:
+                del self._under_way[root]
+        if self._closing:
+            return self._askers.answer(now)
+        effects = self._start_queued(now)
+        return [*effects, *self._allot(now), *self._publish(), *self._askers.answer(now)]
+
+    def _start_queued(self, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        opened = [each for each in self._under_way.values() if each.state is State.FETCHING]
+        busy, count = sum(each.linked > 0 for each in opened), len(opened)
+        for each in list(self._under_way.values()):
+            if busy >= self._config.downloads_active_max or count >= OPEN_MAX:
+                break
+            if each.state is State.QUEUED:
+                count += 1
+                effects += each.handle(Started(), now)
+        return effects
+
+    def _allot(self, now: float) -> list[Effect]:
+        """Links and bytes on their way, shared evenly by those that have sources."""
+        fetching = [each for each in self._under_way.values() if each.state is State.FETCHING]
+        sharers = max(sum(each.linked > 0 for each in fetching), 1)
+        links = max(self._config.links_max // sharers, 1)
+        allotted = Allotted(links, self._config.writes_bytes_max // sharers)
+        return [effect for each in fetching for effect in each.handle(allotted, now)]
+
+    def _publish(self) -> list[Effect]:
+        """What is proven of a download can be found by others, as long as we have it."""
+        puts = []
+        drops = []
+        for number, each in self._downloads.items():
+            if each.proven and number not in self._offered:
+                self._offered[number] = None
+                puts.append((_key(number), _entry_of(each.record)))
+        for number in list(self._offered):
+            if number not in self._downloads or not self._downloads[number].proven:
+                del self._offered[number]
+                drops.append(_key(number))
+        return [Offered(tuple(puts), tuple(drops))] if puts or drops else []
+
+    # --- people -----------------------------------------------------------------------------
+
+    def _asked(self, event: Asked, now: float) -> list[Effect]:
+        effects = self._METHODS[event.method](self, event.params, now) + self._settle(now)
+        return [*effects, Answer(event.call, rows_of(self._downloads.values(), now))]
+
+    def _asked_downloads(self, _params: object, _now: float) -> list[Effect]:
+        return []
+
+    def _asked_pause(self, params: Chosen, now: float) -> list[Effect]:
+        waiting = (State.QUEUED, State.FETCHING, State.PAUSED)
+        chosen = [each for each in self._chosen(params.id) if each.state in waiting]
+        return [effect for each in chosen for effect in each.handle(Halted(), now)]
+
+    def _asked_resume(self, params: Chosen, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for each in self._chosen(params.id):
+            if each.state is State.FAILED:  # unless the file is being fetched anew already
+                if self._under_way.setdefault(each.record.root, each) is each:
+                    effects += each.handle(Resumed(), now)
+            elif each.state is State.PAUSED:
+                effects += each.handle(Resumed(), now)
+        return effects
+
+    def _asked_rm(self, params: Remove, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for each in self._chosen(params.id):
+            effects += self._remove(each, delete=params.delete_data, now=now)
+        return effects
+
+    def _remove(self, download: Download, *, delete: bool, now: float) -> list[Effect]:
+        """Forget it; nothing ever removes a finished file."""
+        record = download.record
+        effects = download.handle(Halted(delete and download.state is not State.DONE), now)
+        del self._downloads[record.number]
+        self._by_root[record.root].pop(record.number)
+        if not self._by_root[record.root]:
+            del self._by_root[record.root]
+        if self._under_way.get(record.root) is download:
+            del self._under_way[record.root]
+        forget = RememberDownload(record, forget=True)
+        return [*effects, forget, *self._askers.dismiss(download)]
+
+    def _chosen(self, text: str) -> list[Download]:
+        chosen = [each for each in self._downloads.values() if text in ("", id_of(each))]
+        if text and not chosen:
+            hint = "`leaf downloads` shows their ids."
+            raise UserError(Exit.USAGE, f"There is no download {text[:80]!r}.", hint)
+        return chosen
+
+    def _asker_left(self, event: AskerLeft, _now: float) -> list[Effect]:
+        self._askers.leave(event.call)
+        return []
+
+    # --- passing on -------------------------------------------------------------------------
+
+    def _of_disk(
+        self,
+        event: PartOpened | PartSkipped | PiecesWritten | PartFinished | PartFailed,
+        now: float,
+    ) -> list[Effect]:
+        download = self._downloads.get(event.download)
+        if download is None and isinstance(event, PartOpened):
+            return [ClosePart(event.download)]  # it was removed meanwhile
+        return self._pass(download, event, now)
+
+    def _of_link(self, event: LinkUp | LinkDown, now: float) -> list[Effect]:
+        under_way = list(self._under_way.values())
+        return [effect for each in under_way for effect in self._pass(each, event, now)]
+
+    def _received(self, event: Received, now: float) -> list[Effect]:
+        return self._pass(self._under_way.get(getattr(event.message, "root", b"")), event, now)
+
+    def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
+        return self._pass(self._under_way.get(event.root), event, now)
+
+    def _woke(self, event: Woke, now: float) -> list[Effect]:
+        effects = self._askers.woke(now)
+        for each in list(self._under_way.values()):
+            due = each.wakeup()
+            if due is not None and due <= now:
+                effects += self._pass(each, event, now)
+        return effects
+
+    def _stopped(self, event: Stopped, now: float) -> list[Effect]:
+        """Let go of every partial file; what is under way goes on in the next run."""
+        self._closing = True
+        return [effect for each in self._under_way.values() for effect in each.handle(event, now)]
+
+    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        Restored: _restored,
+        Wanted: _wanted,
+        Asked: _asked,
+        AskerLeft: _asker_left,
+        PartOpened: _of_disk,
+        PartSkipped: _of_disk,
+        PiecesWritten: _of_disk,
+        PartFinished: _of_disk,
+        PartFailed: _of_disk,
+        LinkUp: _of_link,
+        LinkDown: _of_link,
+        Received: _received,
+        SourcesFound: _sources_found,
+        Stopped: _stopped,
+        Woke: _woke,
+    }
+
+    _METHODS: ClassVar[dict[str, Callable[..., list[Effect]]]] = {
+        "leaf.downloads": _asked_downloads,
+        "leaf.pause": _asked_pause,
+        "leaf.resume": _asked_resume,
+        "leaf.rm": _asked_rm,
+    }
+
+
+def _standing(download: Download) -> tuple[State, bool, bool]:
+    """What of a download concerns the others."""
+    return download.state, download.linked > 0, download.proven
+
+
+def _goes_on(record: DownloadRecord) -> bool:
+    """Whether the next run takes it up: not what failed, nor what a person paused (no reason)."""
+    rests = record.state == State.PAUSED.value and not record.reason
+    return record.state != State.FAILED.value and not rests
+
+
+def _key(number: int) -> str:
+    return f"download {number}"
+
+
+def _entry_of(record: DownloadRecord) -> Entry:
+    """How a download is published: by the name it has here, in no folder."""
+    name = (record.path or record.target).rpartition("/")[2]
+    return Entry(record.root, record.size, safe_name(name))

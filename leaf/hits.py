@@ -1,0 +1,121 @@
+"""Hits of a search: which of them to believe, and how they are gathered into what people see.
+
+A hit is believed if it matches the query, comes from an address that its teller may speak of, and
+is proven: the path of hashes leads from the entry to a root that the leaf itself signed. Rows
+group hits by content; a leaf counts once for each. Nothing is asked for here.
+
+The score of a row: the share of the words of its best name that were asked for (1 for a name that
+says nothing else), plus a tenth for each doubling of its sources.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from common.addresses import Address, may_tell
+from common.catalogue import EMPTY, PROOF_HASHES_MAX, Entry, inner_hash, slot_hash, statement
+from common.ids import NodeId, is_signed
+from common.messages.cluster import Hit
+from common.messages.fields import Contact
+from common.names import safe_name
+from common.terms import Terms, entry_words, matches
+from common.torrent import file_id
+from leaf.methods import HitRow
+
+NAMES_SHOWN_MAX: Final = 20  # different names of one content; wild guess
+SOURCES_KEPT_MAX: Final = 200  # leaves of one content, as many as a list of hosts has
+VERIFIED_MAX: Final = 10_000  # roots whose signature was checked; 200 bytes each
+SOURCES_WEIGHT: Final = 0.1
+
+Content = tuple[bytes, int]  # root and size
+
+
+class Verifier:
+    """Checks hits; a leaf's signature over one generation is checked once."""
+
+    def __init__(self, network: str) -> None:
+        self._network = network
+        self._signed: dict[tuple[NodeId, int, bytes], None] = {}
+
+    def fault(self, hit: Hit, terms: Terms, teller: Address) -> str:
+        """Why this hit is not believed; '' where it is."""
+        if not matches(terms, hit.entry):
+            return "hit does not match"
+        if not may_tell(hit.source.address, teller):
+            return "hit out of scope"
+        root = proven_root(hit.slot, hit.entry, hit.proof)
+        if root is None or not self._is_signed(hit, root):
+            return "hit not proven"
+        return ""
+
+    def _is_signed(self, hit: Hit, root: bytes) -> bool:
+        node = hit.source.node
+        key = (node, hit.generation, root)
+        if key in self._signed:
+            return True
+        said = statement(self._network, node, hit.generation, root)
+        if not is_signed(node, said, hit.signature):
+            return False
+        if len(self._signed) >= VERIFIED_MAX:
+            del self._signed[next(iter(self._signed))]
+        self._signed[key] = None
+        return True
+
+
+def proven_root(slot: int, entry: Entry, proof: Sequence[bytes]) -> bytes | None:
+    """The root of a catalogue that holds `entry` in `slot`, by this path; None for a bad path."""
+    if len(proof) > PROOF_HASHES_MAX or slot < 0 or slot >> len(proof):
+        return None
+    node = slot_hash(entry)
+    for level, sibling in enumerate(proof):
+        if len(sibling) != len(EMPTY):
+            return None
+        right = (slot >> level) & 1
+        node = inner_hash(sibling, node) if right else inner_hash(node, sibling)
+    return node
+
+
+class Row:
+    """All hits with one content."""
+
+    def __init__(self, content: Content) -> None:
+        self.content = content
+        self.sources: dict[NodeId, Address] = {}
+        self._names: dict[str, int] = {}  # how many leaves call it so
+        self._fit = 0.0
+
+    def add(self, hit: Hit, terms: Terms) -> None:
+        """Count one more leaf; a second hit of the same leaf changes nothing."""
+        if hit.source.node in self.sources or len(self.sources) >= SOURCES_KEPT_MAX:
+            return
+        self.sources[hit.source.node] = hit.source.address
+        name = safe_name(hit.entry.name)
+        if name in self._names or len(self._names) < NAMES_SHOWN_MAX:
+            self._names[name] = self._names.get(name, 0) + 1
+        self._fit = max(self._fit, len(terms.words) / max(len(entry_words(hit.entry)), 1))
+
+    @property
+    def name(self) -> str:
+        """What most leaves call it."""
+        return min(self._names, key=lambda name: (-self._names[name], name))
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Who has it."""
+        return tuple(Contact(node, address) for node, address in self.sources.items())
+
+    def shown(self) -> HitRow:
+        """As people and scripts see it."""
+        root, size = self.content
+        score = min(self._fit, 1.0) + SOURCES_WEIGHT * math.log2(max(len(self.sources), 1))
+        names = sorted(self._names)
+        return HitRow(
+            file_id(root, size), self.name, names, size, len(self.sources), round(score, 3)
+        )
+
+
+def best_first(rows: Sequence[Row]) -> list[Row]:
+    """The order of a finished search: by score, then by name, then by content."""
+    shown = [(row.shown(), row) for row in rows]
+    shown.sort(key=lambda pair: (-pair[0].score, pair[0].name, pair[0].id))
+    return [row for _, row in shown]

@@ -1,0 +1,352 @@
+"""A leaf's parent: find one, join it, notice when it is gone, find the next.
+
+    SEEKING --next candidate--> JOINING --Welcome--> JOINED
+       ^------- Busy, LinkDown, too late ---'           |
+       '----------------- LinkDown, Busy ---------------'
+
+Invariant: at most one parent, and only `Welcome` from the candidate that was asked makes it so. Who
+is asked, in which order, is `leaf.candidates`; rounds that find nobody are repeated with a
+doubling, jittered pause. What is published and searched there is not this machine's business.
+"""
+
+import enum
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import ClassVar, Final
+
+from common.addresses import may_tell, split_host_port
+from common.config import ParentConfig
+from common.core import (
+    Answer,
+    Asked,
+    DatagramReceived,
+    Dial,
+    Effect,
+    Event,
+    Hangup,
+    LinkDown,
+    LinkUp,
+    Notify,
+    Received,
+    Send,
+    Stopped,
+    Woke,
+)
+from common.deadlines import Deadlines
+from common.doors import Door
+from common.errors import Exit, UserError
+from common.ids import NodeId, node_text
+from common.meeting import Facts, Meeting, Seed
+from common.messages.cluster import Busy, Join, Welcome
+from common.messages.fields import Contact, Message
+from common.messages.link import Bye, Ping
+from common.storage import RememberPin, RememberSuperPeer, Restored
+from leaf.candidates import Candidate, Round
+from leaf.methods import Nothing, PinReset
+from leaf.publish import Publisher
+from leaf.signals import Joined, Orphaned
+
+HEARD_OF_MAX: Final = 32  # super-peers that others named, for when nobody else answers; wild guess
+
+
+class State(enum.Enum):
+    """How far the search for a parent is."""
+
+    SEEKING = "seeking"
+    JOINING = "joining"
+    JOINED = "joined"
+
+
+class Parent:
+    """The leaf's end of its one link into the network."""
+
+    def __init__(
+        self,
+        *,
+        me: NodeId,
+        meeting: Meeting,
+        config: ParentConfig,
+        seeds: Sequence[Seed],
+        published: Publisher,
+        epoch: int,
+        rng: Random,
+    ) -> None:
+        self._me = me
+        self._meeting = meeting
+        self._config = config
+        self._seeds = tuple(seeds)
+        self._published = published
+        self._epoch = epoch
+        self._rng = rng
+        self._pins: dict[str, NodeId] = {}
+        self._heard_of: dict[NodeId, Contact] = {}
+        self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
+        self._state = State.SEEKING
+        self._round = Round((), (), me)
+        self._candidate: Candidate | None = None  # whom we join or joined
+        self._dialled = False  # the link to it is ours to end
+        self._busy_s: float | None = None  # when the first full one wants to be asked again
+        self._pause_s = config.redial_s
+        self._began: float | None = None
+        self._deadlines = Deadlines()
+        self.reason = "not asked yet"
+        """Why there is no parent, in one sentence; '' while there is one."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event."""
+        return self._HANDLERS[type(event)](self, event, now)
+
+    def wakeup(self) -> float | None:
+        """The next deadline."""
+        return self._deadlines.earliest()
+
+    @property
+    def contact(self) -> Contact | None:
+        """Our parent and where it is, while there is one."""
+        each = self._candidate
+        if self._state is not State.JOINED or each is None or each.node is None:
+            return None
+        return Contact(each.node, each.address)
+
+    # --- seeking ----------------------------------------------------------------------------
+
+    def _restored(self, event: Restored, now: float) -> list[Effect]:
+        self._pins.update({_place(place): node for place, node in event.pins})
+        if not self._seeds:  # who was given super-peers wants those
+            best_first = event.known[:HEARD_OF_MAX]
+            self._hear_of([Contact(node, address) for node, address in best_first])
+        if self._began is not None:
+            return []
+        self._began = now
+        return self._begin_round(now)
+
+    def _begin_round(self, now: float) -> list[Effect]:
+        self._busy_s = None
+        self._round = Round(self._seeds, list(self._heard_of.values()), self._me)
+        pings: list[Effect] = [self._meeting.ask(each, each.address) for each in self._round.pinged]
+        if pings:
+            self._deadlines.set("pongs", now + self._config.ping_s)
+        return pings + self._advance(now)
+
+    def _advance(self, now: float) -> list[Effect]:
+        """Join the next candidate, or wait for pongs, or pause after a round without success."""
+        candidate = self._round.next()
+        if candidate is not None:
+            return self._enter_joining(candidate, now)
+        if not self._round.over:
+            return []
+        self._deadlines.cancel("pongs")
+        self._deadlines.set("round", now + self._pause())
+        return self._explain()
+
+    def _pause(self) -> float:
+        """How long until the next round: doubling, with jitter, or when a full one said."""
+        limit = self._config.redial_max_s
+        pause = self._pause_s * self._rng.uniform(0.5, 1.0)
+        self._pause_s = min(2 * self._pause_s, limit)
+        if self._busy_s is None:
+            return pause
+        return max(pause, min(self._busy_s, limit) * self._rng.uniform(1.0, 1.2))
+
+    def _explain(self) -> list[Effect]:
+        """Say why there is no parent, once as long as the reason stays."""
+        if self.reason == self._round.reason:
+            return []
+        self.reason = self._round.reason
+        level = "error" if self._round.wrong_key else "warning"
+        return [Notify("parent_not_found", {"reason": self.reason}, level)]
+
+    def _on_pong(self, event: DatagramReceived, now: float) -> list[Effect]:
+        heard = self._meeting.heard(event)
+        if heard is None or not isinstance(heard[0], Candidate):
+            return []
+        candidate, pong = heard[0], heard[1]
+        pinned = self._pins.get(_place(candidate.place)) if candidate.place else None
+        counted = self._round.answered(candidate, pong, event.address, pinned)
+        return self._advance(now) if counted and self._state is State.SEEKING else []
+
+    def _due_pongs(self, now: float) -> list[Effect]:
+        self._round.silent()
+        return self._advance(now) if self._state is State.SEEKING else []
+
+    # --- joining ----------------------------------------------------------------------------
+
+    def _enter_joining(self, candidate: Candidate, now: float) -> list[Effect]:
+        self._state, self._candidate = State.JOINING, candidate
+        peer = candidate.node or b""
+        self._dialled = peer not in self._links
+        if self._dialled:
+            return [Dial(peer, candidate.address, Door.CONTROL)]
+        return self._join(peer, now)
+
+    def _join(self, peer: NodeId, now: float) -> list[Effect]:
+        self._deadlines.set("join", now + self._config.join_s)
+        held = self._published
+        return [Send(peer, Join(self._epoch, held.generation, held.entries))]
+
+    def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
+        if event.door is not Door.CONTROL:
+            return []
+        self._links[event.peer] = None
+        if self._state is State.JOINING and self._is_candidate(event.peer):
+            return self._join(event.peer, now)
+        return []
+
+    def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
+        if event.door is not Door.CONTROL:
+            return []
+        self._links.pop(event.peer, None)
+        if self._state is State.SEEKING or not self._is_candidate(event.peer):
+            return []
+        self._dialled = False
+        return self._lose(event.reason, now)
+
+    def _due_join(self, now: float) -> list[Effect]:
+        return self._lose(f"no welcome within {self._config.join_s:g} s", now)
+
+    def _due_round(self, now: float) -> list[Effect]:
+        return self._begin_round(now) if self._state is State.SEEKING else []
+
+    def _lose(self, reason: str, now: float) -> list[Effect]:
+        """The candidate does not become our parent, or the parent is gone: seek on."""
+        candidate, was_joined = self._candidate, self._state is State.JOINED
+        self._state, self._candidate = State.SEEKING, None
+        self._deadlines.cancel("join")
+        if candidate is None or candidate.node is None:
+            return []
+        text = f"{candidate.name}: {reason}"
+        effects: list[Effect] = []
+        if self._dialled:
+            effects.append(Hangup(candidate.node, Door.CONTROL, reason))
+        if not was_joined:
+            self._round.rule_out(candidate, text)
+            return effects + self._advance(now)
+        self.reason = f"lost {text}"
+        self._deadlines.set("round", now + self._pause())
+        lost = Notify("parent_lost", {"node": node_text(candidate.node), "reason": reason})
+        return [*effects, Orphaned(self.reason), lost]
+
+    def _is_candidate(self, peer: NodeId) -> bool:
+        return self._candidate is not None and self._candidate.node == peer
+
+    # --- what the candidate says ------------------------------------------------------------
+
+    def _received(self, event: Received, now: float) -> list[Effect]:
+        if not self._is_candidate(event.peer):
+            return []
+        return self._MESSAGES[type(event.message)](self, event.message, now)
+
+    def _on_welcome(self, welcome: Welcome, _now: float) -> list[Effect]:
+        candidate = self._candidate
+        if self._state is not State.JOINING or candidate is None or candidate.node is None:
+            return []
+        self._state, self.reason, self._pause_s = State.JOINED, "", self._config.redial_s
+        self._deadlines.cancel("join")
+        self._deadlines.cancel("pongs")
+        self._hear_of(self._told(welcome.alternatives, candidate))
+        node, address = candidate.node, candidate.address
+        return [
+            *self._remember(candidate, node),
+            Notify("parent_joined", {"node": node_text(node), "address": str(address)}),
+            Joined(node, address, welcome.generation, welcome.entries_max),
+        ]
+
+    def _remember(self, candidate: Candidate, node: NodeId) -> list[Effect]:
+        """What the next run should know; a key is pinned only after a link has proven it."""
+        effects: list[Effect] = [RememberSuperPeer(node, candidate.address)]
+        if candidate.place and candidate.pin:
+            place = _place(candidate.place)
+            if place not in self._pins:
+                self._pins[place] = candidate.pin
+                effects.append(RememberPin(place, candidate.pin))
+        return effects
+
+    def _on_busy(self, busy: Busy, now: float) -> list[Effect]:
+        candidate = self._candidate
+        if candidate is None:
+            return []
+        self._hear_of(self._told(busy.alternatives, candidate))
+        if self._state is State.JOINING:
+            self._round.add_alternatives(candidate, busy.alternatives)
+            self._busy_s = min(self._busy_s or busy.retry_s, busy.retry_s)
+        return self._lose("it takes no more leaves", now)
+
+    def _told(self, contacts: Sequence[Contact], by: Candidate) -> list[Contact]:
+        return [each for each in contacts if may_tell(each.address, by.address)]
+
+    def _hear_of(self, contacts: Sequence[Contact]) -> None:
+        """Keep the newest; the oldest give way."""
+        for contact in contacts:
+            self._heard_of.pop(contact.node, None)
+            self._heard_of[contact.node] = contact
+        for node in list(self._heard_of)[:-HEARD_OF_MAX]:
+            del self._heard_of[node]
+
+    # --- people and other nodes -------------------------------------------------------------
+
+    def _datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
+        if isinstance(event.message, Ping):
+            return self._on_ping(event, now)
+        return self._on_pong(event, now)
+
+    def _on_ping(self, event: DatagramReceived, now: float) -> list[Effect]:
+        """Any node serves as a way in: we answer with our parent, within the asker's scope."""
+        contact = self.contact
+        if contact is not None and not may_tell(contact.address, event.address):
+            contact = None
+        uptime_s = now - (now if self._began is None else self._began)
+        return [*self._meeting.answer(event, Facts(self._me, contact, 0, 0, uptime_s))]
+
+    def _asked_pins_reset(self, event: Asked, now: float) -> list[Effect]:
+        params = event.params
+        place = _place(params.place) if isinstance(params, PinReset) else ""
+        if self._pins.pop(place, None) is None:
+            raise UserError(Exit.NOTHING_FOUND, f"No key is pinned for {place}.")
+        effects: list[Effect] = [RememberPin(place, None), Answer(event.call, Nothing())]
+        if self._state is State.SEEKING:
+            self._deadlines.set("round", now)
+        return effects
+
+    def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
+        contact, self._state, self._candidate = self.contact, State.SEEKING, None
+        for key in ("round", "pongs", "join"):
+            self._deadlines.cancel(key)
+        self.reason = "this leaf is stopping"
+        return [Send(contact.node, Bye("leaving"))] if contact else []
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for key in self._deadlines.pop_due(now):
+            effects += self._DUE[str(key)](self, now)
+        return effects
+
+    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        Restored: _restored,
+        LinkUp: _link_up,
+        LinkDown: _link_down,
+        Received: _received,
+        DatagramReceived: _datagram,
+        Asked: _asked_pins_reset,
+        Stopped: _stopped,
+        Woke: _woke,
+    }
+
+    _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
+        Welcome: _on_welcome,
+        Busy: _on_busy,
+    }
+
+    _DUE: ClassVar[dict[str, Callable[..., list[Effect]]]] = {
+        "round": _due_round,
+        "pongs": _due_pongs,
+        "join": _due_join,
+    }
+
+
+def _place(text: str) -> str:
+    """HOST:PORT in the one form that pins are kept by."""
+    try:
+        host, port = split_host_port(text)
+    except ValueError as error:
+        raise UserError(Exit.USAGE, f"{error}.") from error
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,363 @@
+"""The leaf: the machines of this role, and the tables that say which of them takes what.
+
+It decides nothing itself but when to end. An event of the outside goes to the machines that its
+row names, in that order; what a machine signals goes to others the same way, until only effects
+are left. A wish that a person cannot have becomes one `Fail`.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import ClassVar, Final, Protocol
+
+from common.config import Config
+from common.core import (
+    Answer,
+    Asked,
+    AskerLeft,
+    Bound,
+    DatagramReceived,
+    Demoted,
+    Effect,
+    Event,
+    Exited,
+    Fail,
+    HostMeasured,
+    LinkDown,
+    LinkUp,
+    Promoted,
+    Received,
+    Stopped,
+    Woke,
+)
+from common.deadlines import Deadlines
+from common.errors import UserError
+from common.ids import Identity, node_text
+from common.meeting import Meeting, Seed
+from common.messages import cluster, swarm
+from common.messages.fields import Contact, Message
+from common.network import Network
+from common.storage import (
+    BytesRead,
+    FilesShared,
+    FilesUnshared,
+    PartFailed,
+    PartFinished,
+    PartOpened,
+    PartSkipped,
+    PiecesWritten,
+    ReadFailed,
+    Restored,
+    ShareFailed,
+    ShareProgressed,
+    ShareSettled,
+)
+from leaf.downloads import Downloads
+from leaf.library import Library
+from leaf.methods import Nothing, Peer, Status
+from leaf.parent import Parent
+from leaf.publish import Publisher
+from leaf.search import Searches
+from leaf.signals import (
+    Acknowledged,
+    Joined,
+    Offered,
+    Orphaned,
+    PiecesProven,
+    Signal,
+    SourcesFound,
+    SourcesUnwanted,
+    SourcesWanted,
+    Wanted,
+    Withdrawn,
+)
+from leaf.swarm.links import BulkLinks
+from leaf.swarm.locate import Locator
+from leaf.swarm.stock import Stock
+from leaf.swarm.upload import Uploads
+
+STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
+
+_DISK: Final = (PartOpened, PartSkipped, PiecesWritten, PartFinished, PartFailed)
+_SHARES: Final = (FilesShared, FilesUnshared, ShareProgressed, ShareSettled, ShareFailed)
+_TO_UPLOADS: Final = (
+    swarm.Interested,
+    swarm.NotInterested,
+    swarm.Request,
+    swarm.Cancel,
+    swarm.TreeRequest,
+)
+_TO_DOWNLOADS: Final = (
+    swarm.Bitfield,
+    swarm.Have,
+    swarm.Choke,
+    swarm.Unchoke,
+    swarm.Piece,
+    swarm.Reject,
+    swarm.TreeHashes,
+)
+
+Names = tuple[str, ...]
+
+
+class _Machine(Protocol):
+    """What every part of a leaf looks like from here."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]: ...
+
+    def wakeup(self) -> float | None: ...
+
+
+class Leaf:
+    """One leaf; see the contract in `common.core`."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        config: Config,
+        network: Network,
+        rng: Random,
+        supers: tuple[Seed, ...],
+        epoch: int,
+        shares: tuple[str, ...],
+        downloads_dir: str,
+        version: str,
+    ) -> None:
+        """`epoch` is this life's beginning in wall seconds; `shares` are for this run only."""
+        me, name = identity.node, network.name
+        publisher = Publisher(identity, name, config.parent, epoch)
+        library = Library(shares)
+        links = BulkLinks(config.swarm)
+        downloads = Downloads(
+            me=me,
+            folder=downloads_dir,
+            library=library,
+            links=links,
+            config=config.swarm,
+            rng=rng,
+        )
+        parent = Parent(
+            me=me,
+            meeting=Meeting(network, rng),
+            config=config.parent,
+            seeds=supers,
+            published=publisher,
+            epoch=epoch,
+            rng=rng,
+        )
+        searches = Searches(name, config.search, rng)
+        locator = Locator(config.swarm, rng)
+        uploads = Uploads(Stock(library, downloads), config.swarm)
+        self._parent, self._publisher, self._library = parent, publisher, library
+        self._downloads, self._searches, self._locator = downloads, searches, locator
+        self._machines: dict[str, _Machine] = {
+            "parent": parent,
+            "publisher": publisher,
+            "library": library,
+            "links": links,
+            "downloads": downloads,
+            "searches": searches,
+            "locator": locator,
+            "uploads": uploads,
+        }
+        self._me = me
+        self._network = name
+        self._version = version
+        self._listen = ""
+        self._roles = ["leaf"]
+        self._rss_bytes = 0
+        self._began: float | None = None
+        self._stopping = False
+        self._left = False
+        self._deadlines = Deadlines()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event; say what is to be done."""
+        if self._began is None:
+            self._began = now
+        own = self._OWN.get(type(event))
+        effects = own(self, event, now) if own else []
+        if self._stopping and type(event) not in _DISK:
+            return effects + self._leave(now)
+        effects += self._run(event, self._takers(event, now), now)
+        return effects + self._leave(now)
+
+    def wakeup(self) -> float | None:
+        """The earliest deadline of all machines."""
+        times = [machine.wakeup() for machine in self._machines.values()]
+        if self._stopping:
+            times = [self._deadlines.earliest()]
+        return min((time for time in times if time is not None), default=None)
+
+    def snapshot(self) -> Status:
+        """What `status` shows."""
+        return self._status(self._began or 0.0)
+
+    @property
+    def parent(self) -> Contact | None:
+        """Our super-peer, while there is one."""
+        return self._parent.contact
+
+    # --- who takes what ---------------------------------------------------------------------
+
+    def _takers(self, event: Event, now: float) -> Names:
+        """The machines that an event is for, in order."""
+        if isinstance(event, Received):
+            return self._MESSAGES.get(type(event.message), ())
+        if isinstance(event, Asked):
+            return self._METHODS.get(event.method, ())
+        if isinstance(event, Woke):
+            due = [(name, machine.wakeup()) for name, machine in self._machines.items()]
+            return tuple(name for name, time in due if time is not None and time <= now)
+        return self._EVENTS.get(type(event), ())
+
+    def _run(self, event: Event, takers: Names, now: float) -> list[Effect]:
+        """Feed an event, and then all that the machines signal one another because of it."""
+        effects: list[Effect] = []
+        inbox: deque[tuple[Event, Names]] = deque([(event, takers)])
+        while inbox:
+            inner, names = inbox.popleft()
+            for name in names:
+                for out in self._feed(name, inner, now):
+                    if isinstance(out, Signal):
+                        inbox.append((out, self._SIGNALS[type(out)]))
+                    else:
+                        effects.append(out)
+        return effects
+
+    def _feed(self, name: str, event: Event, now: float) -> list[Effect]:
+        try:
+            return self._machines[name].handle(event, now)
+        except UserError as error:
+            if isinstance(event, Asked | Wanted):
+                return [Fail(event.call, error.code, error.message, error.hint)]
+            raise
+
+    # --- what is the role's own -------------------------------------------------------------
+
+    def _bound(self, event: Bound, _now: float) -> list[Effect]:
+        self._listen = str(event.control)
+        return []
+
+    def _host_measured(self, event: HostMeasured, _now: float) -> list[Effect]:
+        self._rss_bytes = event.rss_bytes
+        return []
+
+    def _promoted(self, _event: Promoted, _now: float) -> list[Effect]:
+        self._roles = ["leaf", "superpeer"]
+        return []
+
+    def _demoted(self, _event: Demoted, _now: float) -> list[Effect]:
+        self._roles = ["leaf"]
+        return []
+
+    def _asked(self, event: Asked, now: float) -> list[Effect]:
+        if event.method == "leaf.status":
+            return [Answer(event.call, self._status(now))]
+        if event.method == "leaf.stop":
+            return [Answer(event.call, Nothing()), *self._stopped(Stopped(STOP_GRACE_S), now)]
+        return []
+
+    def _status(self, now: float) -> Status:
+        contact = self._parent.contact
+        began = now if self._began is None else self._began
+        dropped = {**self._searches.dropped, **self._locator.dropped}
+        if self._publisher.left_out:
+            dropped["files above the parent's limit"] = self._publisher.left_out
+        return Status(
+            node=node_text(self._me),
+            roles=list(self._roles),
+            listen=self._listen,
+            network=self._network,
+            parent=Peer(node_text(contact.node), str(contact.address)) if contact else None,
+            parent_reason=self._parent.reason,
+            heir=None,
+            shared_files=self._library.files,
+            shared_bytes=self._library.size_bytes,
+            pending_files=self._library.pending,
+            reachable=None,
+            up_rate=None,
+            down_rate=None,
+            uptime_s=round(now - began, 3),
+            rss_bytes=self._rss_bytes,
+            version=self._version,
+            dropped=dropped,
+        )
+
+    # --- the end ----------------------------------------------------------------------------
+
+    def _stopped(self, event: Stopped, now: float) -> list[Effect]:
+        if self._stopping:
+            return []
+        self._stopping = True
+        self._deadlines.set("grace", now + event.grace_s)
+        return self._run(event, ("downloads", "parent"), now)
+
+    def _leave(self, now: float) -> list[Effect]:
+        """Once stopping, end when no file is just being finished, or when the grace is over."""
+        if not self._stopping or self._left:
+            return []
+        if self._downloads.unfinished and not self._deadlines.pop_due(now):
+            return []
+        self._left = True
+        self._deadlines.cancel("grace")
+        return [Exited()]
+
+    _OWN: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        Bound: _bound,
+        HostMeasured: _host_measured,
+        Promoted: _promoted,
+        Demoted: _demoted,
+        Asked: _asked,
+        Stopped: _stopped,
+    }
+
+    _EVENTS: ClassVar[dict[type[Event], Names]] = {
+        Restored: ("library", "downloads", "parent"),
+        LinkUp: ("links", "parent", "downloads"),
+        LinkDown: ("links", "parent", "uploads", "downloads"),
+        DatagramReceived: ("parent",),
+        AskerLeft: ("library", "searches", "downloads"),
+        BytesRead: ("uploads",),
+        ReadFailed: ("uploads",),
+        **dict.fromkeys(_SHARES, ("library",)),
+        **dict.fromkeys(_DISK, ("downloads",)),
+    }
+
+    _MESSAGES: ClassVar[dict[type[Message], Names]] = {
+        cluster.Welcome: ("parent",),
+        cluster.Busy: ("parent",),
+        cluster.Published: ("publisher",),
+        cluster.SearchHits: ("searches",),
+        cluster.SearchDone: ("searches",),
+        cluster.Sources: ("locator",),
+        **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
+        **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
+    }
+
+    _METHODS: ClassVar[dict[str, Names]] = {
+        "leaf.share": ("library",),
+        "leaf.unshare": ("library",),
+        "leaf.ls": ("library",),
+        "leaf.search": ("searches",),
+        "leaf.get": ("searches",),  # knows what is meant, and signals `Wanted`
+        "leaf.downloads": ("downloads",),
+        "leaf.pause": ("downloads",),
+        "leaf.resume": ("downloads",),
+        "leaf.rm": ("downloads",),
+        "leaf.pins_reset": ("parent",),
+    }
+
+    _SIGNALS: ClassVar[dict[type[Signal], Names]] = {
+        Joined: ("library", "publisher", "searches", "locator"),
+        Orphaned: ("library", "publisher", "searches", "locator"),
+        Offered: ("publisher",),
+        Acknowledged: ("library",),
+        Wanted: ("downloads",),
+        SourcesWanted: ("locator",),
+        SourcesUnwanted: ("locator",),
+        SourcesFound: ("downloads",),
+        PiecesProven: ("uploads",),
+        Withdrawn: ("uploads",),
+    }

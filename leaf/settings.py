@@ -1,0 +1,16 @@
+"""Settings of `leaf run` that no core sees; the others are `common.config` and `NodeOptions`."""
+
+import msgspec
+
+from common.shell.settings import Bytes
+
+
+class LeafOptions(msgspec.Struct, frozen=True, kw_only=True, rename={"supers": "super"}):
+    """Each field is a key of the settings file; `super` and `share` are lists there."""
+
+    supers: tuple[str, ...] = ()
+    share: tuple[str, ...] = ()
+    downloads: str = ""  # a folder; empty: the home's
+    up: Bytes | None = None  # bytes/s; kept for the rate caps to come
+    down: Bytes | None = None
+    promote: bool = True

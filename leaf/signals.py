@@ -1,0 +1,114 @@
+"""What the machines of a leaf tell one another; none of it ever leaves the leaf.
+
+A signal is an event to the machine that takes it and an effect of the one that gives it: the role
+passes it on by its table and the shell never sees it. So no machine holds another one to call.
+"""
+
+from common.addresses import Address
+from common.catalogue import Entry
+from common.core import Effect, Event
+from common.ids import NodeId
+from common.messages.fields import Contact
+from leaf.methods import Get
+
+
+class Signal(Event, Effect, frozen=True):
+    """The root of all signals."""
+
+
+class Joined(Signal, frozen=True):
+    """We have a parent, and it holds this generation of our catalogue (0: none)."""
+
+    parent: NodeId
+    address: Address
+    generation: int
+    entries_max: int
+
+
+class Orphaned(Signal, frozen=True):
+    """The parent is gone."""
+
+    reason: str
+
+
+class Offered(Signal, frozen=True):
+    """These entries are shared from now on, by our own key for each; those keys no longer are.
+
+    `revision` counts the changes of the library, so that it can wait for one of them.
+    """
+
+    puts: tuple[tuple[str, Entry], ...] = ()
+    drops: tuple[str, ...] = ()
+    revision: int = 0
+
+
+class Acknowledged(Signal, frozen=True):
+    """The parent holds everything that was offered up to this revision."""
+
+    revision: int
+
+
+class Wanted(Signal, frozen=True):
+    """Somebody wants this file: what it is, how it is called, and leaves that have it."""
+
+    call: int
+    params: Get
+    root: bytes
+    size: int
+    name: str
+    sources: tuple[Contact, ...]
+
+
+class SourcesWanted(Signal, frozen=True):
+    """A download needs more sources, until `SourcesUnwanted`."""
+
+    root: bytes
+    size: int
+
+
+class SourcesUnwanted(Signal, frozen=True):
+    """It has enough, or fetches no more."""
+
+    root: bytes
+
+
+class SourcesFound(Signal, frozen=True):
+    """Leaves that are said to have it; `done` when this was all."""
+
+    root: bytes
+    contacts: tuple[Contact, ...]
+    done: bool = False
+
+
+class Started(Signal, frozen=True):
+    """A download's turn has come."""
+
+
+class Resumed(Signal, frozen=True):
+    """A download is to wait for its turn again."""
+
+
+class Halted(Signal, frozen=True):
+    """A download is to rest; with `delete` its unfinished part is to go."""
+
+    delete: bool = False
+
+
+class Allotted(Signal, frozen=True):
+    """How many links and how many bytes on their way one download may have."""
+
+    links: int
+    bytes_max: int
+
+
+class PiecesProven(Signal, frozen=True):
+    """These pieces of a download are stored and can be served."""
+
+    root: bytes
+    pieces: tuple[int, ...]
+
+
+class Withdrawn(Signal, frozen=True):
+    """We no longer have this file, or not in the form that we promised."""
+
+    root: bytes

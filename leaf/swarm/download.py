@@ -1,0 +1,336 @@
+"""One download from the wish to the finished file; what the disk and the swarm make of it.
+
+    QUEUED --Started--> FETCHING --all stored--> FINISHING --PartFinished--> DONE
+                         |   ^                       |
+                 Halted, |   | Started, or           | the disk no longer has a piece:
+                disk full|   | after a pause         | FETCHING again
+                         v   |
+                        PAUSED            FAILED: the disk said no for good, or all sources lied
+
+Every change of state is remembered over restarts before anything else happens. The partial file is
+the truth about what is there: after trouble it is opened again instead of guessed at. Who
+waits for the download is not known here.
+"""
+
+import enum
+from collections.abc import Callable
+from random import Random
+from typing import ClassVar, Final
+
+import msgspec
+
+from common.config import SwarmConfig
+from common.core import Effect, Event, LinkDown, LinkUp, Received, Stopped, Woke
+from common.deadlines import Deadlines
+from common.errors import Exit
+from common.ids import NodeId
+from common.merkle import piece_count, piece_span
+from common.messages.fields import Contact
+from common.storage import (
+    ClosePart,
+    DownloadRecord,
+    FinishPart,
+    OpenPart,
+    PartFailed,
+    PartFinished,
+    PartOpened,
+    PartSkipped,
+    PiecesWritten,
+    RememberDownload,
+)
+from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started
+from leaf.swarm.fetch import Fetch
+from leaf.swarm.links import BulkLinks
+from leaf.swarm.pieces import Pieces
+from leaf.swarm.pieces import State as Piece
+
+DISK_RETRY_S: Final = 5.0  # a full disk is looked at again this often; wild guess
+DISK_FAILURES_MAX: Final = 3  # of the kinds that may pass, in a row
+
+CORRUPT_REASON: Final = "every source that was found sent wrong bytes"
+
+
+class State(enum.Enum):
+    """What a download does; the words that people see."""
+
+    QUEUED = "queued"
+    FETCHING = "fetching"
+    PAUSED = "paused"
+    FINISHING = "finishing"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Download:
+    """One wanted file."""
+
+    def __init__(
+        self,
+        record: DownloadRecord,
+        *,
+        sources: tuple[Contact, ...],
+        me: NodeId,
+        links: BulkLinks,
+        config: SwarmConfig,
+        rng: Random,
+        now: float,
+    ) -> None:
+        self.record = record
+        self.began = now
+        self.code = Exit.DISK
+        """Why it failed, if it did."""
+        self._me = me
+        self._links = links
+        self._config = config
+        self._rng = rng
+        self._contacts = {contact.node: contact for contact in sources}
+        self._pieces: Pieces | None = None  # as long as the part is open, and after the end
+        self._fetch: Fetch | None = None
+        self._allotted = Allotted(1, 0)
+        self._received_before = 0
+        self._givers: dict[NodeId, None] = {}
+        self._liars: dict[NodeId, None] = {}
+        self._disk_failures = 0
+        self.can_be_served = False
+        self._deadlines = Deadlines()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event."""
+        return self._HANDLERS[type(event)](self, event, now)
+
+    def wakeup(self) -> float | None:
+        """The next deadline."""
+        times = [self._deadlines.earliest(), self._fetch.wakeup() if self._fetch else None]
+        return min((time for time in times if time is not None), default=None)
+
+    # --- what others may see ----------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """What it does."""
+        return State(self.record.state)
+
+    @property
+    def linked(self) -> int:
+        """With how many sources there is a link now."""
+        return len(self._fetch.sources.linked) if self._fetch else 0
+
+    @property
+    def givers(self) -> int:
+        """How many leaves sent at least one good piece."""
+        return len({**self._givers, **(self._fetch.givers if self._fetch else {})})
+
+    @property
+    def received_bytes(self) -> int:
+        """What came over the network in this run, wrong and doubled bytes included."""
+        return self._received_before + (self._fetch.received_bytes if self._fetch else 0)
+
+    @property
+    def lied_to(self) -> bool:
+        """Whether some source sent wrong bytes."""
+        return bool(self._fetch and self._fetch.sources.liars)
+
+    @property
+    def done_bytes(self) -> int:
+        """How much is proven and stored."""
+        if self.state is State.DONE:
+            return self.record.size
+        if self._pieces is None or not len(self._pieces):
+            return 0
+        piece_bytes = piece_span(self.record.size, 0)[1]
+        last = len(self._pieces) - 1
+        short = piece_bytes - piece_span(self.record.size, last)[1]
+        done = self._pieces.count(Piece.DONE) * piece_bytes
+        return done - (short if self._pieces.state(last) is Piece.DONE else 0)
+
+    @property
+    def proven(self) -> bool:
+        """Whether there is anything to serve."""
+        return self.can_be_served and (self.state is State.DONE or self.done_bytes > 0)
+
+    def marks(self) -> bytes | None:
+        """A 1 for each piece that can be served; None where all can."""
+        if self.state is State.DONE or self._pieces is None or self._pieces.complete:
+            return None
+        return self._pieces.marks()
+
+    def has(self, piece: int) -> bool:
+        """Whether this piece can be served."""
+        if self.state is State.DONE or self._pieces is None:
+            return self.state is State.DONE
+        return self._pieces.state(piece) is Piece.DONE
+
+    def rate(self, now: float) -> float:
+        """Bytes per second that come."""
+        return self._fetch.rate.per_s(now) if self._fetch else 0.0
+
+    # --- orders -----------------------------------------------------------------------------
+
+    def _started(self, _event: Started, _now: float) -> list[Effect]:
+        record = self.record
+        target, exists = record.target, record.exists
+        if self.state is State.DONE:  # after a restart: only to be served
+            return [OpenPart(record.number, record.root, record.size, record.path, "skip")]
+        self._deadlines.cancel("disk")
+        return [
+            *self._enter(State.FETCHING),
+            OpenPart(record.number, record.root, record.size, target, exists),
+        ]
+
+    def _resumed(self, _event: Resumed, _now: float) -> list[Effect]:
+        self._deadlines.cancel("disk")
+        self._disk_failures = 0
+        return self._enter(State.QUEUED)
+
+    def _halted(self, event: Halted, now: float) -> list[Effect]:
+        self._deadlines.cancel("disk")
+        effects = self._let_go(now)
+        if self.state not in (State.DONE, State.FAILED):
+            effects += self._enter(State.PAUSED)
+        return [*effects, ClosePart(self.record.number, event.delete)]
+
+    def _stopped(self, _event: Stopped, now: float) -> list[Effect]:
+        """The program ends: let go without a change of state; finishing goes on to its end."""
+        if self.state is State.FINISHING:
+            return []
+        self._deadlines.cancel("disk")
+        return [*self._let_go(now), ClosePart(self.record.number)]
+
+    def _allotted_now(self, event: Allotted, now: float) -> list[Effect]:
+        if event == self._allotted:
+            return []
+        self._allotted = event
+        return self._to_fetch(event, now)
+
+    # --- the disk ---------------------------------------------------------------------------
+
+    def _opened(self, event: PartOpened, now: float) -> list[Effect]:
+        record = self.record
+        if self.state is not State.FETCHING or len(event.done) != piece_count(record.size):
+            # paused meanwhile; or a finished file is gone and a fresh part took its place
+            delete = self.state is State.DONE and not any(event.done)
+            return [ClosePart(record.number, delete)]
+        self._pieces = Pieces(event.done)
+        self.can_be_served = True
+        self._fetch = Fetch(
+            number=record.number,
+            root=record.root,
+            size=record.size,
+            pieces=self._pieces,
+            layer=event.layer,
+            links=self._links,
+            config=self._config,
+            rng=self._rng,
+            now=now,
+        )
+        self._fetch.sources.liars.update(self._liars)
+        if self._pieces.complete:
+            return self._finish(now)
+        contacts = tuple(self._contacts.values())
+        return self._to_fetch(self._allotted, now) + self._to_fetch(
+            SourcesFound(record.root, contacts), now
+        )
+
+    def _skipped(self, event: PartSkipped, _now: float) -> list[Effect]:
+        """What was wanted, or something that must stay, is there already."""
+        self.can_be_served = event.same
+        return self._enter(State.DONE, path=event.path)
+
+    def _written(self, event: PiecesWritten, now: float) -> list[Effect]:
+        if self._fetch is None:
+            return []
+        self._disk_failures = 0
+        effects = self._fetch.handle(event, now)
+        if self.state is State.FETCHING and self._fetch.pieces.complete:
+            effects += self._finish(now)
+        return effects
+
+    def _finish(self, now: float) -> list[Effect]:
+        goodbyes = self._let_go(now)
+        return [*self._enter(State.FINISHING), *goodbyes, FinishPart(self.record.number)]
+
+    def _finished(self, event: PartFinished, _now: float) -> list[Effect]:
+        self.can_be_served = True
+        return self._enter(State.DONE, path=event.path)
+
+    def _failed(self, event: PartFailed, now: float) -> list[Effect]:
+        """Full: until there is room. Broken or busy: a few times. Anything else: for good."""
+        if self.state not in (State.FETCHING, State.FINISHING):
+            return []
+        if event.lost and self._fetch is not None and self.state is State.FETCHING:
+            return self._fetch.lose(event.lost, now)
+        passing = event.kind in ("broken", "busy")
+        self._disk_failures += passing
+        reason = f"{event.reason} {event.hint}".strip()
+        close = ClosePart(self.record.number)
+        if event.kind == "full" or (passing and self._disk_failures <= DISK_FAILURES_MAX):
+            self._deadlines.set("disk", now + DISK_RETRY_S)
+            return [*self._let_go(now), *self._enter(State.PAUSED, reason), close]
+        self.code = Exit.DISK
+        return [*self._let_go(now), *self._enter(State.FAILED, reason), close]
+
+    # --- the swarm --------------------------------------------------------------------------
+
+    def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
+        others = [each for each in event.contacts if each.node != self._me]
+        found = SourcesFound(event.root, tuple(others), event.done)
+        effects = self._to_fetch(found, now)
+        if event.done and self.lied_to and self._fetch and not self._fetch.known:
+            return effects + self._give_up(now)
+        return effects
+
+    def _give_up(self, now: float) -> list[Effect]:
+        self.code = Exit.CORRUPT
+        effects = self._let_go(now)
+        return [
+            *effects,
+            *self._enter(State.FAILED, CORRUPT_REASON),
+            ClosePart(self.record.number),
+        ]
+
+    def _to_fetch(self, event: Event, now: float) -> list[Effect]:
+        return self._fetch.handle(event, now) if self._fetch else []
+
+    def _let_go(self, _now: float) -> list[Effect]:
+        """Fetch no more, but remember from whom."""
+        fetch, self._fetch = self._fetch, None
+        if fetch is None:
+            return []
+        self._contacts = {contact.node: contact for contact in fetch.known}
+        self._received_before += fetch.received_bytes
+        self._givers.update(fetch.givers)
+        self._liars.update(fetch.sources.liars)
+        return fetch.farewell()
+
+    def _enter(self, state: State, reason: str = "", path: str = "") -> list[Effect]:
+        changed = msgspec.structs.replace(
+            self.record, state=state.value, reason=reason, path=path or self.record.path
+        )
+        if changed == self.record:
+            return []
+        self.record = changed
+        return [RememberDownload(changed)]
+
+    def _woke(self, event: Woke, now: float) -> list[Effect]:
+        effects = self._to_fetch(event, now)
+        if self._deadlines.pop_due(now):
+            effects += self._started(Started(), now)
+        return effects
+
+    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        Started: _started,
+        Resumed: _resumed,
+        Halted: _halted,
+        Stopped: _stopped,
+        Allotted: _allotted_now,
+        PartOpened: _opened,
+        PartSkipped: _skipped,
+        PiecesWritten: _written,
+        PartFinished: _finished,
+        PartFailed: _failed,
+        SourcesFound: _sources_found,
+        LinkUp: _to_fetch,
+        LinkDown: _to_fetch,
+        Received: _to_fetch,
+        Woke: _woke,
+    }

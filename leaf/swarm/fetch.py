@@ -1,0 +1,364 @@
+"""Fetching one file from several leaves at once: the conversation with its sources.
+
+Invariants: no piece is asked for before the piece layer is proven, and a leaf that sent a wrong one
+is not asked again. Sources that let us wait come last and lose what they owe to others. Who is
+linked is decided in `leaf.swarm.sources`, what is asked of whom in `leaf.swarm.requests`; proving
+and storing is the disk's business.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import ClassVar
+
+from common.config import SwarmConfig
+from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Woke
+from common.deadlines import Deadlines
+from common.doors import Door
+from common.ids import NodeId
+from common.limits import REQUEST_BYTES_MAX
+from common.messages.fields import Contact, Message
+from common.messages.swarm import (
+    Bitfield,
+    Cancel,
+    Choke,
+    Have,
+    NotInterested,
+    Piece,
+    Reject,
+    TreeHashes,
+    Unchoke,
+)
+from common.rates import Rate
+from common.storage import KeepLayer, PiecesWritten, WritePieces
+from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted
+from leaf.swarm.layer import LayerFetch
+from leaf.swarm.links import BulkLinks
+from leaf.swarm.pieces import Pieces, unpack
+from leaf.swarm.requests import Requests
+from leaf.swarm.source import SNUBS_MAX, Asked, Phase, Source
+from leaf.swarm.sources import Sources
+
+
+class Fetch:
+    """The swarm of one download, as seen from here."""
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        root: bytes,
+        size: int,
+        pieces: Pieces,
+        layer: bytes,
+        links: BulkLinks,
+        config: SwarmConfig,
+        rng: Random,
+        now: float,
+    ) -> None:
+        self._number = number
+        self._root = root
+        self.pieces = pieces
+        self._requests = Requests(root, size, pieces, config.request_s, rng)
+        self._layer = LayerFetch(root, size, layer)
+        self._config = config
+        self.sources = Sources(root, size, links, config, rng)
+        self.givers: dict[NodeId, None] = {}  # who sent at least one good piece
+        self.received_bytes = 0
+        self.rate = Rate(now)
+        self._links_max = 1
+        self._deadlines = Deadlines()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event."""
+        effects = self._HANDLERS[type(event)](self, event, now)
+        return effects + self.sources.want_more(self.pieces.complete)
+
+    def wakeup(self) -> float | None:
+        """The next deadline."""
+        times = (self._deadlines.earliest(), self.sources.deadlines.earliest())
+        return min((time for time in times if time is not None), default=None)
+
+    @property
+    def known(self) -> tuple[Contact, ...]:
+        """All sources that are not ruled out."""
+        return tuple(Contact(each.peer, each.address) for each in self.sources)
+
+    def farewell(self) -> list[Effect]:
+        """What is said when no more is fetched."""
+        goodbyes: list[Effect] = [
+            Send(each.peer, NotInterested(self._root)) for each in self.sources.linked
+        ]
+        return [*goodbyes, SourcesUnwanted(self._root)]
+
+    # --- sources come and go ----------------------------------------------------------------
+
+    def _allotted_now(self, event: Allotted, now: float) -> list[Effect]:
+        self._links_max, self._requests.bytes_max = event.links, event.bytes_max
+        return self._go_on(now)
+
+    def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
+        self.sources.add(event.contacts)
+        return self.sources.reach(self._links_max, now)
+
+    def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
+        source = self.sources.get(event.peer)
+        if event.door is not Door.BULK or source is None or source.phase is not Phase.DIALLING:
+            return []
+        return self.sources.greet(source, now)
+
+    def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
+        source = self.sources.get(event.peer)
+        if event.door is not Door.BULK or source is None or source.phase is Phase.KNOWN:
+            return []
+        return self._unlink(source, now)
+
+    def _unlink(self, source: Source, now: float) -> list[Effect]:
+        self._let_go(source)
+        self.sources.unlink(source, now)
+        return self._go_on(now)
+
+    def _dismiss(self, source: Source, now: float) -> list[Effect]:
+        self._let_go(source)
+        return self.sources.dismiss(source) + self._go_on(now)
+
+    def _accuse(self, source: Source, reason: str, now: float) -> list[Effect]:
+        self._let_go(source)
+        return self.sources.accuse(source, reason) + self._go_on(now)
+
+    def _go_on(self, now: float) -> list[Effect]:
+        """Something is free: a link, or pieces that somebody else may bring."""
+        return self.sources.reach(self._links_max, now) + self._pump_all(now)
+
+    def _let_go(self, source: Source) -> None:
+        """What it owes is missing again, and what it had does not count any more."""
+        self._take_back(source)
+        if source.has is not None:
+            self._requests.picker.source_left(source.has)
+            source.has = None
+
+    def _take_back(self, source: Source) -> list[int]:
+        self._layer.give_back(source.peer)
+        return self._requests.take_back(source)
+
+    # --- what sources say -------------------------------------------------------------------
+
+    def _received(self, event: Received, now: float) -> list[Effect]:
+        source = self.sources.get(event.peer)
+        if source is None or source.phase is not Phase.LINKED:
+            return []  # it was let go of while this was on its way
+        return self._MESSAGES[type(event.message)](self, source, event, now)
+
+    def _on_bitfield(self, source: Source, event: Received, now: float) -> list[Effect]:
+        bits = event.message.bits if isinstance(event.message, Bitfield) else b""
+        marks = unpack(bits, len(self.pieces)) if bits else None
+        if bits and marks is None:
+            return self._accuse(source, "a bit field of the wrong length", now)
+        if source.has is not None:
+            self._requests.picker.source_left(source.has)
+        source.has, source.shown = None if marks is None else bytearray(marks), True
+        if source.has is not None:
+            self._requests.picker.source_came(source.has)
+        self.sources.expect_nothing(source)
+        return self._pump(source, now)
+
+    def _on_have(self, source: Source, event: Received, now: float) -> list[Effect]:
+        piece = event.message.piece if isinstance(event.message, Have) else 0
+        if piece >= len(self.pieces):
+            return self._accuse(source, "a piece beyond the end of the file", now)
+        if source.has is not None and not source.has[piece]:
+            source.has[piece] = 1
+            self._requests.picker.gained(piece)
+        return self._pump(source, now)
+
+    def _on_choke(self, source: Source, _event: Received, now: float) -> list[Effect]:
+        source.choking = True
+        self._take_back(source)
+        self.sources.expect_nothing(source)
+        return self._pump_all(now)
+
+    def _on_unchoke(self, source: Source, _event: Received, now: float) -> list[Effect]:
+        source.choking = False
+        return self._pump(source, now)
+
+    def _on_tree_hashes(self, source: Source, event: Received, now: float) -> list[Effect]:
+        message, hashes = event.message, bytes(event.data or b"")
+        if not isinstance(message, TreeHashes) or not self._layer.owes(source.peer):
+            return []  # late: it was asked of another since
+        if not self._layer.take(source.peer, message, hashes):
+            return self._accuse(source, "piece hashes that do not lead to the root", now)
+        self._heard(source, now)
+        keep: list[Effect] = []
+        if self._layer.complete:
+            keep.append(KeepLayer(self._number, self._layer.layer))
+        return keep + self._pump_all(now)
+
+    def _on_piece(self, source: Source, event: Received, now: float) -> list[Effect]:
+        message, data = event.message, event.data
+        if not isinstance(message, Piece) or data is None:
+            return self._accuse(source, "a piece without data", now)
+        request = source.requests.get(message.offset)
+        length = request.length if request else source.late.pop(message.offset, None)
+        if length != len(data):
+            return self._accuse(source, "a piece that nobody asked for", now)
+        if request is not None:
+            source.answered(message.offset, self._config.window_bytes)
+        self._heard(source, now)
+        source.tries = 0
+        self.received_bytes += len(data)
+        self.rate.add(len(data), now)
+        cancels = self._cancel_others(source, message.offset, request)
+        return self._write(source, message.offset, data) + cancels + self._pump(source, now)
+
+    def _heard(self, source: Source, now: float) -> None:
+        """Data came: the clock starts again if it owes more."""
+        source.snubs = 0
+        if source.requests or self._layer.owes(source.peer):
+            self.sources.expect(source, now)
+        else:
+            self.sources.expect_nothing(source)
+
+    def _write(self, source: Source, begin: int, data: memoryview) -> list[Effect]:
+        """Have the pieces that are new proven and stored."""
+        return [
+            WritePieces(self._number, offset, data[offset - begin : offset - begin + length])
+            for offset, length in self._requests.came(source, begin, len(data))
+        ]
+
+    def _cancel_others(self, source: Source, offset: int, request: Asked | None) -> list[Effect]:
+        """In the endgame the same was asked of several: the first to come is enough."""
+        effects: list[Effect] = []
+        owners = self.pieces.owners(request.first) if request else ()
+        for owner in owners:
+            other = self.sources.get(owner)
+            if other is None or other is source or offset not in other.requests:
+                continue
+            other.take_back(offset)
+            effects.append(Send(owner, Cancel(self._root, offset)))
+        return effects
+
+    def _on_reject(self, source: Source, event: Received, now: float) -> list[Effect]:
+        message = event.message
+        if not isinstance(message, Reject):
+            return []
+        if message.offset is not None:
+            self._requests.returned(source, source.rejected(message.offset))
+        if message.reason == "choked":
+            return self._on_choke(source, event, now)
+        if message.reason == "too_many" and source.requests:
+            source.window_bytes = max(source.window_bytes // 2, REQUEST_BYTES_MAX)
+            return []
+        return self._dismiss(source, now)
+
+    # --- asking -----------------------------------------------------------------------------
+
+    def _pump_all(self, now: float) -> list[Effect]:
+        """Ask all that can be asked, of those that never let us wait first."""
+        effects: list[Effect] = []
+        for source in sorted(self.sources, key=lambda each: each.snubs):
+            effects += self._pump(source, now)
+        return effects
+
+    def _pump(self, source: Source, now: float) -> list[Effect]:
+        if source.ready and not self._layer.complete:
+            return self._ask_layer(source, now)
+        owed_before = bool(source.requests)
+        effects = self._requests.fill(source, self.sources, now)
+        if effects and not owed_before:
+            self.sources.expect(source, now)
+        if effects and self._requests.endgame:
+            self._deadlines.set("endgame", now + self._requests.endgame_pause_s)
+        return effects
+
+    def _ask_layer(self, source: Source, now: float) -> list[Effect]:
+        if source.has is not None and not any(source.has):
+            return []  # it has no hashes yet either
+        request = self._layer.ask(source.peer)
+        if request is None:
+            return []
+        self.sources.expect(source, now)
+        return [Send(source.peer, request)]
+
+    # --- what the disk says -----------------------------------------------------------------
+
+    def _written(self, event: PiecesWritten, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        proven = []
+        for piece in event.good:
+            sender = self._requests.stored(piece)
+            if sender is not None:
+                self.givers[sender] = None
+                proven.append(piece)
+        for piece in event.bad:
+            sender = self._requests.wrong(piece)
+            if sender is not None:
+                effects += self._blame(sender, now)
+        if proven:
+            effects.append(PiecesProven(self._root, tuple(proven)))
+        return effects + self._pump_all(now)
+
+    def _blame(self, peer: NodeId, now: float) -> list[Effect]:
+        source = self.sources.get(peer)
+        if source is not None:
+            return self._accuse(source, "wrong bytes", now)
+        self.sources.remember_liar(peer)
+        return []
+
+    def lose(self, pieces: Sequence[int], now: float) -> list[Effect]:
+        """The disk no longer has these: fetch them again."""
+        for piece in pieces:
+            self._requests.lost(piece)
+        return self._pump_all(now) + self.sources.want_more(self.pieces.complete)
+
+    # --- time -------------------------------------------------------------------------------
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        if self._deadlines.pop_due(now):
+            effects += self._due_endgame(now)
+        for key in self.sources.deadlines.pop_due(now):
+            what, peer = key if isinstance(key, tuple) else ("", b"")
+            source = self.sources.get(peer)
+            if source is not None:
+                effects += self._due_data(source, now) if what == "data" else self._go_on(now)
+        return effects
+
+    def _due_endgame(self, now: float) -> list[Effect]:
+        if self._requests.endgame:
+            self._deadlines.set("endgame", now + self._requests.endgame_pause_s)
+        return self._pump_all(now)
+
+    def _due_data(self, source: Source, now: float) -> list[Effect]:
+        """It let us wait: others may have what it owes; the third time we hang up."""
+        if source.shown and not source.requests and not self._layer.owes(source.peer):
+            return []
+        source.snubs += 1
+        if source.snubs >= SNUBS_MAX or not source.shown:
+            hang_up = Hangup(source.peer, Door.BULK, "no data in time")
+            return [hang_up, *self._unlink(source, now)]
+        self.sources.expect(source, now)
+        if not any(each.ready and not each.snubs for each in self.sources):
+            return []  # slow is better than nobody
+        cancels: list[Effect] = [
+            Send(source.peer, Cancel(self._root, offset)) for offset in self._take_back(source)
+        ]
+        return cancels + self._pump_all(now)
+
+    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        Allotted: _allotted_now,
+        SourcesFound: _sources_found,
+        LinkUp: _link_up,
+        LinkDown: _link_down,
+        Received: _received,
+        PiecesWritten: _written,
+        Woke: _woke,
+    }
+
+    _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
+        Bitfield: _on_bitfield,
+        Have: _on_have,
+        Choke: _on_choke,
+        Unchoke: _on_unchoke,
+        TreeHashes: _on_tree_hashes,
+        Piece: _on_piece,
+        Reject: _on_reject,
+    }

@@ -1,0 +1,109 @@
+"""Asking the parent who has a file, for as long as a download wants more sources.
+
+One question per file is under way at most; it is asked again every `locate_s`, and at once of a
+new parent. What the parent names is passed on only within the scope in which it may speak. Whom
+of them to link with is the download's choice.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import ClassVar
+
+from common.addresses import Address, may_tell
+from common.config import SwarmConfig
+from common.core import Effect, Event, Received, Send, Woke
+from common.deadlines import Deadlines
+from common.ids import Guid, NodeId, new_guid
+from common.messages.cluster import Forget, Locate, Sources
+from leaf.signals import Joined, Orphaned, SourcesFound, SourcesUnwanted, SourcesWanted
+
+
+class Locator:
+    """The open questions for sources; no more than there are downloads."""
+
+    def __init__(self, config: SwarmConfig, rng: Random) -> None:
+        self._config = config
+        self._rng = rng
+        self._parent: NodeId | None = None
+        self._parent_address: Address | None = None
+        self._wanted: dict[bytes, int] = {}  # root -> size
+        self._asked: dict[bytes, Guid] = {}  # root -> the question under way
+        self._deadlines = Deadlines()
+        self.dropped: dict[str, int] = {}
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event."""
+        return self._HANDLERS[type(event)](self, event, now)
+
+    def wakeup(self) -> float | None:
+        """When the next question is repeated."""
+        return self._deadlines.earliest()
+
+    def _joined(self, event: Joined, now: float) -> list[Effect]:
+        self._parent, self._parent_address = event.parent, event.address
+        self._asked.clear()
+        return [effect for root in list(self._wanted) for effect in self._ask(root, now)]
+
+    def _orphaned(self, _event: Orphaned, _now: float) -> list[Effect]:
+        self._parent = None
+        self._asked.clear()
+        return []
+
+    def _sources_wanted(self, event: SourcesWanted, now: float) -> list[Effect]:
+        if event.root in self._wanted:
+            return []
+        self._wanted[event.root] = event.size
+        return self._ask(event.root, now)
+
+    def _sources_unwanted(self, event: SourcesUnwanted, _now: float) -> list[Effect]:
+        self._wanted.pop(event.root, None)
+        self._deadlines.cancel(event.root)
+        return self._forget(event.root)
+
+    def _ask(self, root: bytes, now: float) -> list[Effect]:
+        if self._parent is None:
+            return []
+        effects = self._forget(root)
+        guid = self._asked[root] = new_guid(self._rng)
+        self._deadlines.set(root, now + self._config.locate_s)
+        locate = Locate(guid, root, self._wanted[root], self._config.locate_ttl)
+        return [*effects, Send(self._parent, locate)]
+
+    def _forget(self, root: bytes) -> list[Effect]:
+        guid = self._asked.pop(root, None)
+        if guid is None or self._parent is None:
+            return []
+        return [Send(self._parent, Forget(guid))]
+
+    def _received(self, event: Received, _now: float) -> list[Effect]:
+        message = event.message
+        if not isinstance(message, Sources) or event.peer != self._parent:
+            return self._drop("sources from a stranger")
+        root = next((root for root, guid in self._asked.items() if guid == message.guid), None)
+        if root is None or self._parent_address is None:
+            return self._drop("sources nobody asked for")
+        if message.done:
+            del self._asked[root]
+        teller = self._parent_address
+        told = tuple(each for each in message.sources if may_tell(each.address, teller))
+        return [SourcesFound(root, told, message.done)]
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for root in self._deadlines.pop_due(now):
+            if isinstance(root, bytes) and root in self._wanted:
+                effects += self._ask(root, now)
+        return effects
+
+    def _drop(self, reason: str) -> list[Effect]:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        return []
+
+    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        Joined: _joined,
+        Orphaned: _orphaned,
+        SourcesWanted: _sources_wanted,
+        SourcesUnwanted: _sources_unwanted,
+        Received: _received,
+        Woke: _woke,
+    }

@@ -1,0 +1,150 @@
+"""The pieces of one download: each is in exactly one state.
+
+    MISSING --ask--> ASKED --came--> WRITING --stored--> DONE
+       ^---give_back---'                |                  |
+       '-------------- wrong -----------'------ lost ------'
+
+A piece is owned while it is ASKED (by the leaves it was asked of, several in the endgame) or
+WRITING (by the one leaf that sent it, which is blamed if it is wrong), and by nobody otherwise.
+Which piece to ask for, and the bytes themselves, are not looked at here. `pack` and `unpack` turn
+marks (a byte of 0 or 1 for each piece) into the bits of the wire.
+"""
+
+import enum
+from collections.abc import Iterator, Sequence
+
+from common.errors import LocalProtocolError
+from common.ids import NodeId
+
+
+class State(enum.IntEnum):
+    """Where a piece is."""
+
+    MISSING = 0
+    ASKED = 1
+    WRITING = 2
+    DONE = 3
+
+
+class Pieces:
+    """The states of all pieces of one file."""
+
+    def __init__(self, done: bytes) -> None:
+        """`done` has a 1 for each piece that is proven and stored already."""
+        self._states = bytearray([State.DONE if mark else State.MISSING for mark in done])
+        self._owners: dict[int, tuple[NodeId, ...]] = {}
+        self._counts = {state: self._states.count(state) for state in State}
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def count(self, state: State) -> int:
+        """How many pieces are in this state."""
+        return self._counts[state]
+
+    def state(self, piece: int) -> State:
+        """Where this piece is."""
+        return State(self._states[piece])
+
+    def owners(self, piece: int) -> tuple[NodeId, ...]:
+        """Of whom it was asked, or who sent it."""
+        return self._owners.get(piece, ())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every piece is proven and stored."""
+        return self._counts[State.DONE] == len(self._states)
+
+    def marks(self) -> bytes:
+        """A 1 for each piece that is done, else 0."""
+        return bytes([state == State.DONE for state in self._states])
+
+    def first_missing(self, begin: int, end: int) -> int:
+        """The first missing piece in [begin, end), or -1."""
+        return self._states.find(State.MISSING, begin, end)
+
+    def ask(self, piece: int, peer: NodeId) -> None:
+        """It is asked of `peer` now (too)."""
+        if self._states[piece] not in (State.MISSING, State.ASKED):
+            raise LocalProtocolError(
+                f"piece {piece} is {self.state(piece).name} and needs no asking"
+            )
+        self._move(piece, State.ASKED)
+        self._owners[piece] = (*self._owners.get(piece, ()), peer)
+
+    def give_back(self, piece: int, peer: NodeId) -> bool:
+        """`peer` does not bring it; whether it is missing now because nobody else was asked."""
+        if self._states[piece] != State.ASKED:
+            return False
+        others = tuple(owner for owner in self._owners[piece] if owner != peer)
+        if others:
+            self._owners[piece] = others
+            return False
+        self._move(piece, State.MISSING)
+        return True
+
+    def came(self, first: int, count: int, peer: NodeId) -> list[tuple[int, int]]:
+        """`peer` sent these: the runs (first, count) that are new and have to be written."""
+        new = [
+            piece for piece in range(first, first + count) if self._states[piece] < State.WRITING
+        ]
+        for piece in new:
+            self._move(piece, State.WRITING)
+            self._owners[piece] = (peer,)
+        return list(runs(new))
+
+    def stored(self, piece: int) -> bool:
+        """The disk has proven and stored it; False where that was not awaited."""
+        return self._settle(piece, State.DONE)
+
+    def wrong(self, piece: int) -> NodeId | None:
+        """It was not what it should be: who sent it, if that was awaited."""
+        sender = self._owners.get(piece, (b"",))[0]
+        return sender if self._settle(piece, State.MISSING) else None
+
+    def lost(self, piece: int) -> None:
+        """The disk no longer has it."""
+        if 0 <= piece < len(self._states) and self._states[piece] == State.DONE:
+            self._move(piece, State.MISSING)
+
+    def _settle(self, piece: int, state: State) -> bool:
+        if not 0 <= piece < len(self._states) or self._states[piece] != State.WRITING:
+            return False
+        self._move(piece, state)
+        return True
+
+    def _move(self, piece: int, state: State) -> None:
+        self._counts[State(self._states[piece])] -= 1
+        self._counts[state] += 1
+        self._states[piece] = state
+        if state in (State.MISSING, State.DONE):
+            self._owners.pop(piece, None)
+
+
+def runs(pieces: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Ascending piece numbers as runs of neighbours: (first, count)."""
+    begin = 0
+    for at in range(1, len(pieces) + 1):
+        if at == len(pieces) or pieces[at] != pieces[at - 1] + 1:
+            yield pieces[begin], at - begin
+            begin = at
+
+
+def pack(marks: bytes) -> bytes:
+    """Marks as a bit field, the first piece in the highest bit; spare bits are 0."""
+    padded = marks + bytes(-len(marks) % 8)
+    digits = padded.translate(_DIGITS)
+    return int(digits or b"0", 2).to_bytes(len(padded) // 8, "big")
+
+
+def unpack(bits: bytes, count: int) -> bytes | None:
+    """A bit field as `count` marks; None where it has another length or spare bits are set."""
+    if len(bits) != -(-count // 8):
+        return None
+    digits = bin(int.from_bytes(b"\x01" + bits, "big"))[3:].encode()
+    marks = digits.translate(_MARKS)
+    return None if any(marks[count:]) else marks[:count]
+
+
+_DIGITS = bytes([ord("1") if value else ord("0") for value in range(256)])
+_MARKS = bytes([1 if value == ord("1") else 0 for value in range(256)])

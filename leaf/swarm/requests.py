@@ -1,0 +1,143 @@
+"""Who is asked for which pieces of one download, and what that costs.
+
+Invariant: what was asked for and is not yet stored stays within the bytes allotted. While pieces
+are missing nobody is asked for what another owes; once none is (the endgame), an idle source may
+be asked for what another has owed for long. What comes back or is given back is entered here, so
+that states of pieces and books of sources always agree.
+"""
+
+from collections.abc import Iterable
+from random import Random
+from typing import Final
+
+from common.core import Effect, Send
+from common.ids import NodeId
+from common.merkle import piece_span
+from common.messages.swarm import Request
+from leaf.swarm.picker import Picker, Run
+from leaf.swarm.pieces import Pieces, State
+from leaf.swarm.source import Asked, Source
+
+ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
+
+
+class Requests:
+    """The pieces of one file and the requests for them."""
+
+    def __init__(
+        self, root: bytes, size: int, pieces: Pieces, request_s: float, rng: Random
+    ) -> None:
+        self._root = root
+        self._size = size
+        self._patience_s = request_s * ENDGAME_SHARE
+        self.pieces = pieces
+        self.picker = Picker(size, rng)
+        self.bytes_max = 0
+        """How much may be asked for and not yet be stored."""
+        self._writing_bytes = 0
+
+    @property
+    def endgame(self) -> bool:
+        """Whether all that is not done is asked for or on its way to the disk."""
+        return not self.pieces.complete and not self.pieces.count(State.MISSING)
+
+    @property
+    def endgame_pause_s(self) -> float:
+        """How long a request may be owed before another source is asked for it too."""
+        return self._patience_s
+
+    def fill(self, source: Source, sources: Iterable[Source], now: float) -> list[Effect]:
+        """Ask `source` for as much as it and the allotment have room for."""
+        if not (source.ready and source.room):
+            return []
+        everybody = list(sources)
+        effects: list[Effect] = []
+        while source.room and self._bytes_left(everybody) > 0:
+            run = self.picker.choose(self.pieces, source.has)
+            run = run or self._owed_for_long(source, everybody, now)
+            if run is None:
+                break
+            effects.append(self._ask(source, run, now))
+        return effects
+
+    def take_back(self, source: Source) -> list[int]:
+        """It owes nothing more; the offsets of what it owed."""
+        offsets = list(source.requests)
+        for offset in offsets:
+            self.returned(source, source.take_back(offset))
+        return offsets
+
+    def returned(self, source: Source, request: Asked | None) -> None:
+        """`source` does not bring this: it is missing, unless it was asked of another too."""
+        if request is None:
+            return
+        for piece in range(request.first, request.first + request.count):
+            if self.pieces.give_back(piece, source.peer):
+                self.picker.reopen(piece)
+
+    def came(self, source: Source, offset: int, length: int) -> list[tuple[int, int]]:
+        """`source` sent whole pieces: the spans (offset, length) that are new and to be written."""
+        piece_bytes = piece_span(self._size, 0)[1]
+        first, count = offset // piece_bytes, -(-length // piece_bytes)
+        spans = [self._span(run) for run in self.pieces.came(first, count, source.peer)]
+        self._writing_bytes += sum(length for _, length in spans)
+        return spans
+
+    def stored(self, piece: int) -> NodeId | None:
+        """The disk has it; who sent it, if it was awaited."""
+        sender = self.pieces.owners(piece)
+        if not self.pieces.stored(piece):
+            return None
+        self._writing_bytes -= piece_span(self._size, piece)[1]
+        return sender[0]
+
+    def wrong(self, piece: int) -> NodeId | None:
+        """The disk found it wrong; who sent it, if it was awaited."""
+        sender = self.pieces.wrong(piece)
+        if sender is not None:
+            self._writing_bytes -= piece_span(self._size, piece)[1]
+            self.picker.reopen(piece)
+        return sender
+
+    def lost(self, piece: int) -> None:
+        """The disk no longer has it."""
+        self.pieces.lost(piece)
+        self.picker.reopen(piece)
+
+    def _ask(self, source: Source, run: Run, now: float) -> Effect:
+        first, count = run
+        for piece in range(first, first + count):
+            self.pieces.ask(piece, source.peer)
+        offset, length = self._span(run)
+        source.asked(offset, Asked(first, count, length, now))
+        return Send(source.peer, Request(self._root, offset, length))
+
+    def _owed_for_long(self, source: Source, everybody: list[Source], now: float) -> Run | None:
+        """In the endgame, for an idle source: what another has owed for long."""
+        if not self.endgame or source.requests:
+            return None
+        for other in everybody:
+            for request in other.requests.values():
+                old = now - request.at >= self._patience_s
+                if other is not source and old and self._may_double(source, request):
+                    return request.first, request.count
+        return None
+
+    def _may_double(self, source: Source, request: Asked) -> bool:
+        """Whether `source` has all of it, all of it is still owed, and only by one leaf."""
+        return all(
+            self.pieces.state(piece) is State.ASKED
+            and len(self.pieces.owners(piece)) == 1
+            and (source.has is None or source.has[piece])
+            for piece in range(request.first, request.first + request.count)
+        )
+
+    def _bytes_left(self, everybody: list[Source]) -> int:
+        return self.bytes_max - self._writing_bytes - sum(each.owed_bytes for each in everybody)
+
+    def _span(self, run: Run) -> tuple[int, int]:
+        """A run of pieces as (offset, length) in bytes."""
+        first, count = run
+        offset = piece_span(self._size, first)[0]
+        last_offset, last_length = piece_span(self._size, first + count - 1)
+        return offset, last_offset + last_length - offset

@@ -1,0 +1,106 @@
+"""One leaf that a download fetches from: what it has, what it owes, and how it behaved.
+
+The window is what may be asked of it and not be here yet. It begins small and grows by what
+arrives, so a leaf that never answers holds little of anything. Nothing is sent or decided here.
+"""
+
+import enum
+from dataclasses import dataclass, field
+from typing import Final
+
+from common.addresses import Address
+from common.ids import NodeId
+from common.limits import OPEN_REQUESTS_MAX, REQUEST_BYTES_MAX
+
+WINDOW_BYTES_FIRST: Final = 2 * REQUEST_BYTES_MAX  # one on its way while the next is asked for
+LATE_MAX: Final = OPEN_REQUESTS_MAX  # taken-back requests that may still be answered
+SNUBS_MAX: Final = 3  # times in a row without data before the link is given up (THREATS T3: 3)
+
+
+class Phase(enum.Enum):
+    """How far we are with it."""
+
+    KNOWN = "known"  # not dialled, or waiting for the next try
+    DIALLING = "dialling"
+    LINKED = "linked"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: the pieces, their bytes, and when."""
+
+    first: int
+    count: int
+    length: int
+    at: float
+
+
+@dataclass(slots=True)
+class Source:
+    """A leaf that has, or may get, pieces of the file."""
+
+    peer: NodeId
+    address: Address
+    phase: Phase = Phase.KNOWN
+    choking: bool = True
+    shown: bool = False  # its bit field came
+    has: bytearray | None = None  # a 1 for each piece it has; None: all
+    requests: dict[int, Asked] = field(default_factory=dict)  # by offset
+    late: dict[int, int] = field(default_factory=dict)  # offset -> length, no longer waited for
+    owed_bytes: int = 0
+    window_bytes: int = WINDOW_BYTES_FIRST
+    good_bytes: int = 0
+    snubs: int = 0
+    tries: int = 0  # dials in a row that came to nothing
+
+    @property
+    def ready(self) -> bool:
+        """Whether it would answer a request."""
+        return self.phase is Phase.LINKED and self.shown and not self.choking
+
+    @property
+    def room(self) -> bool:
+        """Whether another request may be asked of it; who let us wait gets one at a time."""
+        if self.snubs:
+            return not self.requests
+        return len(self.requests) < OPEN_REQUESTS_MAX and self.owed_bytes < self.window_bytes
+
+    def asked(self, offset: int, request: Asked) -> None:
+        """It owes this now."""
+        self.requests[offset] = request
+        self.owed_bytes += request.length
+
+    def answered(self, offset: int, window_bytes_max: int) -> Asked | None:
+        """It brought what it owed at `offset`."""
+        request = self._settle(offset)
+        if request is not None:
+            self.snubs = 0
+            self.window_bytes = min(self.window_bytes + request.length, window_bytes_max)
+        return request
+
+    def take_back(self, offset: int) -> Asked | None:
+        """We no longer wait for it; it may come all the same."""
+        request = self._settle(offset)
+        if request is not None:
+            self.late[offset] = request.length
+            if len(self.late) > LATE_MAX:
+                del self.late[next(iter(self.late))]
+        return request
+
+    def rejected(self, offset: int) -> Asked | None:
+        """It will not bring this."""
+        self.late.pop(offset, None)
+        return self._settle(offset)
+
+    def unlink(self) -> None:
+        """The link is gone, and all that was said over it."""
+        self.phase, self.choking, self.shown, self.has = Phase.KNOWN, True, False, None
+        self.requests.clear()
+        self.late.clear()
+        self.owed_bytes, self.window_bytes, self.snubs = 0, WINDOW_BYTES_FIRST, 0
+
+    def _settle(self, offset: int) -> Asked | None:
+        request = self.requests.pop(offset, None)
+        if request is not None:
+            self.owed_bytes -= request.length
+        return request

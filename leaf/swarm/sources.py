@@ -1,0 +1,146 @@
+"""The sources of one download: found, linked with, tried again, or ruled out.
+
+No more are linked or dialled than is allotted, in the order they were found. A source whose link
+fails is tried again after longer and longer pauses and forgotten after a few; one that lied is
+remembered and never taken up again. What they are asked for stands in `leaf.swarm.fetch`.
+"""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import Final
+
+from common.config import SwarmConfig
+from common.core import Dial, Effect, Hangup, Notify, Send
+from common.deadlines import Deadlines
+from common.doors import Door
+from common.ids import NodeId, node_text
+from common.messages.fields import Contact
+from common.messages.swarm import Interested, NotInterested
+from leaf.signals import SourcesUnwanted, SourcesWanted
+from leaf.swarm.links import BulkLinks
+from leaf.swarm.source import Phase, Source
+
+SOURCES_MAX: Final = 200  # known for one file, as a list of hosts has
+SOURCES_ENOUGH: Final = 8  # linked or being dialled: more are not looked for; wild guess
+TRIES_MAX: Final = 3  # links in a row that brought nothing before it is forgotten (THREATS T3)
+LIARS_MAX: Final = 1_000
+
+
+class Sources:
+    """Who has the file, as far as we know, and which of them we are linked with."""
+
+    def __init__(
+        self, root: bytes, size: int, links: BulkLinks, config: SwarmConfig, rng: Random
+    ) -> None:
+        self._root = root
+        self._size = size
+        self._links = links
+        self._config = config
+        self._rng = rng
+        self._sources: dict[NodeId, Source] = {}
+        self._wanted = False
+        self.liars: dict[NodeId, None] = {}
+        self.deadlines = Deadlines()
+        """("data", peer): it should have sent something; ("retry", peer): it may be tried again."""
+
+    def __iter__(self) -> Iterator[Source]:
+        return iter(list(self._sources.values()))
+
+    def get(self, peer: NodeId) -> Source | None:
+        """The source that `peer` is, if it is one."""
+        return self._sources.get(peer)
+
+    @property
+    def linked(self) -> list[Source]:
+        """Those that there is a link to."""
+        return [each for each in self._sources.values() if each.phase is Phase.LINKED]
+
+    @property
+    def _busy(self) -> int:
+        return sum(each.phase is not Phase.KNOWN for each in self._sources.values())
+
+    def add(self, contacts: Sequence[Contact]) -> None:
+        """These are said to have the file."""
+        for contact in contacts:
+            known = contact.node in self._sources or contact.node in self.liars
+            if not known and len(self._sources) < SOURCES_MAX:
+                self._sources[contact.node] = Source(contact.node, contact.address)
+
+    def reach(self, links_max: int, now: float) -> list[Effect]:
+        """Link with as many as allowed."""
+        effects: list[Effect] = []
+        busy = self._busy
+        for source in self._sources.values():
+            if busy >= links_max:
+                break
+            if source.phase is Phase.KNOWN and self.deadlines.get(("retry", source.peer)) is None:
+                busy += 1
+                effects += self._contact(source, now)
+        return effects
+
+    def _contact(self, source: Source, now: float) -> list[Effect]:
+        if self._links.is_up(source.peer):
+            return self.greet(source, now)
+        source.phase = Phase.DIALLING
+        return [Dial(source.peer, source.address, Door.BULK)]
+
+    def greet(self, source: Source, now: float) -> list[Effect]:
+        """The link is there: say what we want."""
+        source.phase = Phase.LINKED
+        self.expect(source, now)
+        return [Send(source.peer, Interested(self._root, self._size))]
+
+    def expect(self, source: Source, now: float) -> None:
+        """It owes us something from now on."""
+        self.deadlines.set(("data", source.peer), now + self._config.request_s)
+
+    def expect_nothing(self, source: Source) -> None:
+        """It owes us nothing."""
+        self.deadlines.cancel(("data", source.peer))
+
+    def unlink(self, source: Source, now: float) -> None:
+        """The link is gone: try again later, or forget it."""
+        source.tries += 1
+        if source.tries >= TRIES_MAX:
+            self.forget(source)
+            return
+        source.unlink()
+        self.expect_nothing(source)
+        pause = self._config.redial_s * 2 ** (source.tries - 1)
+        jittered = min(pause, self._config.redial_max_s) * self._rng.uniform(0.75, 1.25)
+        self.deadlines.set(("retry", source.peer), now + jittered)
+
+    def forget(self, source: Source) -> None:
+        """It is no source any more, unless somebody names it again."""
+        self.expect_nothing(source)
+        self.deadlines.cancel(("retry", source.peer))
+        self._sources.pop(source.peer, None)
+
+    def dismiss(self, source: Source) -> list[Effect]:
+        """It does not have the file after all."""
+        linked = source.phase is Phase.LINKED
+        self.forget(source)
+        return [Send(source.peer, NotInterested(self._root))] if linked else []
+
+    def accuse(self, source: Source, reason: str) -> list[Effect]:
+        """It broke the rules or sent wrong bytes: it is never asked for this file again."""
+        self.remember_liar(source.peer)
+        self.forget(source)
+        fields: dict[str, object] = {"node": node_text(source.peer), "reason": reason}
+        return [
+            Notify("source_dropped", fields, "warning"),
+            Hangup(source.peer, Door.BULK, reason),
+        ]
+
+    def remember_liar(self, peer: NodeId) -> None:
+        """Its wrong bytes came to light after its link was gone."""
+        if len(self.liars) < LIARS_MAX:
+            self.liars[peer] = None
+
+    def want_more(self, complete: bool) -> list[Effect]:
+        """Say so when sources become too few, or enough."""
+        wanted = not complete and self._busy < SOURCES_ENOUGH
+        if wanted == self._wanted:
+            return []
+        self._wanted = wanted
+        return [SourcesWanted(self._root, self._size) if wanted else SourcesUnwanted(self._root)]

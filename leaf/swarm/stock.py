@@ -1,0 +1,19 @@
+"""What this leaf can serve: its shared files first, then its downloads, whole or partial."""
+
+from common.storage import SharedFile
+from leaf.downloads import Downloads
+from leaf.library import Library
+from leaf.swarm.download import Download
+
+
+class Stock:
+    """A view on the library and the downloads; it changes neither."""
+
+    def __init__(self, library: Library, downloads: Downloads) -> None:
+        self._library = library
+        self._downloads = downloads
+
+    def find(self, root: bytes, size: int) -> SharedFile | Download | None:
+        """Something that has the file, or at least pieces of it."""
+        shared = self._library.find(root, size)
+        return shared if shared is not None else self._downloads.find(root, size)

@@ -1,0 +1,288 @@
+"""Serving: who wants pieces of what we have, who may ask now, and what they are sent.
+
+Invariant: a request is answered exactly once, by the bytes or by a reason, unless it was cancelled
+or its link is gone; and only bytes that the disk has just read from the proven file are sent. Slots
+go round in the order in which leaves came; reads under way are bounded and further requests wait.
+Who breaks the rules is hung up on. Choosing whom to serve by what they give is not done yet.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from common.config import SwarmConfig
+from common.core import Effect, Event, Hangup, LinkDown, Received, Send
+from common.doors import Door
+from common.ids import NodeId
+from common.limits import OPEN_REQUESTS_MAX
+from common.merkle import TreeError, piece_count, piece_size_bytes
+from common.messages.fields import Message
+from common.messages.swarm import (
+    Bitfield,
+    Cancel,
+    Choke,
+    Have,
+    Interested,
+    NotInterested,
+    Piece,
+    Reason,
+    Reject,
+    Request,
+    TreeRequest,
+    Unchoke,
+)
+from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
+from leaf.signals import PiecesProven, Withdrawn
+from leaf.swarm.pieces import pack
+from leaf.swarm.stock import Stock
+from leaf.swarm.trees import Trees
+
+WISHES_MAX: Final = 4_000  # leaves that want something, waiting ones included (PARQ: 4,000)
+WISHES_PER_LEAF_MAX: Final = 64  # files; wild guess
+WAITING_MAX: Final = OPEN_REQUESTS_MAX * 64  # requests that the disk has not begun, of all leaves
+READING_BYTES_MAX: Final = 32 * 1024 * 1024  # read from the disk and not yet sent
+
+_REASONS: Final[dict[str, Reason]] = {"changed": "changed", "gone": "gone"}
+
+Key = tuple[NodeId, bytes]  # who, and the root of what
+
+
+@dataclass(slots=True)
+class _Wish:
+    """One leaf that wants one file."""
+
+    size: int
+    unchoked: bool = False
+    requests: dict[int, int] = field(default_factory=dict)  # offset -> length, not answered yet
+
+
+class Uploads:
+    """Everybody who wants something of this leaf."""
+
+    def __init__(self, stock: Stock, config: SwarmConfig) -> None:
+        self._stock = stock
+        self._config = config
+        self._wishes: dict[Key, _Wish] = {}  # in the order they came
+        self._trees = Trees()
+        self._waiting: deque[tuple[Key, int]] = deque()  # requests not yet handed to the disk
+        self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
+        self._reading_bytes = 0
+        self._last_read = 0
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event."""
+        return self._HANDLERS[type(event)](self, event, now)
+
+    def wakeup(self) -> float | None:
+        """Nothing here is due by itself."""
+        return None
+
+    @property
+    def served(self) -> int:
+        """How many wishes have a slot."""
+        return sum(wish.unchoked for wish in self._wishes.values())
+
+    # --- who wants what ---------------------------------------------------------------------
+
+    def _received(self, event: Received, _now: float) -> list[Effect]:
+        return self._MESSAGES[type(event.message)](self, event.peer, event.message)
+
+    def _on_interested(self, peer: NodeId, message: Interested) -> list[Effect]:
+        held = self._stock.find(message.root, message.size)
+        if held is None:
+            return [Send(peer, Reject(message.root, "not_here"))]
+        key = (peer, message.root)
+        if key not in self._wishes and self._is_full(peer):
+            return [Send(peer, Reject(message.root, "too_many"))]
+        marks = None if isinstance(held, SharedFile) else held.marks()
+        bits = b"" if marks is None else pack(marks)
+        wish = self._wishes.setdefault(key, _Wish(message.size))
+        was_unchoked = wish.unchoked
+        answer: list[Effect] = [Send(peer, Bitfield(message.root, bits)), *self._fill_slots()]
+        if was_unchoked:
+            answer.append(Send(peer, Unchoke(message.root)))
+        elif not wish.unchoked:
+            answer.append(Send(peer, Choke(message.root)))
+        return answer
+
+    def _is_full(self, peer: NodeId) -> bool:
+        mine = sum(key[0] == peer for key in self._wishes)
+        return len(self._wishes) >= WISHES_MAX or mine >= WISHES_PER_LEAF_MAX
+
+    def _on_not_interested(self, peer: NodeId, message: NotInterested) -> list[Effect]:
+        self._wishes.pop((peer, message.root), None)
+        return self._fill_slots()
+
+    def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
+        if event.door is not Door.BULK:
+            return []
+        for key in [key for key in self._wishes if key[0] == event.peer]:
+            del self._wishes[key]
+        return self._fill_slots()
+
+    def _fill_slots(self) -> list[Effect]:
+        """Give free slots to those who have waited longest."""
+        free = self._config.upload_slots - self.served
+        effects: list[Effect] = []
+        for (peer, root), wish in self._wishes.items():
+            if free <= 0:
+                break
+            if not wish.unchoked:
+                wish.unchoked = True
+                free -= 1
+                effects.append(Send(peer, Unchoke(root)))
+        return effects
+
+    def _proven(self, event: PiecesProven, _now: float) -> list[Effect]:
+        """What we have just got ourselves others may have too."""
+        wanting = [peer for peer, root in self._wishes if root == event.root]
+        return [Send(peer, Have(event.root, piece)) for piece in event.pieces for peer in wanting]
+
+    def _withdrawn(self, event: Withdrawn, _now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for key, wish in list(self._wishes.items()):
+            if key[1] == event.root and self._stock.find(event.root, wish.size) is None:
+                del self._wishes[key]
+                effects.append(Send(key[0], Reject(event.root, "gone")))
+        return effects + self._fill_slots()
+
+    # --- requests ---------------------------------------------------------------------------
+
+    def _on_request(self, peer: NodeId, message: Request) -> list[Effect]:
+        key, offset = (peer, message.root), message.offset
+        wish = self._wishes.get(key)
+        if wish is None or not wish.unchoked:
+            return [Send(peer, Reject(message.root, "choked", offset))]
+        if not _is_whole(wish.size, offset, message.length):
+            return [Hangup(peer, Door.BULK, "a request that is not whole pieces")]
+        full = len(wish.requests) >= OPEN_REQUESTS_MAX or len(self._waiting) >= WAITING_MAX
+        if full or offset in wish.requests:
+            return [Send(peer, Reject(message.root, "too_many", offset))]
+        wish.requests[offset] = message.length
+        self._waiting.append((key, offset))
+        return self._read_next()
+
+    def _on_cancel(self, peer: NodeId, message: Cancel) -> list[Effect]:
+        wish = self._wishes.get((peer, message.root))
+        if wish is not None:
+            wish.requests.pop(message.offset, None)
+        return []
+
+    def _read_next(self) -> list[Effect]:
+        """Hand requests to the disk while there is room for their bytes."""
+        effects: list[Effect] = []
+        while self._waiting and self._reading_bytes < READING_BYTES_MAX:
+            key, offset = self._waiting.popleft()
+            wish = self._wishes.get(key)
+            if wish is not None and offset in wish.requests:
+                effects.append(self._read(key, wish, offset))
+        return effects
+
+    def _read(self, key: Key, wish: _Wish, offset: int) -> Effect:
+        length = wish.requests[offset]
+        held = self._stock.find(key[1], wish.size)
+        if held is None:
+            return self._reject(key, wish, offset, "gone")
+        self._last_read += 1
+        if isinstance(held, SharedFile):
+            read: Effect = ReadShared(self._last_read, held, offset, length)
+        else:
+            piece_bytes = piece_size_bytes(wish.size)
+            pieces = range(offset // piece_bytes, -(-(offset + length) // piece_bytes))
+            if not all(held.has(piece) for piece in pieces):
+                return self._reject(key, wish, offset, "not_here")
+            read = ReadPart(self._last_read, held.record.number, offset, length)
+        self._reads[self._last_read] = (key, offset, length)
+        self._reading_bytes += length
+        return read
+
+    def _reject(self, key: Key, wish: _Wish, offset: int, reason: Reason) -> Effect:
+        wish.requests.pop(offset, None)
+        return Send(key[0], Reject(key[1], reason, offset))
+
+    # --- what the disk brings ---------------------------------------------------------------
+
+    def _bytes_read(self, event: BytesRead, _now: float) -> list[Effect]:
+        if event.read not in self._reads:
+            return self._layer_read(event.read, bytes(event.data))
+        key, offset, wish = self._settle(event.read)
+        if wish is None:
+            return self._read_next()
+        del wish.requests[offset]
+        return [Send(key[0], Piece(key[1], offset), event.data), *self._read_next()]
+
+    def _read_failed(self, event: ReadFailed, _now: float) -> list[Effect]:
+        if event.read not in self._reads:
+            return self._layer_read(event.read, b"")
+        key, offset, wish = self._settle(event.read)
+        if wish is None:
+            return self._read_next()
+        reason = _REASONS.get(event.kind, "disk")
+        return [self._reject(key, wish, offset, reason), *self._read_next()]
+
+    def _settle(self, read: int) -> tuple[Key, int, _Wish | None]:
+        """A read is over; the wish it was for, if that still waits for it."""
+        key, offset, length = self._reads.pop(read)
+        self._reading_bytes -= length
+        wish = self._wishes.get(key)
+        return key, offset, wish if wish is not None and offset in wish.requests else None
+
+    # --- piece hashes -----------------------------------------------------------------------
+
+    def _on_tree_request(self, peer: NodeId, message: TreeRequest) -> list[Effect]:
+        root = message.root
+        wish = self._wishes.get((peer, root))
+        if wish is None or not wish.unchoked:
+            return [Send(peer, Reject(root, "choked"))]
+        if self._stock.find(root, wish.size) is None or message.first >= piece_count(wish.size):
+            return [Send(peer, Reject(root, "gone"))]
+        if root in self._trees:
+            return self._answer_tree(peer, message)
+        if not self._trees.wait(root, peer, message):
+            return [Send(peer, Reject(root, "too_many"))]
+        if self._trees.is_read(root):
+            return []
+        self._last_read += 1
+        self._trees.reading(self._last_read, root, wish.size)
+        return [ReadLayer(self._last_read, root, wish.size)]
+
+    def _layer_read(self, read: int, layer: bytes) -> list[Effect]:
+        root, waiting = self._trees.came(read, layer)
+        effects: list[Effect] = []
+        for peer, message in waiting:
+            if root in self._trees:
+                effects += self._answer_tree(peer, message)
+            else:
+                effects.append(Send(peer, Reject(message.root, "gone")))
+        return effects
+
+    def _answer_tree(self, peer: NodeId, message: TreeRequest) -> list[Effect]:
+        try:
+            answer, hashes = self._trees.answer(message)
+        except TreeError as error:
+            return [Hangup(peer, Door.BULK, str(error))]
+        return [Send(peer, answer, hashes)]
+
+    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        Received: _received,
+        LinkDown: _link_down,
+        BytesRead: _bytes_read,
+        ReadFailed: _read_failed,
+        PiecesProven: _proven,
+        Withdrawn: _withdrawn,
+    }
+
+    _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
+        Interested: _on_interested,
+        NotInterested: _on_not_interested,
+        Request: _on_request,
+        Cancel: _on_cancel,
+        TreeRequest: _on_tree_request,
+    }
+
+
+def _is_whole(size: int, offset: int, length: int) -> bool:
+    """Whether a span is whole pieces inside the file."""
+    piece_bytes, end = piece_size_bytes(size), offset + length
+    return offset % piece_bytes == 0 and end <= size and (end % piece_bytes == 0 or end == size)

@@ -1,0 +1,114 @@
+"""Command lines run in this process, against a toy daemon that gives fixed answers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+
+from common.errors import Exit
+from common.methods import Methods
+from common.shell.control import ControlServer
+from common.shell.home import Lock, home_at
+from common.shell.options import run
+from leaf import methods as leaf_methods
+from leaf.methods import (
+    CoverageRow,
+    DownloadRow,
+    Get,
+    GetProgress,
+    GetResult,
+    HitRow,
+    Search,
+    SearchResult,
+    SharedRow,
+)
+from superpeer import methods as superpeer_methods
+from tests.toydaemon import ToyDaemon
+
+ID = "sp:" + "a" * 52 + ".7"
+ROW = SharedRow("/x/a", "a", 7, None, None)
+HIT = HitRow(ID, "a", ["a"], 7, 2, 1.0)
+DOWNLOAD = DownloadRow(ID, "/d/a", 7, 3, 1.5, 2.0, "paused", "asked to")
+COVERAGE = CoverageRow(3, None, 12, 0.05, True)
+EDGES = [superpeer_methods.GraphEdge("n1", "n2")]
+NODES = [
+    superpeer_methods.GraphNode("n1", "127.0.0.1:1", 4),
+    superpeer_methods.GraphNode("n2", "127.0.0.1:2", None),
+]
+ANSWERS: dict[str, object] = {
+    "leaf.status": leaf_methods.Status(
+        node="n",
+        roles=["leaf"],
+        listen="127.0.0.1:1",
+        network="public",
+        parent=None,
+        parent_reason="no answer",
+        heir=None,
+        shared_files=1,
+        shared_bytes=7,
+        pending_files=2,
+        reachable=None,
+        up_rate=None,
+        down_rate=None,
+        uptime_s=1.5,
+        rss_bytes=10,
+        version="1",
+        dropped={},
+    ),
+    "leaf.ls": [ROW],
+    "leaf.share": [ROW],
+    "leaf.unshare": [],
+    "leaf.downloads": [DOWNLOAD],
+    "leaf.pause": [DOWNLOAD],
+    "leaf.resume": [DOWNLOAD],
+    "leaf.rm": [],
+    "leaf.pins_reset": leaf_methods.Nothing(),
+    "leaf.stop": leaf_methods.Nothing(),
+    "superpeer.leaves": [superpeer_methods.LeafRow("l", "127.0.0.1:9", 0.01, None, 5.0, 3, None)],
+    "superpeer.neighbours": [],
+    "superpeer.graph": superpeer_methods.Graph(NODES, EDGES),
+    "superpeer.drain": superpeer_methods.Drained(4),
+}
+
+Program = Callable[..., tuple[int, str, str]]
+
+
+def answer(server: ControlServer, call: int, method: str, params: msgspec.Struct) -> None:
+    """What a daemon says; a search for `nothing` finds nothing."""
+    if isinstance(params, Search):
+        hits = [] if params.words == ["nothing"] else [HIT]
+        for hit in hits:
+            server.tell(call, hit)
+        server.answer(call, SearchResult(" ".join(params.words), hits, COVERAGE))
+    elif isinstance(params, Get) and params.what == "missing":
+        server.fail(call, Exit.UNREACHABLE, "Nobody has it.", "Try later.")
+    elif isinstance(params, Get):
+        server.tell(call, GetProgress(ID, "/d/a", 7, 3, 1.0, None, 2, "fetching", ""))
+        server.answer(call, GetResult("/d/a", ID, 7, 0.5, 7, 2, verified=True))
+    else:
+        server.answer(call, ANSWERS[method])
+
+
+def daemon(program: str, folder: Path, methods: Methods) -> Iterator[ToyDaemon]:
+    """A daemon of this program that holds its home."""
+    home = home_at(program, folder)
+    home.prepare()
+    lock = Lock(home)
+    toy = ToyDaemon(home, methods, answer)
+    yield toy
+    toy.stop()
+    lock.release()
+
+
+def runner(
+    group: click.Group, program: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> Program:
+    """Run a command line; gives exit code, stdout and stderr."""
+
+    def command(*arguments: str) -> tuple[int, str, str]:
+        code = run(group, program, ["--home", str(folder), *arguments])
+        return code, *capsys.readouterr()
+
+    return command

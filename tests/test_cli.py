@@ -1,0 +1,227 @@
+"""The commands of `leaf`, from the command line to the carrier and back."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from common.shell.control import ControlServer
+from common.shell.home import home_at
+from common.shell.options import run
+from leaf import methods as leaf_methods
+from leaf.cli import cli as leaf_cli
+from leaf.methods import Share
+from tests.commandline import ANSWERS, ID, Program, daemon, runner
+from tests.toydaemon import ToyDaemon
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the node of the test lives."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def toy(folder: Path) -> Iterator[ToyDaemon]:
+    """A leaf's daemon."""
+    yield from daemon("leaf", folder, leaf_methods.METHODS)
+
+
+@pytest.fixture
+def leaf(folder: Path, capsys: pytest.CaptureFixture[str]) -> Program:
+    """The program `leaf`."""
+    return runner(leaf_cli, "leaf", folder, capsys)
+
+
+# --- every command --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "method"),
+    [
+        (("status",), "leaf.status"),
+        (("ls",), "leaf.ls"),
+        (("share",), "leaf.share"),
+        (("unshare", "/nowhere"), "leaf.unshare"),
+        (("downloads",), "leaf.downloads"),
+        (("pause", ID), "leaf.pause"),
+        (("resume",), "leaf.resume"),
+        (("rm", ID), "leaf.rm"),
+    ],
+)
+def test_a_leafs_answers_are_its_documents(
+    leaf: Program, toy: ToyDaemon, command: tuple[str, ...], method: str
+) -> None:
+    """`--json` prints the result of the method table as it came; without it people read it."""
+    code, out, err = leaf(*command, "--json")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == json.loads(msgspec.json.encode(ANSWERS[method]))
+    assert toy.calls[-1][0] == method
+    code, out, _ = leaf(*command)
+    assert code == 0
+    assert out.strip()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--json", "status"), ("status", "--json"), ("--json", "status", "--json", "-q")],
+)
+def test_global_flags_stand_before_or_after(
+    leaf: Program, toy: ToyDaemon, arguments: tuple[str, ...]
+) -> None:
+    """Both, and both at once."""
+    assert json.loads(leaf(*arguments)[1])["node"] == "n"
+
+
+# --- sharing and naming ---------------------------------------------------------------------
+
+
+def test_shares_are_real_absolute_paths(
+    leaf: Program, toy: ToyDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon has another working directory."""
+    (tmp_path / "music").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert leaf("share", "music", "--wait")[0] == 0
+    assert toy.calls[-1][1] == Share([str(tmp_path / "music")], keep=True, wait=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [("/", 7), ("~", 7), ("nowhere", 8), ("../home", 7), (".hidden", 7), ("key", 7)],
+)
+def test_what_may_not_be_shared(
+    leaf: Program, folder: Path, monkeypatch: pytest.MonkeyPatch, path: str, code: int
+) -> None:
+    """The whole disk, home, hidden folders, and what holds a key: refused; missing: exit 8."""
+    (folder / ".hidden").mkdir(parents=True)
+    home_at("leaf", folder).key()
+    monkeypatch.chdir(folder)
+    found, _, err = leaf("share", path)
+    assert found == code
+    assert err.startswith("Error: ")
+
+
+def test_id_needs_no_daemon(leaf: Program, tmp_path: Path) -> None:
+    """One row a file, in order, with the path as it was given."""
+    (tmp_path / "empty").touch()
+    (tmp_path / "seven").write_bytes(b"1234567")
+    (tmp_path / "link").symlink_to("seven")
+    code, out, _ = leaf(
+        "id", *[str(tmp_path / name) for name in ("seven", "empty", "link")], "--json"
+    )
+    rows = json.loads(out)
+    assert code == 0
+    assert [row["size"] for row in rows] == [7, 0, 7]
+    assert rows[1]["root"] == "0" * 64
+    assert rows[0]["id"] == rows[2]["id"]
+    assert rows[0]["id"].endswith(".7")
+    assert rows[0]["link"].startswith("magnet:?xt=urn:btmh:1220")
+    assert rows[0]["path"] == str(tmp_path / "seven")
+
+
+def test_id_of_what_is_no_file(leaf: Program, tmp_path: Path) -> None:
+    """Missing or a folder: exit 8. Too long: 124."""
+    assert leaf("id", str(tmp_path / "none"))[0] == 8
+    assert leaf("id", str(tmp_path))[0] == 8
+    (tmp_path / "file").write_bytes(b"x")
+    assert leaf("id", str(tmp_path / "file"), "--timeout", "0")[0] == 124
+
+
+# --- the daemon itself ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["status", "ls", "search x", "get x", "downloads", "pause", "resume", "rm x", "stop", "share"],
+)
+def test_no_daemon_is_exit_9(leaf: Program, command: str) -> None:
+    """And how to start one."""
+    code, out, err = leaf(*command.split(), "--json")
+    assert code == 9
+    assert json.loads(out)["error"]["code"] == 9
+    assert "leaf run" in err
+
+
+def test_stop_waits_for_the_end(folder: Path, leaf: Program) -> None:
+    """It returns when the daemon is gone, and says so where it is not."""
+    home = home_at("leaf", folder)
+    home.prepare()
+
+    def end(server: ControlServer, call: int, _method: str, _params: msgspec.Struct) -> None:
+        server.answer(call, leaf_methods.Nothing())
+        ending.stop_soon()
+
+    ending = ToyDaemon(home, leaf_methods.METHODS, end)
+    assert leaf("stop") == (0, "", "")
+    ending.stop()
+
+
+def test_stop_of_a_daemon_that_does_not_end(leaf: Program, toy: ToyDaemon) -> None:
+    """Exit 124."""
+    assert leaf("stop", "--timeout", "0.05")[0] == 124
+
+
+def test_pins_are_reset_by_the_daemon_or_without_it(
+    leaf: Program, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever has the state at that moment."""
+    from common.shell.store import Store
+
+    home = home_at("leaf", folder)
+    home.prepare()
+    store = Store(home.state_file)
+    store.remember_pin("host:1214", bytes(32))
+    store.close()
+    assert leaf("pins", "reset", "Host")[0] == 0
+    assert leaf("pins", "reset", "Host")[0] == 3
+    for toy in daemon("leaf", folder, leaf_methods.METHODS):
+        assert leaf("pins", "reset", "Host")[0] == 0
+        assert toy.calls == [("leaf.pins_reset", leaf_methods.PinReset("host:1214"))]
+
+
+def test_settings_with_their_origin(leaf: Program, folder: Path) -> None:
+    """A document of keys, with and without where they come from."""
+    folder.mkdir()
+    (folder / "config.toml").write_text('up = "20mbit"')
+    assert json.loads(leaf("config", "show", "--json")[1])["up"] == 2_500_000
+    shown = json.loads(leaf("config", "show", "--origin", "--json")[1])
+    assert shown["up"] == {"value": 2_500_000, "origin": str(folder / "config.toml")}
+    assert "up = 2500000" in leaf("config", "show")[1]
+
+
+def test_doctor_reports_each_check(leaf: Program) -> None:
+    """Each line says ok, warn or fail; what is not ok has a fix."""
+    checks = json.loads(leaf("doctor", "--json")[1])
+    assert {check["check"] for check in checks} >= {"system", "libzmq", "home", "key", "port"}
+    assert all(check["state"] == "ok" or check["fix"] for check in checks)
+
+
+# --- usage ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments", ["explain", "search", "get", "id", "get a b", "status --nope", "--timeout x ls"]
+)
+def test_usage_errors_are_exit_2(leaf: Program, arguments: str) -> None:
+    """One sentence and where to look; for scripts too."""
+    code, out, err = leaf("--json", *arguments.split())
+    assert code == 2
+    assert json.loads(out)["error"]["code"] == 2
+    assert "-h` lists" in err
+
+
+def test_no_command_is_a_usage_error_with_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who types only the name wants to know the commands."""
+    assert run(leaf_cli, "leaf", []) == 2
+    assert "search" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", ["-h", "search -h", "--version", "ls --version"])
+def test_help_and_version(leaf: Program, arguments: str) -> None:
+    """Exit 0, on stdout."""
+    code, out, _ = leaf(*arguments.split())
+    assert code == 0
+    assert "leaf" in out

@@ -1,0 +1,113 @@
+"""`leaf search` and `leaf get`, from the command line to the carrier and back."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from leaf import methods as leaf_methods
+from leaf.cli import cli as leaf_cli
+from leaf.methods import Get, Search
+from tests.commandline import ID, Program, daemon, runner
+from tests.toydaemon import ToyDaemon
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the node of the test lives."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def toy(folder: Path) -> Iterator[ToyDaemon]:
+    """A leaf's daemon."""
+    yield from daemon("leaf", folder, leaf_methods.METHODS)
+
+
+@pytest.fixture
+def leaf(folder: Path, capsys: pytest.CaptureFixture[str]) -> Program:
+    """The program `leaf`."""
+    return runner(leaf_cli, "leaf", folder, capsys)
+
+
+def test_a_search_in_its_three_forms(leaf: Program, toy: ToyDaemon) -> None:
+    """A numbered table, a document, a stream that ends with the document without hits."""
+    code, out, err = leaf("search", "blue", "note")
+    assert (code, out.splitlines()[1].split()[:2]) == (0, ["1", "7"])
+    assert "complete" in err
+    document = json.loads(leaf("search", "blue", "note", "--json")[1])
+    assert (document["query"], document["hits"][0]["id"]) == ("blue note", ID)
+    assert document["coverage"]["reached"] == 3
+    hit, result = map(json.loads, leaf("search", "blue", "note", "--jsonl")[1].splitlines())
+    assert hit["hit"]["sources"] == 2
+    assert list(result["result"]) == ["query", "coverage"]
+
+
+def test_a_search_without_a_hit_is_exit_3(leaf: Program, toy: ToyDaemon) -> None:
+    """With the normal document."""
+    code, out, _ = leaf("search", "nothing", "--json")
+    assert (code, json.loads(out)["hits"]) == (3, [])
+
+
+def test_filters_travel(leaf: Program, toy: ToyDaemon) -> None:
+    """Sizes with units; extensions without their dot; words that begin with `-` behind `--`."""
+    filters = "--type audio --ext .MP3 --min-size 1k --max-size 1GiB --limit 5 --ttl 2 --wait 1"
+    leaf("search", *filters.split(), "--strategy", "flood", "--", "blue", "-note")
+    assert toy.calls[-1][1] == Search(
+        ["blue", "-note"], "audio", ["mp3"], 1000, 2**30, 5, 1.0, 2, "flood"
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["--limit 5001", "--limit 0", "--ttl 11", "--type music", "--min-size big", "--strategy x"],
+)
+def test_filters_out_of_range_are_usage_errors(leaf: Program, wrong: str) -> None:
+    """Before anybody is asked."""
+    assert leaf("search", "blue", *wrong.split())[0] == 2
+
+
+def test_super_is_ignored_where_a_leaf_runs(leaf: Program, toy: ToyDaemon) -> None:
+    """With a warning."""
+    code, _, err = leaf("search", "blue", "--super", "127.0.0.1:1")
+    assert code == 0
+    assert "ignored" in err
+
+
+# --- fetching -------------------------------------------------------------------------------
+
+
+def test_get_says_where_the_file_is(leaf: Program, toy: ToyDaemon) -> None:
+    """The path on stdout, the rest on stderr; as a stream with progress."""
+    code, out, err = leaf("get", ID)
+    assert (code, out) == (0, "/d/a\n")
+    assert "verified" in err
+    assert toy.calls[-1][1] == Get(ID)
+    progress, result = map(json.loads, leaf("get", ID, "--jsonl")[1].splitlines())
+    assert progress["progress"]["done_bytes"] == 3
+    assert result["result"]["bytes_received"] == 7
+
+
+def test_where_to(
+    leaf: Program, toy: ToyDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that exists or ends in `/`, else the file; always absolute."""
+    monkeypatch.chdir(tmp_path)
+    orders = []
+    for target in (".", "new/", "new"):
+        leaf("get", ID, "-o", target, "--exists", "fail", "--timeout", "5", "--detach")
+        orders.append(toy.calls[-1][1])
+    assert orders == [
+        Get(ID, str(tmp_path), True, "fail", True, 5.0),
+        Get(ID, str(tmp_path / "new"), True, "fail", True, 5.0),
+        Get(ID, str(tmp_path / "new"), False, "fail", True, 5.0),
+    ]
+
+
+def test_a_failure_of_the_daemon_is_the_commands(leaf: Program, toy: ToyDaemon) -> None:
+    """Its exit code, its sentence, its fix; for scripts on stdout as well."""
+    code, out, err = leaf("get", "missing", "--json")
+    assert (code, err) == (6, "Error: Nobody has it. Try later.\n")
+    error = {"code": 6, "message": "Nobody has it.", "hint": "Try later."}
+    assert json.loads(out) == {"error": error}

@@ -1,0 +1,219 @@
+"""Downloads as people meet them: waiting, pausing, going on, ending."""
+
+from common.core import Exited, Fail, Stopped
+from common.errors import Exit
+from common.storage import Restored
+from common.torrent import file_id
+from leaf.methods import (
+    Chosen,
+    Get,
+    GetProgress,
+    GetResult,
+    Remove,
+    Search,
+    SearchResult,
+    Share,
+)
+from tests.leaf_scene import MIB, begun, content, found, network, rows, seed_of
+from tests.leaf_world import World
+from tests.memory_disk import tree_of
+
+
+def test_resumes_after_a_crash() -> None:
+    """A killed leaf goes on where it was, and asks for nothing twice."""
+    data = content(10 * MIB)
+    world = network(data, sources=1)
+    begun(world)
+    assert world.disks["asker"].written_bytes < len(data)
+    world.kill("asker")
+    restored = Restored(downloads=tuple(world.disks["asker"].records.values()))
+    world.leaf("asker", seed_of(world), restored=restored, epoch=2)
+    world.advance(60.0)
+    assert [row.state for row in rows(world)] == ["done"]
+    assert world.disks["asker"].files["/downloads/blue note.mp3"] == data
+    assert world.disks["asker"].written_bytes == len(data)
+
+
+def test_pause_and_resume() -> None:
+    """A paused download rests until it is resumed, and its asker hears of it."""
+    data = content(10 * MIB)
+    world = network(data, sources=1)
+    call = begun(world)
+    world.ask("asker", "leaf.pause", Chosen())
+    world.advance(1.0)
+    before = world.disks["asker"].written_bytes
+    world.advance(300.0)
+    assert [row.state for row in rows(world)] == ["paused"]
+    assert world.disks["asker"].written_bytes == before
+    assert world.outcome(call) is None
+    world.ask("asker", "leaf.resume", Chosen())
+    world.advance(10.0)
+    assert isinstance(world.outcome(call), GetResult)
+    states = [each.state for each in world.told(call) if isinstance(each, GetProgress)]
+    assert "paused" in states
+    assert len(states) < 20  # it is told of changes only
+
+
+def test_no_source_ends_the_wait_but_not_the_download() -> None:
+    """Without a source the asker is let go with exit code 6; one that comes later is used."""
+    data = content(MIB)
+    world = network(b"something else", sources=1)
+    what = file_id(tree_of(data).root, len(data))
+    call = world.ask("asker", "leaf.get", Get(what, timeout=5.0))
+    world.advance(4.0)
+    assert world.outcome(call) is None
+    world.advance(2.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.code is Exit.UNREACHABLE
+    assert "queue" in failed.hint
+    assert [row.reason for row in rows(world)] == ["no source is reachable yet"]
+    world.leaf("late", seed_of(world), files={"late.bin": data})
+    world.advance(60.0)
+    assert [row.state for row in rows(world)] == ["done"]
+
+
+def test_finished_downloads_are_shared_until_removed() -> None:
+    """What was fetched is found at the fetcher too; `rm` ends that and keeps the file."""
+    data = content(MIB)
+    world = network(data, sources=1)
+    found(world)
+    world.ask("asker", "leaf.get", Get("1"))
+    world.advance(5.0)
+    world.kill("source0")
+    world.advance(10.0)  # its lease is over
+    call = world.ask("asker", "leaf.search", Search(["blue"]))
+    world.advance(1.0)
+    result = world.outcome(call)
+    assert isinstance(result, SearchResult)
+    assert [hit.sources for hit in result.hits] == [1]
+    world.ask("asker", "leaf.rm", Remove(result.hits[0].id, delete_data=True))
+    world.advance(2.0)
+    call = world.ask("asker", "leaf.search", Search(["blue"]))
+    world.advance(1.0)
+    result = world.outcome(call)
+    assert isinstance(result, SearchResult)
+    assert result.hits == []
+    assert world.disks["asker"].files == {"/downloads/blue note.mp3": data}
+
+
+def test_a_full_disk_pauses_and_goes_on_by_itself() -> None:
+    """Full is a state with a reason, not an end."""
+    data = content(8 * MIB)
+    world = network(data, sources=1)
+    found(world)
+    world.disks["asker"].full = True
+    call = world.ask("asker", "leaf.get", Get("1"))
+    world.advance(20.0)
+    assert [(row.state, row.reason) for row in rows(world)] == [
+        ("paused", "The disk is full. Make room.")
+    ]
+    world.disks["asker"].full = False
+    world.advance(10.0)
+    assert isinstance(world.outcome(call), GetResult)
+
+
+def test_the_same_content_at_the_target_needs_no_byte() -> None:
+    """A second get of a finished file is done at once with nothing received."""
+    world = network(content(MIB), sources=1)
+    found(world)
+    world.ask("asker", "leaf.get", Get("1"))
+    world.advance(5.0)
+    call = world.ask("asker", "leaf.get", Get("1"))
+    world.advance(5.0)
+    result = world.outcome(call)
+    assert isinstance(result, GetResult)
+    assert (result.path, result.bytes_received) == ("/downloads/blue note.mp3", 0)
+    assert len(rows(world)) == 1
+
+
+def test_what_is_in_the_way_fails_only_if_asked_to() -> None:
+    """Another file at the target: `fail` exits 8, `skip` leaves it, `rename` takes another name."""
+    data = content(MIB)
+    world = network(data, sources=1)
+    target = "/downloads/blue note.mp3"
+    world.disks["asker"].files[target] = b"mine"
+    found(world)
+    call = world.ask("asker", "leaf.get", Get("1", exists="fail"))
+    world.advance(5.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.code is Exit.DISK
+    call = world.ask("asker", "leaf.get", Get("1", exists="skip"))
+    world.advance(5.0)
+    skipped = world.outcome(call)
+    assert isinstance(skipped, GetResult)
+    assert (skipped.path, skipped.verified) == (target, False)
+    call = world.ask("asker", "leaf.get", Get("1"))
+    world.advance(5.0)
+    renamed = world.outcome(call)
+    assert isinstance(renamed, GetResult)
+    assert renamed.path == "/downloads/blue note (1).mp3"
+    assert world.disks["asker"].files == {target: b"mine", renamed.path: data}
+
+
+def test_two_askers_of_one_file_wait_for_one_download() -> None:
+    """A get of what is being fetched joins it."""
+    data = content(8 * MIB)
+    world = network(data, sources=1)
+    found(world)
+    calls = [world.ask("asker", "leaf.get", Get("1")) for _ in range(2)]
+    world.advance(10.0)
+    results = [world.outcome(call) for call in calls]
+    assert all(isinstance(result, GetResult) for result in results)
+    assert world.disks["asker"].written_bytes == len(data)
+
+
+def test_detached_and_left_downloads_go_on() -> None:
+    """Neither a detached asker nor one that leaves stops the fetching."""
+    world = network(content(8 * MIB), sources=1)
+    found(world)
+    call = world.ask("asker", "leaf.get", Get("1", to="/elsewhere", into=True, detach=True))
+    begun = world.outcome(call)
+    assert isinstance(begun, GetResult)
+    assert (begun.path, begun.verified) == ("/elsewhere/blue note.mp3", False)
+    left = world.ask("asker", "leaf.get", Get("1"))
+    world.leave("asker", left)
+    world.advance(10.0)
+    assert world.outcome(left) is None
+    assert [row.state for row in rows(world)] == ["done"]
+
+
+def test_stopping_says_goodbye_and_keeps_the_part() -> None:
+    """A stopped leaf ends at once, and the next life goes on from its partial file."""
+    data = content(10 * MIB)
+    world = network(data, sources=1)
+    begun(world)
+    world.feed("asker", Stopped(5.0))
+    assert world.all(Exited, "asker") == [Exited()]
+    world.advance(1.0)
+    before = world.disks["asker"].written_bytes
+    restored = Restored(downloads=tuple(world.disks["asker"].records.values()))
+    world.leaf("asker", seed_of(world), restored=restored, epoch=2)
+    world.advance(10.0)
+    assert before > 0
+    assert world.disks["asker"].written_bytes == len(data)
+    assert world.disks["asker"].files["/downloads/blue note.mp3"] == data
+
+
+def test_share_and_wait_answers_when_the_parent_knows() -> None:
+    """`share --wait` answers once all is hashed and acknowledged; without a parent it waits."""
+    world = World()
+    world.leaf("lonely", files={"a.txt": b"a"})
+    call = world.ask("lonely", "leaf.share", Share([], wait=True))
+    world.advance(30.0)
+    assert world.outcome(call) is None
+    at = world.superpeer("s")
+    world.leaf("sharer", at)
+    world.disks["sharer"].shares["/more"] = {"b/c.txt": b"c"}
+    world.advance(2.0)
+    call = world.ask("sharer", "leaf.share", Share(["/more"], wait=True))
+    world.advance(2.0)
+    answer = world.outcome(call)
+    assert isinstance(answer, list)
+    assert [(row.path, row.size) for row in answer] == [("/more/b/c.txt", 1)]
+    hits = world.ask("sharer", "leaf.search", Search(["b", "txt"]))
+    world.advance(1.0)
+    result = world.outcome(hits)
+    assert isinstance(result, SearchResult)
+    assert len(result.hits) == 1

@@ -1,0 +1,120 @@
+"""What commands print, for people and for scripts."""
+
+import io
+import json
+
+import pytest
+
+from common.errors import Exit, UserError
+from common.shell.output import Output, escaped
+
+
+class Terminal(io.StringIO):
+    """A terminal that keeps what it was sent."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+def outputs(**settings: bool) -> tuple[Output, io.StringIO, io.StringIO]:
+    """An output and its two streams; none is a terminal."""
+    out, err = io.StringIO(), io.StringIO()
+    return Output(out=out, err=err, **settings), out, err  # type: ignore[arg-type]
+
+
+def test_a_table_is_plain_columns_without_a_terminal() -> None:
+    """Aligned, numbers to the right, no colour and no trailing blanks."""
+    output, out, _ = outputs()
+    output.table((">size", "name"), [("1 B", "a"), ("100 kB", "bb"), (None, "c")])
+    assert out.getvalue() == "  size  name\n   1 B  a\n100 kB  bb\n        c\n"
+
+
+def test_no_rows_are_a_heading() -> None:
+    """An empty table says what would stand there."""
+    output, out, _ = outputs()
+    output.table(("a", "b"), [])
+    assert out.getvalue() == "a  b\n"
+
+
+def test_a_terminal_gets_the_same_cells() -> None:
+    """Drawn by rich; markup in a name stays text."""
+    out = Terminal()
+    Output(out=out, color=False).table(("name",), [("[red]x",)])
+    assert "[red]x" in out.getvalue()
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\nb", "\u202egpj.exe", "\x07", "\x9b2J"])
+def test_no_name_drives_a_terminal(text: str) -> None:
+    """Control and direction characters are shown as escapes."""
+    assert escaped(text).isprintable()
+    output, out, err = outputs()
+    output.line(text)
+    output.talk(text)
+    output.table(("x",), [(text,)])
+    output.error(UserError(Exit.DISK, text, text))
+    assert all(line.isprintable() for line in (out.getvalue() + err.getvalue()).splitlines())
+
+
+def test_harmless_text_stays() -> None:
+    """Any script, any accent."""
+    assert escaped("Käse 日本 नमस्ते") == "Käse 日本 नमस्ते"
+
+
+def test_json_is_one_document() -> None:
+    """Events are not part of it."""
+    output, out, _ = outputs(json=True)
+    output.event("hit", {"a": 1})
+    output.document({"b": 2})
+    assert json.loads(out.getvalue()) == {"b": 2}
+
+
+def test_jsonl_is_a_stream_that_ends_with_the_result() -> None:
+    """One object a line."""
+    output, out, _ = outputs(jsonl=True)
+    output.event("hit", {"a": 1})
+    output.document({"b": 2})
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert lines == [{"hit": {"a": 1}}, {"result": {"b": 2}}]
+
+
+def test_an_error_is_told_to_people_and_to_scripts() -> None:
+    """One sentence and one fix on stderr; with --json on stdout as well."""
+    output, out, err = outputs(json=True)
+    output.error(UserError(Exit.DISK, "It is full.", "Free some."))
+    assert err.getvalue() == "Error: It is full. Free some.\n"
+    document = {"error": {"code": 8, "message": "It is full.", "hint": "Free some."}}
+    assert json.loads(out.getvalue()) == document
+
+
+def test_quiet_is_quiet() -> None:
+    """Errors are still told."""
+    output, _, err = outputs(quiet=True)
+    output.talk("x")
+    with output.bar("y") as bar:
+        bar.update(1, 2)
+    output.error(UserError(Exit.DISK, "z"))
+    assert err.getvalue() == "Error: z\n"
+
+
+def test_progress_is_a_line_a_second_without_a_terminal() -> None:
+    """What is over within a second needs none."""
+    now = [0.0]
+    err = io.StringIO()
+    with Output(err=err, clock=lambda: now[0]).bar("Fetching") as bar:
+        for tenth in range(35):
+            now[0] = tenth / 10
+            bar.update(tenth, 34, "from 2")
+    assert err.getvalue().splitlines() == [
+        "Fetching: 29 % of 34 bytes from 2",
+        "Fetching: 58 % of 34 bytes from 2",
+        "Fetching: 88 % of 34 bytes from 2",
+    ]
+
+
+def test_progress_is_a_bar_on_a_terminal() -> None:
+    """Drawn by rich, gone when it is over."""
+    err = Terminal()
+    with Output(err=err).bar("Fetching") as bar:
+        bar.update(1, 2, "from 2")
+    assert "Fetching" in err.getvalue()

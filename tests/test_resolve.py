@@ -1,0 +1,63 @@
+"""HOST[:PORT][/KEY] as people type it."""
+
+import pytest
+
+from common.addresses import Address
+from common.errors import Exit, UserError
+from common.ids import Identity, node_text
+from common.meeting import Seed
+from common.shell.resolve import any_port, listen_address, place_of, seeds
+
+NODE = Identity(bytes(32)).node
+
+
+def test_literals_become_seeds() -> None:
+    """The place is what pins know, the port is 1214 where none is given."""
+    found = seeds(["127.0.0.1", f"[::1]:7/{node_text(NODE)}"])
+    assert found == (
+        Seed("127.0.0.1:1214", Address.of("127.0.0.1", 1214)),
+        Seed("[::1]:7", Address.of("::1", 7), NODE),
+    )
+
+
+def test_a_name_gives_each_of_its_addresses_once() -> None:
+    """All under one place."""
+    found = seeds(["LocalHost:9"])
+    assert {seed.place for seed in found} == {"localhost:9"}
+    assert len({seed.address for seed in found}) == len(found) >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("no-such-host.invalid", Exit.UNREACHABLE),
+        ("x" * 70 + ".example", Exit.UNREACHABLE),
+        ("127.0.0.1:99999", Exit.USAGE),
+        ("", Exit.USAGE),
+        ("[::1", Exit.USAGE),
+        ("127.0.0.1:1/abc", Exit.USAGE),
+    ],
+)
+def test_what_cannot_be_resolved(text: str, code: Exit) -> None:
+    """An unknown host is out of reach, a malformed one a usage error; both have a fix."""
+    with pytest.raises(UserError) as error:
+        seeds([text])
+    assert error.value.code is code
+    assert error.value.hint
+
+
+def test_places_have_one_form() -> None:
+    """As the pins of a node are kept."""
+    places = [place_of(text) for text in ("Host", "host:1214", "::1", "[::1]:1214")]
+    assert places == ["host:1214", "host:1214", "[::1]:1214", "[::1]:1214"]
+
+
+def test_listening() -> None:
+    """A port that was asked for is told apart from the default and from any."""
+    assert listen_address("127.0.0.1:0") == (("127.0.0.1", 0), False)
+    assert listen_address("127.0.0.1:5") == (("127.0.0.1", 5), True)
+    assert listen_address("[::1]") == (("::1", 1214), True)
+    (host, port), asked = listen_address("")
+    assert host in ("::", "0.0.0.0")
+    assert (port, asked) == (1214, False)
+    assert listen_address(any_port()) == ((host, 0), False)

@@ -1,0 +1,122 @@
+"""Scenario files: what they mean, and errors that name key and line."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import Exit, UserError
+from deploy.lines import line_of
+from deploy.scenario import SCENARIOS, Fault, load, parse, victim_of
+
+SMALL = "super_peers = 3\nleaves = 4\n"
+FILES = SMALL + "[content]\nfiles = 8\n"
+
+
+def refusal(text: str) -> str:
+    """The error that a scenario of this text gives."""
+    with pytest.raises(UserError) as caught:
+        parse(text, "x", "x.toml")
+    assert caught.value.code == Exit.USAGE
+    return caught.value.message
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SCENARIOS.glob("*.toml")))
+def test_every_scenario_of_ours_loads(name: str) -> None:
+    """Each file beside the loader is a scenario and carries its own name."""
+    assert load(name).name == name
+
+
+def test_a_path_is_taken_too(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A scenario may lie anywhere."""
+    path = tmp_path_factory.mktemp("any") / "mine.toml"
+    path.write_text(SMALL)
+    assert load(str(path)).name == "mine"
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    """Who mistypes a name sees what there is."""
+    with pytest.raises(UserError) as caught:
+        load("no-such-network")
+    assert "first-network" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (SMALL + "\n[overlay]\n# a comment\ndegre = 3", "x.toml:6: overlay.degre: "),
+        (SMALL + "colour = 1", "x.toml:3: colour: there is no such key"),
+        ("super_peers = 3\nleaves = -1", "x.toml:2: leaves: expected `int` >= 0"),
+        ("super_peers = 0\nleaves = 1", "x.toml:1: super_peers: "),
+        ("leaves = 1", "x.toml:1: object missing required field `super_peers`"),
+        ("super_peers = ", "x.toml is not TOML"),
+        (SMALL + "[overlay]\ngraph = 'star'", "x.toml:4: overlay.graph: "),
+        (SMALL + "[overlay]\ngraph = 'random'\ndegree = 3", "x.toml:5: overlay.degree: "),
+        (SMALL + "[overlay]\ngraph = 'explicit'", "x.toml:4: overlay.graph: "),
+        (
+            SMALL + "[overlay]\ngraph = 'explicit'\nlinks = [\n  [0, 1],\n  [1, 3],\n]",
+            "x.toml:5: overlay.links.1: there is no super-peer 3",
+        ),
+        (SMALL + "[overlay]\ngraph = 'explicit'\nlinks = [[1, 1]]", "linked to itself"),
+        (SMALL + "[overlay]\ndelay_min_s = 1.0", "x.toml:4: overlay.delay_min_s: "),
+        (SMALL + "[attachment]\nrelays = [0, 1, 2]", "x.toml:4: attachment.relays: "),
+        (SMALL + "[attachment]\nrelays = [3]", "x.toml:4: attachment.relays.0: "),
+        (FILES + "copies = 5", "x.toml:5: content.copies: 5 copies"),
+        (FILES + "size_min = 9\nsize_max = 8", "x.toml:5: content.size_min: "),
+        (SMALL + "[content]\nfiles = 80001", "x.toml:4: content.files: "),
+        (SMALL + "[[phases]]\nname = 'a'\nsearches = 1", "x.toml:5: phases.0.searches: "),
+        (FILES + "[[phases]]\nname = 'a'\nttl = 11", "x.toml:7: phases.0.ttl: "),
+        (
+            FILES + "[[phases]]\nname = 'a'\n[[phases]]\nname = 'b'\nleaves_per_file = 5",
+            "x.toml:9: phases.1.leaves_per_file: there are only 4 leaves",
+        ),
+        (FILES + "copies = 4\n[[phases]]\nname = 'a'\ngets = 1", "x.toml:8: phases.0.gets: "),
+        (
+            SMALL + "[[phases]]\nname = 'a'\n[[phases.faults]]\nat_s = 1\nkill = 'leaf 4'",
+            "x.toml:7: phases.0.faults.0.kill: there is no leaf 4",
+        ),
+        (
+            SMALL + "[[phases]]\nname = 'a'\nfaults = [{ at_s = -1, kill = 'leaf 1' }]",
+            "x.toml:5: phases.0.faults.0.at_s: ",
+        ),
+        (
+            SMALL + "[[phases]]\nname = 'a'\nfaults = [{ at_s = 1, kill = 'tree 1' }]",
+            "'tree 1' is neither",
+        ),
+    ],
+)
+def test_what_cannot_be_names_key_and_line(text: str, said: str) -> None:
+    """An unknown key, a negative number, an impossible count: one sentence with the place."""
+    assert said in refusal(text)
+
+
+def test_the_leaves_hang_on_the_super_peers_in_turn() -> None:
+    """Each leaf is told of its parent first and of the next ones after it, never of a relay."""
+    scenario = parse(SMALL + "[attachment]\ntold = 2\nrelays = [1]", "x")
+    assert [scenario.told(leaf) for leaf in range(3)] == [[0, 2], [2, 0], [0, 2]]
+
+
+def test_a_seed_draws_the_same_overlay() -> None:
+    """A random graph is a function of the scenario, another seed draws another one."""
+    scenario = parse("super_peers = 30\nleaves = 0\n[overlay]\ngraph = 'random'", "x")
+    assert scenario.edges() == scenario.edges()
+    assert scenario.edges() != msgspec.structs.replace(scenario, seed=2).edges()
+
+
+def test_explicit_links_are_edges_once() -> None:
+    """A link named from both ends is one edge."""
+    text = SMALL + "[overlay]\ngraph = 'explicit'\nlinks = [[2, 1], [1, 2], [0, 1]]"
+    assert parse(text, "x").edges() == [(0, 1), (1, 2)]
+
+
+def test_a_fault_names_its_victim() -> None:
+    """Kind and number of who is struck."""
+    assert victim_of(Fault(0.0, "super-peer 7")) == ("super-peer", 7)
+
+
+@given(st.lists(st.sampled_from(["[a]", "[[b]]", "[b.c]", "x = 1", "# [d]", "y.z = 2"])))
+def test_a_line_is_always_one_of_the_text(lines: list[str]) -> None:
+    """Whatever is asked for, the answer is a line that exists, or the first."""
+    text = "\n".join(lines)
+    for path in [("a", "x"), ("b", 0, "x"), ("b", 1, "c", "y", "z"), ("q",), ()]:
+        assert 1 <= line_of(text, path) <= max(len(lines), 1)

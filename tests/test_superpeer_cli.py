@@ -1,0 +1,59 @@
+"""The commands of `superpeer`, from the command line to the carrier and back."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from superpeer import methods as superpeer_methods
+from superpeer.cli import cli as superpeer_cli
+from tests.commandline import ANSWERS, Program, daemon, runner
+from tests.toydaemon import ToyDaemon
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the node of the test lives."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def toy_superpeer(folder: Path) -> Iterator[ToyDaemon]:
+    """A super-peer's daemon."""
+    yield from daemon("superpeer", folder, superpeer_methods.METHODS)
+
+
+@pytest.fixture
+def superpeer(folder: Path, capsys: pytest.CaptureFixture[str]) -> Program:
+    """The program `superpeer`."""
+    return runner(superpeer_cli, "superpeer", folder, capsys)
+
+
+@pytest.mark.parametrize("command", ["leaves", "neighbours", "graph"])
+def test_a_super_peers_answers_are_its_documents(
+    superpeer: Program, toy_superpeer: ToyDaemon, command: str
+) -> None:
+    """As those of a leaf."""
+    code, out, _ = superpeer(command, "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads(msgspec.json.encode(ANSWERS[f"superpeer.{command}"]))
+    assert superpeer(command)[1].startswith("node ")
+
+
+def test_the_overlay_as_a_drawing(superpeer: Program, toy_superpeer: ToyDaemon) -> None:
+    """Graphviz reads it."""
+    _, out, _ = superpeer("graph", "--dot")
+    assert out.splitlines()[0] == "graph overlay {"
+    assert '  "n1" -- "n2";' in out
+
+
+def test_lists_are_sorted_and_cut_by_the_daemon(
+    superpeer: Program, toy_superpeer: ToyDaemon
+) -> None:
+    """`--sort` and `--limit` travel."""
+    superpeer("leaves", "--sort", "files", "--limit", "3")
+    assert toy_superpeer.calls == [
+        ("superpeer.leaves", superpeer_methods.Listing("files", 3)),
+    ]

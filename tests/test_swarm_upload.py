@@ -1,0 +1,182 @@
+"""Serving pieces: who may ask, for what, and what comes back."""
+
+from random import Random
+
+import pytest
+
+from common.config import SwarmConfig
+from common.core import Effect, Event, Hangup, LinkDown, Received, Send
+from common.doors import Door
+from common.ids import Identity
+from common.limits import OPEN_REQUESTS_MAX
+from common.merkle import verify_layer
+from common.messages.fields import Message
+from common.messages.swarm import (
+    Bitfield,
+    Cancel,
+    Choke,
+    Interested,
+    NotInterested,
+    Piece,
+    Reject,
+    Request,
+    TreeHashes,
+    TreeRequest,
+    Unchoke,
+)
+from common.storage import BytesRead, FilesShared, FilesUnshared, FollowShare, ReadFailed, Restored
+from leaf.downloads import Downloads
+from leaf.library import Library
+from leaf.signals import Withdrawn
+from leaf.swarm.links import BulkLinks
+from leaf.swarm.stock import Stock
+from leaf.swarm.upload import READING_BYTES_MAX, Uploads
+from tests.memory_disk import MemoryDisk, shared, tree_of
+
+DATA = Random(1).randbytes(100_000)  # 7 pieces
+TREE = tree_of(DATA)
+ROOT = TREE.root
+A, B = b"a" * 32, b"b" * 32
+
+
+class Serving:
+    """Uploads with one shared file on a disk in memory."""
+
+    def __init__(self, slots: int = 1) -> None:
+        config = SwarmConfig(upload_slots=slots)
+        self.disk = MemoryDisk()
+        self.disk.shares["/share"] = {"file.bin": DATA}
+        self.library = Library(("/share",))
+        self.library.handle(Restored(), 0.0)
+        for event in self.disk.perform(FollowShare("/share")):
+            self.library.handle(event, 0.0)
+        downloads = Downloads(
+            me=Identity(bytes(32)).node,
+            folder="/downloads",
+            library=self.library,
+            links=BulkLinks(config),
+            config=config,
+            rng=Random(1),
+        )
+        self.uploads = Uploads(Stock(self.library, downloads), config)
+
+    def says(self, peer: bytes, message: Message) -> list[Effect]:
+        """What a message causes."""
+        return self.uploads.handle(Received(peer, message), 0.0)
+
+    def read(self, effects: list[Effect]) -> list[Effect]:
+        """Let the disk answer."""
+        events: list[Event] = []
+        for effect in effects:
+            if self.disk.performs(effect):
+                events += self.disk.perform(effect)
+        return [out for event in events for out in self.uploads.handle(event, 0.0)]
+
+
+def test_a_request_is_answered_with_its_bytes() -> None:
+    """Interest brings a bit field and a slot; a request the bytes that were asked for."""
+    serving = Serving()
+    assert serving.says(A, Interested(ROOT, len(DATA))) == [
+        Send(A, Bitfield(ROOT)),
+        Send(A, Unchoke(ROOT)),
+    ]
+    effects = serving.says(A, Request(ROOT, 32768, len(DATA) - 32768))
+    assert serving.read(effects) == [Send(A, Piece(ROOT, 32768), memoryview(DATA)[32768:])]
+
+
+def test_slots_go_to_who_waited_longest() -> None:
+    """One slot: the second leaf is choked until the first leaves, and its requests are refused."""
+    serving = Serving(slots=1)
+    serving.says(A, Interested(ROOT, len(DATA)))
+    assert Send(B, Choke(ROOT)) in serving.says(B, Interested(ROOT, len(DATA)))
+    refused = [Send(B, Reject(ROOT, "choked", 0))]
+    assert serving.says(B, Request(ROOT, 0, 16384)) == refused
+    assert serving.says(A, NotInterested(ROOT)) == [Send(B, Unchoke(ROOT))]
+    serving.says(A, Interested(ROOT, len(DATA)))
+    gone = serving.uploads.handle(LinkDown(B, Door.BULK, "gone"), 0.0)
+    assert gone == [Send(A, Unchoke(ROOT))]
+
+
+def test_unknown_files_are_refused() -> None:
+    """Another root, or the same with another size, is not here."""
+    serving = Serving()
+    other = bytes(32)
+    assert serving.says(A, Interested(other, 5)) == [Send(A, Reject(other, "not_here"))]
+    assert serving.says(A, Interested(ROOT, 5)) == [Send(A, Reject(ROOT, "not_here"))]
+
+
+@pytest.mark.parametrize(
+    ("offset", "length"), [(1, 16384), (0, 100), (0, 2**20), (98304, 16384), (2**40, 16384)]
+)
+def test_a_request_for_parts_of_pieces_ends_the_link(offset: int, length: int) -> None:
+    """Whole pieces inside the file, or a hang-up."""
+    serving = Serving()
+    serving.says(A, Interested(ROOT, len(DATA)))
+    (end,) = serving.says(A, Request(ROOT, offset, length))
+    assert isinstance(end, Hangup)
+
+
+def test_a_cancelled_request_brings_nothing() -> None:
+    """Bytes that come from the disk after a cancel, or after the link is gone, are not sent."""
+    serving = Serving()
+    serving.says(A, Interested(ROOT, len(DATA)))
+    reads = serving.says(A, Request(ROOT, 0, 16384)) + serving.says(A, Request(ROOT, 16384, 16384))
+    serving.says(A, Cancel(ROOT, 0))
+    assert [send.message for send in serving.read(reads)] == [Piece(ROOT, 16384)]  # type: ignore[attr-defined]
+
+
+def test_reads_and_requests_are_bounded() -> None:
+    """No more bytes are read ahead than the limit, and no more requests kept than the limit."""
+    big = bytes(200 * 2**20)
+    serving = Serving()
+    serving.library.handle(FilesShared((shared("big.bin", big),)), 0.0)
+    root = tree_of(big).root
+    serving.says(A, Interested(root, len(big)))
+    effects: list[Effect] = []
+    for number in range(OPEN_REQUESTS_MAX):
+        effects += serving.says(A, Request(root, number * 2**20, 2**20))
+    assert len(effects) == READING_BYTES_MAX // 2**20
+    offset = OPEN_REQUESTS_MAX * 2**20
+    refused = [Send(A, Reject(root, "too_many", offset))]
+    assert serving.says(A, Request(root, offset, 2**20)) == refused
+    after = serving.uploads.handle(BytesRead(1, memoryview(bytes(2**20))), 0.0)
+    assert len(after) == 2  # the piece, and the next read
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("changed", "changed"), ("x", "disk")])
+def test_a_failed_read_is_rejected(kind: str, reason: str) -> None:
+    """The asker hears why."""
+    serving = Serving()
+    serving.says(A, Interested(ROOT, len(DATA)))
+    serving.says(A, Request(ROOT, 0, 16384))
+    rejected = [Send(A, Reject(ROOT, reason, 0))]  # type: ignore[arg-type]
+    assert serving.uploads.handle(ReadFailed(1, kind), 0.0) == rejected
+
+
+def test_piece_hashes_come_with_their_proof() -> None:
+    """A tree request is answered by hashes that lead to the root; the layer is read once."""
+    serving = Serving(slots=2)
+    for peer in (A, B):
+        serving.says(peer, Interested(ROOT, len(DATA)))
+    reads = serving.says(A, TreeRequest(ROOT, 0, 4))
+    assert serving.says(B, TreeRequest(ROOT, 4, 4)) == []
+    answers = serving.read(reads)
+    assert len(answers) == 2
+    for send in answers:
+        assert isinstance(send, Send)
+        assert isinstance(send.message, TreeHashes)
+        hashes = bytes(send.data or b"")
+        assert verify_layer(ROOT, len(DATA), send.message.first, hashes, send.message.proof)
+    (end,) = serving.says(A, TreeRequest(ROOT, 1, 4))
+    assert isinstance(end, Hangup)
+
+
+def test_a_withdrawn_file_is_gone_for_all() -> None:
+    """Who waits for a file that we no longer have is told so."""
+    serving = Serving()
+    serving.says(A, Interested(ROOT, len(DATA)))
+    assert serving.uploads.handle(Withdrawn(ROOT), 0.0) == []  # another share has it still
+    told = serving.library.handle(FilesUnshared("/share", ("file.bin",)), 0.0)
+    assert Withdrawn(ROOT) in told
+    assert serving.uploads.handle(Withdrawn(ROOT), 0.0) == [Send(A, Reject(ROOT, "gone"))]
+    assert serving.uploads.served == 0
