@@ -103,8 +103,8 @@ class Round:
         elif contact.node == pong.node:
             each.node, each.pin, each.standing = pong.node, pong.node, Standing.READY
         elif may_tell(contact.address, source):
-            each.address, each.node = contact.address, contact.node
-            each.pin, each.standing = pong.node, Standing.READY
+            # no pin: the link will prove the parent's key, nobody proves that of the leaf
+            each.address, each.node, each.standing = contact.address, contact.node, Standing.READY
         else:
             self.rule_out(each, f"{each.name} is a leaf whose parent is out of our reach")
         return True

@@ -94,6 +94,7 @@ class World:
     ) -> Leaf:
         """A new leaf, or the next life of one; `files` are in its share."""
         disk = self.disks.setdefault(name, MemoryDisk())
+        disk.let_go()
         if files is not None:
             disk.shares["/share"] = files
         core = Leaf(

@@ -70,6 +70,10 @@ class MemoryDisk:
         self._open: dict[int, str] = {}
         self._layers: dict[bytes, bytes] = {}
 
+    def let_go(self) -> None:
+        """The program that had files open is gone."""
+        self._open.clear()
+
     def performs(self, effect: Effect) -> bool:
         """Whether this is for the disk."""
         return type(effect) in self._PERFORMERS

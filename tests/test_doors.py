@@ -23,7 +23,15 @@ DOORS = pytest.mark.parametrize("door", Door)
 @pytest.fixture
 async def there() -> AsyncIterator[End]:
     """The node whose doors are tried."""
-    end = End(TransportLimits(hello_s=0.2))
+    end = End()
+    yield end
+    end.transport.close()
+
+
+@pytest.fixture
+async def hasty() -> AsyncIterator[End]:
+    """A node that waits for a hello only briefly."""
+    end = End(TransportLimits(hello_s=0.5))
     yield end
     end.transport.close()
 
@@ -162,12 +170,12 @@ async def test_an_honest_link_that_we_read_late_is_not_cut(there: End, door: Doo
     await sending
 
 
-async def test_a_stranger_who_never_says_hello_is_cut(there: End) -> None:
+async def test_a_stranger_who_never_says_hello_is_cut(hasty: End) -> None:
     """A handshake alone opens no link and does not last."""
-    peer = await stranger(there)
+    peer = await stranger(hasty)
     assert await cut(peer)
-    assert there.sink.opens == []
-    assert there.transport.counters()["hello_late"] == 1
+    assert hasty.sink.opens == []
+    assert hasty.transport.counters()["hello_late"] == 1
 
 
 @pytest.mark.parametrize("first", [b"", GREETING, b"GET / HTTP/1.1\r\n\r\n", bytes(64)])
@@ -217,31 +225,31 @@ async def test_connections_above_the_descriptor_share_are_refused() -> None:
 
 @pytest.mark.parametrize("identity", [b"mine", b"\0\1\2\3\4", b"\0", bytes(5), b"x" * 255])
 async def test_a_peer_with_an_id_of_its_own_is_treated_like_a_silent_one(
-    there: End, identity: bytes
+    hasty: End, identity: bytes
 ) -> None:
     """It is not heard, and it is cut when its time for a hello is over, no sooner."""
-    peer = await stranger(there, identity=identity)
+    peer = await stranger(hasty, identity=identity)
     peer.socket.sendall(peer.sealed(b"hello", more=False))
     assert await cut(peer)
-    assert there.sink.opens == []
-    counters = there.transport.counters()
+    assert hasty.sink.opens == []
+    counters = hasty.transport.counters()
     assert (counters["foreign_id"], counters["hello_late"]) == (1, 1)
 
 
-async def test_an_id_that_was_issued_to_another_is_not_believed(there: End) -> None:
+async def test_an_id_that_was_issued_to_another_is_not_believed(hasty: End) -> None:
     """The id of a link that has gone cannot be taken over, though libzmq would allow it."""
-    at = there.bind()
-    first = await asyncio.to_thread(_shake, at, there.key, b"")
+    at = hasty.bind()
+    first = await asyncio.to_thread(_shake, at, hasty.key, b"")
     first.socket.sendall(first.sealed(b"hello", more=False))
-    await there.sink.until(lambda: bool(there.sink.frames))
-    (stolen,) = there.transport._doors[Door.CONTROL]._by_id
+    await hasty.sink.until(lambda: bool(hasty.sink.frames))
+    (stolen,) = hasty.transport._doors[Door.CONTROL]._by_id
     first.close()
-    await there.failure(there.sink.opens[0][0])
-    thief = await asyncio.to_thread(_shake, at, there.key, stolen)
+    await hasty.failure(hasty.sink.opens[0][0])
+    thief = await asyncio.to_thread(_shake, at, hasty.key, stolen)
     thief.socket.sendall(thief.sealed(b"hello", more=False))
     assert await cut(thief)
-    assert len(there.sink.opens) == 1
-    assert there.transport.counters()["foreign_id"] == 1
+    assert len(hasty.sink.opens) == 1
+    assert hasty.transport.counters()["foreign_id"] == 1
 
 
 def test_without_our_measures_a_claimed_id_ends_the_process() -> None:

@@ -180,3 +180,14 @@ def test_a_withdrawn_file_is_gone_for_all() -> None:
     assert Withdrawn(ROOT) in told
     assert serving.uploads.handle(Withdrawn(ROOT), 0.0) == [Send(A, Reject(ROOT, "gone"))]
     assert serving.uploads.served == 0
+
+
+def test_asking_again_for_less_is_answered_with_less() -> None:
+    """The bytes of a cancelled request never answer a later one for the same place."""
+    serving = Serving()
+    serving.says(A, Interested(ROOT, len(DATA)))
+    first = serving.says(A, Request(ROOT, 0, 65_536))
+    serving.says(A, Cancel(ROOT, 0))
+    second = serving.says(A, Request(ROOT, 0, 16_384))
+    assert serving.read(first) == []
+    assert serving.read(second) == [Send(A, Piece(ROOT, 0), memoryview(DATA)[:16_384])]

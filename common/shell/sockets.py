@@ -60,15 +60,18 @@ class Transport:
 
         Returns host and port. Raises OSError, with EADDRINUSE for a taken port.
         """
-        opened = RouterDoor(
-            door,
-            board=self._board,
-            admission=self._admission,
-            domain=self._domain,
-            keys=self._keys,
-            limits=self._limits,
-            ledger=self,
-        )
+        try:
+            opened = RouterDoor(
+                door,
+                board=self._board,
+                admission=self._admission,
+                domain=self._domain,
+                keys=self._keys,
+                limits=self._limits,
+                ledger=self,
+            )
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, f"cannot open a door: {error.strerror}") from error
         try:
             address = opened.bind(host, port)
         except OSError:

@@ -180,6 +180,8 @@ class Download:
     def _resumed(self, _event: Resumed, _now: float) -> list[Effect]:
         self._deadlines.cancel("disk")
         self._disk_failures = 0
+        if self.state is State.FAILED:  # a person wants it tried again, with everybody
+            self._liars.clear()
         return self._enter(State.QUEUED)
 
     def _halted(self, event: Halted, now: float) -> list[Effect]:

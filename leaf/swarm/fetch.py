@@ -35,7 +35,7 @@ from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, unpack
 from leaf.swarm.requests import Requests
-from leaf.swarm.source import SNUBS_MAX, Asked, Phase, Source
+from leaf.swarm.source import SNUBS_MAX, Phase, Source
 from leaf.swarm.sources import Sources
 
 
@@ -197,6 +197,8 @@ class Fetch:
         if not isinstance(message, Piece) or data is None:
             return self._accuse(source, "a piece without data", now)
         request = source.requests.get(message.offset)
+        if request is not None and request.length != len(data):
+            request = None  # it may answer an older request for the same place
         length = request.length if request else source.late.pop(message.offset, None)
         if length != len(data):
             return self._accuse(source, "a piece that nobody asked for", now)
@@ -206,7 +208,7 @@ class Fetch:
         source.tries = 0
         self.received_bytes += len(data)
         self.rate.add(len(data), now)
-        cancels = self._cancel_others(source, message.offset, request)
+        cancels = self._cancel_others(source, message.offset, len(data))
         return self._write(source, message.offset, data) + cancels + self._pump(source, now)
 
     def _heard(self, source: Source, now: float) -> None:
@@ -224,16 +226,16 @@ class Fetch:
             for offset, length in self._requests.came(source, begin, len(data))
         ]
 
-    def _cancel_others(self, source: Source, offset: int, request: Asked | None) -> list[Effect]:
-        """In the endgame the same was asked of several: the first to come is enough."""
+    def _cancel_others(self, source: Source, offset: int, length: int) -> list[Effect]:
+        """The same was asked of several: the first to come is enough."""
         effects: list[Effect] = []
-        owners = self.pieces.owners(request.first) if request else ()
-        for owner in owners:
-            other = self.sources.get(owner)
-            if other is None or other is source or offset not in other.requests:
+        for peer in self._requests.owers(offset):
+            other = self.sources.get(peer)
+            request = other.requests.get(offset) if other is not None else None
+            if other is None or other is source or request is None or request.length != length:
                 continue
             other.take_back(offset)
-            effects.append(Send(owner, Cancel(self._root, offset)))
+            effects.append(Send(peer, Cancel(self._root, offset)))
         return effects
 
     def _on_reject(self, source: Source, event: Received, now: float) -> list[Effect]:

@@ -83,6 +83,10 @@ class Requests:
         self._writing_bytes += sum(length for _, length in spans)
         return spans
 
+    def owers(self, offset: int) -> tuple[NodeId, ...]:
+        """Who was asked for the piece at `offset`, or sent it."""
+        return self.pieces.owners(offset // piece_span(self._size, 0)[1])
+
     def stored(self, piece: int) -> NodeId | None:
         """The disk has it; who sent it, if it was awaited."""
         sender = self.pieces.owners(piece)

@@ -222,11 +222,12 @@ class Uploads:
         return [self._reject(key, wish, offset, reason), *self._read_next()]
 
     def _settle(self, read: int) -> tuple[Key, int, _Wish | None]:
-        """A read is over; the wish it was for, if that still waits for it."""
+        """A read is over; the wish it was for, if that still waits for just this."""
         key, offset, length = self._reads.pop(read)
         self._reading_bytes -= length
         wish = self._wishes.get(key)
-        return key, offset, wish if wish is not None and offset in wish.requests else None
+        waits = wish is not None and wish.requests.get(offset) == length
+        return key, offset, wish if waits else None
 
     # --- piece hashes -----------------------------------------------------------------------
 

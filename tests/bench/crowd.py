@@ -30,7 +30,7 @@ from common.network import Network
 from common.node import Node
 from common.shell.drive import Driver
 from common.shell.hosting import open_doors
-from common.storage import Restored
+from common.storage import RememberPin, RememberSuperPeer, Restored
 
 GIVE_UP_S = 60.0
 
@@ -65,7 +65,8 @@ class Member:
             start=("leaf",),
             rng=Random(number),
         )
-        self.driver = Driver(loop, node, {Notify: self.heard}, "127.0.0.1")
+        forget = dict.fromkeys((RememberSuperPeer, RememberPin), lambda _effect: None)
+        self.driver = Driver(loop, node, {Notify: self.heard, **forget}, "127.0.0.1")
         self.doors = open_doors(
             loop, self.identity, self.driver, ("127.0.0.1", 0), port_asked=False, bulk=True
         )

@@ -1,0 +1,109 @@
+"""The leaf as a whole: its status, its errors, its end."""
+
+import pytest
+
+from common.core import Asked, Bound, Exited, Fail, HostMeasured, Promoted, Stopped, Woke
+from common.errors import Exit
+from common.messages.link import Bye
+from common.messages.table import TABLE, To
+from leaf.methods import METHODS, Get, GetResult, Nothing, Search, Status, Stop
+from leaf.role import STOP_GRACE_S, Leaf
+from tests.leaf_scene import MIB, begun, content, found, network
+from tests.leaf_world import World
+
+
+def status(world: World, name: str) -> Status:
+    """What `status` shows."""
+    result = world.outcome(world.ask(name, "leaf.status", Nothing()))
+    assert isinstance(result, Status)
+    return result
+
+
+def test_status_tells_what_it_is_and_has() -> None:
+    """Identity, parent, shares, and what the host measured."""
+    world = network(content(1000), sources=1)
+    world.feed("source0", HostMeasured(123))
+    shown = status(world, "source0")
+    assert (shown.roles, shown.listen, shown.network) == (["leaf"], "10.0.0.2:1214", "test")
+    assert shown.parent is not None
+    assert shown.parent.address == "10.0.0.1:1214"
+    assert (shown.shared_files, shown.shared_bytes, shown.rss_bytes) == (1, 1000, 123)
+    assert (shown.parent_reason, shown.version, shown.heir) == ("", "1", None)
+    world.feed("source0", Promoted(world.node("source0")))
+    assert status(world, "source0").roles == ["leaf", "superpeer"]
+
+
+def test_status_says_why_there_is_no_parent() -> None:
+    """One sentence."""
+    world = World()
+    world.leaf("lonely")
+    assert status(world, "lonely").parent is None
+    assert status(world, "lonely").parent_reason == "no super-peer is given or known"
+
+
+def test_what_a_person_cannot_have_is_a_failed_call() -> None:
+    """A wrong wish is answered with one sentence and its exit code."""
+    world = World()
+    world.leaf("lonely")
+    failed = world.outcome(world.ask("lonely", "leaf.search", Search(["blue"])))
+    assert isinstance(failed, Fail)
+    assert failed.code is Exit.UNREACHABLE
+    failed = world.outcome(world.ask("lonely", "leaf.get", Get("3")))
+    assert isinstance(failed, Fail)
+    assert failed.code is Exit.USAGE
+
+
+def test_every_method_and_message_has_a_taker() -> None:
+    """The tables of the role are as long as those of the protocol."""
+    own = {"leaf.status", "leaf.stop"}
+    assert own | set(Leaf._METHODS) == set(METHODS)
+    assert set(Leaf._MESSAGES) == {row.message for row in TABLE if row.to is To.LEAF}
+
+
+def test_stop_ends_at_once_when_nothing_is_owed() -> None:
+    """The call is answered, the parent hears goodbye, and the program may end."""
+    world = network(content(1000), sources=1)
+    call = world.ask("asker", "leaf.stop", Stop())
+    assert isinstance(world.outcome(call), Nothing)
+    assert world.all(Exited, "asker") == [Exited()]
+    world = network(content(1000), sources=1)
+    world.feed("source0", Stopped(5.0))
+    assert "source0" not in world.nodes
+
+
+@pytest.mark.parametrize("disk_answers", [True, False])
+def test_a_file_being_finished_is_waited_for_within_the_grace(disk_answers: bool) -> None:
+    """It gets its name before the end, unless the disk takes too long."""
+    world = network(content(MIB), sources=1)
+    call = begun(world)
+    leaf = world.nodes["asker"]
+    while world.disks["asker"].parts:
+        world.advance(0.0005)
+    assert world.outcome(call) is None  # finished on the disk, but the leaf does not know yet
+    effects = leaf.handle(Stopped(STOP_GRACE_S), world.now)
+    assert not any(isinstance(effect, Exited) for effect in effects)
+    if disk_answers:
+        world.advance(1.0)
+        assert isinstance(world.outcome(call), GetResult)
+    else:
+        due = leaf.wakeup()
+        assert due is not None
+        assert leaf.handle(Woke(), due) == [Exited()]
+        assert leaf.wakeup() is None
+
+
+def test_late_words_after_the_end_change_nothing() -> None:
+    """A leaf that is leaving opens nothing any more."""
+    world = network(content(MIB), sources=1)
+    found(world)
+    leaf = world.nodes["asker"]
+    leaf.handle(Stopped(1.0), world.now)
+    assert leaf.handle(Asked(1, "leaf.get", Get("1")), world.now) == []
+    assert leaf.handle(Bound(world.address("asker"), None), world.now) == []
+
+
+def test_the_parent_hears_a_goodbye() -> None:
+    """`Bye` is sent before the end, so that nobody takes it for a crash."""
+    world = network(content(1), sources=1)
+    effects = world.nodes["asker"].handle(Stopped(1.0), world.now)
+    assert [e.message for e in effects if hasattr(e, "message")] == [Bye("leaving")]
