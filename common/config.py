@@ -2,7 +2,7 @@
 
 Each default says where it came from. All names end in their unit; `scaled` multiplies every
 `..._s` by the time scale, so that tests run the same protocol in less time. Reading files,
-environment and flags is the shell's business (`common.shell.settings`).
+environment and flags is the shell's business (`common.shell.desk.settings`).
 """
 
 from typing import TypeVar

@@ -1,7 +1,7 @@
 """The doors of a node: where links come in, and what may come through each.
 
 Every node binds the same doors from its start, so that a promotion moves nothing and what a
-dial-back tested is what others will use. This file only names them; `common/shell/doors.py`
+dial-back tested is what others will use. This file only names them; `common/shell/net/doors.py`
 opens them.
 """
 

@@ -17,13 +17,13 @@ from common.config import scaled
 from common.core import Core
 from common.errors import Exit, UserError
 from common.shell.daemon import Daemon
-from common.shell.files import check_share
-from common.shell.home import Home, home_at
-from common.shell.logs import Log
-from common.shell.options import Invocation, version
-from common.shell.resolve import any_port, listen_address, seeds
-from common.shell.settings import Settings, network_of
-from common.shell.starting import Joining, LeafReady, epoch, load, log_of, say_ready, settle
+from common.shell.desk.home import Home, home_at
+from common.shell.desk.logs import Log
+from common.shell.desk.options import Invocation, version
+from common.shell.desk.resolve import any_port, listen_address, seeds
+from common.shell.desk.settings import Settings, network_of
+from common.shell.desk.starting import Joining, LeafReady, epoch, load, log_of, say_ready, settle
+from common.shell.disk.files import check_share
 from leaf.client import LeafClient
 from leaf.methods import METHODS
 from leaf.role import Leaf

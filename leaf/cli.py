@@ -1,7 +1,7 @@
 """The program `leaf`: its commands, and `run`, the daemon that they ask.
 
 Flags of `run` are settings that go before environment and file; one that was not given says
-nothing. What a flag means stands in `common.shell.settings` and `common.config`.
+nothing. What a flag means stands in `common.shell.desk.settings` and `common.config`.
 """
 
 import sys
@@ -9,7 +9,7 @@ from typing import Any, Final, NoReturn
 
 import click
 
-from common.shell.options import (
+from common.shell.desk.options import (
     CONTEXT,
     Invocation,
     global_options,
@@ -72,7 +72,7 @@ def config() -> None:
 @pass_invocation
 def config_show(invocation: Invocation, origin: bool) -> None:
     """All settings as `run` would have them now."""
-    from common.shell.starting import show
+    from common.shell.desk.starting import show
     from leaf.settings import LeafOptions
 
     show(LeafOptions, invocation, PROGRAM, origin=origin)
@@ -85,7 +85,7 @@ def config_show(invocation: Invocation, origin: bool) -> None:
 @pass_invocation
 def doctor(invocation: Invocation, places: tuple[str, ...], network: str) -> int:
     """What could keep this leaf from working, and what to do about it."""
-    from common.shell.doctor import examine
+    from common.shell.desk.doctor import examine
 
     return examine(invocation, PROGRAM, places, network)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from common.shell.calls import Calls
-from common.shell.home import Home, home_at
+from common.shell.desk.calls import Calls
+from common.shell.desk.home import Home, home_at
 from leaf.methods import (
     Chosen,
     DownloadRow,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from common.shell.settings import Bytes
+from common.shell.desk.settings import Bytes
 
 
 class LeafOptions(msgspec.Struct, frozen=True, kw_only=True, rename={"supers": "super"}):

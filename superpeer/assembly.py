@@ -8,10 +8,10 @@ from common.config import scaled
 from common.core import Core
 from common.ids import node_text
 from common.shell.daemon import Daemon
-from common.shell.options import Invocation, version
-from common.shell.resolve import listen_address, seeds
-from common.shell.settings import network_of
-from common.shell.starting import Ready, load, log_of, say_ready, settle
+from common.shell.desk.options import Invocation, version
+from common.shell.desk.resolve import listen_address, seeds
+from common.shell.desk.settings import network_of
+from common.shell.desk.starting import Ready, load, log_of, say_ready, settle
 from superpeer.methods import METHODS
 from superpeer.role import SuperPeer
 from superpeer.settings import SuperPeerOptions

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 import click
 
 from common.errors import Exit, UserError
-from common.shell.options import (
+from common.shell.desk.options import (
     CONTEXT,
     Invocation,
     global_options,
@@ -19,10 +19,10 @@ from common.shell.options import (
     pass_invocation,
     run,
 )
-from common.shell.units import size_text, time_text
+from common.shell.desk.units import size_text, time_text
 
 if TYPE_CHECKING:
-    from common.shell.calls import Calls
+    from common.shell.desk.calls import Calls
     from superpeer.methods import Graph, Status
 
 PROGRAM: Final = "superpeer"
@@ -55,7 +55,7 @@ def run_superpeer(invocation: Invocation, /, **flags: Any) -> int:
 
 
 def _calls(invocation: Invocation) -> "Calls":
-    from common.shell.calls import Calls
+    from common.shell.desk.calls import Calls
 
     return Calls(invocation.home_of(PROGRAM))
 
@@ -245,7 +245,7 @@ def config() -> None:
 @pass_invocation
 def config_show(invocation: Invocation, origin: bool) -> None:
     """All settings as `run` would have them now."""
-    from common.shell.starting import show
+    from common.shell.desk.starting import show
     from superpeer.settings import SuperPeerOptions
 
     show(SuperPeerOptions, invocation, PROGRAM, origin=origin)
@@ -263,8 +263,8 @@ def pins() -> None:
 @pass_invocation
 def pins_reset(invocation: Invocation, place: str) -> None:
     """Forget the key of a super-peer, while this one is stopped."""
-    from common.shell.pins import forget_pin
-    from common.shell.resolve import place_of
+    from common.shell.desk.pins import forget_pin
+    from common.shell.desk.resolve import place_of
 
     place = place_of(place)
     forget_pin(invocation.home_of(PROGRAM), place)
@@ -282,7 +282,7 @@ def pins_reset(invocation: Invocation, place: str) -> None:
 @pass_invocation
 def doctor(invocation: Invocation, places: tuple[str, ...], network: str) -> int:
     """What could keep this super-peer from working, and what to do about it."""
-    from common.shell.doctor import examine
+    from common.shell.desk.doctor import examine
 
     return examine(invocation, PROGRAM, places, network)
 

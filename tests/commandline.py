@@ -9,9 +9,9 @@ import pytest
 
 from common.errors import Exit
 from common.methods import Methods
-from common.shell.control import ControlServer
-from common.shell.home import Lock, home_at
-from common.shell.options import run
+from common.shell.desk.control import ControlServer
+from common.shell.desk.home import Lock, home_at
+from common.shell.desk.options import run
 from leaf import methods as leaf_methods
 from leaf.methods import (
     CoverageRow,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.merkle import FileHasher, FileTree, piece_size_bytes
-from common.shell.diskcalls import DiskCalls
-from common.shell.parts import PartFile
+from common.shell.disk.diskcalls import DiskCalls
+from common.shell.disk.parts import PartFile
 
 PIECE = 16384
 SIZE = 5 * PIECE + 100  # six pieces, the last one short

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from nacl.public import PrivateKey
 
 from common.doors import Door
-from common.shell.descriptors import Address
-from common.shell.sockets import Transport, TransportLimits
-from common.shell.switchboard import Context
+from common.shell.net.descriptors import Address
+from common.shell.net.sockets import Transport, TransportLimits
+from common.shell.net.switchboard import Context
 
 LOOPBACK = "127.0.0.1"
 

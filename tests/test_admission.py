@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.shell.admission import ADDRESSES_MAX, Admission, Bucket, Verdict, address_group
+from common.shell.net.admission import ADDRESSES_MAX, Admission, Bucket, Verdict, address_group
 
 KEY = bytes(32)
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from common.shell.control import ControlServer
-from common.shell.home import home_at
-from common.shell.options import run
+from common.shell.desk.control import ControlServer
+from common.shell.desk.home import home_at
+from common.shell.desk.options import run
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
 from leaf.methods import Share
@@ -168,7 +168,7 @@ def test_pins_are_reset_by_the_daemon_or_without_it(
     leaf: Program, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whoever has the state at that moment."""
-    from common.shell.store import Store
+    from common.shell.disk.store import Store
 
     home = home_at("leaf", folder)
     home.prepare()

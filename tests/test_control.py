@@ -16,9 +16,9 @@ from common import wire
 from common.errors import Exit, UserError
 from common.messages.control import Answered, Call, Failed
 from common.methods import Method, Methods
-from common.shell.calls import Calls
-from common.shell.control import ControlServer
-from common.shell.home import Home, home_at
+from common.shell.desk.calls import Calls
+from common.shell.desk.control import ControlServer
+from common.shell.desk.home import Home, home_at
 from tests.toydaemon import ToyDaemon
 
 
@@ -177,8 +177,8 @@ def test_a_call_that_takes_too_long_is_left(home: Home, toy: ToyDaemon) -> None:
 def test_a_command_that_is_killed_has_left(home: Home, toy: ToyDaemon) -> None:
     """SIGKILL in the middle of a call: no goodbye, and the daemon knows all the same."""
     program = (
-        "from pathlib import Path; from common.shell.calls import Calls;"
-        "from common.shell.home import home_at; from tests.test_control import Text;"
+        "from pathlib import Path; from common.shell.desk.calls import Calls;"
+        "from common.shell.desk.home import home_at; from tests.test_control import Text;"
         f"calls = Calls(home_at('leaf', Path({str(home.folder)!r})));"
         "calls.call('toy.wait', Text('a'), Text, timeout_s=None)"
     )
@@ -213,6 +213,6 @@ def test_garbage_does_no_harm(home: Home, toy: ToyDaemon, body: bytes) -> None:
 
 def test_the_exit_code_of_a_newer_daemon_is_unexpected() -> None:
     """Codes may be added; this command does not know them."""
-    from common.shell.calls import _exit
+    from common.shell.desk.calls import _exit
 
     assert _exit(Failed(1, 77, "").code) is Exit.UNEXPECTED

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.shell.diskcalls import DiskCalls
-from common.shell.journal import replay
+from common.shell.disk.diskcalls import DiskCalls
+from common.shell.disk.journal import replay
 from tests.downloads import DATA, PIECE, content, fetch, open_part, pieces_of, tree_of
 
 SECTOR = 512  # what a disk writes whole
@@ -121,7 +121,7 @@ import random, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from common.merkle import FileHasher
-from common.shell.parts import PartFile
+from common.shell.disk.parts import PartFile
 
 target, size, seed = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 data = random.Random(size).randbytes(size)

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from common.limits import DATAGRAM_BYTES_MAX
-from common.shell.datagrams import Datagrams, bind_pair
-from common.shell.descriptors import Address
+from common.shell.net.datagrams import Datagrams, bind_pair
+from common.shell.net.descriptors import Address
 
 LOOPBACK = "127.0.0.1"
 

@@ -54,4 +54,6 @@ def test_as_a_plain_dict(steps: list[tuple[str, float | None]], now: float) -> N
             deadlines.set(key, when)
             model[key] = when
     assert deadlines.earliest() == min(model.values(), default=None)
-    assert sorted(map(str, deadlines.pop_due(now))) == sorted(k for k, v in model.items() if v <= now)
+    assert sorted(map(str, deadlines.pop_due(now))) == sorted(
+        k for k, v in model.items() if v <= now
+    )

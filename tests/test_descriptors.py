@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.shell.descriptors import cut, peer_of, plain_host, raise_descriptor_limit
+from common.shell.net.descriptors import cut, peer_of, plain_host, raise_descriptor_limit
 
 Ends = tuple[socket.socket, socket.socket]
 

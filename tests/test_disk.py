@@ -9,9 +9,9 @@ import pytest
 
 from common.core import Effect, Event
 from common.merkle import FileHasher, FileTree, piece_span
-from common.shell.disk import Disk
-from common.shell.shares import Shares
-from common.shell.store import Store
+from common.shell.disk.jobs import Disk
+from common.shell.disk.shares import Shares
+from common.shell.disk.store import Store
 from common.storage import (
     BytesRead,
     ClosePart,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from common.shell.diskcalls import DiskCalls, DiskError
-from common.shell.parts import NotProvenError, PartFile, SyncFailedError
+from common.shell.disk.diskcalls import DiskCalls, DiskError
+from common.shell.disk.parts import NotProvenError, PartFile, SyncFailedError
 from tests.downloads import (
     DATA,
     PIECE,

@@ -16,9 +16,9 @@ from common.core import DatagramReceived
 from common.ids import Identity
 from common.meeting import Facts, Meeting, Seed
 from common.network import Network
-from common.shell import doctor
-from common.shell.holder import UNKNOWN, describe_holder
-from common.shell.home import Home, home_at
+from common.shell.desk import doctor
+from common.shell.desk.holder import UNKNOWN, describe_holder
+from common.shell.desk.home import Home, home_at
 
 NODE = Identity(bytes(32)).node
 

@@ -12,7 +12,7 @@ from zmq.utils import z85
 
 from common.doors import Door
 from common.limits import BULK_FRAME_BYTES_MAX, CONTROL_FRAME_BYTES_MAX
-from common.shell.sockets import TransportLimits
+from common.shell.net.sockets import TransportLimits
 from tests.bench.attack import flood, kill_bare_router
 from tests.bench.rawcurve import GREETING, RawPeer
 from tests.recorder import End

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import Exit
-from common.shell.diskcalls import DiskError
-from common.shell.files import (
+from common.shell.disk.diskcalls import DiskError
+from common.shell.disk.files import (
     Descriptor,
     FileChangedError,
     FileStamp,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from common.shell.descriptors import Address
-from common.shell.halfopen import HANDSHAKE_SENT_BYTES, HalfOpen, Newcomer
+from common.shell.net.descriptors import Address
+from common.shell.net.halfopen import HANDSHAKE_SENT_BYTES, HalfOpen, Newcomer
 
 PUBLIC = "8.8.8.8"
 PRIVATE = "10.0.0.1"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.shell.holder import UNKNOWN, describe_holder
+from common.shell.desk.holder import UNKNOWN, describe_holder
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import Exit, UserError
-from common.shell.home import SOCKET_PATH_BYTES_MAX, Home, Lock, holder, home_at
+from common.shell.desk.home import SOCKET_PATH_BYTES_MAX, Home, Lock, holder, home_at
 
 
 @pytest.fixture

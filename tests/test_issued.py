@@ -9,9 +9,9 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.shell.intake import Intake
-from common.shell.issued import IssuedIds, Prober, Standing
-from common.shell.switchboard import Context
+from common.shell.net.intake import Intake
+from common.shell.net.issued import IssuedIds, Prober, Standing
+from common.shell.net.switchboard import Context
 
 FIRST = 2**32 - 5  # so that the numbers wrap
 
@@ -82,7 +82,7 @@ def test_without_a_seed_the_first_id_is_known_to_everybody() -> None:
         "import zmq; {}c = zmq.Context(); r = c.socket(zmq.ROUTER); r.bind('inproc://x');"
         "d = c.socket(zmq.DEALER); d.connect('inproc://x'); d.send(b''); print(r.recv().hex())"
     )
-    seed = "from common.shell.switchboard import seed_routing_ids; seed_routing_ids(); "
+    seed = "from common.shell.net.switchboard import seed_routing_ids; seed_routing_ids(); "
     seen = [
         subprocess.run(
             [sys.executable, "-W", "ignore", "-c", program.format(start)],

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.shell.diskcalls import DiskCalls
-from common.shell.files import FileStamp
-from common.shell.journal import MAGIC, SUSPECT_S, Journal, Replay, replay
+from common.shell.disk.diskcalls import DiskCalls
+from common.shell.disk.files import FileStamp
+from common.shell.disk.journal import MAGIC, SUSPECT_S, Journal, Replay, replay
 
 ROOT = bytes(range(32))
 SIZE = 10 * 16384

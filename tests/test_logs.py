@@ -10,7 +10,7 @@ import pytest
 from common.core import Notify
 from common.errors import UserError
 from common.ids import Identity
-from common.shell.logs import REDACTED, VALUE_CHARS_MAX, Format, Log, form_of
+from common.shell.desk.logs import REDACTED, VALUE_CHARS_MAX, Format, Log, form_of
 
 NODE = Identity(bytes(32)).node
 
@@ -91,7 +91,7 @@ def test_unknown_formats_are_refused() -> None:
 def test_a_daemon_does_without_rich() -> None:
     """structlog imports it wherever it is installed, which costs a daemon 0.1 s and 8 MiB."""
     program = (
-        "import sys; from common.shell.logs import Log; Log('json');"
+        "import sys; from common.shell.desk.logs import Log; Log('json');"
         "bad = 'rich' in sys.modules; import rich; sys.exit(bad)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -10,7 +10,6 @@ from common.core import (
     Answer,
     Asked,
     Bound,
-    Core,
     DatagramReceived,
     Demote,
     Demoted,
@@ -35,7 +34,7 @@ from common.ids import Identity
 from common.messages.cluster import Join, Welcome
 from common.messages.link import Ping
 from common.network import Network
-from common.node import LEAF, SUPERPEER, Node
+from common.node import LEAF, SUPERPEER, Node, RoleFactory
 
 ME = Identity(Random(1).randbytes(32)).node
 OTHER = Identity(Random(2).randbytes(32)).node
@@ -69,10 +68,10 @@ class Scribe:
 def node(start: tuple[str, ...] = (LEAF,), **roles: Scribe) -> Node:
     """A node whose roles are scribes."""
 
-    def giving(scribe: Scribe) -> Core:
-        return scribe
+    def giving(scribe: Scribe) -> RoleFactory:
+        return lambda _rng: scribe
 
-    factories = {name: (lambda _rng, role=role: giving(role)) for name, role in roles.items()}
+    factories = {name: giving(role) for name, role in roles.items()}
     return Node(ME, Network(), LinkConfig(), factories=factories, start=start, rng=Random(1))
 
 

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from common.errors import Exit, UserError
-from common.shell.options import Invocation, global_options, pass_invocation, run
+from common.shell.desk.options import Invocation, global_options, pass_invocation, run
 
 
 @click.group()
@@ -74,7 +74,7 @@ def test_a_trace_is_there_when_it_is_wanted() -> None:
 def test_a_reader_that_leaves_is_no_trace() -> None:
     """As `leaf ls | head -1` does."""
     program = (
-        "import sys; from common.shell.options import run; from leaf.cli import cli;"
+        "import sys; from common.shell.desk.options import run; from leaf.cli import cli;"
         "sys.exit(run(cli, 'leaf', ['config', 'show', '--home', '/nowhere']))"
     )
     asker = subprocess.Popen(

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from common.errors import Exit, UserError
-from common.shell.output import Output, escaped
+from common.shell.desk.output import Output, escaped
 
 
 class Terminal(io.StringIO):

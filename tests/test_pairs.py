@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.shell.diskcalls import DiskCalls, DiskError
-from common.shell.journal import Journal
-from common.shell.placing import Exists
+from common.shell.disk.diskcalls import DiskCalls, DiskError
+from common.shell.disk.journal import Journal
+from common.shell.disk.placing import Exists
 from tests.downloads import (
     DATA,
     PIECE,

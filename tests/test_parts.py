@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from common.merkle import piece_size_bytes
-from common.shell.pairs import PartBusyError
-from common.shell.parts import NotProvenError, PartClosedError, PartFile, PiecesLostError
+from common.shell.disk.pairs import PartBusyError
+from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, PiecesLostError
 from tests.downloads import (
     DATA,
     PIECE,

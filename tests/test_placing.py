@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.shell.diskcalls import DiskCalls
-from common.shell.placing import Exists, numbered, place
+from common.shell.disk.diskcalls import DiskCalls
+from common.shell.disk.placing import Exists, numbered, place
 from tests.downloads import names_in
 
 

@@ -8,8 +8,8 @@ import zmq
 
 from common.doors import Door
 from common.limits import BULK_FRAME_BYTES_MAX, CONTROL_FRAME_BYTES_MAX
-from common.shell.ports import Keys, TransportLimits, dialling_socket, listening_socket
-from common.shell.switchboard import Context, require_libzmq
+from common.shell.net.ports import Keys, TransportLimits, dialling_socket, listening_socket
+from common.shell.net.switchboard import Context, require_libzmq
 
 LIMITS = TransportLimits()
 KEYS = Keys(bytes(32), bytes(range(32)))

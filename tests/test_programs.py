@@ -14,8 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from common.shell.control import ControlServer
-from common.shell.home import home_at
+from common.shell.desk.control import ControlServer
+from common.shell.desk.home import home_at
 from leaf.methods import METHODS
 from tests.toydaemon import ToyDaemon
 

@@ -25,7 +25,7 @@ from common.messages.overlay import Query, QueryBody
 from common.messages.table import TABLE, Row, To
 from common.names import extension, media_type, safe_name, words
 from common.network import Network
-from common.shell.ports import TransportLimits
+from common.shell.net.ports import TransportLimits
 from common.terms import Terms
 from common.torrent import file_id, info_hash, magnet
 from tests.overlay_world import World

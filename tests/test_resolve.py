@@ -6,7 +6,7 @@ from common.addresses import Address
 from common.errors import Exit, UserError
 from common.ids import Identity, node_text
 from common.meeting import Seed
-from common.shell.resolve import any_port, listen_address, place_of, seeds
+from common.shell.desk.resolve import any_port, listen_address, place_of, seeds
 
 NODE = Identity(bytes(32)).node
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from common.limits import PATH_DEPTH_MAX
 from common.merkle import FileHasher
-from common.shell.diskcalls import DiskError
-from common.shell.files import FileChangedError, FileStamp
-from common.shell.scan import (
+from common.shell.disk.diskcalls import DiskError
+from common.shell.disk.files import FileChangedError, FileStamp
+from common.shell.disk.scan import (
     READ_BYTES,
     FoundFile,
     HashCancelledError,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import Exit, UserError
-from common.shell.settings import NodeOptions, Settings, merge, network_of
+from common.shell.desk.settings import NodeOptions, Settings, merge, network_of
 from leaf.settings import LeafOptions
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from common.doors import Door
-from common.shell.sockets import TransportLimits
+from common.shell.net.sockets import TransportLimits
 from tests.bench.attack import Victim
 from tests.recorder import LOOPBACK, End, Recorder
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from common.addresses import Address
 from common.merkle import FileTree
-from common.shell.diskcalls import DiskError
-from common.shell.files import FileStamp
-from common.shell.scan import Known
-from common.shell.store import SUPER_PEERS_MAX, Store, StoreNewerError
+from common.shell.disk.diskcalls import DiskError
+from common.shell.disk.files import FileStamp
+from common.shell.disk.scan import Known
+from common.shell.disk.store import SUPER_PEERS_MAX, Store, StoreNewerError
 from common.storage import DownloadRecord
 
 STAMP = FileStamp(5, 1_700_000_000_123_456_789, 2**64 - 1)
@@ -188,8 +188,8 @@ _FULL_DISK = """
 import resource, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from common.shell.diskcalls import DiskError
-from common.shell.store import Store
+from common.shell.disk.diskcalls import DiskError
+from common.shell.disk.store import Store
 
 store = Store(Path(sys.argv[2]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))

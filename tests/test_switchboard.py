@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from common.shell.switchboard import Context, Switchboard, shared_context
+from common.shell.net.switchboard import Context, Switchboard, shared_context
 from tests.recorder import End
 
 

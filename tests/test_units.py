@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.shell.units import parse_size, size_text, time_text
+from common.shell.desk.units import parse_size, size_text, time_text
 
 
 @pytest.mark.parametrize(

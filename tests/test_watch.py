@@ -11,9 +11,9 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.shell.descriptors import traffic_of
-from common.shell.edge import EdgeReader
-from common.shell.watch import Flow, Watch, wire_bytes
+from common.shell.net.descriptors import traffic_of
+from common.shell.net.edge import EdgeReader
+from common.shell.net.watch import Flow, Watch, wire_bytes
 from tests.bench.rawcurve import zmtp_frame
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the kernel's counters")

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import zmq
 
-from common.shell.admission import Admission
-from common.shell.zap import ENDPOINT, Zap
+from common.shell.net.admission import Admission
+from common.shell.net.zap import ENDPOINT, Zap
 
 KEY = bytes(range(32))
 DOMAIN = b"node-a"

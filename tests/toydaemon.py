@@ -8,9 +8,9 @@ import msgspec
 import zmq
 
 from common.methods import Methods
-from common.shell.control import ControlServer
-from common.shell.home import Home
-from common.shell.monitors import Monitors
+from common.shell.desk.control import ControlServer
+from common.shell.desk.home import Home
+from common.shell.net.monitors import Monitors
 
 Handler = Callable[[ControlServer, int, str, msgspec.Struct], None]
 

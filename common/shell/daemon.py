@@ -36,13 +36,13 @@ from common.methods import Methods
 from common.network import Network
 from common.node import Node, RoleFactory
 from common.shell import memory
-from common.shell.control import ControlServer
-from common.shell.disk import Disk
+from common.shell.desk.control import ControlServer
+from common.shell.desk.home import Home
+from common.shell.disk.jobs import Disk
+from common.shell.disk.shares import Shares
+from common.shell.disk.store import Store
 from common.shell.drive import Driver, Performer
-from common.shell.home import Home
 from common.shell.hosting import Doors, open_doors
-from common.shell.shares import Shares
-from common.shell.store import Store
 
 STOP_S: Final = 9.0  # SIGTERM drains and exits within 10 s
 
@@ -133,7 +133,10 @@ class Daemon:
             self._begin(loop, doors, store)
             await self._until_exited(driver)
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):  # what is left is quick, and must be whole
+            for number in (
+                signal.SIGINT,
+                signal.SIGTERM,
+            ):  # what is left is quick, and must be whole
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)
             if self._server is not None:

@@ -38,7 +38,7 @@ LINGER_S = 0.2  # what was sent just before a hang-up gets this long to leave
 
 
 class Wires(Protocol):
-    """What the driver needs of the sockets: `common.shell.sockets.Transport` is it."""
+    """What the driver needs of the sockets: `common.shell.net.sockets.Transport` is it."""
 
     def dial(
         self, door: Door, address: tuple[str, int], curve_key: bytes, source_host: str | None

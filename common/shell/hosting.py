@@ -13,12 +13,12 @@ from common.addresses import Address
 from common.doors import Door
 from common.errors import Exit, UserError
 from common.ids import Identity
-from common.shell.datagrams import Datagrams, bind_pair
+from common.shell.desk.holder import describe_holder
 from common.shell.drive import Driver
-from common.shell.holder import describe_holder
-from common.shell.monitors import Monitors
-from common.shell.sockets import Transport, TransportLimits
-from common.shell.switchboard import Context, Switchboard, shared_context
+from common.shell.net.datagrams import Datagrams, bind_pair
+from common.shell.net.monitors import Monitors
+from common.shell.net.sockets import Transport, TransportLimits
+from common.shell.net.switchboard import Context, Switchboard, shared_context
 
 
 @dataclass(frozen=True, slots=True)

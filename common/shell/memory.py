@@ -3,8 +3,8 @@
 import time
 
 from common.core import Effect
+from common.shell.disk.store import Store
 from common.shell.drive import Performer
-from common.shell.store import Store
 from common.storage import (
     RememberDownload,
     RememberPin,

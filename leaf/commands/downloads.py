@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from common.shell.options import Invocation, global_options, pass_invocation
-from common.shell.output import Output
-from common.shell.units import size_text, time_text
+from common.shell.desk.options import Invocation, global_options, pass_invocation
+from common.shell.desk.output import Output
+from common.shell.desk.units import size_text, time_text
 from leaf.commands.node import client
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.errors import Exit
-from common.shell.options import Invocation, global_options, pass_invocation
-from common.shell.output import Output
-from common.shell.units import parse_size, size_text, time_text
+from common.shell.desk.options import Invocation, global_options, pass_invocation
+from common.shell.desk.output import Output
+from common.shell.desk.units import parse_size, size_text, time_text
 from leaf.commands.node import PROGRAM, client
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _passing(
     """The settings of a passing leaf; None where the daemon of this home is to do it."""
     if not supers:
         return None
-    from common.shell.home import holder
+    from common.shell.desk.home import holder
 
     if holder(invocation.home_of(PROGRAM)) is not None:
         invocation.output().talk("Warning: a leaf runs in this home, so --super is ignored.")

@@ -10,8 +10,8 @@ import click
 import msgspec
 
 from common.errors import Exit, UserError
-from common.shell.options import Invocation, global_options, pass_invocation
-from common.shell.units import size_text
+from common.shell.desk.options import Invocation, global_options, pass_invocation
+from common.shell.desk.units import size_text
 
 
 class IdRow(msgspec.Struct):
@@ -46,8 +46,8 @@ def rows_of(
     clock: Callable[[], float] = time.monotonic,
 ) -> list[IdRow]:
     """Hash each file; `on_bytes` hears of done and total. Raises UserError (exit 8 or 124)."""
-    from common.shell.files import FileStamp
-    from common.shell.scan import FoundFile, HashCancelledError, hash_file
+    from common.shell.disk.files import FileStamp
+    from common.shell.disk.scan import FoundFile, HashCancelledError, hash_file
     from common.torrent import file_id, magnet
 
     found = [_looked_at(path) for path in files]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from common.errors import Exit, UserError
-from common.shell.options import Invocation, global_options, pass_invocation
-from common.shell.units import size_text, time_text
+from common.shell.desk.options import Invocation, global_options, pass_invocation
+from common.shell.desk.units import size_text, time_text
 
 if TYPE_CHECKING:
     from leaf.client import LeafClient
@@ -86,9 +86,9 @@ def pins() -> None:
 @pass_invocation
 def pins_reset(invocation: Invocation, place: str) -> None:
     """Forget the key of a super-peer; the next one met there is pinned."""
-    from common.shell.home import holder
-    from common.shell.pins import forget_pin
-    from common.shell.resolve import place_of
+    from common.shell.desk.home import holder
+    from common.shell.desk.pins import forget_pin
+    from common.shell.desk.resolve import place_of
 
     place, home = place_of(place), invocation.home_of(PROGRAM)
     if holder(home) is None:

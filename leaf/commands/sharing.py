@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from common.shell.options import Invocation, global_options, pass_invocation
-from common.shell.output import Output
-from common.shell.units import size_text
+from common.shell.desk.options import Invocation, global_options, pass_invocation
+from common.shell.desk.output import Output
+from common.shell.desk.units import size_text
 from leaf.commands.node import PROGRAM, client
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pass_invocation
 def share(invocation: Invocation, paths: tuple[str, ...], wait: bool) -> None:
     """Share files and folders; they stay shared over restarts."""
-    from common.shell.files import check_share
+    from common.shell.disk.files import check_share
 
     output, home = invocation.output(), invocation.home_of(PROGRAM)
     checked = [

@@ -27,7 +27,7 @@ import zmq
 from nacl.public import PrivateKey
 
 from common.doors import Door
-from common.shell.sockets import Transport, TransportLimits
+from common.shell.net.sockets import Transport, TransportLimits
 from tests.bench.rawcurve import RawPeer
 
 ECHO_EVERY_S: Final = 0.02

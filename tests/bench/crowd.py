@@ -19,18 +19,17 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from random import Random
 
-from leaf.role import Leaf
-
 from common.addresses import Address, split_host_port
 from common.config import Config
-from common.core import Bound, Core, Notify
+from common.core import Bound, Core, Effect, Notify
 from common.ids import Identity, parse_node
 from common.meeting import Seed
 from common.network import Network
 from common.node import Node
-from common.shell.drive import Driver
+from common.shell.drive import Driver, Performer
 from common.shell.hosting import open_doors
 from common.storage import RememberPin, RememberSuperPeer, Restored
+from leaf.role import Leaf
 
 GIVE_UP_S = 60.0
 
@@ -65,8 +64,12 @@ class Member:
             start=("leaf",),
             rng=Random(number),
         )
-        forget = dict.fromkeys((RememberSuperPeer, RememberPin), lambda _effect: None)
-        self.driver = Driver(loop, node, {Notify: self.heard, **forget}, "127.0.0.1")
+        performers: dict[type[Effect], Performer] = {
+            Notify: self.heard,
+            RememberSuperPeer: self.forget,
+            RememberPin: self.forget,
+        }
+        self.driver = Driver(loop, node, performers, "127.0.0.1")
         self.doors = open_doors(
             loop, self.identity, self.driver, ("127.0.0.1", 0), port_asked=False, bulk=True
         )
@@ -75,6 +78,9 @@ class Member:
         """Everything that a daemon tells its node at the start."""
         self.driver.feed(Bound(self.doors.control, self.doors.bulk))
         self.driver.feed(Restored())
+
+    def forget(self, _effect: Effect) -> None:
+        """Nobody comes back here."""
 
     def heard(self, notify: Notify) -> None:
         """Count joins and losses."""

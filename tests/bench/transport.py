@@ -15,7 +15,7 @@ from typing import Final
 from nacl.public import PrivateKey
 
 from common.doors import Door
-from common.shell.sockets import Transport, TransportLimits
+from common.shell.net.sockets import Transport, TransportLimits
 from tests.bench.attack import Figures, Victim
 
 MESSAGE_BYTES: Final = 100

@@ -18,7 +18,7 @@ import zmq
 from nacl.public import PrivateKey
 
 from common.doors import Door
-from common.shell.sockets import Transport, TransportLimits
+from common.shell.net.sockets import Transport, TransportLimits
 
 ECHO_BYTES_MAX = 256
 HOST = "127.0.0.1"

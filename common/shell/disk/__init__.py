@@ -1,0 +1,1 @@
+"""Files: what is shared, what is fetched, and what is remembered."""

@@ -1,0 +1,339 @@
+"""Performs the effects of `common.storage` that touch downloads and reads, in worker threads.
+
+Each effect is one job; its event comes back through the loop. What was reported as written is in
+the partial file, and entered in its journal by the next sync: a sync follows half a second or
+64 MiB after the first unsynced write, so that one costs many pieces. Nothing here decides what to
+fetch, and nothing blocks the loop.
+"""
+
+import asyncio
+import errno
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from msgspec import structs
+
+from common.core import Effect, Event
+from common.errors import UserError
+from common.merkle import FileTree, piece_count, piece_size_bytes
+from common.shell.disk.diskcalls import DiskError
+from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles
+from common.shell.disk.lanes import Lane
+from common.shell.disk.pairs import PartBusyError
+from common.shell.disk.parts import (
+    NotProvenError,
+    PartClosedError,
+    PartFile,
+    PiecesLostError,
+    SyncFailedError,
+)
+from common.shell.disk.placing import Exists
+from common.shell.disk.scan import FoundFile, hash_file
+from common.shell.disk.store import Store
+from common.shell.drive import Performer
+from common.storage import (
+    BytesRead,
+    ClosePart,
+    FinishPart,
+    KeepLayer,
+    OpenPart,
+    PartFailed,
+    PartFinished,
+    PartOpened,
+    PartSkipped,
+    PiecesWritten,
+    ReadFailed,
+    ReadLayer,
+    ReadPart,
+    ReadShared,
+    WritePieces,
+)
+
+THREADS: Final = 4  # two hash, and a slow disk stops only those who wait for it
+SYNC_S: Final = 0.5
+SYNC_BYTES: Final = 64 * 1024 * 1024
+
+_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+Feed = Callable[[Event], None]
+
+
+class Disk:
+    """The open downloads and files of one node."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, feed: Feed, store: Store | None) -> None:
+        self._loop = loop
+        self._feed = feed
+        self._store = store
+        self._pool = ThreadPoolExecutor(THREADS, "disk")  # threads start with the first job
+        self._files = OpenFiles()
+        self._parts: dict[int, PartFile] = {}
+        self._lanes: dict[int, Lane] = {}
+        self._exists: dict[int, Exists] = {}
+        self._finished: dict[int, tuple[Path, FileStamp]] = {}
+        self._layers: dict[bytes, bytes] = {}  # of downloads finished in this run
+        self._unsynced: dict[int, int] = {}  # download -> bytes written since the last sync
+        self._sync_timers: dict[int, asyncio.TimerHandle] = {}
+
+    def performers(self) -> dict[type[Effect], Performer]:
+        """What this can do, by effect."""
+        return {
+            OpenPart: self._open_part,
+            KeepLayer: self._keep_layer,
+            WritePieces: self._write_pieces,
+            FinishPart: self._finish_part,
+            ClosePart: self._close_part,
+            ReadShared: self._read_shared,
+            ReadPart: self._read_part,
+            ReadLayer: self._read_layer,
+        }
+
+    def close(self) -> None:
+        """Let every download end cleanly; called once nothing is fed any more."""
+        for timer in self._sync_timers.values():
+            timer.cancel()
+        self._pool.shutdown()
+        for part in list(self._parts.values()):
+            part.close()
+        self._files.close()
+
+    # --- downloads --------------------------------------------------------------------------
+
+    def _open_part(self, effect: OpenPart) -> None:
+        self._exists[effect.download] = Exists(effect.exists)
+        self._run_part(effect.download, lambda: self._opened(effect), exclusive=True)
+
+    def _opened(self, effect: OpenPart) -> Event:
+        target = Path(effect.target)
+        _make_folder(target.parent)
+        if target.is_symlink() or target.exists():
+            same = self._is_same(target, effect)
+            if same or effect.exists == Exists.SKIP:
+                return PartSkipped(effect.download, str(target), same)
+            if effect.exists == Exists.FAIL:
+                raise DiskError("create", target, errno.EEXIST)
+        part = PartFile.open(target, effect.root, effect.size)
+        self._parts[effect.download] = part
+        return PartOpened(effect.download, part.done, part.layer)
+
+    def _is_same(self, target: Path, effect: OpenPart) -> bool:
+        """Whether the very content stands at the target already; remembers it for serving."""
+        if not target.is_file() or target.is_symlink():
+            return False
+        stamp = FileStamp.of(target.stat())
+        if stamp.size != effect.size:
+            return False
+        known = self._store.hashes(target.parent).get(target.name) if self._store else None
+        root = known.root if known is not None and known.stamp == stamp else None
+        if root is None:
+            tree = hash_file(target.parent, FoundFile(target.name, stamp))
+            self._remember(target, stamp, tree)
+            root = tree.root
+        if root == effect.root:
+            self._finished[effect.download] = (target, stamp)
+        return root == effect.root
+
+    def _keep_layer(self, effect: KeepLayer) -> None:
+        def work() -> Event | None:
+            part = self._parts.get(effect.download)
+            if part is None or part.verify(effect.layer):
+                return None
+            return PartFailed(
+                effect.download, "broken", "These hashes do not lead to the root.", ""
+            )
+
+        self._run_part(effect.download, work, exclusive=True)
+
+    def _write_pieces(self, effect: WritePieces) -> None:
+        part = self._parts.get(effect.download)
+        if part is None:
+            return
+        self._run_part(effect.download, lambda: _written(part, effect))
+        self._unsynced[effect.download] = self._unsynced.get(effect.download, 0) + len(effect.data)
+        if self._unsynced[effect.download] >= SYNC_BYTES:
+            self._sync(effect.download)
+        elif effect.download not in self._sync_timers:
+            timer = self._loop.call_later(SYNC_S, self._sync, effect.download)
+            self._sync_timers[effect.download] = timer
+
+    def _sync(self, download: int) -> None:
+        timer = self._sync_timers.pop(download, None)
+        if timer is not None:
+            timer.cancel()
+        self._unsynced.pop(download, None)
+        part = self._parts.get(download)
+        if part is not None:
+            self._run_part(download, lambda: _nothing(part.sync()))
+
+    def _finish_part(self, effect: FinishPart) -> None:
+        part = self._parts.get(effect.download)
+        if part is not None:
+            self._run_part(
+                effect.download, lambda: self._finish(effect.download, part), exclusive=True
+            )
+
+    def _finish(self, download: int, part: PartFile) -> Event:
+        layer = part.layer
+        # what came while a file of that name appeared is kept beside it, unless told to fail
+        failing = self._exists.get(download) is Exists.FAIL
+        path = part.finish(Exists.FAIL if failing else Exists.RENAME)
+        self._parts.pop(download, None)
+        stamp = FileStamp.of(path.stat())
+        self._finished[download] = (path, stamp)
+        if layer:
+            self._layers[part.root] = layer
+        self._remember(path, stamp, FileTree(part.root, part.size, layer))
+        return PartFinished(download, str(path))
+
+    def _close_part(self, effect: ClosePart) -> None:
+        def work() -> None:
+            part = self._parts.pop(effect.download, None)
+            if part is not None:
+                part.abandon(effect.delete)
+
+        self._finished.pop(effect.download, None)
+        self._run_part(effect.download, work, exclusive=True)
+
+    def _remember(self, path: Path, stamp: FileStamp, tree: FileTree) -> None:
+        if self._store is not None:
+            self._store.remember_hashes(path.parent, {path.name: (stamp, tree)})
+
+    # --- reads ------------------------------------------------------------------------------
+
+    def _read_shared(self, effect: ReadShared) -> None:
+        file = effect.file
+        share = Path(file.share)
+        # a share that is a file is named by its own path, and its relpath is its name
+        folder = share.parent if share.name == file.relpath and share.is_file() else share
+        stamp = FileStamp(file.size, file.mtime_ns, file.inode)
+        self._run_read(
+            effect.read,
+            lambda: self._files.read_span(
+                folder, file.relpath, stamp, effect.offset, effect.length
+            ),
+        )
+
+    def _read_part(self, effect: ReadPart) -> None:
+        self._run_read(effect.read, lambda: self._part_bytes(effect))
+
+    def _part_bytes(self, effect: ReadPart) -> memoryview:
+        part = self._parts.get(effect.download)
+        if part is not None:
+            try:
+                return part.read(effect.offset, effect.length)
+            except PartClosedError:
+                pass  # it was finished since: read what it became
+        path, stamp = self._finished[effect.download]
+        return self._files.read_span(path.parent, path.name, stamp, effect.offset, effect.length)
+
+    def _read_layer(self, effect: ReadLayer) -> None:
+        self._run_read(effect.read, lambda: self._layer(effect))
+
+    def _layer(self, effect: ReadLayer) -> memoryview:
+        if piece_count(effect.size) <= 1:
+            return memoryview(effect.root)
+        layer = self._layers.get(effect.root)
+        for part in list(self._parts.values()):
+            if layer is None and part.root == effect.root and part.layer:
+                layer = part.layer
+        if layer is None and self._store is not None:
+            layer = self._store.layer(effect.root)
+        if layer is None:
+            raise KeyError(effect.root)
+        return memoryview(layer)
+
+    # --- threads ----------------------------------------------------------------------------
+
+    def _run_part(
+        self, download: int, work: Callable[[], Event | None], *, exclusive: bool = False
+    ) -> None:
+        def job() -> None:
+            try:
+                event = work()
+            except PartClosedError:
+                return
+            except (UserError, NotProvenError) as error:
+                event = _failed(download, error)
+            except Exception as error:  # a mistake of ours: loud, and answered all the same
+                self._shout(error)
+                event = PartFailed(download, "broken", "Something unexpected went wrong.", "")
+            self._tell(event)
+
+        lane = self._lanes.setdefault(download, Lane(self._loop, self._pool))
+        lane.put(job, exclusive=exclusive)
+
+    def _run_read(self, read: int, work: Callable[[], memoryview]) -> None:
+        def job() -> None:
+            event: Event
+            try:
+                event = BytesRead(read, work())
+            except FileChangedError:
+                event = ReadFailed(read, "changed")
+            except DiskError as error:
+                gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+                event = ReadFailed(read, "gone" if gone else "disk")
+            except (KeyError, NotProvenError, PartClosedError):
+                event = ReadFailed(read, "gone")
+            except Exception as error:
+                self._shout(error)
+                event = ReadFailed(read, "disk")
+            self._tell(event)
+
+        self._pool.submit(job)
+
+    def _tell(self, event: Event | None) -> None:
+        if event is not None:
+            self._loop.call_soon_threadsafe(self._feed, event)
+
+    def _shout(self, error: Exception) -> None:
+        context = {"message": "a disk job failed", "exception": error}
+        self._loop.call_soon_threadsafe(self._loop.call_exception_handler, context)
+
+
+def _nothing(_result: object) -> None:
+    """For jobs whose success is no event."""
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DiskError("make", folder, error.errno or errno.EIO) from error
+
+
+def _written(part: PartFile, effect: WritePieces) -> Event:
+    try:
+        verdicts = part.write(effect.offset, effect.data)
+    except SyncFailedError:
+        raise
+    except DiskError as error:
+        failed = _failed(effect.download, error)
+        size = piece_size_bytes(part.size)
+        first = effect.offset // size
+        lost = tuple(range(first, first + -(-len(effect.data) // size)))
+        return structs.replace(failed, lost=lost)
+    good = tuple(index for index, held in verdicts if held)
+    bad = tuple(index for index, held in verdicts if not held)
+    return PiecesWritten(effect.download, good, bad)
+
+
+def _failed(download: int, error: UserError | NotProvenError) -> PartFailed:
+    """The event of a disk that said no."""
+    if not isinstance(error, UserError):
+        return PartFailed(download, "broken", f"{error}.", "")
+    lost = error.pieces if isinstance(error, PiecesLostError | SyncFailedError) else ()
+    return PartFailed(download, _kind(error), error.message, error.hint, tuple(lost))
+
+
+def _kind(error: UserError) -> str:
+    if isinstance(error, PartBusyError):
+        return "busy"
+    if not isinstance(error, DiskError):
+        return "broken"
+    if error.full:
+        return "full"
+    if error.errno == errno.EEXIST:
+        return "exists"
+    return "denied" if error.errno in _DENIED else "broken"

@@ -1,0 +1,192 @@
+"""The two files of a download, found again or made: `NAME.part` and `NAME.part.journal`.
+
+Invariant: a pair is opened for writing only if its journal starts as ours with the same root and
+size, and only under an exclusive lock on it; everything else of that name belongs to somebody else
+and the next numbered name is tried. What could not be made completely is taken away again.
+"""
+
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from common.errors import Exit, UserError
+from common.merkle import piece_size_bytes
+from common.shell.disk.diskcalls import DiskCalls, DiskError
+from common.shell.disk.files import FileStamp
+from common.shell.disk.journal import HEAD_BYTES, Journal, Replay, replay
+from common.shell.disk.placing import is_named, numbered
+
+PART = ".part"
+JOURNAL = ".journal"  # behind PART
+_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+class PartBusyError(UserError):
+    """Another process writes this download."""
+
+    def __init__(self, path: Path) -> None:
+        hint = "Stop the other node or choose another folder."
+        super().__init__(Exit.BUSY, f"{path} is being written by another process.", hint)
+        self.path = path
+
+
+@dataclass(slots=True)
+class Pair:
+    """Both files, open and locked. `doubtful` are claimed pieces that must be proven again."""
+
+    name: str  # of the part
+    data: int
+    journal: Journal
+    found: Replay
+    doubtful: list[int] = field(default_factory=list)
+
+    @property
+    def journal_name(self) -> str:
+        """The journal's name in the same folder."""
+        return self.name + JOURNAL
+
+
+def take_pair(
+    disk: DiskCalls, folder: int, target: Path, root: bytes, size: int, *, reserve_bytes: int
+) -> Pair:
+    """The pair of this download beside `target`: the one that is there, else a new one.
+
+    Raises OSError, DiskError(ENOSPC) where less than `reserve_bytes` would stay free, and
+    PartBusyError.
+    """
+    free: str | None = None
+    for name in numbered(target.name, PART + JOURNAL):
+        part = name.removesuffix(JOURNAL)
+        if _is_ours(folder, name, root, size):
+            pair = _resume(disk, folder, target.with_name(part), reserve_bytes)
+            if pair is not None:
+                return pair
+        elif not _taken(folder, name) and not _taken(folder, part):
+            free = part
+            break
+    if free is None:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.name)
+    _check_space(disk, folder, target.with_name(free), size, reserve_bytes)
+    return _begin(disk, folder, free, root, size)
+
+
+def _taken(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _is_ours(folder: int, name: str, root: bytes, size: int) -> bool:
+    """Whether a journal of this very download has that name; opened for reading only."""
+    try:
+        fd = os.open(name, _READ, dir_fd=folder)
+    except OSError:
+        return False
+    try:
+        found = replay(os.pread(fd, HEAD_BYTES, 0))
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    if found is None:
+        return False
+    return (found.root, found.size, found.piece_size) == (root, size, piece_size_bytes(size))
+
+
+def _resume(disk: DiskCalls, folder: int, path: Path, reserve_bytes: int) -> Pair | None:
+    """Lock and open the pair of `path`; None if it went or is no pair of ours after all."""
+    opened: list[int] = []
+    try:
+        opened.append(disk.reopen(path.name + JOURNAL, folder))
+        _lock(opened[0], path)
+        found = replay(_contents(opened[0]))
+        if found is None or not is_named(opened[0], path.name + JOURNAL, folder):
+            raise FileNotFoundError  # finished or removed while we waited for nothing
+        journal = Journal(opened[0], found.end, found.crc, disk)
+        opened.append(_reopen_data(disk, folder, path.name, journal, found))
+        missing = found.size - os.fstat(opened[1]).st_blocks * 512
+        _check_space(disk, folder, path, missing, reserve_bytes)
+        pair = Pair(path.name, opened[1], journal, found, _doubtful(opened[1], found))
+        journal.enter_opened()
+    except BaseException as error:
+        for fd in opened:
+            os.close(fd)
+        if isinstance(error, FileNotFoundError | _ForeignPartError):
+            return None
+        raise
+    return pair
+
+
+class _ForeignPartError(Exception):
+    """The file beside our journal is not the part that we made."""
+
+
+def _reopen_data(disk: DiskCalls, folder: int, name: str, journal: Journal, found: Replay) -> int:
+    try:
+        fd = disk.reopen(name, folder)
+    except FileNotFoundError:  # somebody removed the part: begin again under the old journal
+        fd = disk.create(name, folder)
+        journal.enter_lost(list(found.pieces))
+        found.pieces.clear()
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR):
+            raise _ForeignPartError from error
+        raise
+    try:
+        length = os.fstat(fd).st_size
+        if length not in (0, found.size):
+            raise _ForeignPartError
+        disk.extend(fd, found.size)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _doubtful(data: int, found: Replay) -> list[int]:
+    if found.clean is None:
+        return found.suspects()
+    same = FileStamp.of(os.fstat(data)) == found.clean
+    return [] if same else list(found.pieces)  # edited or copied since: prove all of it
+
+
+def _begin(disk: DiskCalls, folder: int, name: str, root: bytes, size: int) -> Pair:
+    made: list[tuple[int, str]] = []
+    try:
+        made.append((disk.create(name + JOURNAL, folder), name + JOURNAL))
+        _lock(made[0][0], Path(name))
+        journal = Journal.begin(made[0][0], root, size, disk)
+        made.append((disk.create(name, folder), name))
+        disk.extend(made[1][0], size)
+        disk.sync(made[1][0])
+        disk.sync_folder(folder)
+    except BaseException:
+        for fd, created in made:
+            with suppress(OSError):
+                disk.unlink(created, folder)
+            os.close(fd)
+        raise
+    return Pair(name, made[1][0], journal, Replay(size, piece_size_bytes(size), root))
+
+
+def _lock(fd: int, path: Path) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise PartBusyError(path) from error
+
+
+def _contents(fd: int) -> bytes:
+    with os.fdopen(os.dup(fd), "rb") as file:
+        file.seek(0)
+        return file.read()
+
+
+def _check_space(disk: DiskCalls, folder: int, path: Path, missing: int, reserve: int) -> None:
+    if missing > 0 and disk.free_bytes(folder) < missing + reserve:
+        raise DiskError("write", path, errno.ENOSPC)

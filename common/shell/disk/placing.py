@@ -1,0 +1,92 @@
+"""Names for files of ours beside files of the user, without ever taking a name away.
+
+`numbered` yields NAME, NAME (1), NAME (2)… in that order; `place` moves a finished file to the
+first that is free. Nothing is replaced: the system call itself refuses (link, or the rename that
+does), so no moment lies between looking and moving.
+"""
+
+import enum
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from common.limits import FILE_NAME_BYTES_MAX
+from common.shell.disk.diskcalls import DiskCalls
+
+NAMES_TRIED_MAX = 1_000  # wild guess: beyond it something else is wrong with the folder
+_EXTENSION_BYTES_MAX = 16  # what is longer after the last dot is no extension
+
+
+class Exists(enum.StrEnum):
+    """What to do where the wanted name is taken."""
+
+    RENAME = "rename"
+    SKIP = "skip"
+    FAIL = "fail"
+
+
+def numbered(name: str, tail: str = "") -> Iterator[str]:
+    """`name`, then `name` with a number before its extension; never longer than a file system
+    allows, and there is room for `tail` behind each."""
+    stem, extension = _split(name)
+    for number in range(NAMES_TRIED_MAX):
+        mark = f" ({number})" if number else ""
+        room = FILE_NAME_BYTES_MAX - len(os.fsencode(mark + extension + tail))
+        yield _cut(stem, room) + mark + extension + tail
+
+
+def place(
+    disk: DiskCalls, folder: int, fd: int, source: str, wanted: str, *, exists: Exists
+) -> str:
+    """Rename `source`, open as `fd`, to `wanted` or the first free numbered name; tells which.
+
+    FileExistsError where the name is taken and `exists` allows no other. A name that means this
+    very file comes from an attempt that was cut short: it is completed. FileNotFoundError if
+    `source` is no longer that file.
+    """
+    there = is_named(fd, source, folder)
+    for name in numbered(wanted):
+        if is_named(fd, name, folder):
+            disk.sync_folder(folder)
+            if there:
+                disk.unlink(source, folder)
+            return name
+        if there and _moved(disk, folder, source, name, exists):
+            return name
+    number = errno.EEXIST if there else errno.ENOENT
+    raise OSError(number, os.strerror(number), wanted)
+
+
+def _moved(disk: DiskCalls, folder: int, source: str, name: str, exists: Exists) -> bool:
+    try:
+        disk.rename_new(source, name, folder)
+    except FileExistsError:
+        if exists is not Exists.RENAME:
+            raise
+        return False
+    return True
+
+
+def is_named(fd: int, name: str, folder: int) -> bool:
+    """Whether `name` still means the file that `fd` has open."""
+    try:
+        named = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(fd)
+    return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)
+
+
+def _split(name: str) -> tuple[str, str]:
+    extension = PurePath(name).suffix
+    if not extension or len(os.fsencode(extension)) > _EXTENSION_BYTES_MAX:
+        return name, ""
+    return name[: -len(extension)], extension
+
+
+def _cut(stem: str, room: int) -> str:
+    """The longest beginning of `stem` that fits into `room` bytes; no character is cut in two."""
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem

@@ -1,0 +1,164 @@
+"""What is in a share, and the hash of each file: the walk and the reading, for worker threads.
+
+The walk yields folder by folder, so that what is known of a folder is looked up in one go and an
+unchanged file is never opened. Only regular files count; links are not followed and what is hidden,
+unfinished, undecodable or too deep is left out. A hash belongs to one stamp: a file that changes
+while it is read is FileChangedError, never a wrong root. What is kept of it is up to `store.py`.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from common.limits import FILE_SIZE_MAX, PATH_DEPTH_MAX
+from common.merkle import FileHasher, FileTree
+from common.shell.disk.diskcalls import naming
+from common.shell.disk.files import FileChangedError, FileStamp, check_stamp, open_beneath
+
+READ_BYTES: Final = 1024 * 1024  # measured: larger reads hash no faster
+UNFINISHED: Final = (".part", ".part.journal")
+
+
+class HashCancelledError(Exception):
+    """The caller's `cancelled` said so; nothing is known of the file."""
+
+
+class FoundFile(NamedTuple):
+    """A file of a share, by its path inside it, '/'-separated."""
+
+    relpath: str
+    stamp: FileStamp
+
+
+class Known(NamedTuple):
+    """What is remembered of a file: its root is believed while the stamp is the same."""
+
+    stamp: FileStamp
+    root: bytes
+
+
+Skipped = Callable[[str, str], None]  # relpath, reason: what the walk left out and should tell
+
+
+def share_root(share: Path) -> Path:
+    """The folder that relpaths of a share start from: the share, or the folder of a lone file."""
+    return share if share.is_dir() else share.parent
+
+
+def walk(share: Path, skipped: Skipped = lambda _relpath, _reason: None) -> Iterator[FoundFile]:
+    """All files of a share in a stable order: a folder's files by name, then its folders."""
+    for _, files in walk_folders(share, skipped):
+        yield from files
+
+
+def walk_folders(
+    share: Path, skipped: Skipped = lambda _relpath, _reason: None
+) -> Iterator[tuple[str, list[FoundFile]]]:
+    """(folder's relpath, its files) for each folder of a share that has files.
+
+    An unreadable folder is told to `skipped` and left out; DiskError if it is the share itself.
+    """
+    with naming("read", share):
+        status = share.lstat()
+    if stat.S_ISREG(status.st_mode):
+        yield "", [FoundFile(share.name, FileStamp.of(status))]
+        return
+    waiting = [""]
+    while waiting:
+        folder = waiting.pop()
+        try:
+            with naming("read", share), os.scandir(share / folder) as entries:
+                files, folders = _sorted(folder, entries, skipped)
+        except OSError as error:
+            skipped(folder, error.strerror or "unreadable")
+            continue
+        if files:
+            yield folder, files
+        if folder.count("/") + bool(folder) < PATH_DEPTH_MAX:
+            waiting.extend(reversed(folders))
+        elif folders:
+            skipped(folder, "too deep")
+
+
+def _sorted(
+    folder: str, entries: Iterator[os.DirEntry[str]], skipped: Skipped
+) -> tuple[list[FoundFile], list[str]]:
+    prefix = folder + "/" if folder else ""
+    files, folders = [], []
+    for entry in entries:
+        name = entry.name
+        if name.startswith("."):
+            continue
+        if not _decodable(name):
+            skipped(prefix + ascii(name), "its name is not UTF-8")
+        elif entry.is_dir(follow_symlinks=False):
+            folders.append(prefix + name)
+        elif entry.is_file(follow_symlinks=False) and not name.endswith(UNFINISHED):
+            try:
+                stamp = FileStamp.of(entry.stat(follow_symlinks=False))
+            except OSError:
+                continue  # gone since it was listed
+            if stamp.size <= FILE_SIZE_MAX:
+                files.append(FoundFile(prefix + name, stamp))
+            else:
+                skipped(prefix + name, "too large")
+    files.sort()
+    folders.sort()
+    return files, folders
+
+
+def _decodable(name: str) -> bool:
+    return name.isascii() or not any("\udc80" <= char <= "\udcff" for char in name)
+
+
+def compare(
+    share: Path,
+    lookup: Callable[[str], Mapping[str, Known]],
+    skipped: Skipped = lambda _relpath, _reason: None,
+) -> Iterator[tuple[FoundFile, bytes | None]]:
+    """Each file of a share with its root if it is unchanged, None if it must be hashed.
+
+    `lookup` tells what is known of a folder, by file name; it is asked once for each folder.
+    """
+    for folder, files in walk_folders(share, skipped):
+        known = lookup(folder)
+        start = len(folder) + 1 if folder else 0
+        for file in files:
+            had = known.get(file.relpath[start:])
+            unchanged = had is not None and had.stamp == file.stamp
+            yield file, had.root if had is not None and unchanged else None
+
+
+def hash_file(
+    root: Path,
+    file: FoundFile,
+    cancelled: Callable[[], bool] = lambda: False,
+    on_bytes: Callable[[int], None] = lambda _count: None,
+) -> FileTree:
+    """The tree of a file that has its stamp before, while and after it is read.
+
+    `cancelled` is asked and `on_bytes` told after each READ_BYTES. Raises FileChangedError,
+    HashCancelledError and DiskError.
+    """
+    path = root / file.relpath
+    with naming("read", path):
+        fd = open_beneath(root, file.relpath)
+    with os.fdopen(fd, "rb", buffering=0) as reader, naming("read", path):
+        check_stamp(fd, path, file.stamp)
+        hasher, left = FileHasher(file.stamp.size), file.stamp.size
+        view = memoryview(bytearray(min(READ_BYTES, left)))
+        while left:
+            if cancelled():
+                raise HashCancelledError(path)
+            got = reader.readinto(view[:left])
+            if not got:
+                raise FileChangedError(path)
+            hasher.update(view[:got])
+            left -= got
+            on_bytes(got)
+        check_stamp(fd, path, file.stamp)
+        if FileStamp.of(path.lstat()) != file.stamp:
+            raise FileChangedError(path)  # another file was moved over it
+    return hasher.finish()

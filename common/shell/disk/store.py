@@ -1,0 +1,306 @@
+"""What a node remembers over restarts, in one SQLite file of its home.
+
+Hashes of shared files by path and stamp, shares, downloads, pins, super-peers that worked, and a
+few numbers. WAL, one connection, one caller at a time (a lock); a method is one transaction, so a
+failure leaves everything as it was. A file that SQLite cannot read is moved aside and said so:
+all in it can be made again. What of a download is on the disk is not in here: its journal knows.
+"""
+
+import errno
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from common.addresses import Address
+from common.errors import Exit, UserError
+from common.ids import NodeId
+from common.merkle import FileTree
+from common.shell.disk.diskcalls import DiskError, naming
+from common.shell.disk.files import FileStamp
+from common.shell.disk.scan import Known
+from common.storage import DownloadRecord
+
+SCHEMA_VERSION: Final = 1
+SUPER_PEERS_MAX: Final = 200  # as a list of hosts on the wire (KaZaA 200)
+_BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+_ERRNO: Final = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+    sqlite3.SQLITE_CANTOPEN: errno.EACCES,
+    sqlite3.SQLITE_BUSY: errno.EBUSY,
+}
+_SCHEMA: Final = """
+CREATE TABLE hashes (folder BLOB, name TEXT, size INTEGER, mtime_ns INTEGER, inode TEXT,
+    root BLOB NOT NULL, PRIMARY KEY (folder, name)) WITHOUT ROWID;
+CREATE TABLE layers (root BLOB PRIMARY KEY, layer BLOB NOT NULL);
+CREATE TABLE shares (path TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE downloads (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
+CREATE TABLE pins (place TEXT PRIMARY KEY, node BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE super_peers (node BLOB PRIMARY KEY, ip BLOB NOT NULL, port INTEGER NOT NULL,
+    last_seen_s REAL NOT NULL, successes INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+_BEST_FIRST: Final = "ORDER BY last_seen_s DESC, successes DESC, node"
+_SHARES: Final = "SELECT path FROM shares ORDER BY path"
+_DOWNLOADS: Final = "SELECT record FROM downloads ORDER BY number"
+_PINS: Final = "SELECT place, node FROM pins ORDER BY place"
+_SUPER_PEERS: Final = f"SELECT node, ip, port FROM super_peers {_BEST_FIRST}"
+
+
+class StoreNewerError(UserError):
+    """The file was written by a later version of this program; it is left alone."""
+
+    def __init__(self, path: Path, version: int) -> None:
+        text = f"{path} was written by a newer version (schema {version})."
+        super().__init__(Exit.USAGE, text, "Run that version, or use another --home.")
+
+
+class Store:
+    """An open store. `moved_aside` tells where an unreadable predecessor went, and None if none."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make it, mode 0600. Raises DiskError and StoreNewerError."""
+        self.path = path
+        self.moved_aside: Path | None = None
+        self._lock = threading.Lock()
+        try:
+            self._db = self._connect()
+        except sqlite3.DatabaseError as error:
+            raise self._disk_error("open", error) from error
+        except _BrokenError:
+            self.moved_aside = self._move_aside()
+            self._db = self._connect()
+
+    def close(self) -> None:
+        """Write the log back into the file and close it."""
+        with self._lock:
+            self._db.close()
+
+    # Hashes of shared files
+
+    def hashes(self, folder: Path) -> dict[str, Known]:
+        """What is known of the files of one folder, by name."""
+        rows = self._rows(
+            "SELECT name, size, mtime_ns, inode, root FROM hashes WHERE folder = ?", _key(folder)
+        )
+        return {
+            name: Known(FileStamp(size, mtime_ns, int(inode)), root)
+            for name, size, mtime_ns, inode, root in rows
+        }
+
+    def remember_hashes(
+        self, folder: Path, trees: Mapping[str, tuple[FileStamp, FileTree]]
+    ) -> None:
+        """Keep the trees of files of one folder, by name."""
+        key = _key(folder)
+        with self._writing() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO hashes VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (key, name, stamp.size, stamp.mtime_ns, str(stamp.inode), tree.root)
+                    for name, (stamp, tree) in trees.items()
+                ],
+            )
+            db.executemany(
+                "INSERT OR IGNORE INTO layers VALUES (?, ?)",
+                [(tree.root, tree.layer) for _, tree in trees.values() if tree.layer],
+            )
+
+    def forget_hashes(self, folder: Path, names: Iterable[str]) -> None:
+        """These files of a folder are gone."""
+        key = _key(folder)
+        with self._writing() as db:
+            db.executemany(
+                "DELETE FROM hashes WHERE folder = ? AND name = ?", [(key, name) for name in names]
+            )
+
+    def forget_folder(self, folder: Path) -> None:
+        """A folder and all below it are gone or not shared any more; so are layers of no file."""
+        key = _key(folder)
+        below = key.rstrip(b"/")
+        with self._writing() as db:
+            db.execute(
+                "DELETE FROM hashes WHERE folder = ? OR (folder > ? AND folder < ?)",
+                (key, below + b"/", below + b"0"),  # '0' follows '/'
+            )
+            db.execute("DELETE FROM layers WHERE root NOT IN (SELECT root FROM hashes)")
+
+    def layer(self, root: bytes) -> bytes | None:
+        """The piece layer of a hashed file; None if unknown or if it is a single piece."""
+        for (layer,) in self._rows("SELECT layer FROM layers WHERE root = ?", root):
+            return bytes(layer)
+        return None
+
+    # Shares, downloads, pins
+
+    def shares(self) -> tuple[str, ...]:
+        """The shares that survive restarts, sorted."""
+        return tuple(path for (path,) in self._rows(_SHARES))
+
+    def remember_share(self, path: str) -> None:
+        """Keep a share; twice is once."""
+        self._write("INSERT OR IGNORE INTO shares VALUES (?)", path)
+
+    def forget_share(self, path: str) -> None:
+        """It is no share any more."""
+        self._write("DELETE FROM shares WHERE path = ?", path)
+
+    def downloads(self) -> tuple[DownloadRecord, ...]:
+        """All downloads, by number."""
+        return _downloads(self._rows(_DOWNLOADS))
+
+    def remember_download(self, record: DownloadRecord) -> None:
+        """Keep a download, or its new state."""
+        encoded = msgspec.json.encode(record)
+        self._write("INSERT OR REPLACE INTO downloads VALUES (?, ?)", record.number, encoded)
+
+    def forget_download(self, number: int) -> None:
+        """Forget a download; no file is touched."""
+        self._write("DELETE FROM downloads WHERE number = ?", number)
+
+    def pins(self) -> tuple[tuple[str, NodeId], ...]:
+        """(place as typed, key) of every pinned super-peer."""
+        return tuple(self._rows(_PINS))
+
+    def remember_pin(self, place: str, node: NodeId | None) -> None:
+        """Pin a place to a key, or with None to none."""
+        if node is None:
+            self._write("DELETE FROM pins WHERE place = ?", place)
+        else:
+            self._write("INSERT OR REPLACE INTO pins VALUES (?, ?)", place, node)
+
+    # Super-peers and numbers
+
+    def super_peers(self) -> tuple[tuple[NodeId, Address], ...]:
+        """Super-peers that worked, the latest first; at most SUPER_PEERS_MAX."""
+        return _super_peers(self._rows(_SUPER_PEERS))
+
+    def remember_super_peer(self, node: NodeId, address: Address, wall_s: float) -> None:
+        """One that worked at `wall_s`; the longest unseen goes when there are too many."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO super_peers VALUES (?, ?, ?, ?, 1) ON CONFLICT (node) DO UPDATE SET "
+                "ip = excluded.ip, port = excluded.port, last_seen_s = excluded.last_seen_s, "
+                "successes = successes + 1",
+                (node, address.ip, address.port, wall_s),
+            )
+            db.execute(
+                "DELETE FROM super_peers WHERE node IN "
+                f"(SELECT node FROM super_peers {_BEST_FIRST} LIMIT -1 OFFSET ?)",
+                (SUPER_PEERS_MAX,),
+            )
+
+    def next_number(self, name: str) -> int:
+        """Count `name` up from 1 and return it. Synced before it returns: a generation that was
+        told to others must not come again after a power cut."""
+        with self._writing(synced=True) as db:
+            ((value,),) = db.execute(
+                "INSERT INTO numbers VALUES (?, 1) "
+                "ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
+                (name,),
+            )
+        return int(value)
+
+    def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise self._disk_error("read", error) from error
+
+    def _write(self, statement: str, *values: object) -> None:
+        with self._writing() as db:
+            db.execute(statement, values)
+
+    @contextmanager
+    def _writing(self, synced: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of the block or nothing."""
+        with self._lock:
+            try:
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.DatabaseError):
+                    raise self._disk_error("write", error) from error
+                raise
+
+    def _connect(self) -> sqlite3.Connection:
+        with naming("open", self.path):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600))
+            self.path.chmod(0o600)
+        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        try:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version > SCHEMA_VERSION:
+                raise StoreNewerError(self.path, version)
+            db.execute("PRAGMA journal_mode = WAL")
+            if version == 0:
+                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+            _probe(db)
+        except BaseException as error:
+            db.close()
+            broken = isinstance(error, sqlite3.DatabaseError) and _code(error) in _BROKEN
+            if broken or isinstance(error, ValueError | TypeError):
+                raise _BrokenError from error
+            raise
+        return db
+
+    def _move_aside(self) -> Path:
+        """Give the file and its log names of their own; nothing is deleted."""
+        aside = self.path.with_name(f"{self.path.name}.unreadable-{time.time_ns()}")
+        with naming("rename", self.path):
+            for tail in ("", "-wal", "-shm"):
+                source = self.path.with_name(self.path.name + tail)
+                if source.exists():
+                    source.rename(aside.with_name(aside.name + tail))
+        return aside
+
+    def _disk_error(self, op: str, error: sqlite3.DatabaseError) -> DiskError:
+        return DiskError(op, self.path, _ERRNO.get(_code(error), errno.EIO))
+
+
+class _BrokenError(Exception):
+    """The file is no store that can be read."""
+
+
+def _probe(db: sqlite3.Connection) -> None:
+    """Read once what a start reads anyway: a fresh memory is better than half of an old one."""
+    ((verdict,),) = db.execute("PRAGMA quick_check(1)")
+    if verdict != "ok":
+        raise ValueError(verdict)
+    db.execute("SELECT folder, name, size, mtime_ns, inode, root FROM hashes LIMIT 1").fetchall()
+    db.execute("SELECT root, layer FROM layers LIMIT 1").fetchall()
+    db.execute("SELECT name, value FROM numbers").fetchall()
+    db.execute(_SHARES).fetchall()
+    db.execute(_PINS).fetchall()
+    _downloads(db.execute(_DOWNLOADS).fetchall())
+    _super_peers(db.execute(_SUPER_PEERS).fetchall())
+
+
+def _downloads(rows: list[tuple[Any, ...]]) -> tuple[DownloadRecord, ...]:
+    return tuple(msgspec.json.decode(record, type=DownloadRecord) for (record,) in rows)
+
+
+def _super_peers(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, Address], ...]:
+    return tuple((node, Address(ip, port)) for node, ip, port in rows)
+
+
+def _code(error: sqlite3.DatabaseError) -> int:
+    """The primary result code: the low byte of SQLite's extended ones."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _key(folder: Path) -> bytes:
+    return os.fsencode(folder.absolute())

@@ -1,0 +1,1 @@
+"""ZeroMQ links that behave, and the datagrams beside them."""
