@@ -9,6 +9,7 @@ import msgspec
 
 from common.addresses import Address
 from common.core import Effect, Event
+from common.errors import Exit
 from common.ids import NodeId
 
 
@@ -21,6 +22,7 @@ class SharedFile(msgspec.Struct, frozen=True, gc=False):
     mtime_ns: int
     inode: int
     root: bytes
+    lone: bool = False  # the share is this file itself, not a folder
 
 
 class DownloadRecord(msgspec.Struct, frozen=True):
@@ -87,6 +89,7 @@ class ShareFailed(Event, frozen=True):
     share: str
     reason: str
     hint: str = ""
+    code: Exit = Exit.DISK
 
 
 # --- downloads ------------------------------------------------------------------------------

@@ -217,7 +217,7 @@ class Library:
         for call, waiting in list(self._waiting.items()):
             if event.share in waiting.shares:
                 del self._waiting[call]
-                effects.append(Fail(call, Exit.DISK, event.reason, event.hint))
+                effects.append(Fail(call, event.code, event.reason, event.hint))
                 if event.share in waiting.new:
                     effects += self._forget(event.share)
         return effects
@@ -346,8 +346,7 @@ class Library:
 
 def path_of(file: SharedFile) -> str:
     """The absolute path of a shared file; a share that is a file is that path itself."""
-    is_file = "/" not in file.relpath and file.share.rpartition("/")[2] == file.relpath
-    return file.share if is_file else f"{file.share.rstrip('/')}/{file.relpath}"
+    return file.share if file.lone else f"{file.share.rstrip('/')}/{file.relpath}"
 
 
 def entry_of(file: SharedFile) -> Entry:

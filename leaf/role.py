@@ -166,7 +166,7 @@ class Leaf:
         self._version = version
         self._listen = ""
         self._roles = ["leaf"]
-        self._rss_bytes = 0
+        self._host = HostMeasured(0)
         self._began: float | None = None
         self._stopping = False
         self._left = False
@@ -241,7 +241,7 @@ class Leaf:
         return []
 
     def _host_measured(self, event: HostMeasured, _now: float) -> list[Effect]:
-        self._rss_bytes = event.rss_bytes
+        self._host = event
         return []
 
     def _promoted(self, _event: Promoted, _now: float) -> list[Effect]:
@@ -262,7 +262,7 @@ class Leaf:
     def _status(self, now: float) -> Status:
         contact = self._parent.contact
         began = now if self._began is None else self._began
-        dropped = {**self._searches.dropped, **self._locator.dropped}
+        dropped = {**self._host.dropped, **self._searches.dropped, **self._locator.dropped}
         if self._publisher.left_out:
             dropped["files above the parent's limit"] = self._publisher.left_out
         return Status(
@@ -280,7 +280,7 @@ class Leaf:
             up_rate=None,
             down_rate=None,
             uptime_s=round(now - began, 3),
-            rss_bytes=self._rss_bytes,
+            rss_bytes=self._host.rss_bytes,
             version=self._version,
             dropped=dropped,
         )

@@ -74,7 +74,7 @@ class SuperPeer:
         self._bound: Bound | None = None
         self._started_at: float | None = None
         self._now = 0.0
-        self._rss_bytes = 0
+        self._host = HostMeasured(0)
         self._exit_at: float | None = None
         self._dropped: Counter[str] = Counter()
 
@@ -202,10 +202,10 @@ class SuperPeer:
             searches=len(self._searches),
             queries_forwarded=self._flood.forwarded,
             queries_duplicate=self._flood.duplicates,
-            rss_bytes=self._rss_bytes,
+            rss_bytes=self._host.rss_bytes,
             version=self._version,
             network=self._network.name,
-            dropped=dict(dropped),
+            dropped={**self._host.dropped, **dropped},
         )
 
     # --- links and messages -----------------------------------------------------------------
@@ -318,7 +318,7 @@ class SuperPeer:
         return method(event, now)
 
     def _on_host_measured(self, event: HostMeasured, _now: float) -> list[Effect]:
-        self._rss_bytes = event.rss_bytes
+        self._host = event
         return []
 
     def _status(self, event: Asked, _now: float) -> list[Effect]:

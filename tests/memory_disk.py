@@ -44,7 +44,8 @@ def tree_of(data: bytes) -> FileTree:
 
 def shared(relpath: str, data: bytes, share: str = "/share") -> SharedFile:
     """A file as a scan reports it."""
-    return SharedFile(share, relpath, len(data), 10**9, 1, tree_of(data).root)
+    lone = share.endswith("/" + relpath)
+    return SharedFile(share, relpath, len(data), 10**9, 1, tree_of(data).root, lone)
 
 
 class _Part:

@@ -46,6 +46,8 @@ from common.shell.hosting import Doors, open_doors
 
 STOP_S: Final = 9.0  # SIGTERM drains and exits within 10 s
 
+_NOT_DROPPED: Final = ("accepted", "opened", "dialled", "links")  # what the sockets count besides
+
 OnNotify = Callable[[Notify], None]
 
 
@@ -207,6 +209,8 @@ class Daemon:
         if self._doors is not None and self._driver is not None:
             for source in (self._doors.transport.counters(), self._driver.counts()):
                 for reason, count in source.items():
+                    if reason in _NOT_DROPPED:
+                        continue
                     counts[reason] = counts.get(reason, 0) + count
         return counts
 

@@ -205,8 +205,7 @@ class Disk:
     def _read_shared(self, effect: ReadShared) -> None:
         file = effect.file
         share = Path(file.share)
-        # a share that is a file is named by its own path, and its relpath is its name
-        folder = share.parent if share.name == file.relpath and share.is_file() else share
+        folder = share.parent if file.lone else share
         stamp = FileStamp(file.size, file.mtime_ns, file.inode)
         self._run_read(
             effect.read,

@@ -83,7 +83,7 @@ class Shares:
         try:
             path = check_share(Path(effect.share), self._private)
         except UserError as error:
-            self._later(ShareFailed(effect.share, error.message, error.hint))
+            self._later(ShareFailed(effect.share, error.message, error.hint, error.code))
             return
         follower = Follower(effect.share, path, self._store, self._hashers, self._later)
         self._followed[effect.share] = follower
@@ -173,8 +173,9 @@ class Follower:
 
     def _shared(self, file: FoundFile, tree_root: bytes) -> SharedFile:
         stamp = file.stamp
+        lone = self._path.name == file.relpath and not self._path.is_dir()
         return SharedFile(
-            self._share, file.relpath, stamp.size, stamp.mtime_ns, stamp.inode, tree_root
+            self._share, file.relpath, stamp.size, stamp.mtime_ns, stamp.inode, tree_root, lone
         )
 
     def _report(self, files: list[SharedFile]) -> None:
