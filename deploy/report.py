@@ -1,0 +1,87 @@
+"""The one report that every world gives, with the same keys, and how its figures are reckoned.
+
+A key is null where a world cannot tell. `violations` counts what must never be; what they were is
+told as talk, and the first of them in `Tally.violations`.
+"""
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+
+class Report(msgspec.Struct):
+    """What a run showed; times in seconds, volumes in bytes."""
+
+    scenario: str
+    seed: int
+    world: str
+    super_peers: int
+    leaves: int
+    virtual_s: float | None
+    events: int | None
+    violations: int
+    searches: int
+    recall: float | None  # of all (file, source) pairs that searches should have found
+    coverage: float | None  # of all super-peers within reach of a search, those that answered
+    messages_per_query: float | None
+    first_hit_p50_s: float | None
+    first_hit_p99_s: float | None
+    done_p50_s: float | None
+    done_p99_s: float | None
+    failover_p50_s: float | None
+    failover_p99_s: float | None
+    promotions: int | None
+    demotions: int | None
+    downloads: int
+    downloads_complete: int
+    bytes_useful: int
+    bytes_wasted: int
+    trace_sha256: str | None
+
+
+class Tally(msgspec.Struct):
+    """What a run has seen so far; a `Report` is made of it at the end."""
+
+    violations: list[str] = []
+    searches: int = 0
+    searches_struck: int = 0  # under way when a fault struck
+    pairs_found: int = 0
+    pairs_expected: int = 0
+    reached: int = 0
+    reachable: int = 0
+    messages: int = 0
+    first_hit_s: list[float] = []
+    done_s: list[float] = []
+    failover_s: list[float] = []
+    downloads: int = 0
+    downloads_complete: int = 0
+    bytes_useful: int = 0
+    bytes_wasted: int = 0
+
+    @property
+    def recall(self) -> float | None:
+        """Found of what should have been found, or None where nothing should."""
+        return _ratio(self.pairs_found, self.pairs_expected)
+
+    @property
+    def coverage(self) -> float | None:
+        """Super-peers that answered of those that a search could reach."""
+        return _ratio(self.reached, self.reachable)
+
+    @property
+    def messages_per_query(self) -> float | None:
+        """Messages among super-peers that one search cost on average."""
+        return _ratio(self.messages, self.searches)
+
+
+def percentile(values: Sequence[float], percent: float) -> float | None:
+    """The value that `percent` of `values` do not exceed (nearest rank), or None without any."""
+    if not values:
+        return None
+    rank = max(math.ceil(len(values) * percent / 100), 1)
+    return round(sorted(values)[rank - 1], 6)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
