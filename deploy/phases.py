@@ -105,20 +105,21 @@ class PhaseRun:
         parents = self._parents.items()
         return {leaf: None for leaf, parent in parents if leaf in alive and parent in super_peers}
 
-    def _evaluated(self) -> int:
-        """Queries that were passed on to somebody who had not seen them, in all super-peers."""
-        states = [self._network.status_of(number) for number in self._network.alive]
-        return sum(state.queries_forwarded - state.queries_duplicate for state in states)
+    def _evaluated(self) -> dict[int, int]:
+        """How many queries each living super-peer has evaluated so far."""
+        status = self._network.status_of
+        return {number: status(number).queries_evaluated for number in self._network.alive}
 
-    def _check_evaluated(self, before: int, outcomes: Sequence[Outcome]) -> None:
-        """Nobody evaluates a query twice: evaluations are as many as super-peers were reached.
-
-        Each search is evaluated where it began and wherever it came to for the first time.
-        """
-        evaluations = len(outcomes) + self._evaluated() - before
-        reached = sum(each.result.coverage.reached for each in outcomes if each.result)
-        if evaluations != reached:
-            self._violated(f"{evaluations} evaluations, but {reached} super-peers were reached")
+    def _check_evaluated(self, before: dict[int, int], outcomes: Sequence[Outcome]) -> None:
+        """Each super-peer evaluated each search that it lies within reach of, and once."""
+        expected = dict.fromkeys(before, 0)
+        for outcome in outcomes:
+            for number in self._within(outcome.question):
+                expected[number] += 1
+        for number, count in self._evaluated().items():
+            if count - before[number] != expected[number]:
+                done, due = count - before[number], expected[number]
+                self._violated(f"super-peer {number} evaluated {done} queries instead of {due}")
 
     # --- downloads and faults -----------------------------------------------------------------
 

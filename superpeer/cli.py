@@ -92,7 +92,11 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("listen", f"{found.listen}, network {found.network}"),
         ("leaves", f"{found.leaves} of {found.leaves_max}, sharing {found.files} files"),
         ("neighbours", str(found.neighbours)),
-        ("queries", f"{found.queries_forwarded} forwarded, {found.searches} searches open"),
+        (
+            "queries",
+            f"{found.queries_evaluated} evaluated, {found.queries_forwarded} forwarded, "
+            f"{found.searches} searches open",
+        ),
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),
     ]

@@ -59,6 +59,7 @@ class Flood:
         self._deadlines = Deadlines()
         self._seen: dict[Guid, float] = {}  # oldest first
         self._trees: dict[Guid, Tree] = {}  # oldest first
+        self.evaluated = 0
         self.forwarded = 0
         self.duplicates = 0
         self.dropped: Counter[str] = Counter()
@@ -93,6 +94,7 @@ class Flood:
         self._trees[tree.guid] = tree
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)
         self._start_clock(tree, now)
+        self.evaluated += 1
         tree.take_in(self._evaluate(body))
         if query.ttl > 1:
             effects += self._forward(tree, query.ttl - 1)

@@ -23,6 +23,7 @@ class Status(msgspec.Struct):
     files: int
     neighbours: int
     searches: int
+    queries_evaluated: int
     queries_forwarded: int
     queries_duplicate: int
     rss_bytes: int

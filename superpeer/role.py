@@ -200,6 +200,7 @@ class SuperPeer:
             files=self._cluster.files,
             neighbours=len(self._overlay.neighbours),
             searches=len(self._searches),
+            queries_evaluated=self._flood.evaluated,
             queries_forwarded=self._flood.forwarded,
             queries_duplicate=self._flood.duplicates,
             rss_bytes=self._host.rss_bytes,

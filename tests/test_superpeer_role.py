@@ -41,6 +41,7 @@ def test_status_tells_what_it_is_and_does() -> None:
         files=2,
         neighbours=1,
         searches=0,
+        queries_evaluated=0,
         queries_forwarded=0,
         queries_duplicate=0,
         rss_bytes=123,

@@ -119,7 +119,7 @@ def _print_hits(output: Output, found: "SearchResult") -> None:
         )
     known = "" if coverage.known is None else f" of about {coverage.known}"
     output.talk(
-        f"{len(found.hits) or 'No'} hits from {coverage.reached}{known} super-peers "
+        f"{_counted(len(found.hits))} from {coverage.reached}{known} super-peers "
         f"({'complete' if coverage.complete else 'not complete'}; {coverage.messages} messages, "
         f"{time_text(coverage.elapsed_s)})."
     )
@@ -214,3 +214,8 @@ def _done(
     from leaf.assembly import pass_through
 
     return pass_through(invocation, passing, work)
+
+
+def _counted(hits: int) -> str:
+    """A number of hits in words."""
+    return f"{hits or 'No'} hit{'' if hits == 1 else 's'}"
