@@ -60,6 +60,24 @@ def test_filters_travel(leaf: Program, toy: ToyDaemon) -> None:
 
 
 @pytest.mark.parametrize(
+    "words", [("blue", "-live"), ("-live", "blue"), ("blue", "-q", "--", "-live")]
+)
+def test_a_word_behind_a_dash_is_excluded(
+    leaf: Program, toy: ToyDaemon, words: tuple[str, ...]
+) -> None:
+    """`-live` is a word and `-q` is an option, wherever they stand."""
+    leaf("search", *words)
+    asked = toy.calls[-1][1]
+    assert isinstance(asked, Search)
+    assert sorted(asked.words) == ["-live", "blue"]
+
+
+def test_two_dashes_are_an_option(leaf: Program, toy: ToyDaemon) -> None:
+    """One that we do not have is a usage error."""
+    assert leaf("search", "blue", "--live")[0] == 2
+
+
+@pytest.mark.parametrize(
     "wrong",
     ["--limit 5001", "--limit 0", "--ttl 11", "--type music", "--min-size big", "--strategy x"],
 )

@@ -48,7 +48,23 @@ def passing_options(command: "Callable[..., Any]") -> "Callable[..., Any]":
     return command
 
 
-@click.command()
+class Excluding(click.Command):
+    """A command that takes `-word` for an argument where it is none of its options."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Move such words behind `--`, where they are arguments; `-o` of our own stays."""
+        options = [name for param in self.get_params(ctx) for name in param.opts]
+        end = args.index("--") if "--" in args else len(args)
+        excluded = [
+            arg
+            for arg in args[:end]
+            if arg.startswith("-") and len(arg) > 1 and arg[1] != "-" and arg not in options
+        ]
+        kept = [arg for arg in args[:end] if arg not in excluded]
+        return super().parse_args(ctx, [*kept, "--", *args[end + 1 :], *excluded])
+
+
+@click.command(cls=Excluding)
 @click.argument("words", nargs=-1, required=True)
 @click.option("--type", "kind", default="", help="audio, video, image, document, ...")
 @click.option("--ext", multiple=True, help="Only files with this extension; may be repeated.")
@@ -80,7 +96,7 @@ def search(
     kind: str,
     **filters: Any,
 ) -> int:
-    """Find files: all WORDS must match; -WORD (behind --) excludes."""
+    """Find files: all WORDS must match, -WORD excludes."""
     from common.names import MEDIA_TYPES
     from leaf.methods import Search
 
