@@ -82,6 +82,25 @@ class FrameRejected(Event, frozen=True):
     reason: str
 
 
+class LinkHeard(Event, frozen=True):
+    """Bytes of a frame that is not whole yet came over this link: the other end lives."""
+
+    link: int
+
+
+class DataSent(Event, frozen=True):
+    """This much data that was ordered sent over this link has left our hands."""
+
+    link: int
+    length: int
+
+
+class LinkStuck(Event, frozen=True):
+    """The other end takes so little of what we send that the link is as good as lost."""
+
+    link: int
+
+
 class LinkClosed(Event, frozen=True):
     """A link is gone."""
 
@@ -172,6 +191,13 @@ class Received(Event, frozen=True):
     data: memoryview | None = None
 
 
+class Sent(Event, frozen=True):
+    """This much data for `peer` has left our hands; so much more may be read for it."""
+
+    peer: NodeId
+    length: int
+
+
 class Dial(Effect, frozen=True):
     """Make a link to `peer`; answered by `LinkUp` or `LinkDown`; nothing if there is one."""
 
@@ -213,6 +239,7 @@ class Promoted(Event, frozen=True):
     """This node is a super-peer now too; `me` is where its own leaf role finds it."""
 
     me: NodeId
+    seeds: tuple[tuple[NodeId, Address], ...] = ()
 
 
 class Demoted(Event, frozen=True):

@@ -14,7 +14,7 @@ CONTROL_PARTS = 1  # frames of one control message, beyond the routing id
 BULK_PARTS_MAX = 2  # header and data
 
 # Values inside a frame
-DEPTH_MAX = 8  # libtorrent's bdecode allows 100; our deepest message needs 6
+DEPTH_MAX = 8  # of our own types, which hold it: what is deeper converts to none of them
 CONTAINER_ITEMS_MAX = 4096
 STRING_BYTES_MAX = 1024
 FILE_NAME_BYTES_MAX = 255  # what file systems allow

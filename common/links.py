@@ -19,6 +19,7 @@ from common.config import LinkConfig
 from common.core import (
     Bound,
     CloseLink,
+    DataSent,
     DialFailed,
     Effect,
     Event,
@@ -26,13 +27,16 @@ from common.core import (
     FrameRejected,
     LinkClosed,
     LinkDown,
+    LinkHeard,
     LinkMeasured,
     LinkOpened,
+    LinkStuck,
     LinkUp,
     Notify,
     OpenLink,
     Received,
     SendFrame,
+    Sent,
     Woke,
 )
 from common.deadlines import Deadlines
@@ -74,6 +78,7 @@ class _Link:
     stamp_us: int = 0  # their last stamp
     stamp_at: float = 0.0  # and when it came
     rtt_s: float | None = None
+    up: LinkUp | None = None  # as the roles were told
 
 
 class Links:
@@ -107,6 +112,10 @@ class Links:
     def snapshot(self) -> dict[Key, float | None]:
         """Every link that is up, and its round trip in seconds where measured."""
         return {key: link.rtt_s for key, link in self._up.items()}
+
+    def links_up(self) -> list[LinkUp]:
+        """What a role that begins now has missed."""
+        return [link.up for link in self._up.values() if link.up is not None]
 
     # --- what roles order -------------------------------------------------------------------
 
@@ -162,12 +171,7 @@ class Links:
         if event.dial is None:
             return []
         self._dials.pop(event.dial, None)
-        return [
-            SendFrame(
-                link.number,
-                self._greeter.hello(link.curve_key, link.address, by_us=link.dial is not None),
-            )
-        ]
+        return [self._say_hello(link)]
 
     def _dial_failed(self, event: DialFailed, _now: float) -> list[Out]:
         key = self._dials.pop(event.dial, None)
@@ -185,6 +189,24 @@ class Links:
         self._count("malformed frame")
         link = self._links.get(event.link)
         return self._end(link, event.reason) if link else [CloseLink(event.link, event.reason)]
+
+    def _heard(self, event: LinkHeard, now: float) -> list[Out]:
+        link = self._links.get(event.link)
+        if link is not None:
+            link.heard_at = now
+        return []
+
+    def _data_sent(self, event: DataSent, now: float) -> list[Out]:
+        link = self._links.get(event.link)
+        if link is None or link.peer is None:
+            return []
+        link.sent_at = now
+        return [Sent(link.peer, event.length)]
+
+    def _stuck(self, event: LinkStuck, _now: float) -> list[Out]:
+        self._count("link that takes nothing")
+        link = self._links.get(event.link)
+        return self._end(link, "it takes nothing of what we send") if link else []
 
     def _frame(self, event: FrameReceived, now: float) -> list[Out]:
         link = self._links.get(event.link)
@@ -230,12 +252,7 @@ class Links:
         key = (hello.node, link.door)
         out: list[Out] = []
         if link.dial is None:
-            out.append(
-                SendFrame(
-                    link.number,
-                    self._greeter.hello(link.curve_key, link.address, by_us=link.dial is not None),
-                )
-            )
+            out.append(self._say_hello(link))
         old = self._up.get(key)
         if old is not None:
             out += self._end(old, "replaced by a newer link")
@@ -243,17 +260,15 @@ class Links:
         link.phase, link.peer, link.sent_at = Phase.UP, hello.node, now
         self._up[key] = link
         port = hello.control_port if link.door is Door.CONTROL else hello.bulk_port
-        out.append(
-            LinkUp(
-                hello.node,
-                link.door,
-                link.address.at(port),
-                hello.observed,
-                inbound=link.dial is None,
-                bulk_port=hello.bulk_port,
-            )
+        link.up = LinkUp(
+            hello.node,
+            link.door,
+            link.address.at(port),
+            hello.observed,
+            inbound=link.dial is None,
+            bulk_port=hello.bulk_port,
         )
-        return out
+        return [*out, link.up]
 
     def _was_refused(self, link: _Link, reason: str) -> list[Out]:
         """They said no. A duplicate means that their own link to us is on its way."""
@@ -370,6 +385,9 @@ class Links:
         LinkClosed: _closed,
         FrameReceived: _frame,
         FrameRejected: _rejected,
+        LinkHeard: _heard,
+        DataSent: _data_sent,
+        LinkStuck: _stuck,
         Woke: _woke,
     }
 

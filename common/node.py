@@ -32,6 +32,7 @@ from common.core import (
     Promoted,
     Received,
     Send,
+    Sent,
     Woke,
 )
 from common.doors import Door
@@ -40,6 +41,7 @@ from common.links import Links
 from common.messages.link import Ping
 from common.messages.table import BY_MESSAGE, To
 from common.network import Network
+from common.storage import Restored
 
 RoleFactory = Callable[[Random], Core]
 
@@ -75,7 +77,8 @@ class Node:
         self._links = Links(me, network, config, agent)
         self._factories = factories
         self._rng = rng
-        self._bound: Bound | None = None
+        self._inbox: deque[tuple[str | None, Event]] = deque()  # a role, or None for all
+        self._first: dict[type[Event], Event] = {}  # what a role must know before all else
         self._own_doors: dict[Door, None] = {}  # doors by which a role hangs on ourselves
         self._roles: dict[str, Core] = {name: factories[name](rng) for name in start}
         self._exited: dict[str, None] = {}
@@ -84,19 +87,16 @@ class Node:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event of the shell; say what the shell is to do."""
         effects: list[Effect] = []
-        inbox: deque[tuple[str | None, Event]] = deque()
-        if isinstance(event, Bound):
-            self._bound = event
+        if isinstance(event, Bound | Restored):
+            self._first[type(event)] = event
         if type(event) in self._links.handles:
-            self._sort(self._links.handle(event, now), effects, inbox)
-        for name in self._takers(event, now):
-            inbox.append((name, event))
-        while inbox:
-            taker, inner = inbox.popleft()
+            self._sort(self._links.handle(event, now), effects)
+        self._inbox.extend((name, event) for name in self._takers(event, now))
+        while self._inbox:
+            taker, inner = self._inbox.popleft()
             for name in [taker] if taker else list(self._roles):
                 if name in self._roles:
-                    ordered = self._roles[name].handle(inner, now)
-                    self._perform(name, ordered, effects, inbox, now)
+                    self._perform(name, self._roles[name].handle(inner, now), effects, now)
         return effects
 
     def wakeup(self) -> float | None:
@@ -130,44 +130,32 @@ class Node:
             return []
         return list(self._roles)
 
-    def _sort(
-        self,
-        outs: list[Effect | Event],
-        effects: list[Effect],
-        inbox: deque[tuple[str | None, Event]],
-    ) -> None:
+    def _sort(self, outs: list[Effect | Event], effects: list[Effect]) -> None:
         """Effects go to the shell, events to the roles; a message to the one its row names."""
         for out in outs:
             if isinstance(out, Effect):
                 effects.append(out)
             elif isinstance(out, Received):
-                self._deliver(out, inbox)
+                self._deliver(out)
             else:
-                inbox.append((None, out))
+                self._inbox.append((None, out))
 
-    def _deliver(self, received: Received, inbox: deque[tuple[str | None, Event]]) -> None:
+    def _deliver(self, received: Received) -> None:
         role = _ROLE_OF.get(BY_MESSAGE[type(received.message)].to)
         if role in self._roles:
-            inbox.append((role, received))
+            self._inbox.append((role, received))
         else:
             self._count("no such role")
 
     # --- what roles order -------------------------------------------------------------------
 
-    def _perform(
-        self,
-        name: str,
-        ordered: list[Effect],
-        effects: list[Effect],
-        inbox: deque[tuple[str | None, Event]],
-        now: float,
-    ) -> None:
+    def _perform(self, name: str, ordered: list[Effect], effects: list[Effect], now: float) -> None:
         for effect in ordered:
             handler = self._ORDERS.get(type(effect))
             if handler is None:
                 effects.append(effect)
             else:
-                self._sort(handler(self, name, effect, now), effects, inbox)
+                self._sort(handler(self, name, effect, now), effects)
 
     def _dial(self, _name: str, dial: Dial, now: float) -> list[Effect | Event]:
         if dial.peer != self._me:
@@ -175,7 +163,8 @@ class Node:
         if dial.door in self._own_doors:
             return []
         self._own_doors[dial.door] = None
-        bulk = self._bound.bulk.port if self._bound and self._bound.bulk else 0
+        bound = self._first.get(Bound)
+        bulk = bound.bulk.port if isinstance(bound, Bound) and bound.bulk else 0
         return [LinkUp(self._me, dial.door, dial.address, dial.address, False, bulk)]
 
     def _send(self, _name: str, send: Send, now: float) -> list[Effect | Event]:
@@ -184,8 +173,10 @@ class Node:
             return self._links.send(send.peer, door, send.message, send.data, now)
         if door not in self._own_doors:
             return []
-        data = None if send.data is None else memoryview(send.data)
-        return [Received(self._me, send.message, data)]
+        if send.data is None:
+            return [Received(self._me, send.message)]
+        data = memoryview(send.data)
+        return [Received(self._me, send.message, data), Sent(self._me, len(data))]
 
     def _hang_up(self, _name: str, hangup: Hangup, _now: float) -> list[Effect | Event]:
         if hangup.peer != self._me:
@@ -194,17 +185,22 @@ class Node:
             return []
         return [LinkDown(self._me, hangup.door, hangup.reason)]
 
-    def _promote(self, _name: str, _promote: Promote, _now: float) -> list[Effect | Event]:
+    def _promote(self, _name: str, promote: Promote, _now: float) -> list[Effect | Event]:
+        """Start the second role; it is told what it missed, then all that it is there."""
         if SUPERPEER in self._roles or SUPERPEER not in self._factories:
             return []
         self._roles[SUPERPEER] = self._factories[SUPERPEER](self._rng)
-        bound: list[Effect | Event] = [self._bound] if self._bound else []
-        return [*bound, Promoted(self._me)]
+        missed = [*self._first.values(), *self._links.links_up()]
+        self._inbox.extend((SUPERPEER, event) for event in missed)
+        return [Promoted(self._me, promote.seeds)]
 
     def _demote(self, _name: str, _demote: Demote, _now: float) -> list[Effect | Event]:
+        """End the second role, and with it the links that hang on it here."""
         if len(self._roles) < 2 or self._roles.pop(SUPERPEER, None) is None:
             return []
-        return [Demoted()]
+        doors, self._own_doors = self._own_doors, {}
+        lost: list[Effect | Event] = [LinkDown(self._me, door, "stepped down") for door in doors]
+        return [*lost, Demoted()]
 
     def _exit(self, name: str, _exited: Exited, _now: float) -> list[Effect | Event]:
         """The program may end when every role has said so."""

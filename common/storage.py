@@ -42,7 +42,7 @@ class DownloadRecord(msgspec.Struct, frozen=True):
 
 
 class FollowShare(Effect, frozen=True):
-    """Scan, hash and follow this file or folder from now on."""
+    """Scan, hash and follow this file or folder from now on; if it is followed, scan it now."""
 
     share: str
 
@@ -96,13 +96,18 @@ class ShareFailed(Event, frozen=True):
 
 
 class OpenPart(Effect, frozen=True):
-    """Open or create the partial file of a download."""
+    """Open or create the partial file of a download.
+
+    With `create` false only look whether the very content stands at the target: `PartSkipped` if
+    it does, else `PartFailed` of kind `gone`; nothing is made, not even a folder.
+    """
 
     download: int
     root: bytes
     size: int
     target: str
     exists: str
+    create: bool = True
 
 
 class PartOpened(Event, frozen=True):
@@ -158,17 +163,25 @@ class PartFinished(Event, frozen=True):
 
 
 class ClosePart(Effect, frozen=True):
-    """Keep the partial file and let go of it; with `delete` remove it."""
+    """Keep the partial file and let go of it."""
 
     download: int
-    delete: bool = False
+
+
+class DeletePart(Effect, frozen=True):
+    """Remove the partial file of a download, open or not; never a finished file."""
+
+    download: int
+    root: bytes
+    size: int
+    target: str
 
 
 class PartFailed(Event, frozen=True):
-    """The disk said no; `lost` pieces are not proven any more."""
+    """The disk said no; `lost` pieces, stored or being written, are to be fetched again."""
 
     download: int
-    kind: str  # full | denied | busy | exists | broken
+    kind: str  # full | denied | busy | exists | gone | broken
     reason: str
     hint: str
     lost: tuple[int, ...] = ()

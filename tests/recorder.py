@@ -34,6 +34,9 @@ class Recorder:
         self.frames.append((link, bytes(body), None if data is None else bytes(data)))
         self._changed.set()
 
+    def moving(self, link: int) -> None:
+        """Nothing hangs on it here."""
+
     def closed(self, link: int, reason: str) -> None:
         """A link ended."""
         self.closes.append((link, reason))

@@ -9,18 +9,22 @@ from common.config import LinkConfig
 from common.core import (
     Bound,
     CloseLink,
+    DataSent,
     DialFailed,
     Effect,
     Event,
     FrameReceived,
     LinkClosed,
     LinkDown,
+    LinkHeard,
     LinkMeasured,
     LinkOpened,
+    LinkStuck,
     LinkUp,
     OpenLink,
     Received,
     SendFrame,
+    Sent,
     Woke,
 )
 from common.doors import Door
@@ -229,6 +233,30 @@ def test_a_silent_peer_is_dead_after_its_time(pair: Pair) -> None:
     run(pair, "a", 4.0)
     (reason,) = pair.down("a")
     assert reason.startswith("silent for")
+
+
+def test_a_large_frame_on_its_way_is_a_sign_of_life(pair: Pair) -> None:
+    """On a slow link a frame takes longer than dead_s: its bytes count before it is whole."""
+    dialled(pair)
+    for tenth in range(60):
+        pair.feed("a", LinkHeard(1), tenth / 10)
+        run(pair, "a", (tenth + 1) / 10, tenth / 10)
+    assert pair.down("a") == []
+
+
+def test_a_link_that_takes_nothing_is_ended(pair: Pair) -> None:
+    """What cannot be sent any more is as good as lost, and counted under its name."""
+    dialled(pair)
+    pair.feed("a", LinkStuck(1), 1.0)
+    assert pair.down("a") == ["it takes nothing of what we send"]
+    assert pair.ends["a"].dropped == {"link that takes nothing": 1}
+
+
+def test_data_that_left_is_told_to_roles(pair: Pair) -> None:
+    """Who reads for a peer learns when there is room for more."""
+    dialled(pair)
+    pair.feed("a", DataSent(1, 1000), 1.0)
+    assert Sent(HIGH.node, 1000) in pair.told["a"]
 
 
 def test_who_overslept_accuses_nobody(pair: Pair) -> None:

@@ -35,6 +35,7 @@ from common.messages.cluster import Join, Welcome
 from common.messages.link import Ping
 from common.network import Network
 from common.node import LEAF, SUPERPEER, Node, RoleFactory
+from common.storage import Restored
 
 ME = Identity(Random(1).randbytes(32)).node
 OTHER = Identity(Random(2).randbytes(32)).node
@@ -141,13 +142,27 @@ def test_promotion_starts_the_second_role_and_demotion_ends_it() -> None:
     superpeer = Scribe()
     promotable = node(leaf=leaf, superpeer=superpeer)
     bound = Bound(AT, AT.at(1215))
+    promotable.handle(Restored(shares=("/a",)), 0.0)
     promotable.handle(bound, 0.0)
     promotable.handle(Stopped(1.0), 0.0)
-    assert superpeer.heard == [bound, Promoted(ME)]
+    assert superpeer.heard == [Restored(shares=("/a",)), bound, Promoted(ME)]
     assert Promoted(ME) in leaf.heard
     promotable.handle(Asked(1, "leaf.demote", msgspec.Struct()), 0.0)
     assert leaf.heard[-1] == Demoted()
     assert list(promotable.snapshot().roles) == [LEAF]
+
+
+def test_stepping_down_ends_the_links_to_ourselves() -> None:
+    """A leaf that hung on its own super-peer hears that it is gone."""
+    orders: dict[type[Event], list[Effect]] = {
+        Stopped: [Dial(ME, AT, Door.CONTROL)],
+        Asked: [Demote()],
+    }
+    leaf = Scribe(orders)
+    both = node((LEAF, SUPERPEER), leaf=leaf, superpeer=Scribe())
+    both.handle(Stopped(1.0), 0.0)
+    both.handle(Asked(1, "leaf.demote", msgspec.Struct()), 0.0)
+    assert leaf.heard[-2:] == [LinkDown(ME, Door.CONTROL, "stepped down"), Demoted()]
 
 
 def test_the_program_ends_when_all_roles_have() -> None:

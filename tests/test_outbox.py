@@ -16,6 +16,12 @@ class Pipe:
         self.open = True
         self.frames: list[tuple[bytes, bytes | memoryview | None]] = []
         self.changed = asyncio.Event()
+        self.data_bytes = 0
+
+    def left(self, link: int, length: int) -> None:
+        """Data has left."""
+        self.data_bytes += length
+        self.changed.set()
 
     def send(self, link: int, body: bytes, data: bytes | memoryview | None = None) -> bool:
         """Take it if open."""
@@ -28,7 +34,7 @@ class Pipe:
 async def test_one_turn_one_frame() -> None:
     """Messages of one turn share a frame, and keep their order."""
     pipe = Pipe()
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda link: None)
+    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, pipe.left)
     sent = [Echo(1), Bye("a"), Echo(2)]
     for message in sent:
         outbox.put(1, wire.encode(message))
@@ -40,7 +46,7 @@ async def test_one_turn_one_frame() -> None:
 async def test_frames_stay_below_their_limit() -> None:
     """Many messages become several frames, none too large."""
     pipe = Pipe()
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda link: None)
+    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, pipe.left)
     count = 1000
     for _ in range(count):
         outbox.put(1, wire.encode(Bye("x" * 255)))
@@ -52,7 +58,7 @@ async def test_frames_stay_below_their_limit() -> None:
 async def test_data_travels_with_its_own_message() -> None:
     """A message with data ends the frame before it and stands alone in its own."""
     pipe = Pipe()
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda link: None)
+    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, pipe.left)
     outbox.put(1, wire.encode(Echo(1)))
     outbox.put(1, wire.encode(Piece(bytes(32), 0)), b"bytes")
     outbox.put(1, wire.encode(Echo(2)))
@@ -62,13 +68,16 @@ async def test_data_travels_with_its_own_message() -> None:
         for body, data in pipe.frames
     ]
     assert kinds == [([Echo], None), ([Piece], b"bytes"), ([Echo], None)]
+    while pipe.data_bytes < 5:
+        pipe.changed.clear()
+        await pipe.changed.wait()
 
 
 async def test_a_full_pipe_loses_nothing() -> None:
     """Frames wait while the pipe is full and leave, in order, once it has room."""
     pipe = Pipe()
     pipe.open = False
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda link: None)
+    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, pipe.left)
     outbox.put(1, wire.encode(Echo(1)))
     await pipe.changed.wait()
     outbox.put(1, wire.encode(Echo(2)))
@@ -91,7 +100,7 @@ async def test_a_link_that_takes_nothing_is_given_up() -> None:
         given_up.append(link)
         told.set()
 
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, overflowed)
+    outbox = Outbox(asyncio.get_running_loop(), pipe.send, overflowed, pipe.left)
     message = wire.encode(Bye("x" * 255))
     for _ in range(WAITING_BYTES_MAX // len(message) + 300):
         outbox.put(7, message)

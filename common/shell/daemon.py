@@ -168,7 +168,7 @@ class Daemon:
         return {
             **disk.performers(),
             **shares.performers(),
-            **memory.performers(store),
+            **memory.performers(store, self._on_notify),
             Notify: self._on_notify,
             Tell: lambda effect: self._carrier.tell(effect.call, effect.event),
             Answer: lambda effect: self._carrier.answer(effect.call, effect.result),
@@ -184,8 +184,8 @@ class Daemon:
         return self._server
 
     def _begin(self, loop: asyncio.AbstractEventLoop, doors: Doors, store: Store) -> None:
-        self._feed(Bound(doors.control, doors.bulk))
         self._feed(memory.restored(store))
+        self._feed(Bound(doors.control, doors.bulk))
         self._server = ControlServer(
             loop,
             doors.context,

@@ -15,6 +15,7 @@ from common.addresses import Address
 from common.core import (
     CloseLink,
     DatagramReceived,
+    DataSent,
     DialFailed,
     Effect,
     Event,
@@ -22,7 +23,9 @@ from common.core import (
     FrameReceived,
     FrameRejected,
     LinkClosed,
+    LinkHeard,
     LinkOpened,
+    LinkStuck,
     OpenLink,
     SendDatagram,
     SendFrame,
@@ -91,7 +94,7 @@ class Driver:
         """Give the driver its sockets; before the first event."""
         self._wires = wires
         self._send_datagram = send_datagram
-        self._outbox = Outbox(self._loop, wires.send, self._overflowed)
+        self._outbox = Outbox(self._loop, wires.send, self._stuck, self._data_sent)
 
     def feed(self, event: Event) -> None:
         """One event into the node, and all its effects out, in order."""
@@ -101,12 +104,19 @@ class Driver:
         self._busy = True
         try:
             while self._inbox:
-                effects = self._node.handle(self._inbox.popleft(), self._loop.time())
-                for effect in effects:
-                    self._performers[type(effect)](effect)
+                for effect in self._node.handle(self._inbox.popleft(), self._loop.time()):
+                    self._perform(effect)
         finally:
             self._busy = False
-        self._arm()
+            self._arm()
+
+    def _perform(self, effect: Effect) -> None:
+        """A performer that fails is a mistake of ours: loud, and no reason to lose the others."""
+        try:
+            self._performers[type(effect)](effect)
+        except Exception as error:
+            what = f"{type(effect).__name__} could not be performed"
+            self._loop.call_exception_handler({"message": what, "exception": error})
 
     def counts(self) -> dict[str, int]:
         """What was dropped here and in the node, by reason."""
@@ -139,6 +149,10 @@ class Driver:
             return
         for message in messages:
             self.feed(FrameReceived(link, message, data))
+
+    def moving(self, link: int) -> None:
+        """Part of a frame has come."""
+        self.feed(LinkHeard(link))
 
     def closed(self, link: int, reason: str) -> None:
         """A link is gone, or a dial came to nothing."""
@@ -185,9 +199,11 @@ class Driver:
         else:
             self._wires.hangup(effect.link, effect.reason)
 
-    def _overflowed(self, link: int) -> None:
-        """A link that takes nothing any more is as good as lost."""
-        self.feed(FrameRejected(link, "it does not take what we send"))
+    def _stuck(self, link: int) -> None:
+        self.feed(LinkStuck(link))
+
+    def _data_sent(self, link: int, length: int) -> None:
+        self.feed(DataSent(link, length))
 
     def _send_ping(self, effect: SendDatagram) -> None:
         if self._send_datagram is not None:

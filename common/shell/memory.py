@@ -1,8 +1,14 @@
-"""What a node remembers over restarts, as effects and as its first event."""
+"""What a node remembers over restarts, as effects and as its first event.
+
+A disk that takes nothing is told of and survived: the node goes on, and may have forgotten this
+one thing when it starts again.
+"""
 
 import time
+from collections.abc import Callable
 
-from common.core import Effect
+from common.core import Effect, Notify
+from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.store import Store
 from common.shell.drive import Performer
 from common.storage import (
@@ -19,8 +25,8 @@ def restored(store: Store) -> Restored:
     return Restored(store.shares(), store.downloads(), store.pins(), store.super_peers())
 
 
-def performers(store: Store) -> dict[type[Effect], Performer]:
-    """The `Remember…` effects; each is one small transaction, done in place."""
+def performers(store: Store, notify: Callable[[Notify], None]) -> dict[type[Effect], Performer]:
+    """The `Remember...` effects; each is one small transaction, done in place."""
 
     def share(effect: RememberShare) -> None:
         (store.forget_share if effect.forget else store.remember_share)(effect.share)
@@ -37,9 +43,19 @@ def performers(store: Store) -> dict[type[Effect], Performer]:
     def superpeer(effect: RememberSuperPeer) -> None:
         store.remember_super_peer(effect.node, effect.address, time.time())
 
+    def told(performer: Performer) -> Performer:
+        def perform(effect: Effect) -> None:
+            try:
+                performer(effect)
+            except DiskError as error:
+                fields: dict[str, object] = {"what": type(effect).__name__, "reason": error.message}
+                notify(Notify("not_remembered", fields, "error"))
+
+        return perform
+
     return {
-        RememberShare: share,
-        RememberDownload: download,
-        RememberPin: pin,
-        RememberSuperPeer: superpeer,
+        RememberShare: told(share),
+        RememberDownload: told(download),
+        RememberPin: told(pin),
+        RememberSuperPeer: told(superpeer),
     }

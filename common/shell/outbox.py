@@ -1,8 +1,9 @@
 """What waits to be sent: per link, gathered over one turn of the loop into as few frames as fit.
 
 Order within a link is kept, data included. Where a link's pipe is full its frames wait here, in
-order, and are tried again shortly. A link is given up when `WAITING_BYTES_MAX` wait for it, or more
-than `SEND_QUEUE_BYTES_MAX` for `PATIENCE_S`.
+order, and are tried again shortly. A link is given up when `WAITING_BYTES_MAX` of messages wait for
+it, or more than `SEND_QUEUE_BYTES_MAX` for `PATIENCE_S`. Data does not count: who sends it is told
+when it has left, and keeps its own measure.
 """
 
 import asyncio
@@ -20,6 +21,8 @@ _ROOM = CONTROL_FRAME_BYTES_MAX - 8  # the array header of a frame
 
 Data = memoryview | bytes
 SendFrame = Callable[[int, bytes, Data | None], bool]
+OnLink = Callable[[int], None]
+OnData = Callable[[int, int], None]
 
 
 class _Queue:
@@ -45,17 +48,23 @@ class _Queue:
 
 
 class Outbox:
-    """Gathers, sends, and retries; `overflowed` is called once for a link that is given up."""
+    """Gathers, sends, and retries.
+
+    `stuck` is called once for a link that is given up, `data_sent` with the length of each data
+    that has left.
+    """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         send: SendFrame,
-        overflowed: Callable[[int], None],
+        stuck: OnLink,
+        data_sent: OnData,
     ) -> None:
         self._loop = loop
         self._send = send
-        self._overflowed = overflowed
+        self._stuck = stuck
+        self._data_sent = data_sent
         self._queues: dict[int, _Queue] = {}
         self._scheduled = False
 
@@ -88,7 +97,7 @@ class Outbox:
         if queue.messages:
             body = frame(queue.messages)
             queue.frames.append((body, data))
-            queue.waiting_bytes += len(body) + (len(data) if data is not None else 0)
+            queue.waiting_bytes += len(body)
             queue.messages, queue.messages_bytes = [], 0
 
     def _drain(self, link: int, queue: _Queue) -> None:
@@ -98,7 +107,9 @@ class Outbox:
             if not self._send(link, body, data):
                 break
             queue.frames.popleft()
-            queue.waiting_bytes -= len(body) + (len(data) if data is not None else 0)
+            queue.waiting_bytes -= len(body)
+            if data is not None:
+                self._loop.call_soon(self._data_sent, link, len(data))
         if not queue.frames:
             self._queues.pop(link, None)
 
@@ -110,7 +121,7 @@ class Outbox:
         for link, queue in list(self._queues.items()):
             if queue.is_hopeless(now):
                 del self._queues[link]
-                self._overflowed(link)
+                self._stuck(link)
         if self._queues:
             self._scheduled = True
             self._loop.call_later(RETRY_S, self._flush_all)

@@ -129,6 +129,9 @@ class Honest:
         self.round_trips_s.append(time.monotonic() - self._sent_at)
         asyncio.get_running_loop().call_later(ECHO_EVERY_S, self._ping)
 
+    def moving(self, link: int) -> None:
+        """Nothing hangs on it here."""
+
     def closed(self, link: int, reason: str) -> None:
         """An honest link must not be lost."""
         self.lost += 1

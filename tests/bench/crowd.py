@@ -76,8 +76,8 @@ class Member:
 
     def begin(self) -> None:
         """Everything that a daemon tells its node at the start."""
-        self.driver.feed(Bound(self.doors.control, self.doors.bulk))
         self.driver.feed(Restored())
+        self.driver.feed(Bound(self.doors.control, self.doors.bulk))
 
     def forget(self, _effect: Effect) -> None:
         """Nobody comes back here."""

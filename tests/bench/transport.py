@@ -41,6 +41,9 @@ class Sender:
     def frame(self, link: int, body: memoryview | bytes, data: memoryview | None) -> None:
         """Nothing is answered to frames of this size."""
 
+    def moving(self, link: int) -> None:
+        """Nothing hangs on it here."""
+
     def closed(self, link: int, reason: str) -> None:
         """The figures are worthless then."""
         self.lost = True

@@ -52,6 +52,9 @@ class Echo:
         if len(body) <= ECHO_BYTES_MAX and data is None:
             self.transport.send(link, bytes(body))
 
+    def moving(self, link: int) -> None:
+        """Nothing hangs on it here."""
+
     def closed(self, link: int, reason: str) -> None:
         """Nothing to do."""
 

@@ -154,8 +154,13 @@ class Dial:
             settled=self._limits.settled_bytes(self._door),
             ceiling=self._limits.ceiling_bytes(self._door),
             overrun=self._on_overrun,
+            moving=self._on_moving if self._door is Door.BULK else None,
         )
         self._board.watch.add(self._flow)
+
+    def _on_moving(self) -> None:
+        if self._opened:
+            self._ledger.sink.moving(self.number)
 
     def _on_handshake(self) -> None:
         self._opened = True

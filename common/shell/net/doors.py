@@ -199,6 +199,7 @@ class RouterDoor:
             settled=self._limits.settled_bytes(self.door),
             ceiling=self._limits.ceiling_bytes(self.door),
             overrun=lambda: self._on_overrun(connection),
+            moving=(lambda: self._on_moving(connection)) if self.door is Door.BULK else None,
         )
         self._by_descriptor[descriptor] = connection
         self._board.watch.add(connection.flow)
@@ -217,6 +218,10 @@ class RouterDoor:
     def _on_overrun(self, connection: Connection) -> None:
         self._ledger.tally["unterminated"] += 1
         self.end(connection, "a message without an end", reset=True)
+
+    def _on_moving(self, connection: Connection) -> None:
+        if connection.number and not connection.ended:
+            self._ledger.sink.moving(connection.number)
 
     def _expire(self, newcomer: Newcomer, reason: str) -> None:
         self._ledger.tally["hello_late" if reason == "no hello" else "half_open"] += 1

@@ -25,6 +25,9 @@ class Sink(Protocol):
     def frame(self, link: int, body: memoryview | bytes, data: memoryview | None) -> None:
         """One message; `data` is libzmq's own memory, alive as long as it is referred to."""
 
+    def moving(self, link: int) -> None:
+        """Bytes come over this bulk link, whether or not a frame is whole yet."""
+
     def closed(self, link: int, reason: str) -> None:
         """A link is gone, or a dial came to nothing; exactly once for each link."""
 

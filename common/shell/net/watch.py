@@ -24,6 +24,7 @@ from common.shell.net.edge import EdgeReader
 TICK_S: Final = 0.05
 TICK_BUSY_S: Final = 0.01  # loopback brings 10 MiB in that time
 BUSY_BYTES: Final = 256 * 1024
+MOVING_S: Final = 0.5  # how often the owner of a bulk link is told that bytes come
 
 _CURVE_OVERHEAD: Final = 33  # command name, nonce, authenticator and flags of a CURVE message
 _SHORT_FRAME: Final = 255
@@ -45,9 +46,11 @@ class Flow:
         "consumed",
         "delivered",
         "descriptor",
+        "moving",
         "overrun",
         "reader",
         "settled",
+        "told_at",
     )
 
     def __init__(
@@ -58,12 +61,16 @@ class Flow:
         settled: int,
         ceiling: int,
         overrun: Callable[[], None],
+        moving: Callable[[], None] | None = None,
     ) -> None:
+        """`moving`, where given, is told now and then while bytes come, whole frames or not."""
         self.descriptor = descriptor
         self.reader = reader
         self.settled = settled
         self.ceiling = ceiling
         self.overrun = overrun
+        self.moving = moving
+        self.told_at = 0.0
         self.delivered = 0
         self.consumed = 0
         self._sample = 0
@@ -157,7 +164,11 @@ class Watch:
         elif flow.pending:
             self._pending[flow.descriptor] = flow
             flow.reader.wake()  # parts without an end wake nobody
-        return flow.consumed - before
+        moved = flow.consumed - before
+        if moved and flow.moving is not None and self._loop.time() - flow.told_at > MOVING_S:
+            flow.told_at = self._loop.time()
+            flow.moving()
+        return moved
 
 
 class _Arrivals:
