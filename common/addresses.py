@@ -49,10 +49,24 @@ class Address(msgspec.Struct, frozen=True, array_like=True, order=True):
     @property
     def scope(self) -> Scope:
         """Loopback, private (link-local and unspecified too) or public."""
-        ip = ipaddress.ip_address(self.ip)
+        ip = self._plain
         if ip.is_loopback:
             return Scope.LOOPBACK
         return Scope.PUBLIC if ip.is_global else Scope.PRIVATE
+
+    @property
+    def is_a_place(self) -> bool:
+        """Whether one node can be there: not any address, nor a group's."""
+        ip = self._plain
+        return self.port > 0 and not ip.is_unspecified and not ip.is_multicast
+
+    @property
+    def _plain(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+        """The address meant: IPv4 out of whatever IPv6 wraps it in (mapped, 6to4)."""
+        ip = ipaddress.ip_address(self.ip)
+        if isinstance(ip, ipaddress.IPv6Address):
+            return ip.ipv4_mapped or ip.sixtofour or ip
+        return ip
 
     def at(self, port: int) -> "Address":
         """The same host at another port."""
@@ -64,7 +78,7 @@ class Address(msgspec.Struct, frozen=True, array_like=True, order=True):
 
 def may_tell(about: Address, learned_from: Address) -> bool:
     """Whether a peer at `learned_from` may be believed about `about` (the scope rule)."""
-    return about.port > 0 and about.scope >= learned_from.scope
+    return about.is_a_place and about.scope >= learned_from.scope
 
 
 def split_host_port(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:

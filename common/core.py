@@ -116,10 +116,11 @@ class DialFailed(Event, frozen=True):
 
 
 class DatagramReceived(Event, frozen=True):
-    """A ping or a pong."""
+    """A ping or a pong of `length` bytes (0: as long as we would write it)."""
 
     address: Address
     message: Message
+    length: int = 0
 
 
 class OpenLink(Effect, frozen=True):

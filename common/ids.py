@@ -50,6 +50,14 @@ def curve_key(node: NodeId) -> bytes:
         raise ValueError("not an Ed25519 public key") from error
 
 
+def twin(node: NodeId) -> NodeId:
+    """The other id with the same CURVE form: X25519 forgets the sign of x (RFC 7748).
+
+    Whoever holds one holds both, so only an impostor names the twin of somebody known.
+    """
+    return node[:-1] + bytes((node[-1] ^ 0x80,))
+
+
 def is_signed(node: NodeId, statement: bytes, signature: bytes) -> bool:
     """Whether `signature` is `node`'s over `statement`; False for anything malformed."""
     try:

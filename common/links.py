@@ -42,9 +42,10 @@ from common.core import (
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.hello import Greeter
-from common.ids import NodeId, curve_key
+from common.ids import NodeId, curve_key, twin
 from common.messages.fields import Message
 from common.messages.link import Bye, Echo, Hello, Refused
+from common.messages.table import BY_MESSAGE
 from common.network import Network
 from common.wire import Unknown
 
@@ -70,6 +71,7 @@ class _Link:
     curve_key: bytes
     address: Address
     dial: int | None
+    dialled: NodeId | None  # whom we meant to reach, where we dialled
     opened_at: float
     heard_at: float
     sent_at: float
@@ -128,6 +130,8 @@ class Links:
             curve = curve_key(peer)
         except ValueError:
             return [LinkDown(peer, door, "not a node's key")]
+        if (twin(peer), door) in self._up or (twin(peer), door) in self._dialling:
+            return [LinkDown(peer, door, "another node has this CURVE key")]
         self._next_dial += 1
         self._dials[self._next_dial] = key
         self._dialling[key] = now + self._config.dial_s + self._config.hello_s
@@ -163,15 +167,21 @@ class Links:
         return []
 
     def _opened(self, event: LinkOpened, now: float) -> list[Out]:
+        meant = self._dials.pop(event.dial, None) if event.dial is not None else None
         link = _Link(
-            event.link, event.door, event.curve_key, event.address, event.dial, now, now, now
+            number=event.link,
+            door=event.door,
+            curve_key=event.curve_key,
+            address=event.address,
+            dial=event.dial,
+            dialled=meant[0] if meant else None,
+            opened_at=now,
+            heard_at=now,
+            sent_at=now,
         )
         self._links[event.link] = link
         self._watch(now)
-        if event.dial is None:
-            return []
-        self._dials.pop(event.dial, None)
-        return [self._say_hello(link)]
+        return [] if event.dial is None else [self._say_hello(link)]
 
     def _dial_failed(self, event: DialFailed, _now: float) -> list[Out]:
         key = self._dials.pop(event.dial, None)
@@ -219,6 +229,9 @@ class Links:
         handler = self._MESSAGES.get(type(event.message))
         if handler is not None:
             return handler(self, link, event.message, now)
+        if BY_MESSAGE[type(event.message)].door is not link.door:
+            self._count("message at the wrong door")
+            return []
         return [Received(link.peer, event.message, event.data)] if link.peer else []
 
     # --- hello ------------------------------------------------------------------------------
@@ -229,6 +242,8 @@ class Links:
         if not isinstance(message, Hello):
             return self._end(link, "no hello")
         fault = self._greeter.fault(message, link.curve_key, by_us=link.dial is not None)
+        if link.dialled is not None and message.node != link.dialled:
+            fault = "not the node that was dialled"  # two keys can share one CURVE form
         if fault is None and link.dial is None and self._keeps_its_own(message.node, link.door):
             fault = _DUPLICATE
         if fault is not None:
@@ -356,21 +371,19 @@ class Links:
             if self._up.get((link.peer, link.door)) is link:
                 del self._up[link.peer, link.door]
             out.append(LinkDown(link.peer, link.door, tell or reason))
-        elif link.dial is not None:
-            out += self._dial_ended(link, reason)
+        elif link.dialled is not None:
+            out += self._dial_ended(link.dialled, link.door, reason)
         else:
             out.append(
                 Notify("link_refused", {"address": str(link.address), "reason": reason}, "debug")
             )
         return out
 
-    def _dial_ended(self, link: _Link, reason: str) -> list[Out]:
+    def _dial_ended(self, peer: NodeId, door: Door, reason: str) -> list[Out]:
         """A dial of ours opened, but never came up: who dialled waits for a word."""
-        for key in list(self._dialling):
-            if key[1] is link.door and curve_key(key[0]) == link.curve_key:
-                del self._dialling[key]
-                return [LinkDown(key[0], key[1], reason)]
-        return []
+        if self._dialling.pop((peer, door), None) is None:
+            return []
+        return [LinkDown(peer, door, reason)]
 
     def _forget(self, link: _Link) -> None:
         self._links.pop(link.number, None)

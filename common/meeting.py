@@ -85,11 +85,12 @@ class Meeting:
         ping = event.message
         if not isinstance(ping, Ping):
             return []
+        bytes_max = event.length or _bytes(ping)
         if ping.network == self._network.name:
-            pong = _pong(ping, event.address, facts)
+            pong = _pong(ping, event.address, facts, bytes_max)
         else:
             pong = _refusal(ping, event.address)
-        return [SendDatagram(event.address, pong)] if _bytes(pong) <= _bytes(ping) else []
+        return [SendDatagram(event.address, pong)] if _bytes(pong) <= bytes_max else []
 
 
 def padded_ping(nonce: bytes, network: Network) -> Ping:
@@ -98,8 +99,8 @@ def padded_ping(nonce: bytes, network: Network) -> Ping:
     return Ping(nonce, network.name, bytes(2 * PING_BYTES - _bytes(bare)))
 
 
-def _pong(ping: Ping, source: Address, facts: Facts) -> Pong:
-    """As many others as the length of the ping leaves room for."""
+def _pong(ping: Ping, source: Address, facts: Facts, bytes_max: int) -> Pong:
+    """As many others as there is room for: a pong is never longer than its ping (THREATS T4)."""
     pong = Pong(
         nonce=ping.nonce,
         network=ping.network,
@@ -111,7 +112,7 @@ def _pong(ping: Ping, source: Address, facts: Facts) -> Pong:
         observed=source,
         others=facts.others[:OTHERS_MAX],
     )
-    while pong.others and _bytes(pong) > _bytes(ping):
+    while pong.others and _bytes(pong) > bytes_max:
         pong = msgspec.structs.replace(pong, others=pong.others[:-1])
     return pong
 

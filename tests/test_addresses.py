@@ -1,5 +1,7 @@
 """Addresses: text forms, scope, and what may be told to whom."""
 
+import ipaddress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,6 +60,20 @@ def test_the_scope_rule() -> None:
     assert not may_tell(PRIVATE, PUBLIC)
     assert not may_tell(LOOPBACK, PRIVATE)
     assert not may_tell(PUBLIC.at(0), PRIVATE)
+
+
+@pytest.mark.parametrize("ip", ["0.0.0.0", "::", "224.0.0.1", "ff02::1"])
+def test_what_is_no_place_is_told_by_nobody(ip: str) -> None:
+    """Any address and groups are nobody's address."""
+    assert not may_tell(Address.of(ip, 1214), LOOPBACK)
+
+
+@pytest.mark.parametrize("wrapped", ["::ffff:127.0.0.1", "2002:7f00:1::"])
+def test_wrapped_addresses_have_the_scope_of_what_they_wrap(wrapped: str) -> None:
+    """Nobody on the LAN may point at our own loopback by writing it as IPv6."""
+    address = Address(ipaddress.IPv6Address(wrapped).packed, 1214)
+    assert address.scope is Scope.LOOPBACK
+    assert not may_tell(address, PRIVATE)
 
 
 def test_text_form() -> None:

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from common.ids import Identity, curve_key, is_signed, node_text, parse_node
+from common.ids import Identity, curve_key, is_signed, node_text, parse_node, twin
 
 SEED = Random(7).randbytes(32)
 
@@ -36,6 +36,14 @@ def test_bytes_that_are_no_key(node: bytes) -> None:
     """Hostile bytes are one ValueError."""
     with pytest.raises(ValueError):
         curve_key(node)
+
+
+def test_twins_share_a_curve_key() -> None:
+    """Two ids have one CURVE form; nothing else tells them apart there."""
+    node = Identity(SEED).node
+    assert twin(node) != node
+    assert twin(twin(node)) == node
+    assert curve_key(twin(node)) == curve_key(node)
 
 
 def test_signatures() -> None:

@@ -28,10 +28,11 @@ from common.core import (
     Woke,
 )
 from common.doors import Door
-from common.ids import Identity
+from common.ids import Identity, twin
 from common.links import Links
 from common.messages.cluster import Forget
 from common.messages.link import Bye, Hello, Refused
+from common.messages.swarm import Interested
 from common.network import Network
 
 LOW, HIGH = sorted(
@@ -154,6 +155,29 @@ def test_a_network_key_admits_those_who_have_it() -> None:
     closed = Network("lab", b"the key")
     pair = dialled(Pair(links(LOW, closed), links(HIGH, closed)))
     assert len(pair.up("a")) == len(pair.up("b")) == 1
+
+
+def test_messages_at_the_wrong_door_are_dropped(pair: Pair) -> None:
+    """Swarm messages come by the bulk door or not at all."""
+    dialled(pair)
+    pair.feed("a", FrameReceived(1, Interested(bytes(32), 1)), 1.0)
+    assert not any(isinstance(event, Received) for event in pair.told["a"])
+    assert pair.ends["a"].dropped == {"message at the wrong door": 1}
+
+
+def test_who_answers_a_dial_must_be_whom_we_dialled(pair: Pair) -> None:
+    """A key with the sign of x flipped has the same CURVE form, and is somebody else."""
+    pair.do("a", pair.ends["a"].dial(twin(HIGH.node), AT, Door.CONTROL, 1.0), 1.0)
+    assert pair.up("a") == []
+    assert pair.down("a") == ["not the node that was dialled"]
+
+
+def test_the_twin_of_a_linked_node_is_not_dialled(pair: Pair) -> None:
+    """Otherwise the honest link would give way to the newer one."""
+    dialled(pair)
+    pair.do("a", pair.ends["a"].dial(twin(HIGH.node), AT, Door.CONTROL, 1.0), 1.0)
+    assert pair.down("a") == ["another node has this CURVE key"]
+    assert pair.down("b") == []
 
 
 def test_other_versions_are_refused() -> None:
