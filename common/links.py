@@ -47,13 +47,13 @@ from common.messages.fields import Message
 from common.messages.link import Bye, Echo, Hello, Refused
 from common.messages.table import BY_MESSAGE
 from common.network import Network
+from common.pulse import Pulse
 from common.wire import Unknown
 
 Out = Effect | Event
 Key = tuple[NodeId, Door]
 
 _DUPLICATE = "duplicate link"
-_RTT_WEIGHT = 0.25  # of the newest sample; wild guess
 
 
 class Phase(enum.Enum):
@@ -73,13 +73,9 @@ class _Link:
     dial: int | None
     dialled: NodeId | None  # whom we meant to reach, where we dialled
     opened_at: float
-    heard_at: float
-    sent_at: float
+    pulse: Pulse
     phase: Phase = Phase.GREETING
     peer: NodeId | None = None
-    stamp_us: int = 0  # their last stamp
-    stamp_at: float = 0.0  # and when it came
-    rtt_s: float | None = None
     up: LinkUp | None = None  # as the roles were told
 
 
@@ -113,7 +109,7 @@ class Links:
 
     def snapshot(self) -> dict[Key, float | None]:
         """Every link that is up, and its round trip in seconds where measured."""
-        return {key: link.rtt_s for key, link in self._up.items()}
+        return {key: link.pulse.rtt_s for key, link in self._up.items()}
 
     def links_up(self) -> list[LinkUp]:
         """What a role that begins now has missed."""
@@ -151,7 +147,7 @@ class Links:
         if link is None:
             self._count("no link")
             return []
-        link.sent_at = now
+        link.pulse.sent_at = now
         return [SendFrame(link.number, message, data)]
 
     def hang_up(self, peer: NodeId, door: Door, reason: str) -> list[Out]:
@@ -176,8 +172,7 @@ class Links:
             dial=event.dial,
             dialled=meant[0] if meant else None,
             opened_at=now,
-            heard_at=now,
-            sent_at=now,
+            pulse=Pulse(self._config, now),
         )
         self._links[event.link] = link
         self._watch(now)
@@ -203,14 +198,14 @@ class Links:
     def _heard(self, event: LinkHeard, now: float) -> list[Out]:
         link = self._links.get(event.link)
         if link is not None:
-            link.heard_at = now
+            link.pulse.heard_at = now
         return []
 
     def _data_sent(self, event: DataSent, now: float) -> list[Out]:
         link = self._links.get(event.link)
         if link is None or link.peer is None:
             return []
-        link.sent_at = now
+        link.pulse.sent_at = now
         return [Sent(link.peer, event.length)]
 
     def _stuck(self, event: LinkStuck, _now: float) -> list[Out]:
@@ -223,7 +218,7 @@ class Links:
         if link is None or link.phase is Phase.CLOSING:
             self._count("closed link")
             return []
-        link.heard_at = now
+        link.pulse.heard_at = now
         if link.phase is Phase.GREETING:
             return self._greet(link, event.message, now)
         handler = self._MESSAGES.get(type(event.message))
@@ -272,7 +267,7 @@ class Links:
         if old is not None:
             out += self._end(old, "replaced by a newer link")
         self._dialling.pop(key, None)
-        link.phase, link.peer, link.sent_at = Phase.UP, hello.node, now
+        link.phase, link.peer, link.pulse.sent_at = Phase.UP, hello.node, now
         self._up[key] = link
         port = hello.control_port if link.door is Door.CONTROL else hello.bulk_port
         link.up = LinkUp(
@@ -295,13 +290,10 @@ class Links:
     # --- messages of links ------------------------------------------------------------------
 
     def _on_echo(self, link: _Link, echo: Echo, now: float) -> list[Out]:
-        link.stamp_us, link.stamp_at = echo.stamp_us, now
-        sample = now - (echo.heard_us + echo.held_us) / 1e6
-        if not echo.heard_us or not 0 <= sample < self._config.dead_s or link.peer is None:
+        measured = link.pulse.on_echo(echo, now)
+        if not measured or link.peer is None or link.pulse.rtt_s is None:
             return []
-        old = sample if link.rtt_s is None else link.rtt_s
-        link.rtt_s = old + _RTT_WEIGHT * (sample - old)
-        return [LinkMeasured(link.peer, link.door, link.rtt_s)]
+        return [LinkMeasured(link.peer, link.door, link.pulse.rtt_s)]
 
     def _on_bye(self, link: _Link, bye: Bye, _now: float) -> list[Out]:
         return self._end(link, "bye: " + bye.reason)
@@ -331,7 +323,7 @@ class Links:
         overslept = now - due_at > self._config.stall_s
         for link in list(self._links.values()):
             if overslept:  # our own silence, not theirs
-                link.heard_at = max(link.heard_at, now - self._config.dead_s / 2)
+                link.pulse.forgive(now)
                 link.opened_at = max(link.opened_at, now - self._config.hello_s / 2)
             out += self._sweep(link, now)
         for key, until in list(self._dialling.items()):
@@ -348,14 +340,10 @@ class Links:
             return self._end(link, "no hello in time")
         if link.phase is not Phase.UP:
             return []
-        if now - link.heard_at > config.dead_s:
-            return self._end(link, f"silent for {now - link.heard_at:.1f} s")
-        # swept twice per echo_s: this is an echo every 0.75 to 1.25 of it
-        if now - link.sent_at < 0.75 * config.echo_s:
-            return []
-        link.sent_at = now
-        held = int((now - link.stamp_at) * 1e6) if link.stamp_us else 0
-        return [SendFrame(link.number, Echo(int(now * 1e6), link.stamp_us, held))]
+        if link.pulse.is_dead(now):
+            return self._end(link, f"silent for {now - link.pulse.heard_at:.1f} s")
+        echo = link.pulse.echo_due(now)
+        return [] if echo is None else [SendFrame(link.number, echo)]
 
     # --- the end ----------------------------------------------------------------------------
 

@@ -172,7 +172,7 @@ class Driver:
         if len(messages) != 1 or messages[0] is wire.UNKNOWN:
             self._count("malformed datagram")
             return
-        self.feed(DatagramReceived(Address.of(*address), messages[0]))
+        self.feed(DatagramReceived(Address.of(*address), messages[0], len(body)))
 
     # --- effects ----------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from common.shell.disk.scan import UNFINISHED
 
 DEBOUNCE_MS: Final = 400
 STEP_MS: Final = 50
-NOTICE_MS: Final = 1000  # how soon a stopped wait notices
+NOTICE_MS: Final = 1000  # one slice; `woken` is looked at in each step
 
 
 class Changes:
@@ -30,13 +30,14 @@ class Changes:
         except (OSError, ImportError):
             pass
 
-    def wait(self, stopped: threading.Event, slices: int) -> bool:
-        """Until something changed or `slices` seconds are over; False if it cannot be watched."""
+    def wait(self, woken: threading.Event, slices: int) -> bool:
+        """Until something changed, `woken` is set or `slices` seconds are over; False if it cannot
+        be watched."""
         if self._watcher is None:
-            stopped.wait(slices)
+            woken.wait(slices)
             return False
         for _ in range(slices):
-            found = self._watcher.watch(DEBOUNCE_MS, STEP_MS, NOTICE_MS, stopped)
+            found = self._watcher.watch(DEBOUNCE_MS, STEP_MS, NOTICE_MS, woken)
             if found == "stop" or (found != "timeout" and any(_matters(path) for _, path in found)):
                 break
         return True

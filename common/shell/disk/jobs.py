@@ -11,24 +11,19 @@ import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import structs
 
 from common.core import Effect, Event
 from common.errors import UserError
 from common.merkle import FileTree, piece_count, piece_size_bytes
-from common.shell.disk.diskcalls import DiskError
+from common.shell.disk.diskcalls import DiskError, naming
+from common.shell.disk.failures import failed
 from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles
 from common.shell.disk.lanes import Lane
-from common.shell.disk.pairs import PartBusyError
-from common.shell.disk.parts import (
-    NotProvenError,
-    PartClosedError,
-    PartFile,
-    PiecesLostError,
-    SyncFailedError,
-)
+from common.shell.disk.pairs import remove_pair
+from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, SyncFailedError
 from common.shell.disk.placing import Exists
 from common.shell.disk.scan import FoundFile, hash_file
 from common.shell.disk.store import Store
@@ -36,6 +31,7 @@ from common.shell.drive import Performer
 from common.storage import (
     BytesRead,
     ClosePart,
+    DeletePart,
     FinishPart,
     KeepLayer,
     OpenPart,
@@ -55,9 +51,16 @@ THREADS: Final = 4  # two hash, and a slow disk stops only those who wait for it
 SYNC_S: Final = 0.5
 SYNC_BYTES: Final = 64 * 1024 * 1024
 
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
-
 Feed = Callable[[Event], None]
+
+
+class Finished(NamedTuple):
+    """A file that a download became, to be served from."""
+
+    path: Path
+    stamp: FileStamp
+    root: bytes
+    layer: bytes  # empty where the store has it
 
 
 class Disk:
@@ -72,8 +75,7 @@ class Disk:
         self._parts: dict[int, PartFile] = {}
         self._lanes: dict[int, Lane] = {}
         self._exists: dict[int, Exists] = {}
-        self._finished: dict[int, tuple[Path, FileStamp]] = {}
-        self._layers: dict[bytes, bytes] = {}  # of downloads finished in this run
+        self._finished: dict[int, Finished] = {}
         self._unsynced: dict[int, int] = {}  # download -> bytes written since the last sync
         self._sync_timers: dict[int, asyncio.TimerHandle] = {}
 
@@ -85,6 +87,7 @@ class Disk:
             WritePieces: self._write_pieces,
             FinishPart: self._finish_part,
             ClosePart: self._close_part,
+            DeletePart: self._delete_part,
             ReadShared: self._read_shared,
             ReadPart: self._read_part,
             ReadLayer: self._read_layer,
@@ -107,13 +110,17 @@ class Disk:
 
     def _opened(self, effect: OpenPart) -> Event:
         target = Path(effect.target)
+        with naming("open", target):
+            there = target.is_symlink() or target.exists()
+        same = there and self._is_same(target, effect)
+        if same or (there and effect.create and effect.exists == Exists.SKIP):
+            return PartSkipped(effect.download, str(target), same)
+        if not effect.create:
+            reason, hint = f"{target} is not there any more.", "Fetch it again."
+            return PartFailed(effect.download, "gone", reason, hint)
+        if there and effect.exists == Exists.FAIL:
+            raise DiskError("create", target, errno.EEXIST)
         _make_folder(target.parent)
-        if target.is_symlink() or target.exists():
-            same = self._is_same(target, effect)
-            if same or effect.exists == Exists.SKIP:
-                return PartSkipped(effect.download, str(target), same)
-            if effect.exists == Exists.FAIL:
-                raise DiskError("create", target, errno.EEXIST)
         part = PartFile.open(target, effect.root, effect.size)
         self._parts[effect.download] = part
         return PartOpened(effect.download, part.done, part.layer)
@@ -126,14 +133,14 @@ class Disk:
         if stamp.size != effect.size:
             return False
         known = self._store.hashes(target.parent).get(target.name) if self._store else None
-        root = known.root if known is not None and known.stamp == stamp else None
-        if root is None:
+        if known is not None and known.stamp == stamp:
+            found = Finished(target, stamp, known.root, b"")
+        else:
             tree = hash_file(target.parent, FoundFile(target.name, stamp))
-            self._remember(target, stamp, tree)
-            root = tree.root
-        if root == effect.root:
-            self._finished[effect.download] = (target, stamp)
-        return root == effect.root
+            found = self._remembered(target, stamp, tree)
+        if found.root == effect.root:
+            self._finished[effect.download] = found
+        return found.root == effect.root
 
     def _keep_layer(self, effect: KeepLayer) -> None:
         def work() -> Event | None:
@@ -167,6 +174,12 @@ class Disk:
         if part is not None:
             self._run_part(download, lambda: _nothing(part.sync()))
 
+    def _idle(self, download: int) -> None:
+        """Nothing is under way for it; once it is closed, nothing of it is kept but its file."""
+        if download not in self._parts:
+            self._lanes.pop(download, None)
+            self._exists.pop(download, None)
+
     def _finish_part(self, effect: FinishPart) -> None:
         part = self._parts.get(effect.download)
         if part is not None:
@@ -180,25 +193,50 @@ class Disk:
         failing = self._exists.get(download) is Exists.FAIL
         path = part.finish(Exists.FAIL if failing else Exists.RENAME)
         self._parts.pop(download, None)
-        stamp = FileStamp.of(path.stat())
-        self._finished[download] = (path, stamp)
-        if layer:
-            self._layers[part.root] = layer
-        self._remember(path, stamp, FileTree(part.root, part.size, layer))
+        with naming("read", path):
+            stamp = FileStamp.of(path.stat())
+        self._finished[download] = Finished(path, stamp, part.root, layer)  # served from now on
+        tree = FileTree(part.root, part.size, layer)
+        self._finished[download] = self._remembered(path, stamp, tree)
         return PartFinished(download, str(path))
 
     def _close_part(self, effect: ClosePart) -> None:
         def work() -> None:
             part = self._parts.pop(effect.download, None)
             if part is not None:
-                part.abandon(effect.delete)
+                part.close()
 
-        self._finished.pop(effect.download, None)
-        self._run_part(effect.download, work, exclusive=True)
+        self._let_go(effect.download, work)
 
-    def _remember(self, path: Path, stamp: FileStamp, tree: FileTree) -> None:
-        if self._store is not None:
-            self._store.remember_hashes(path.parent, {path.name: (stamp, tree)})
+    def _delete_part(self, effect: DeletePart) -> None:
+        def work() -> None:
+            part = self._parts.pop(effect.download, None)
+            if part is None:
+                remove_pair(Path(effect.target), effect.root, effect.size)
+                return
+            try:
+                part.abandon(delete_data=True)
+            finally:
+                part.close()  # where it could not be removed; else twice is fine
+
+        self._let_go(effect.download, work)
+
+    def _let_go(self, download: int, work: Callable[[], None]) -> None:
+        def job() -> None:
+            self._finished.pop(download, None)
+            work()
+
+        self._run_part(download, job, exclusive=True)
+
+    def _remembered(self, path: Path, stamp: FileStamp, tree: FileTree) -> Finished:
+        """What to serve it by; the layer is in the store where there is one with room for it."""
+        try:
+            if self._store is not None:
+                self._store.remember_hashes(path.parent, {path.name: (stamp, tree)})
+                return Finished(path, stamp, tree.root, b"")
+        except DiskError:
+            pass  # the file is whole all the same
+        return Finished(path, stamp, tree.root, tree.layer)
 
     # --- reads ------------------------------------------------------------------------------
 
@@ -224,7 +262,7 @@ class Disk:
                 return part.read(effect.offset, effect.length)
             except PartClosedError:
                 pass  # it was finished since: read what it became
-        path, stamp = self._finished[effect.download]
+        path, stamp, *_ = self._finished[effect.download]
         return self._files.read_span(path.parent, path.name, stamp, effect.offset, effect.length)
 
     def _read_layer(self, effect: ReadLayer) -> None:
@@ -233,10 +271,9 @@ class Disk:
     def _layer(self, effect: ReadLayer) -> memoryview:
         if piece_count(effect.size) <= 1:
             return memoryview(effect.root)
-        layer = self._layers.get(effect.root)
-        for part in list(self._parts.values()):
-            if layer is None and part.root == effect.root and part.layer:
-                layer = part.layer
+        here: list[PartFile | Finished] = [*self._parts.copy().values()]
+        here += self._finished.copy().values()
+        layer = next((each.layer for each in here if each.root == effect.root and each.layer), None)
         if layer is None and self._store is not None:
             layer = self._store.layer(effect.root)
         if layer is None:
@@ -254,13 +291,16 @@ class Disk:
             except PartClosedError:
                 return
             except (UserError, NotProvenError) as error:
-                event = _failed(download, error)
+                event = failed(download, error)
             except Exception as error:  # a mistake of ours: loud, and answered all the same
                 self._shout(error)
                 event = PartFailed(download, "broken", "Something unexpected went wrong.", "")
             self._tell(event)
 
-        lane = self._lanes.setdefault(download, Lane(self._loop, self._pool))
+        lane = self._lanes.get(download)
+        if lane is None:
+            lane = Lane(self._loop, self._pool, lambda: self._idle(download))
+            self._lanes[download] = lane
         lane.put(job, exclusive=exclusive)
 
     def _run_read(self, read: int, work: Callable[[], memoryview]) -> None:
@@ -308,31 +348,11 @@ def _written(part: PartFile, effect: WritePieces) -> Event:
     except SyncFailedError:
         raise
     except DiskError as error:
-        failed = _failed(effect.download, error)
+        event = failed(effect.download, error)
         size = piece_size_bytes(part.size)
         first = effect.offset // size
         lost = tuple(range(first, first + -(-len(effect.data) // size)))
-        return structs.replace(failed, lost=lost)
+        return structs.replace(event, lost=lost)
     good = tuple(index for index, held in verdicts if held)
     bad = tuple(index for index, held in verdicts if not held)
     return PiecesWritten(effect.download, good, bad)
-
-
-def _failed(download: int, error: UserError | NotProvenError) -> PartFailed:
-    """The event of a disk that said no."""
-    if not isinstance(error, UserError):
-        return PartFailed(download, "broken", f"{error}.", "")
-    lost = error.pieces if isinstance(error, PiecesLostError | SyncFailedError) else ()
-    return PartFailed(download, _kind(error), error.message, error.hint, tuple(lost))
-
-
-def _kind(error: UserError) -> str:
-    if isinstance(error, PartBusyError):
-        return "busy"
-    if not isinstance(error, DiskError):
-        return "broken"
-    if error.full:
-        return "full"
-    if error.errno == errno.EEXIST:
-        return "exists"
-    return "denied" if error.errno in _DENIED else "broken"

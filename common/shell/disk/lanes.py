@@ -14,11 +14,17 @@ Job = Callable[[], None]
 
 
 class Lane:
-    """The jobs of one download."""
+    """The jobs of one download; `idle` is called each time none is left."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        pool: ThreadPoolExecutor,
+        idle: Callable[[], None],
+    ) -> None:
         self._loop = loop
         self._pool = pool
+        self._idle = idle
         self._waiting: deque[tuple[Job, bool]] = deque()
         self._running = 0
         self._alone = False
@@ -48,3 +54,5 @@ class Lane:
         self._running -= 1
         self._alone = False
         self._start()
+        if not self._running:
+            self._idle()

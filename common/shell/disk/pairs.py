@@ -2,19 +2,21 @@
 
 Invariant: a pair is opened for writing only if its journal starts as ours with the same root and
 size, and only under an exclusive lock on it; everything else of that name belongs to somebody else
-and the next numbered name is tried. What could not be made completely is taken away again.
+and the next numbered name is tried. What could not be made completely is taken away again. A pair
+that nobody has open is removed under the same rules.
 """
 
 import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Exit, UserError
 from common.merkle import piece_size_bytes
-from common.shell.disk.diskcalls import DiskCalls, DiskError
+from common.shell.disk.diskcalls import DiskCalls, DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.journal import HEAD_BYTES, Journal, Replay, replay
 from common.shell.disk.placing import is_named, numbered
@@ -71,6 +73,53 @@ def take_pair(
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.name)
     _check_space(disk, folder, target.with_name(free), size, reserve_bytes)
     return _begin(disk, folder, free, root, size)
+
+
+def remove_pair(target: Path, root: bytes, size: int, disk: DiskCalls | None = None) -> bool:
+    """Remove the pair that `take_pair` would take up; False if there is none.
+
+    Needs no free space and reads no piece. Raises DiskError and PartBusyError.
+    """
+    disk = disk or DiskCalls()
+    with naming("delete", target.with_name(target.name + PART)):
+        try:
+            folder = disk.open_folder(target.parent)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        try:
+            for name in numbered(target.name, PART + JOURNAL):
+                part = target.with_name(name.removesuffix(JOURNAL))
+                if _is_ours(folder, name, root, size):
+                    if _removed(disk, folder, part, size):
+                        return True
+                elif not _taken(folder, name) and not _taken(folder, part.name):
+                    return False
+            return False
+        finally:
+            os.close(folder)
+
+
+def _removed(disk: DiskCalls, folder: int, path: Path, size: int) -> bool:
+    """Lock and remove the pair of `path`; False if it went or the part is not ours."""
+    name = path.name + JOURNAL
+    try:
+        journal = disk.reopen(name, folder)
+    except FileNotFoundError:
+        return False
+    try:
+        _lock(journal, path)
+        if not is_named(journal, name, folder):
+            return False
+        if _taken(folder, path.name):
+            there = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISREG(there.st_mode) or there.st_size not in (0, size):
+                return False
+            disk.unlink(path.name, folder)
+        disk.unlink(name, folder)
+        disk.sync_folder(folder)
+    finally:
+        os.close(journal)
+    return True
 
 
 def _taken(folder: int, name: str) -> bool:

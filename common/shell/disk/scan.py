@@ -6,6 +6,7 @@ unfinished, undecodable or too deep is left out. A hash belongs to one stamp: a 
 while it is read is FileChangedError, never a wrong root. What is kept of it is up to `store.py`.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple
 
 from common.limits import FILE_SIZE_MAX, PATH_DEPTH_MAX
 from common.merkle import FileHasher, FileTree
-from common.shell.disk.diskcalls import naming
+from common.shell.disk.diskcalls import DiskError, naming
 from common.shell.disk.files import FileChangedError, FileStamp, check_stamp, open_beneath
 
 READ_BYTES: Final = 1024 * 1024  # measured: larger reads hash no faster
@@ -58,7 +59,8 @@ def walk_folders(
 ) -> Iterator[tuple[str, list[FoundFile]]]:
     """(folder's relpath, its files) for each folder of a share that has files.
 
-    An unreadable folder is told to `skipped` and left out; DiskError if it is the share itself.
+    One that cannot be read, or went since it was listed, is told to `skipped` and left out;
+    DiskError if it is the share itself.
     """
     with naming("read", share):
         status = share.lstat()
@@ -69,9 +71,11 @@ def walk_folders(
     while waiting:
         folder = waiting.pop()
         try:
-            with naming("read", share), os.scandir(share / folder) as entries:
+            with os.scandir(share / folder) as entries:
                 files, folders = _sorted(folder, entries, skipped)
         except OSError as error:
+            if not folder:
+                raise DiskError("read", share, error.errno or errno.EIO) from error
             skipped(folder, error.strerror or "unreadable")
             continue
         if files:

@@ -1,7 +1,7 @@
 """What a node remembers over restarts, in one SQLite file of its home.
 
-Hashes of shared files by path and stamp, shares, downloads, pins, super-peers that worked, and a
-few numbers. WAL, one connection, one caller at a time (a lock); a method is one transaction, so a
+Hashes of shared files by path and stamp, shares, downloads, pins, and super-peers that worked.
+WAL, one connection, one caller at a time (a lock); a method is one transaction, so a
 failure leaves everything as it was. A file that SQLite cannot read is moved aside and said so:
 all in it can be made again. What of a download is on the disk is not in here: its journal knows.
 """
@@ -46,7 +46,6 @@ CREATE TABLE downloads (number INTEGER PRIMARY KEY, record BLOB NOT NULL);
 CREATE TABLE pins (place TEXT PRIMARY KEY, node BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE super_peers (node BLOB PRIMARY KEY, ip BLOB NOT NULL, port INTEGER NOT NULL,
     last_seen_s REAL NOT NULL, successes INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 _BEST_FIRST: Final = "ORDER BY last_seen_s DESC, successes DESC, node"
 _SHARES: Final = "SELECT path FROM shares ORDER BY path"
@@ -115,23 +114,27 @@ class Store:
             )
 
     def forget_hashes(self, folder: Path, names: Iterable[str]) -> None:
-        """These files of a folder are gone."""
+        """These files of a folder are gone; their layers stay until `forget_layers`."""
         key = _key(folder)
         with self._writing() as db:
             db.executemany(
                 "DELETE FROM hashes WHERE folder = ? AND name = ?", [(key, name) for name in names]
             )
 
-    def forget_folder(self, folder: Path) -> None:
-        """A folder and all below it are gone or not shared any more; so are layers of no file."""
-        key = _key(folder)
+    def forget_layers(self) -> None:
+        """Layers that belong to no hashed file any more; one pass over all hashes."""
+        self._write("DELETE FROM layers WHERE root NOT IN (SELECT root FROM hashes)")
+
+    def folders(self, above: Path) -> list[Path]:
+        """Which folders have hashed files: `above` and all below it, sorted."""
+        key = _key(above)
         below = key.rstrip(b"/")
-        with self._writing() as db:
-            db.execute(
-                "DELETE FROM hashes WHERE folder = ? OR (folder > ? AND folder < ?)",
-                (key, below + b"/", below + b"0"),  # '0' follows '/'
-            )
-            db.execute("DELETE FROM layers WHERE root NOT IN (SELECT root FROM hashes)")
+        rows = self._rows(
+            "SELECT DISTINCT folder FROM hashes "
+            "WHERE folder = ? OR (folder > ? AND folder < ?) ORDER BY folder",
+            *(key, below + b"/", below + b"0"),  # '0' follows '/'
+        )
+        return [Path(os.fsdecode(folder)) for (folder,) in rows]
 
     def layer(self, root: bytes) -> bytes | None:
         """The piece layer of a hashed file; None if unknown or if it is a single piece."""
@@ -177,7 +180,7 @@ class Store:
         else:
             self._write("INSERT OR REPLACE INTO pins VALUES (?, ?)", place, node)
 
-    # Super-peers and numbers
+    # Super-peers
 
     def super_peers(self) -> tuple[tuple[NodeId, Address], ...]:
         """Super-peers that worked, the latest first; at most SUPER_PEERS_MAX."""
@@ -198,17 +201,6 @@ class Store:
                 (SUPER_PEERS_MAX,),
             )
 
-    def next_number(self, name: str) -> int:
-        """Count `name` up from 1 and return it. Synced before it returns: a generation that was
-        told to others must not come again after a power cut."""
-        with self._writing(synced=True) as db:
-            ((value,),) = db.execute(
-                "INSERT INTO numbers VALUES (?, 1) "
-                "ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value",
-                (name,),
-            )
-        return int(value)
-
     def _rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
@@ -221,11 +213,10 @@ class Store:
             db.execute(statement, values)
 
     @contextmanager
-    def _writing(self, synced: bool = False) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of the block or nothing."""
         with self._lock:
             try:
-                self._db.execute(f"PRAGMA synchronous = {'FULL' if synced else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield self._db
                 self._db.execute("COMMIT")
@@ -246,6 +237,7 @@ class Store:
             if version > SCHEMA_VERSION:
                 raise StoreNewerError(self.path, version)
             db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last moments
             if version == 0:
                 db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
             _probe(db)
@@ -282,7 +274,6 @@ def _probe(db: sqlite3.Connection) -> None:
         raise ValueError(verdict)
     db.execute("SELECT folder, name, size, mtime_ns, inode, root FROM hashes LIMIT 1").fetchall()
     db.execute("SELECT root, layer FROM layers LIMIT 1").fetchall()
-    db.execute("SELECT name, value FROM numbers").fetchall()
     db.execute(_SHARES).fetchall()
     db.execute(_PINS).fetchall()
     _downloads(db.execute(_DOWNLOADS).fetchall())
