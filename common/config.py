@@ -1,7 +1,8 @@
 """Every setting of a node, in slices: a machine sees only its own.
 
 Each default says where it came from. All names end in their unit; `scaled` multiplies every
-`..._s` by the time scale, so that tests run the same protocol in less time. Reading files,
+`..._s` by the time scale and divides every `..._per_s`, so that tests run the same protocol in
+less time. Reading files,
 environment and flags is the shell's business (`common.shell.desk.settings`).
 """
 
@@ -33,19 +34,29 @@ class ClusterConfig(Slice, frozen=True):
 
     leaves_max: int = 150  # KaZaA 55-160 leaves, gtk-gnutella 300
     entries_max: int = FILES_PER_LEAF_MAX
+    keys_max: int = 24 * FILES_PER_LEAF_MAX  # of one leaf: 20 words a file and four others; 90 MiB
     lease_s: float = 5.0  # entries outlive a lost link by this, unless the leaf joins again
     busy_retry_s: float = 10.0  # wild guess
     searches_max: int = 64  # open searches of one leaf; wild guess
+    searches_per_s: float = 2.0  # of one leaf in public scope: THREATS §6
+    searches_burst: int = 10
+    near_searches_per_s: float = 200.0  # of one leaf in private or loopback scope: THREATS §6
+    near_searches_burst: int = 200
+    idle_leaf_s: float = 60.0  # without files this long, it gives way when we are full; wild guess
 
 
 class OverlayConfig(Slice, frozen=True):
     """A super-peer and its neighbours."""
 
     degree_max: int = 32  # LimeWire
+    seed_places: int = 4  # of these kept for our own seeds that are not linked; wild guess
     redial_s: float = 0.2  # doubling to redial_max_s with jitter
     redial_max_s: float = 60.0
     ping_s: float = 1.0  # how long a pong may take before the next try; wild guess
     gossip_s: float = 5.0  # load and neighbours are told on change, at most this often
+    relink_s: float = 5.0  # after `Unlinked` no `Link` of that peer is taken; wild guess
+    hearsay_dials_per_s: float = 2.0  # of addresses that others named, in all: THREATS T3
+    hearsay_dials_burst: int = 8
 
 
 class FloodConfig(Slice, frozen=True):
@@ -55,7 +66,13 @@ class FloodConfig(Slice, frozen=True):
     seen_s: float = 600.0  # THREATS T9: at least 10 min
     open_max: int = 20_000  # queries whose tree is still known
     open_s: float = 60.0  # how long a tree may be extended
-    ring_s: float = 10.0  # a ring that takes longer has lost somebody
+    ring_s: float = 3.0  # a ring that takes longer has lost somebody; a leaf waits 10 s in all
+    silent_s: float = 60.0  # who let a ring run out is left out for this long; doubles; wild guess
+    silent_max_s: float = 960.0  # ... up to this
+    queries_per_s: float = 200.0  # of one neighbour: the searches of all that are behind it
+    queries_burst: int = 200
+    waiting_link_max: int = 5_000  # hits waiting for one neighbour: one query's; up to 2.3 KB each
+    waiting_max: int = 20_000  # hits waiting in all: 46 MB
 
 
 class ParentConfig(Slice, frozen=True):
@@ -107,12 +124,14 @@ class Config(Slice, frozen=True):
 
 
 def scaled(config: S, scale: float) -> S:
-    """`config` with every field that ends in `_s` multiplied by `scale`, in all slices."""
+    """`config` in another time, in all slices: `_s` times `scale`, `_per_s` divided by it."""
     changes: dict[str, object] = {}
     for name in config.__struct_fields__:
         value = getattr(config, name)
         if isinstance(value, msgspec.Struct):
             changes[name] = scaled(value, scale)
+        elif name.endswith("_per_s"):
+            changes[name] = value / scale
         elif name.endswith("_s"):
             changes[name] = value * scale
     return msgspec.structs.replace(config, **changes)

@@ -283,7 +283,7 @@ class Links:
     def _was_refused(self, link: _Link, reason: str) -> list[Out]:
         """They said no. A duplicate means that their own link to us is on its way."""
         if reason == _DUPLICATE:
-            self._forget(link)
+            self._links.pop(link.number, None)
             return [CloseLink(link.number, reason)]
         return self._end(link, "refused: " + reason)
 
@@ -349,7 +349,7 @@ class Links:
 
     def _end(self, link: _Link, reason: str, tell: str = "") -> list[Out]:
         """Hang up once, and tell the roles where they knew of the link."""
-        self._forget(link)
+        self._links.pop(link.number, None)
         if link.phase is Phase.CLOSING:
             return []
         was_up = link.phase is Phase.UP
@@ -372,9 +372,6 @@ class Links:
         if self._dialling.pop((peer, door), None) is None:
             return []
         return [LinkDown(peer, door, reason)]
-
-    def _forget(self, link: _Link) -> None:
-        self._links.pop(link.number, None)
 
     def _count(self, what: str) -> None:
         self.dropped[what] = self.dropped.get(what, 0) + 1

@@ -1,8 +1,9 @@
-"""How fast something goes: bytes per second, forgetting what is long past.
+"""How fast something goes, and how fast it may go.
 
-An exponentially weighted mean in three numbers, so that a rate costs the same whether bytes come
-in ten pieces a second or in ten thousand. It starts without bias: one megabyte in the first second
-is one megabyte a second. Limiting a rate is not done here.
+`Rate` is bytes per second, forgetting what is long past: an exponentially weighted mean in three
+numbers, so that it costs the same whether bytes come in ten pieces a second or in ten thousand. It
+starts without bias: one megabyte in the first second is one megabyte a second. `Bucket` says
+whether something may happen now. What becomes of what may not is its owner's business.
 """
 
 import math
@@ -34,3 +35,22 @@ class Rate:
 
     def _weight(self, age_s: float) -> float:
         return math.exp(-age_s / self._memory_s)
+
+
+class Bucket:
+    """A token bucket that starts full: `burst` at once, `rate_per_s` in the long run."""
+
+    def __init__(self, rate_per_s: float, burst: float, now: float) -> None:
+        self._rate_per_s = rate_per_s
+        self._burst = burst
+        self._tokens = burst
+        self._at = now
+
+    def take(self, now: float) -> bool:
+        """Take one token, if there is one; `now` never goes back."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate_per_s)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

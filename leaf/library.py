@@ -45,7 +45,9 @@ class _Share:
     files: dict[str, SharedFile] = field(default_factory=dict)  # by relpath
     keep: bool = False
     heard: bool = False  # the shell said something of it
-    settled_at: int | None = None  # the revision at which its first scan was over
+    settled: bool = False  # a scan is over, and it did not fail since
+    ordered: bool = False  # a scan was ordered and is not over
+    scans: int = 0  # ordered ones that are over
     progress: HashProgress = field(default_factory=lambda: HashProgress(0, 0, 0, 0))
 
 
@@ -55,6 +57,8 @@ class _Waiting(msgspec.Struct):
     shares: list[str]
     new: list[str]  # those that it brought: taken back if they cannot be shared
     wait: bool
+    due: dict[str, int] = {}  # with `wait`: how many scans of a share must be over; till they are
+    revision: int = -1  # what those scans brought
 
 
 class Library:
@@ -111,7 +115,7 @@ class Library:
         for path in (*event.shares, *self._for_this_run):
             if path not in self._shares and len(self._shares) < SHARES_MAX:
                 self._shares[path] = _Share(keep=path in event.shares)
-                effects.append(FollowShare(path))
+                effects += self._order(path)
         self._for_this_run = ()
         return effects
 
@@ -205,22 +209,43 @@ class Library:
         share = self._shares.get(event.share)
         if share is None:
             return []
-        share.heard, share.progress = True, HashProgress(0, 0, 0, 0)
-        if share.settled_at is None:
-            share.settled_at = self._revision
-        return self._answer_ready()
+        share.heard = share.settled = True
+        share.progress = HashProgress(0, 0, 0, 0)
+        share.scans += share.ordered
+        share.ordered = False
+        again = False
+        for waiting in self._waiting.values():
+            due = waiting.due.get(event.share, 0)
+            again = again or due > share.scans
+            if 0 < due <= share.scans:
+                del waiting.due[event.share]
+                waiting.revision = max(waiting.revision, self._revision)
+        effects = self._order(event.share) if again else []
+        return effects + self._answer_ready()
+
+    def _order(self, path: str) -> list[Effect]:
+        """One scan at a time: to ask again would start it over, and many who ask would starve."""
+        share = self._shares[path]
+        if share.ordered:
+            return []
+        share.ordered = True
+        return [FollowShare(path)]
 
     def _failed(self, event: ShareFailed, _now: float) -> list[Effect]:
-        """Those who brought it hear why; a share that was there before is tried again."""
+        """Who waits for it hears why; a share that was there before is tried again."""
         fields: dict[str, object] = {"share": event.share, "reason": event.reason}
         effects: list[Effect] = [Notify("share_failed", fields, "warning")]
+        share = self._shares.get(event.share)
+        if share is not None:
+            share.heard, share.settled, share.ordered = True, False, False
+            share.progress = HashProgress(0, 0, 0, 0)
         for call, waiting in list(self._waiting.items()):
             if event.share in waiting.shares:
                 del self._waiting[call]
                 effects.append(Fail(call, event.code, event.reason, event.hint))
-                if event.share in waiting.new:
+                if event.share in waiting.new and event.share in self._shares:
                     effects += self._forget(event.share)
-        return effects
+        return effects + self._answer_ready()
 
     def _joined(self, event: Joined, _now: float) -> list[Effect]:
         self._supers = (_super_text(event.address, event.parent),)
@@ -247,14 +272,20 @@ class Library:
         if len(self._shares) + len(new) > SHARES_MAX:
             raise UserError(Exit.USAGE, f"More than {SHARES_MAX} shares are not followed.")
         effects: list[Effect] = []
-        for path in params.paths:
+        shares = list(dict.fromkeys(params.paths)) or list(self._shares)
+        waiting = _Waiting(shares, new, params.wait)
+        for path in shares:
             share = self._shares.setdefault(path, _Share())
-            effects.append(FollowShare(path))
-            if params.keep and not share.keep:
-                share.keep = True
-                effects.append(RememberShare(path))
-        shares = params.paths or list(self._shares)
-        self._waiting[event.call] = _Waiting(shares, new, params.wait)
+            if params.wait:  # what is there now may be missed by a scan that is under way
+                waiting.due[path] = share.scans + 1 + share.ordered
+            if params.wait or params.paths:
+                effects += self._order(path)
+            if params.paths:
+                share.heard = share.settled  # one that failed is heard of anew
+                if params.keep and not share.keep:
+                    share.keep = True
+                    effects.append(RememberShare(path))
+        self._waiting[event.call] = waiting
         return effects + self._answer_ready()
 
     def _asked_unshare(self, event: Asked) -> list[Effect]:
@@ -282,18 +313,17 @@ class Library:
     def _answer_ready(self) -> list[Effect]:
         effects: list[Effect] = []
         for call, waiting in list(self._waiting.items()):
-            if all(self._is_ready(path, waiting.wait) for path in waiting.shares):
+            if self._is_ready(waiting):
                 del self._waiting[call]
                 effects.append(Answer(call, self._rows(waiting.shares)))
         return effects
 
-    def _is_ready(self, path: str, wait: bool) -> bool:
-        share = self._shares.get(path)
-        if share is None:
-            return True
-        if not wait:
-            return share.heard
-        return share.settled_at is not None and share.settled_at <= self._acknowledged
+    def _is_ready(self, waiting: _Waiting) -> bool:
+        followed = [path for path in waiting.shares if path in self._shares]
+        if not waiting.wait:
+            return all(self._shares[path].heard for path in followed)
+        scanned = not any(path in waiting.due for path in followed)
+        return scanned and waiting.revision <= self._acknowledged
 
     def _progress_of(self, waiting: _Waiting) -> HashProgress:
         shares = [self._shares.get(path) for path in waiting.shares]
@@ -312,7 +342,7 @@ class Library:
             share = self._shares.get(path)
             if share is None:
                 continue
-            if not share.files and share.settled_at is None:
+            if not share.files and not share.settled:
                 rows.setdefault(path, SharedRow(path, path.rpartition("/")[2], 0, None, None))
             for file in share.files.values():
                 rows.setdefault(path_of(file), self._row(file))

@@ -1,24 +1,16 @@
 """Storage effects on a real disk: what goes in as an effect comes back as an event."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from common.core import Effect, Event
-from common.merkle import FileHasher, FileTree, piece_span
-from common.shell.disk.jobs import Disk
-from common.shell.disk.shares import Shares
-from common.shell.disk.store import Store
+from common.merkle import piece_span
 from common.storage import (
     BytesRead,
     ClosePart,
-    FilesShared,
-    FilesUnshared,
+    DeletePart,
     FinishPart,
-    FollowShare,
     KeepLayer,
     OpenPart,
     PartFailed,
@@ -29,52 +21,9 @@ from common.storage import (
     ReadFailed,
     ReadLayer,
     ReadPart,
-    ReadShared,
-    ShareFailed,
-    ShareSettled,
-    UnfollowShare,
     WritePieces,
 )
-
-CONTENT = Random(5).randbytes(100_000)  # seven pieces of 16 KiB
-
-
-def tree_of(content: bytes) -> FileTree:
-    """The tree of a content."""
-    hasher = FileHasher(len(content))
-    hasher.update(content)
-    return hasher.finish()
-
-
-TREE = tree_of(CONTENT)
-
-
-class Shell:
-    """A disk and shares whose events are collected."""
-
-    def __init__(self, folder: Path) -> None:
-        self.events: asyncio.Queue[Event] = asyncio.Queue()
-        loop = asyncio.get_running_loop()
-        self.store = Store(folder / "state.db")
-        self.disk = Disk(loop, self.events.put_nowait, self.store)
-        self.shares = Shares(loop, self.events.put_nowait, self.store)
-        self.performers = {**self.disk.performers(), **self.shares.performers()}
-
-    async def do(self, effect: Effect) -> Event:
-        """Perform it; the next event."""
-        self.performers[type(effect)](effect)
-        return await self.events.get()
-
-    def order(self, effect: Effect) -> None:
-        """Perform what answers nothing."""
-        self.performers[type(effect)](effect)
-
-    async def until(self, kind: type[Event]) -> list[Event]:
-        """All events up to the next of this kind."""
-        seen: list[Event] = []
-        while not seen or type(seen[-1]) is not kind:
-            seen.append(await self.events.get())
-        return seen
+from tests.real_disk import CONTENT, TREE, Shell
 
 
 @pytest.fixture
@@ -82,9 +31,17 @@ async def shell(tmp_path: Path) -> AsyncIterator[Shell]:
     """One that is closed at the end."""
     shell = Shell(tmp_path)
     yield shell
-    shell.shares.close()
-    shell.disk.close()
-    shell.store.close()
+    shell.close()
+
+
+def look(target: Path, exists: str = "rename") -> OpenPart:
+    """Only see whether CONTENT stands there."""
+    return OpenPart(1, TREE.root, len(CONTENT), str(target), exists, create=False)
+
+
+def delete(target: Path) -> DeletePart:
+    """Remove what is there of it."""
+    return DeletePart(1, TREE.root, len(CONTENT), str(target))
 
 
 def begin(target: Path, exists: str = "rename") -> OpenPart:
@@ -96,6 +53,20 @@ def write(index: int, content: bytes = CONTENT) -> WritePieces:
     """One piece of it."""
     offset, length = piece_span(len(CONTENT), index)
     return WritePieces(1, offset, memoryview(content)[offset : offset + length])
+
+
+async def whole(shell: Shell, target: Path) -> None:
+    """A finished download of CONTENT."""
+    await shell.do(begin(target))
+    shell.order(KeepLayer(1, TREE.layer))
+    await shell.do(WritePieces(1, 0, memoryview(CONTENT)))
+    assert await shell.do(FinishPart(1)) == PartFinished(1, str(target))
+
+
+async def is_gone(shell: Shell, effect: OpenPart) -> bool:
+    """Whether a look finds nothing."""
+    event = await shell.do(effect)
+    return isinstance(event, PartFailed) and event.kind == "gone"
 
 
 async def test_a_whole_download(shell: Shell, tmp_path: Path) -> None:
@@ -152,8 +123,87 @@ async def test_deleting_a_part(shell: Shell, tmp_path: Path) -> None:
     await shell.do(begin(tmp_path / "file"))
     shell.order(KeepLayer(1, TREE.layer))
     await shell.do(write(0))
-    shell.order(ClosePart(1, delete=True))
+    shell.order(delete(tmp_path / "file"))
     assert await shell.do(begin(tmp_path / "file")) == PartOpened(1, bytes(7), b"")
+
+
+async def test_deleting_a_part_that_is_not_open(shell: Shell, tmp_path: Path) -> None:
+    """After a pause or a restart it is found beside its target; files of others stay."""
+    target = tmp_path / "in" / "file"
+    await shell.do(begin(target))
+    shell.order(KeepLayer(1, TREE.layer))
+    await shell.do(write(0))
+    shell.order(ClosePart(1))
+    other = OpenPart(2, bytes(32), 5, str(target), "rename")
+    await shell.do(other)
+    shell.order(ClosePart(2))
+    target.write_text("mine")
+    shell.order(delete(target))
+    assert await is_gone(shell, look(target))
+    names = sorted(path.name for path in target.parent.iterdir())
+    assert names == ["file", "file (1).part", "file (1).part.journal"]
+
+
+async def test_deleting_where_nothing_is(shell: Shell, tmp_path: Path) -> None:
+    """No folder, no part, or a part that is not ours: nothing is said, made or removed."""
+    shell.order(delete(tmp_path / "none" / "file"))
+    shell.order(delete(tmp_path / "file"))
+    (tmp_path / "file.part").write_text("somebody's")
+    shell.order(delete(tmp_path / "file"))
+    assert await is_gone(shell, look(tmp_path / "file"))
+    assert (tmp_path / "file.part").read_text() == "somebody's"
+    assert not (tmp_path / "none").exists()
+    assert not (tmp_path / "file.part.journal").exists()
+
+
+async def test_deleting_after_the_end_keeps_the_file(shell: Shell, tmp_path: Path) -> None:
+    """What is finished is the user's; it is only served no more."""
+    await whole(shell, tmp_path / "file")
+    shell.order(delete(tmp_path / "file"))
+    assert await shell.do(look(tmp_path / "file")) == PartSkipped(1, str(tmp_path / "file"), True)
+    assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+async def test_deleting_what_another_process_writes(shell: Shell, tmp_path: Path) -> None:
+    """It is busy, and stays."""
+    await shell.do(begin(tmp_path / "file"))
+    event = await shell.do(DeletePart(2, TREE.root, len(CONTENT), str(tmp_path / "file")))
+    assert isinstance(event, PartFailed)
+    assert event.kind == "busy"
+    assert (tmp_path / "file.part").exists()
+
+
+async def test_looking_makes_nothing(shell: Shell, tmp_path: Path) -> None:
+    """Without `create` only the very content counts; no folder and no part is made."""
+    assert await is_gone(shell, look(tmp_path / "new" / "file"))
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "file").write_text("mine")
+    for exists in ("rename", "skip", "fail"):
+        assert await is_gone(shell, look(tmp_path / "file", exists))
+    assert not (tmp_path / "file.part").exists()
+    (tmp_path / "file").write_bytes(CONTENT)
+    same = PartSkipped(1, str(tmp_path / "file"), same=True)
+    assert await shell.do(look(tmp_path / "file")) == same
+    assert isinstance(await shell.do(ReadPart(9, 1, 0, 4)), BytesRead)
+
+
+@pytest.mark.parametrize("remembering", [True, False])
+async def test_nothing_of_a_download_is_kept_but_its_file(
+    tmp_path: Path, remembering: bool
+) -> None:
+    """Finished, it has no lane and, where the store has it, no layer; and it is served."""
+    shell = Shell(tmp_path, remembering)
+    await whole(shell, tmp_path / "file")
+    layer = await shell.do(ReadLayer(9, TREE.root, len(CONTENT)))
+    assert layer == BytesRead(9, memoryview(TREE.layer))
+    (finished,) = shell.disk._finished.values()
+    assert finished.layer == (b"" if remembering else TREE.layer)
+    assert (shell.disk._lanes, shell.disk._exists) == ({}, {})
+    shell.order(ClosePart(1))
+    assert await shell.do(OpenPart(2, TREE.root, 1, "/none/x", "skip", create=False))
+    assert shell.disk._finished == {}
+    assert list(shell.disk._lanes) in ([], [2])  # that one ends just now
+    shell.close()
 
 
 async def test_the_very_content_is_there(shell: Shell, tmp_path: Path) -> None:
@@ -189,52 +239,3 @@ async def test_reading_what_is_not_there(shell: Shell) -> None:
     """Every read is answered."""
     assert await shell.do(ReadPart(3, 99, 0, 1)) == ReadFailed(3, "gone")
     assert await shell.do(ReadLayer(4, bytes(32), len(CONTENT))) == ReadFailed(4, "gone")
-
-
-async def test_a_share_is_scanned_and_served(shell: Shell, tmp_path: Path) -> None:
-    """Files are reported with their roots and can be read by their stamp."""
-    folder = tmp_path / "share"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "sub" / "a.bin").write_bytes(CONTENT)
-    shell.order(FollowShare(str(folder)))
-    events = await shell.until(ShareSettled)
-    (file,) = [file for event in events if isinstance(event, FilesShared) for file in event.files]
-    assert (file.relpath, file.root, file.size) == ("sub/a.bin", TREE.root, len(CONTENT))
-    read = await shell.do(ReadShared(1, file, 10, 5))
-    assert isinstance(read, BytesRead)
-    assert bytes(read.data) == CONTENT[10:15]
-    (folder / "sub" / "a.bin").write_bytes(CONTENT[:-1])
-    assert await shell.do(ReadShared(2, file, 10, 5)) == ReadFailed(2, "changed")
-
-
-async def test_changes_of_a_share_are_followed(shell: Shell, tmp_path: Path) -> None:
-    """A new file is shared and a removed one withdrawn, without asking."""
-    folder = tmp_path / "share"
-    folder.mkdir()
-    shell.order(FollowShare(str(folder)))
-    await shell.until(ShareSettled)
-    (folder / "new.txt").write_text("new")
-    events = await shell.until(FilesShared)
-    assert [file.relpath for file in events[-1].files] == ["new.txt"]  # type: ignore[attr-defined]
-    await shell.until(ShareSettled)
-    (folder / "new.txt").unlink()
-    events = await shell.until(FilesUnshared)
-    assert events[-1] == FilesUnshared(str(folder), ("new.txt",))
-    shell.order(UnfollowShare(str(folder)))
-
-
-async def test_a_share_that_is_one_file(shell: Shell, tmp_path: Path) -> None:
-    """A lone file is shared under its own name."""
-    (tmp_path / "lone.bin").write_bytes(CONTENT)
-    shell.order(FollowShare(str(tmp_path / "lone.bin")))
-    events = await shell.until(ShareSettled)
-    (file,) = [file for event in events if isinstance(event, FilesShared) for file in event.files]
-    assert file.relpath == "lone.bin"
-    assert isinstance(await shell.do(ReadShared(1, file, 0, 5)), BytesRead)
-
-
-async def test_a_share_that_is_not_there(shell: Shell, tmp_path: Path) -> None:
-    """The reason and a fix are told."""
-    event = await shell.do(FollowShare(str(tmp_path / "missing")))
-    assert isinstance(event, ShareFailed)
-    assert event.hint

@@ -1,16 +1,19 @@
 """The driver: what one turn does, and what a failing performer must not do."""
 
 import asyncio
+import hashlib
 from random import Random
 
 import msgspec
 
+from common.addresses import Address
 from common.config import LinkConfig
-from common.core import Asked, Core, Effect, Event, Notify, Stopped, Woke
+from common.core import Asked, Core, DatagramReceived, Effect, Event, Notify, Stopped, Woke
 from common.ids import Identity
+from common.messages.link import Echo
 from common.network import Network
 from common.node import Node
-from common.shell.drive import Driver
+from common.shell.drive import Driver, Performer
 
 
 class Diligent:
@@ -19,6 +22,7 @@ class Diligent:
     def __init__(self) -> None:
         self.woken = asyncio.Event()
         self.due: float | None = None
+        self.count = 0
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Order on `Stopped`, note `Woke`."""
@@ -39,6 +43,45 @@ class Diligent:
         return msgspec.Struct()
 
 
+class Busy(Diligent):
+    """A role whose every message takes a while."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Compute something."""
+        if isinstance(event, DatagramReceived):
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 20_000)
+            self.count += 1
+        return []
+
+
+def driver_of(role: Core, performers: dict[type[Effect], Performer]) -> Driver:
+    """A driver of a node that plays this role."""
+    node = Node(
+        Identity(bytes(32)).node,
+        Network(),
+        LinkConfig(),
+        factories={"leaf": lambda _rng: role},
+        start=("leaf",),
+        rng=Random(1),
+    )
+    return Driver(asyncio.get_running_loop(), node, performers)
+
+
+async def test_a_long_frame_does_not_keep_the_others_waiting() -> None:
+    """What one frame brings is worked off in slices; nothing of it is lost or overtaken."""
+    loop = asyncio.get_running_loop()
+    role = Busy()
+    driver = driver_of(role, {})
+    events = [DatagramReceived(Address.of("127.0.0.1", n), Echo(n)) for n in range(1, 31)]
+    driver._take(*events)
+    assert role.count < len(events)  # the loop has its turn before the frame is done
+    while role.count < len(events):
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+    driver.close()
+
+
 async def test_a_failing_performer_costs_only_itself() -> None:
     """The other effects are performed, the clock goes on, and the mistake is loud."""
     loop = asyncio.get_running_loop()
@@ -52,19 +95,7 @@ async def test_a_failing_performer_costs_only_itself() -> None:
             raise OSError("no space left")
         performed.append(notify.name)
 
-    def factory(_rng: Random) -> Core:
-        return role
-
-    identity = Identity(bytes(32))
-    node = Node(
-        identity.node,
-        Network(),
-        LinkConfig(),
-        factories={"leaf": factory},
-        start=("leaf",),
-        rng=Random(1),
-    )
-    driver = Driver(loop, node, {Notify: perform})
+    driver = driver_of(role, {Notify: perform})
     driver.feed(Stopped(1.0))
     await role.woken.wait()
     driver.feed(Asked(1, "leaf.nothing", msgspec.Struct()))

@@ -117,8 +117,59 @@ def test_wait_needs_hashing_and_the_parent() -> None:
     assert core.handle(Acknowledged(offer.revision - 1), 0.0) == []
     (answer,) = core.handle(Acknowledged(offer.revision), 0.0)
     assert isinstance(answer, Answer)
-    (at_once,) = core.handle(Asked(2, "leaf.share", Share([], wait=True)), 0.0)
-    assert isinstance(at_once, Answer)
+
+
+def test_wait_needs_a_scan_that_began_after_it() -> None:
+    """A share that is known is scanned once more, and its files are waited for."""
+    core = library("/a", "/b")
+    core.handle(ShareSettled("/a"), 0.0)
+    core.handle(ShareSettled("/b"), 0.0)
+    core.handle(Acknowledged(0), 0.0)
+    asked = core.handle(Asked(1, "leaf.share", Share(["/a"], wait=True)), 0.0)
+    assert asked == [FollowShare("/a"), RememberShare("/a")]
+    (offer,) = offers(core.handle(FilesShared((shared("x", b"x", "/a"),)), 0.0))
+    assert core.handle(ShareSettled("/a"), 0.0) == []
+    assert len(core.handle(Acknowledged(offer.revision), 0.0)) == 1
+    all_of_them = core.handle(Asked(2, "leaf.share", Share([], wait=True)), 0.0)
+    assert all_of_them == [FollowShare("/a"), FollowShare("/b")]
+    assert core.handle(ShareSettled("/a"), 0.0) == []
+    (answer,) = core.handle(ShareSettled("/b"), 0.0)
+    assert isinstance(answer, Answer)
+
+
+def test_a_scan_under_way_is_followed_by_another() -> None:
+    """Who asks during a scan waits for the next; many who ask share that one."""
+    core = library("/a")
+    core.handle(Acknowledged(0), 0.0)
+    for call in (1, 2):
+        asked = core.handle(Asked(call, "leaf.share", Share([], wait=True)), 0.0)
+        assert asked == []
+    assert core.handle(ShareSettled("/a"), 0.0) == [FollowShare("/a")]
+    answers = core.handle(ShareSettled("/a"), 0.0)
+    assert [type(effect) for effect in answers] == [Answer, Answer]
+    assert core.handle(ShareSettled("/a"), 0.0) == []
+
+
+def test_nothing_to_wait_for_is_answered_at_once() -> None:
+    """No share, no scan."""
+    (answer,) = library().handle(Asked(1, "leaf.share", Share([], wait=True)), 0.0)
+    assert answer == Answer(1, [])
+
+
+def test_a_failed_share_holds_nobody_up() -> None:
+    """It counts as heard and has nothing pending; who names it hears anew why it failed."""
+    core = library("/a")
+    core.handle(Asked(1, "leaf.share", Share([])), 0.0)
+    core.handle(ShareProgressed("/a", 0, 3, 0, 30), 0.0)
+    assert core.pending == 3
+    core.handle(ShareFailed("/a", "It is missing."), 0.0)
+    assert core.pending == 0
+    (answer,) = core.handle(Asked(2, "leaf.share", Share([])), 0.0)
+    assert isinstance(answer, Answer)
+    asked = core.handle(Asked(3, "leaf.share", Share(["/a"], keep=False)), 0.0)
+    assert asked == [FollowShare("/a")]
+    effects = core.handle(ShareFailed("/a", "It is missing.", "Look."), 0.0)
+    assert Fail(3, Exit.DISK, "It is missing.", "Look.") in effects
 
 
 def test_what_cannot_be_shared_is_taken_back() -> None:

@@ -81,6 +81,31 @@ def test_a_missing_share_is_an_error(tmp_path: Path) -> None:
         list(walk(tmp_path / "none"))
 
 
+def test_a_folder_that_goes_while_it_is_walked_is_skipped(tmp_path: Path) -> None:
+    """Gone between listing and reading: told, left out, and the rest is still walked."""
+    for relpath in ("a", "gone/x", "z/x"):
+        (tmp_path / relpath).parent.mkdir(exist_ok=True)
+        (tmp_path / relpath).touch()
+    skipped: list[tuple[str, str]] = []
+    walking = walk(tmp_path, lambda relpath, reason: skipped.append((relpath, reason)))
+    assert next(walking).relpath == "a"
+    (tmp_path / "gone" / "x").unlink()
+    (tmp_path / "gone").rmdir()
+    assert [file.relpath for file in walking] == ["z/x"]
+    assert skipped == [("gone", "No such file or directory")]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_folder_that_may_not_be_read_is_skipped(tmp_path: Path) -> None:
+    """Told and left out; the share goes on without it."""
+    (tmp_path / "a").touch()
+    (tmp_path / "closed").mkdir(0o000)
+    skipped: list[tuple[str, str]] = []
+    files = walk(tmp_path, lambda relpath, reason: skipped.append((relpath, reason)))
+    assert [file.relpath for file in files] == ["a"]
+    assert skipped == [("closed", "Permission denied")]
+
+
 def test_an_unchanged_file_is_not_hashed_again(tmp_path: Path) -> None:
     """What is known with the same stamp keeps its root; each folder is looked up once."""
     (tmp_path / "sub").mkdir()

@@ -34,7 +34,6 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     store.remember_download(RECORD)
     store.remember_pin("host:1214", NODE)
     store.remember_super_peer(NODE, ADDRESS, 5.0)
-    assert [store.next_number("generation") for _ in range(3)] == [1, 2, 3]
     store.close()
     again = Store(tmp_path / "state.db")
     assert again.hashes(tmp_path / "music") == {"ä.mp3": Known(STAMP, TREE.root)}
@@ -43,7 +42,6 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     assert again.downloads() == (RECORD,)
     assert again.pins() == (("host:1214", NODE),)
     assert again.super_peers() == ((NODE, ADDRESS),)
-    assert again.next_number("generation") == 4
     assert again.moved_aside is None
     again.close()
 
@@ -65,8 +63,8 @@ def test_everything_can_be_forgotten(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_folder_is_forgotten_with_all_below_it(tmp_path: Path) -> None:
-    """Not one that only begins with the same letters; layers of no file go too."""
+def test_folders_are_told_with_all_below(tmp_path: Path) -> None:
+    """Not one that only begins with the same letters; a layer goes with its last file."""
     store = Store(tmp_path / "state.db")
     other = FileTree(root=b"o" * 32, size=5, layer=b"o" * 64)
     for folder in ("a", "a/b", "a/b/c"):
@@ -75,11 +73,15 @@ def test_a_folder_is_forgotten_with_all_below_it(tmp_path: Path) -> None:
         store.remember_hashes(tmp_path / folder, {"f": (STAMP, other)})
     store.forget_hashes(tmp_path / "a", ["f", "none"])
     assert list(store.hashes(tmp_path / "a")) == ["g"]
-    store.forget_folder(tmp_path / "a")
-    left = [
-        name for name in ("a", "a/b", "a/b/c", "ab", "a.b", "a0") if store.hashes(tmp_path / name)
-    ]
-    assert left == ["ab", "a.b", "a0"]
+    below = [tmp_path / "a", tmp_path / "a/b", tmp_path / "a/b/c"]
+    assert store.folders(tmp_path / "a") == below
+    for each in below:
+        store.forget_layers()
+        assert store.layer(TREE.root) == TREE.layer
+        store.forget_hashes(each, ["f", "g"])
+    assert store.folders(tmp_path / "a") == []
+    assert len(store.folders(tmp_path)) == 3
+    store.forget_layers()
     assert store.layer(TREE.root) is None
     assert store.layer(other.root) == other.layer
     store.close()
@@ -178,9 +180,10 @@ def test_a_store_that_cannot_be_made_is_a_disk_error(tmp_path: Path) -> None:
 def test_threads_may_share_it(tmp_path: Path) -> None:
     """Calls from many threads come one after the other."""
     store = Store(tmp_path / "state.db")
+    paths = [f"/{number:02}" for number in range(50)]
     with ThreadPoolExecutor(4) as pool:
-        numbers = list(pool.map(lambda _turn: store.next_number("n"), range(50)))
-    assert sorted(numbers) == list(range(1, 51))
+        list(pool.map(store.remember_share, paths))
+    assert store.shares() == tuple(paths)
     store.close()
 
 

@@ -3,17 +3,24 @@
 A query draws a tree: who has seen its GUID answers `QueryDone` with `duplicate`, everyone else
 evaluates it, streams hits to the one it came from, forwards while `ttl` lasts and reports done
 when all it forwarded to have. `Extend` walks that tree to its frontier and grows it by one ring.
+
+A GUID names its content: it is the hash of a nonce and the body, so that nobody can occupy the
+GUID of a query with another one.
 """
 
-from typing import Annotated
+from hashlib import sha256
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
 from common.limits import CONTROL_FRAME_BYTES_MAX
+from common.ids import GUID_BYTES, Guid
 from common.messages.cluster import Hits, Wanted
 from common.messages.fields import Bytes16, Bytes32, Contacts, Count, Hops, Message, Ttl
 from common.terms import Terms
+
+_QUERY: Final = b"superpeer query 1\0"
 
 
 class Link(Message, frozen=True, array_like=True):
@@ -58,10 +65,16 @@ class QueryBody(msgspec.Struct, frozen=True, array_like=True):
 class Query(Message, frozen=True, array_like=True):
     """Evaluate this once, and pass it on to depth `ttl`; `hops` is how far it has come."""
 
-    guid: Bytes16
+    guid: Bytes16  # `query_guid` of the next and the last
+    nonce: Bytes16
     ttl: Ttl
     hops: Hops
     body: Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
+
+
+def query_guid(nonce: bytes, body: bytes) -> Guid:
+    """The name of the query with this body; `nonce` makes it another one each time."""
+    return sha256(_QUERY + nonce + body).digest()[:GUID_BYTES]
 
 
 class Extend(Message, frozen=True, array_like=True):
@@ -82,7 +95,8 @@ class QueryDone(Message, frozen=True, array_like=True):
 
     `reached`: super-peers below and including me that evaluated the query in this ring;
     `frontier`: links into which the tree could still grow; `messages`: what my part sent;
-    `lost`: a link below me died with the query under way.
+    `lost`: somebody below did not answer, and may when asked again; `left_out`: somebody was not
+    asked, being silent too often or me too busy, and asking again helps nothing.
     """
 
     guid: Bytes16
@@ -91,6 +105,7 @@ class QueryDone(Message, frozen=True, array_like=True):
     frontier: Count = 0
     messages: Count = 0
     lost: bool = False
+    left_out: bool = False
 
 
 class Prune(Message, frozen=True, array_like=True):

@@ -38,6 +38,8 @@ from common.node import Node
 from common.shell.outbox import Outbox
 
 LINGER_S = 0.2  # what was sent just before a hang-up gets this long to leave
+TURN_S = 0.01  # of what came in, before the loop sees to timers and other links
+BACKLOG_MAX = 20_000  # events kept for later turns; beyond it they are worked off in one go
 
 
 class Wires(Protocol):
@@ -71,6 +73,8 @@ class Driver:
         self._wires: Wires | None = None
         self._send_datagram: Callable[[bytes, tuple[str, int]], None] | None = None
         self._inbox: deque[Event] = deque()
+        self._backlog: deque[Event] = deque()  # of the links, in the order it came
+        self._draining = False
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
@@ -135,7 +139,7 @@ class Driver:
         """A link's handshake is over."""
         self._doors[link] = door
         dial = None if inbound else self._dials.pop(link)
-        self.feed(LinkOpened(link, door, curve_key, Address.of(*address), dial))
+        self._take(LinkOpened(link, door, curve_key, Address.of(*address), dial))
 
     def frame(self, link: int, body: memoryview | bytes, data: memoryview | None) -> None:
         """One frame of messages, with the data of the one that carries some."""
@@ -145,10 +149,9 @@ class Driver:
         try:
             messages = wire.decode(body, has_data=data is not None, bytes_max=limit)
         except RemoteProtocolError as error:
-            self.feed(FrameRejected(link, str(error)))
+            self._take(FrameRejected(link, str(error)))
             return
-        for message in messages:
-            self.feed(FrameReceived(link, message, data))
+        self._take(*[FrameReceived(link, message, data) for message in messages])
 
     def moving(self, link: int) -> None:
         """Part of a frame has come."""
@@ -160,7 +163,7 @@ class Driver:
         if self._outbox is not None:
             self._outbox.forget(link)
         dial = self._dials.pop(link, None)
-        self.feed(LinkClosed(link, reason) if dial is None else DialFailed(dial, reason))
+        self._take(LinkClosed(link, reason) if dial is None else DialFailed(dial, reason))
 
     def datagram(self, body: bytes, address: tuple[str, int]) -> None:
         """A ping or a pong; anything else is dropped and counted."""
@@ -173,6 +176,23 @@ class Driver:
             self._count("malformed datagram")
             return
         self.feed(DatagramReceived(Address.of(*address), messages[0], len(body)))
+
+    def _take(self, *events: Event) -> None:
+        """Feed what the links brought, in order, a slice of time per turn of the loop."""
+        self._backlog.extend(events)
+        if not self._draining:
+            self._drain()
+
+    def _drain(self) -> None:
+        until = self._loop.time() + TURN_S
+        self._draining = True
+        while self._backlog:
+            self.feed(self._backlog.popleft())
+            late = self._loop.time() > until
+            if late and self._backlog and len(self._backlog) < BACKLOG_MAX:
+                self._loop.call_soon(self._drain)
+                return
+        self._draining = False
 
     # --- effects ----------------------------------------------------------------------------
 

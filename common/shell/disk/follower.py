@@ -172,6 +172,8 @@ class Follower:
         unknown: list[FoundFile] = []
         batch: list[SharedFile] = []
         for file, known_root in compare(self.path, self._known(root), self._skip):
+            if self._stopped.is_set():
+                return
             present[file.relpath] = None
             if known_root is None:
                 unknown.append(file)
@@ -254,7 +256,7 @@ class Follower:
         by_folder: dict[Path, dict[str, tuple[FileStamp, FileTree]]] = {}
         shared: list[SharedFile] = []
         for job, file in jobs.items():
-            tree = job.result()
+            tree = None if job.cancelled() else job.result()
             if tree is None:
                 self._skipped += 1
                 continue
