@@ -1,8 +1,10 @@
 """Those who wait for downloads, and what people are told of them.
 
 Each `get` in the foreground is one asker: it hears of progress a few times a second and is answered
-exactly once, when the file is there, when it failed, or when nobody has had it for as long as it
-would wait. A download goes on without its askers; nothing here changes one.
+exactly once: when the file is there, when it failed or was removed, when the leaf stops, or when no
+source has been linked for as long as it would wait. That time runs only while the download looks
+for one, from the moment it has none. A download goes on without its askers; nothing here changes
+one.
 """
 
 from collections.abc import Iterable
@@ -16,6 +18,7 @@ from common.torrent import file_id
 from leaf.methods import DownloadRow, GetProgress, GetResult
 from leaf.swarm.download import CORRUPT_REASON, Download, State
 
+STOPPED_HINT: Final = "It goes on when the leaf runs again."
 PROGRESS_S: Final = 0.25  # between two tellings; wild guess: a bar that moves
 
 
@@ -37,7 +40,6 @@ class Askers:
     def add(self, call: int, download: Download, timeout_s: float, now: float) -> None:
         """This call waits for this download."""
         self._askers[call] = _Asker(download, now, timeout_s)
-        self.deadlines.set(("patience", call), now + timeout_s)
         self.deadlines.set("progress", now)
 
     def leave(self, call: int) -> None:
@@ -53,7 +55,7 @@ class Askers:
         return [Fail(call, Exit.UNFINISHED, "The download was removed.") for call in calls]
 
     def answer(self, now: float) -> list[Effect]:
-        """Tell those whose download has ended."""
+        """Tell those whose download has ended; the patience of others runs while it has nobody."""
         effects: list[Effect] = []
         for call, asker in list(self._askers.items()):
             download = asker.download
@@ -64,6 +66,25 @@ class Askers:
                 self.leave(call)
                 reason, hint = download.record.reason, "`leaf resume` tries again."
                 effects.append(Fail(call, download.code, reason, hint))
+            else:
+                self._watch(call, asker, now)
+        return effects
+
+    def _watch(self, call: int, asker: _Asker, now: float) -> None:
+        patience = ("patience", call)
+        if asker.download.linked or asker.download.state is not State.FETCHING:
+            self.deadlines.cancel(patience)
+        elif self.deadlines.get(patience) is None:
+            self.deadlines.set(patience, now + asker.timeout_s)
+
+    def stop(self) -> list[Effect]:
+        """The program ends: only a file that is just being given its name is waited for."""
+        effects: list[Effect] = []
+        for call, asker in list(self._askers.items()):
+            if asker.download.state is not State.FINISHING:
+                self.leave(call)
+                reason = "The leaf stops before the file is there."
+                effects.append(Fail(call, Exit.UNFINISHED, reason, STOPPED_HINT))
         return effects
 
     def woke(self, now: float) -> list[Effect]:
@@ -73,7 +94,7 @@ class Askers:
             if key == "progress":
                 effects += self._due_progress(now)
             elif isinstance(key, tuple):
-                effects += self._due_patience(key[1], now)
+                effects += self._due_patience(key[1])
         return effects
 
     def _due_progress(self, now: float) -> list[Effect]:
@@ -87,12 +108,9 @@ class Askers:
                 effects.append(Tell(call, told))
         return effects
 
-    def _due_patience(self, call: int, now: float) -> list[Effect]:
+    def _due_patience(self, call: int) -> list[Effect]:
         """Nobody has had the file for so long; the download goes on looking all the same."""
         asker = self._askers[call]
-        if asker.download.linked or asker.download.state is not State.FETCHING:
-            self.deadlines.set(("patience", call), now + asker.timeout_s)
-            return []
         self.leave(call)
         if asker.download.lied_to:
             return [Fail(call, Exit.CORRUPT, f"Not fetched: {CORRUPT_REASON}.")]

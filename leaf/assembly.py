@@ -25,14 +25,13 @@ from common.shell.desk.settings import Settings, network_of
 from common.shell.desk.starting import Joining, LeafReady, epoch, load, log_of, say_ready, settle
 from common.shell.disk.files import check_share
 from leaf.client import LeafClient
-from leaf.methods import METHODS
+from leaf.methods import METHODS, Status
 from leaf.role import Leaf
 from leaf.settings import LeafOptions
 
 PROGRAM: Final = "leaf"
 READY_S: Final = 10.0  # READY is said by then, with or without a parent
 JOIN_WAIT_S: Final = 12.0  # the thread of a passing leaf ends soon after its daemon
-_REFUSALS: Final = ("refuse", "another key")  # in `parent_reason`: not a matter of reach
 
 T = TypeVar("T")
 
@@ -64,7 +63,7 @@ def pass_through(
             log,
             wait_s=wait_s,
             say=passing.begin,
-            is_hopeless=_is_refusal,
+            hurried=True,
         )
         return passing.outcome()
 
@@ -76,8 +75,9 @@ def _run(
     *,
     wait_s: float,
     say: Callable[[LeafReady], None],
-    is_hopeless: Callable[[str], bool] = lambda _reason: False,
+    hurried: bool = False,
 ) -> int:
+    """Run the daemon; `hurried` does not wait for a parent once somebody has refused us."""
     own, config = settings.own, scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
     supers = seeds(own.supers)
@@ -85,10 +85,15 @@ def _run(
     downloads = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
     listen, port_asked = listen_address(settings.node.listen)
     identity = settle(home)
+    lives: list[Leaf] = []
+
+    def is_hopeless(_reason: str) -> bool:
+        return hurried and any(each.snapshot().parent_refused for each in lives)
+
     joining = Joining(identity, log, wait_s, say, is_hopeless)
 
     def leaf(rng: Random) -> Core:
-        return Leaf(
+        core = Leaf(
             identity=identity,
             config=config,
             network=network,
@@ -99,6 +104,8 @@ def _run(
             downloads_dir=str(downloads),
             version=version(),
         )
+        lives.append(core)
+        return core
 
     daemon = Daemon(
         home=home,
@@ -150,7 +157,7 @@ class _Passing(Generic[T]):
         with LeafClient(self.home, self._timeout_s) as leaf:
             try:
                 if not self._parent_known:
-                    raise _unreachable(leaf.status().parent_reason)
+                    raise _unreachable(leaf.status())
                 self._results.append(self._work(leaf))
             except BaseException as error:
                 self._errors.append(error)
@@ -163,13 +170,9 @@ def _cut_off(error: BaseException) -> bool:
     return isinstance(error, UserError) and error.code is Exit.NOT_RUNNING
 
 
-def _unreachable(reason: str) -> UserError:
+def _unreachable(status: Status) -> UserError:
     return UserError(
-        Exit.REFUSED if _is_refusal(reason) else Exit.UNREACHABLE,
-        f"No super-peer could be joined: {reason or 'none answered in time'}.",
+        Exit.REFUSED if status.parent_refused else Exit.UNREACHABLE,
+        f"No super-peer could be joined: {status.parent_reason or 'none answered in time'}.",
         "Check --super and --network, or run `leaf doctor --super HOST`.",
     )
-
-
-def _is_refusal(reason: str) -> bool:
-    return any(word in reason for word in _REFUSALS)

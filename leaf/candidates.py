@@ -39,6 +39,7 @@ class Candidate:
     standing: Standing
     reason: str = ""
     pin: NodeId | None = None  # the key to remember for `place` once we have joined by it
+    refused: bool = False  # it said no, or is not who it was
     wrong_key: bool = False
 
     @property
@@ -73,6 +74,11 @@ class Round:
         return next((each for each in self._candidates if each.wrong_key), None)
 
     @property
+    def refused(self) -> bool:
+        """Whether somebody is there but will not have us, so that waiting may not help."""
+        return any(each.refused for each in self._candidates)
+
+    @property
     def reason(self) -> str:
         """Why nobody of this round became our parent; a wrong key comes first."""
         if not self._candidates:
@@ -94,10 +100,10 @@ class Round:
             return False
         contact = pong.superpeer
         if pong.refusal:
-            self.rule_out(each, f"{each.name} refuses: {pong.refusal}")
+            self.rule_out(each, f"{each.name} refuses: {pong.refusal}", refused=True)
         elif pinned is not None and pong.node != pinned:
             each.wrong_key = True
-            self.rule_out(each, wrong_key_reason(each.name, pinned))
+            self.rule_out(each, wrong_key_reason(each.name, pinned), refused=True)
         elif contact is None:
             self.rule_out(each, f"{each.name} is a leaf without a parent")
         elif contact.node == pong.node:
@@ -114,9 +120,10 @@ class Round:
         for each in self.pinged:
             self.rule_out(each, f"no answer from {each.name}")
 
-    def rule_out(self, candidate: Candidate, reason: str) -> None:
+    def rule_out(self, candidate: Candidate, reason: str, *, refused: bool = False) -> None:
         """This one is not going to be our parent in this round."""
         candidate.standing, candidate.reason = Standing.OUT, reason
+        candidate.refused = refused
 
     def add_alternatives(self, after: Candidate, contacts: Sequence[Contact]) -> None:
         """A full super-peer names others: they come next, as far as it may speak of them."""

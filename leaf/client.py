@@ -84,7 +84,7 @@ class LeafClient:
         )
 
     def unshare(self, path: Path) -> list[SharedRow]:
-        """Stop sharing a file or folder; what is still shared."""
+        """Stop sharing a file or folder; the files that it had."""
         return self._calls.call(
             "leaf.unshare", Unshare(str(path)), list[SharedRow], timeout_s=self._soon_s
         )

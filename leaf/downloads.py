@@ -2,7 +2,8 @@
 
 Invariant: at most one download of a file is under way, and everybody who wants it waits for that
 one. Those under way share the links and the bytes on their way evenly. One without a source takes
-no turn from others, so dead wishes do not hold up live ones. What a download does with its turn
+no turn from others, so dead wishes do not hold up live ones. A file that we have ourselves is
+copied by the same proven way, with ourselves as one more source. What a download does with its turn
 stands in `leaf.swarm.download`.
 """
 
@@ -11,7 +12,6 @@ from random import Random
 from typing import ClassVar, Final
 
 from common.addresses import Address
-from common.catalogue import Entry
 from common.config import SwarmConfig
 from common.core import (
     Answer,
@@ -32,6 +32,7 @@ from common.names import safe_name
 from common.storage import (
     ClosePart,
     DownloadRecord,
+    FilesShared,
     PartFailed,
     PartFinished,
     PartOpened,
@@ -42,8 +43,10 @@ from common.storage import (
 )
 from leaf.askers import Askers, id_of, result_of, rows_of
 from leaf.library import Library
+from leaf.looks import Looks
 from leaf.methods import Chosen, Remove
-from leaf.signals import Allotted, Halted, Offered, Resumed, SourcesFound, Started, Wanted
+from leaf.offers import Offers
+from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started, Wanted
 from leaf.swarm.download import Download, State
 from leaf.swarm.links import BulkLinks
 
@@ -76,9 +79,10 @@ class Downloads:
         self._downloads: dict[int, Download] = {}
         self._under_way: dict[bytes, Download] = {}  # by root; neither done nor failed
         self._by_root: dict[bytes, dict[int, Download]] = {}
-        self._offered: dict[int, None] = {}  # those that others can find
         self._last_number = 0
         self._askers = Askers()
+        self._looks = Looks()
+        self._offers = Offers()
         self._closing = False
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -99,6 +103,10 @@ class Downloads:
             if each.record.size == size and each.proven
         ]
         return min(there, key=lambda each: each.state is not State.DONE, default=None)
+
+    def fetch_from(self, peer: NodeId) -> bool:
+        """Whether one of them is linked with this leaf to fetch from it."""
+        return any(each.fetches_from(peer) for each in self._under_way.values())
 
     @property
     def unfinished(self) -> bool:
@@ -122,11 +130,18 @@ class Downloads:
         download = self._under_way.get(event.root)
         if download is not None and download.record.size != event.size:
             raise UserError(Exit.USAGE, "A file of that root and another size is being fetched.")
-        others = tuple(each for each in event.sources if each.node != self._me)
-        sources = others + self._our_own(event.root, event.size)
+        target = self._target(event)
+        if download is None and (finished := self._fetched_before(event, target)) is not None:
+            self._looks.add(event, finished, now)
+            return finished.handle(Started(), now)
+        if download is not None and event.params.to and target != download.record.target:
+            message = f"This file is being fetched already, to {download.record.target}."
+            hint = f"Wait until it is there, or end that with `leaf rm {id_of(download)}`."
+            raise UserError(Exit.REFUSED, message, hint)
+        sources = self._with_us(event.sources, event.root, event.size)
         effects: list[Effect] = []
         if download is None:
-            effects, download = self._begin(event, sources, now)
+            effects, download = self._begin(event, target, sources, now)
         elif download.state is State.PAUSED:
             effects += download.handle(Resumed(), now)
         effects += download.handle(SourcesFound(event.root, sources), now)
@@ -136,11 +151,20 @@ class Downloads:
             self._askers.add(event.call, download, event.params.timeout, now)
         return effects + self._settle(now)
 
+    def _fetched_before(self, wanted: Wanted, target: str) -> Download | None:
+        """A finished download that is just what is wanted, as far as the disk agrees."""
+        for each in self._by_root.get(wanted.root, {}).values():
+            record = each.record
+            here = record.path == target or wanted.params.exists == "rename"
+            same = (record.size, record.target) == (wanted.size, target)
+            if each.state is State.DONE and same and here and not record.reason:
+                return each
+        return None
+
     def _begin(
-        self, wanted: Wanted, sources: tuple[Contact, ...], now: float
+        self, wanted: Wanted, target: str, sources: tuple[Contact, ...], now: float
     ) -> tuple[list[Effect], Download]:
         """A new download; an ended one of the same file at the same place gives way to it."""
-        target = self._target(wanted)
         effects: list[Effect] = []
         for each in list(self._by_root.get(wanted.root, {}).values()):
             if target in (each.record.target, each.record.path):
@@ -166,7 +190,6 @@ class Downloads:
         download = Download(
             record,
             sources=sources,
-            me=self._me,
             links=self._links,
             config=self._config,
             rng=self._rng,
@@ -178,12 +201,15 @@ class Downloads:
             self._under_way.setdefault(record.root, download)
         return download
 
-    def _our_own(self, root: bytes, size: int) -> tuple[Contact, ...]:
-        """Ourselves, where we share the file: then it is copied by the same proven way."""
+    def _with_us(
+        self, contacts: tuple[Contact, ...], root: bytes, size: int
+    ) -> tuple[Contact, ...]:
+        """These, and ourselves where we have the whole file; others' word for that is nothing."""
+        others = tuple(each for each in contacts if each.node != self._me)
         finished = self.find(root, size)
         there = self._library.find(root, size) is not None
         there = there or (finished is not None and finished.state is State.DONE)
-        return (Contact(self._me, _OURSELVES),) if there else ()
+        return (*others, Contact(self._me, _OURSELVES)) if there else others
 
     # --- turns ------------------------------------------------------------------------------
 
@@ -203,7 +229,8 @@ class Downloads:
         if self._closing:
             return self._askers.answer(now)
         effects = self._start_queued(now)
-        return [*effects, *self._allot(now), *self._publish(), *self._askers.answer(now)]
+        offers = self._offers.update(self._downloads)
+        return [*effects, *self._allot(now), *offers, *self._askers.answer(now)]
 
     def _start_queued(self, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -224,20 +251,6 @@ class Downloads:
         links = max(self._config.links_max // sharers, 1)
         allotted = Allotted(links, self._config.writes_bytes_max // sharers)
         return [effect for each in fetching for effect in each.handle(allotted, now)]
-
-    def _publish(self) -> list[Effect]:
-        """What is proven of a download can be found by others, as long as we have it."""
-        puts = []
-        drops = []
-        for number, each in self._downloads.items():
-            if each.proven and number not in self._offered:
-                self._offered[number] = None
-                puts.append((_key(number), _entry_of(each.record)))
-        for number in list(self._offered):
-            if number not in self._downloads or not self._downloads[number].proven:
-                del self._offered[number]
-                drops.append(_key(number))
-        return [Offered(tuple(puts), tuple(drops))] if puts or drops else []
 
     # --- people -----------------------------------------------------------------------------
 
@@ -264,6 +277,9 @@ class Downloads:
         return effects
 
     def _asked_rm(self, params: Remove, now: float) -> list[Effect]:
+        if not params.id:  # only what can be undone is meant for all of them
+            hint = "`leaf downloads` shows their ids."
+            raise UserError(Exit.USAGE, "Say which download to remove.", hint)
         effects: list[Effect] = []
         for each in self._chosen(params.id):
             effects += self._remove(each, delete=params.delete_data, now=now)
@@ -272,7 +288,7 @@ class Downloads:
     def _remove(self, download: Download, *, delete: bool, now: float) -> list[Effect]:
         """Forget it; nothing ever removes a finished file."""
         record = download.record
-        effects = download.handle(Halted(delete and download.state is not State.DONE), now)
+        effects = download.handle(Halted(delete), now)
         del self._downloads[record.number]
         self._by_root[record.root].pop(record.number)
         if not self._by_root[record.root]:
@@ -280,7 +296,8 @@ class Downloads:
         if self._under_way.get(record.root) is download:
             del self._under_way[record.root]
         forget = RememberDownload(record, forget=True)
-        return [*effects, forget, *self._askers.dismiss(download)]
+        dismissed = self._askers.dismiss(download) + self._looks.dismiss(download)
+        return [*effects, forget, *dismissed]
 
     def _chosen(self, text: str) -> list[Download]:
         chosen = [each for each in self._downloads.values() if text in ("", id_of(each))]
@@ -291,6 +308,7 @@ class Downloads:
 
     def _asker_left(self, event: AskerLeft, _now: float) -> list[Effect]:
         self._askers.leave(event.call)
+        self._looks.leave(event.call)
         return []
 
     # --- passing on -------------------------------------------------------------------------
@@ -303,7 +321,10 @@ class Downloads:
         download = self._downloads.get(event.download)
         if download is None and isinstance(event, PartOpened):
             return [ClosePart(event.download)]  # it was removed meanwhile
-        return self._pass(download, event, now)
+        effects = self._pass(download, event, now)
+        if download is not None and isinstance(event, PartSkipped | PartFailed):
+            effects += self._looks.looked(download, now)
+        return effects
 
     def _of_link(self, event: LinkUp | LinkDown, now: float) -> list[Effect]:
         under_way = list(self._under_way.values())
@@ -313,7 +334,18 @@ class Downloads:
         return self._pass(self._under_way.get(getattr(event.message, "root", b"")), event, now)
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
-        return self._pass(self._under_way.get(event.root), event, now)
+        download = self._under_way.get(event.root)
+        if download is None:
+            return []
+        sources = self._with_us(event.contacts, event.root, download.record.size)
+        return self._pass(download, SourcesFound(event.root, sources, event.done), now)
+
+    def _files_shared(self, event: FilesShared, now: float) -> list[Effect]:
+        """What is wanted and found in a share of ours can be copied."""
+        effects: list[Effect] = []
+        for root in dict.fromkeys(file.root for file in event.files):
+            effects += self._sources_found(SourcesFound(root, ()), now)
+        return effects
 
     def _woke(self, event: Woke, now: float) -> list[Effect]:
         effects = self._askers.woke(now)
@@ -326,7 +358,9 @@ class Downloads:
     def _stopped(self, event: Stopped, now: float) -> list[Effect]:
         """Let go of every partial file; what is under way goes on in the next run."""
         self._closing = True
-        return [effect for each in self._under_way.values() for effect in each.handle(event, now)]
+        under_way = list(self._under_way.values())
+        effects = [effect for each in under_way for effect in each.handle(event, now)]
+        return effects + self._looks.stop() + self._askers.stop()
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Restored: _restored,
@@ -342,6 +376,7 @@ class Downloads:
         LinkDown: _of_link,
         Received: _received,
         SourcesFound: _sources_found,
+        FilesShared: _files_shared,
         Stopped: _stopped,
         Woke: _woke,
     }
@@ -363,13 +398,3 @@ def _goes_on(record: DownloadRecord) -> bool:
     """Whether the next run takes it up: not what failed, nor what a person paused (no reason)."""
     rests = record.state == State.PAUSED.value and not record.reason
     return record.state != State.FAILED.value and not rests
-
-
-def _key(number: int) -> str:
-    return f"download {number}"
-
-
-def _entry_of(record: DownloadRecord) -> Entry:
-    """How a download is published: by the name it has here, in no folder."""
-    name = (record.path or record.target).rpartition("/")[2]
-    return Entry(record.root, record.size, safe_name(name))

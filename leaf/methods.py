@@ -44,6 +44,9 @@ class Status(msgspec.Struct):
     rss_bytes: int
     version: str
     dropped: dict[str, int]  # frames and messages dropped, by reason
+    parent_refused: bool = (
+        False  # some super-peer said no, or has another key: not a matter of reach
+    )
 
 
 class Share(msgspec.Struct):

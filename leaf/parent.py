@@ -46,6 +46,8 @@ from leaf.methods import Nothing, PinReset
 from leaf.publish import Publisher
 from leaf.signals import Joined, Orphaned
 
+_REFUSED: Final = "refused: "  # how `common.links` begins the reason of a link that was refused
+
 HEARD_OF_MAX: Final = 32  # super-peers that others named, for when nobody else answers; wild guess
 
 
@@ -91,6 +93,8 @@ class Parent:
         self._deadlines = Deadlines()
         self.reason = "not asked yet"
         """Why there is no parent, in one sentence; '' while there is one."""
+        self.refused = False
+        """Whether in the last round somebody was there and would not have us."""
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
@@ -150,6 +154,7 @@ class Parent:
 
     def _explain(self) -> list[Effect]:
         """Say why there is no parent, once as long as the reason stays."""
+        self.refused = self._round.refused
         if self.reason == self._round.reason:
             return []
         self.reason = self._round.reason
@@ -219,7 +224,7 @@ class Parent:
         if self._dialled:
             effects.append(Hangup(candidate.node, Door.CONTROL, reason))
         if not was_joined:
-            self._round.rule_out(candidate, text)
+            self._round.rule_out(candidate, text, refused=reason.startswith(_REFUSED))
             return effects + self._advance(now)
         self.reason = f"lost {text}"
         self._deadlines.set("round", now + self._pause())
@@ -241,6 +246,7 @@ class Parent:
         if self._state is not State.JOINING or candidate is None or candidate.node is None:
             return []
         self._state, self.reason, self._pause_s = State.JOINED, "", self._config.redial_s
+        self.refused = False
         self._deadlines.cancel("join")
         self._deadlines.cancel("pongs")
         self._hear_of(self._told(welcome.alternatives, candidate))

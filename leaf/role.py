@@ -2,7 +2,8 @@
 
 It decides nothing itself but when to end. An event of the outside goes to the machines that its
 row names, in that order; what a machine signals goes to others the same way, until only effects
-are left. A wish that a person cannot have becomes one `Fail`.
+are left. A wish that a person cannot have becomes one `Fail`. Before the end every open call is
+answered; whoever asks later is refused.
 """
 
 from collections import deque
@@ -31,7 +32,7 @@ from common.core import (
     Woke,
 )
 from common.deadlines import Deadlines
-from common.errors import UserError
+from common.errors import Exit, UserError
 from common.ids import Identity, node_text
 from common.meeting import Meeting, Seed
 from common.messages import cluster, swarm
@@ -71,6 +72,7 @@ from leaf.signals import (
     Wanted,
     Withdrawn,
 )
+from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
 from leaf.swarm.stock import Stock
@@ -130,12 +132,7 @@ class Leaf:
         library = Library(shares)
         links = BulkLinks(config.swarm)
         downloads = Downloads(
-            me=me,
-            folder=downloads_dir,
-            library=library,
-            links=links,
-            config=config.swarm,
-            rng=rng,
+            me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
         parent = Parent(
             me=me,
@@ -160,7 +157,9 @@ class Leaf:
             "searches": searches,
             "locator": locator,
             "uploads": uploads,
+            "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
+        self._calls: dict[int, None] = {}  # not answered yet
         self._me = me
         self._network = name
         self._version = version
@@ -176,12 +175,28 @@ class Leaf:
         """Take in one event; say what is to be done."""
         if self._began is None:
             self._began = now
+        if isinstance(event, Asked):
+            self._calls[event.call] = None
+        elif isinstance(event, AskerLeft):
+            self._calls.pop(event.call, None)
         own = self._OWN.get(type(event))
         effects = own(self, event, now) if own else []
-        if self._stopping and type(event) not in _DISK:
-            return effects + self._leave(now)
-        effects += self._run(event, self._takers(event, now), now)
+        if not self._stopping or type(event) in _DISK:
+            effects += self._run(event, self._takers(event, now), now)
+        self._note_answers(effects)
+        if self._stopping and isinstance(event, Asked) and event.call in self._calls:
+            effects += self._fail_call(event.call, Exit.REFUSED, "This leaf is stopping.")
         return effects + self._leave(now)
+
+    def _note_answers(self, effects: list[Effect]) -> None:
+        if self._calls:
+            for effect in effects:
+                if isinstance(effect, Answer | Fail):
+                    self._calls.pop(effect.call, None)
+
+    def _fail_call(self, call: int, code: Exit, reason: str) -> list[Effect]:
+        del self._calls[call]
+        return [Fail(call, code, reason, "Ask again when it runs.")]
 
     def wakeup(self) -> float | None:
         """The earliest deadline of all machines."""
@@ -272,6 +287,7 @@ class Leaf:
             network=self._network,
             parent=Peer(node_text(contact.node), str(contact.address)) if contact else None,
             parent_reason=self._parent.reason,
+            parent_refused=self._parent.refused,
             heir=None,
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
@@ -292,7 +308,7 @@ class Leaf:
             return []
         self._stopping = True
         self._deadlines.set("grace", now + event.grace_s)
-        return self._run(event, ("downloads", "parent"), now)
+        return self._run(event, ("downloads", "searches", "parent"), now)
 
     def _leave(self, now: float) -> list[Effect]:
         """Once stopping, end when no file is just being finished, or when the grace is over."""
@@ -302,7 +318,12 @@ class Leaf:
             return []
         self._left = True
         self._deadlines.cancel("grace")
-        return [Exited()]
+        reason = "The leaf stops before this is done."
+        open_calls = list(self._calls)
+        fails = [
+            each for call in open_calls for each in self._fail_call(call, Exit.UNFINISHED, reason)
+        ]
+        return [*fails, Exited()]
 
     _OWN: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Bound: _bound,
@@ -315,13 +336,14 @@ class Leaf:
 
     _EVENTS: ClassVar[dict[type[Event], Names]] = {
         Restored: ("library", "downloads", "parent"),
-        LinkUp: ("links", "parent", "downloads"),
+        LinkUp: ("links", "idle", "parent", "downloads"),
         LinkDown: ("links", "parent", "uploads", "downloads"),
         DatagramReceived: ("parent",),
         AskerLeft: ("library", "searches", "downloads"),
         BytesRead: ("uploads",),
         ReadFailed: ("uploads",),
         **dict.fromkeys(_SHARES, ("library",)),
+        FilesShared: ("library", "downloads"),
         **dict.fromkeys(_DISK, ("downloads",)),
     }
 

@@ -1,9 +1,9 @@
 """A leaf's searches: ask the parent, stream what comes, and remember the last result.
 
-Every open search has a deadline and ends exactly once: done, refused, timed out, or left by who
-asked. A parent that is lost in between is replaced by the next one, which is asked under a fresh
-GUID while time is left; hits merge by content and leaf, so nobody counts twice. What a hit must
-prove stands in `leaf.hits`.
+Every open search has a deadline and ends exactly once: done, refused, timed out, left by who asked,
+or cut short by the end of the leaf. A parent that is lost in between is replaced by the next one,
+which is asked under a fresh GUID while time is left; hits merge by content and leaf, so nobody
+counts twice. What a hit must prove stands in `leaf.hits`.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,19 @@ from typing import ClassVar, Final, Literal, NamedTuple
 
 from common.addresses import Address
 from common.config import SearchConfig
-from common.core import Answer, Asked, AskerLeft, Effect, Event, Fail, Received, Send, Tell, Woke
+from common.core import (
+    Answer,
+    Asked,
+    AskerLeft,
+    Effect,
+    Event,
+    Fail,
+    Received,
+    Send,
+    Stopped,
+    Tell,
+    Woke,
+)
 from common.deadlines import Deadlines
 from common.errors import Exit, UserError
 from common.ids import Guid, NodeId, new_guid
@@ -233,6 +245,10 @@ class Searches:
                 effects += self._time_is_up(search, now)
         return effects
 
+    def _stopped(self, _event: Stopped, now: float) -> list[Effect]:
+        searches = list(self._open.values())
+        return [effect for search in searches for effect in self._time_is_up(search, now)]
+
     def _time_is_up(self, search: _Open, now: float) -> list[Effect]:
         """What is there; all that we know of the coverage is that the parent was asked."""
         forget = self._forgetting(search)
@@ -272,6 +288,7 @@ class Searches:
         Joined: _joined,
         Orphaned: _orphaned,
         Received: _received,
+        Stopped: _stopped,
         Woke: _woke,
     }
 

@@ -89,7 +89,7 @@ class Resumed(Signal, frozen=True):
 
 
 class Halted(Signal, frozen=True):
-    """A download is to rest; with `delete` its unfinished part is to go."""
+    """A download is to rest; with `delete` its partial file is to go, open or not."""
 
     delete: bool = False
 

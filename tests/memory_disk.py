@@ -10,6 +10,7 @@ from common.merkle import piece_size_bytes as piece_bytes_of
 from common.storage import (
     BytesRead,
     ClosePart,
+    DeletePart,
     DownloadRecord,
     FilesShared,
     FinishPart,
@@ -59,7 +60,10 @@ class _Part:
 
 
 class MemoryDisk:
-    """`files` by absolute path, `shares` by theirs; `full` makes every write fail."""
+    """`files` by absolute path, `shares` by theirs.
+
+    `full` makes every write fail; `unsound` makes every sync after a write fail.
+    """
 
     def __init__(self) -> None:
         self.shares: dict[str, dict[str, bytes]] = {}
@@ -67,6 +71,7 @@ class MemoryDisk:
         self.parts: dict[str, _Part] = {}  # by target; they outlive a run
         self.records: dict[int, DownloadRecord] = {}
         self.full = False
+        self.unsound = False
         self.written_bytes = 0
         self._open: dict[int, str] = {}
         self._layers: dict[bytes, bytes] = {}
@@ -99,6 +104,11 @@ class MemoryDisk:
 
     def _open_part(self, effect: OpenPart) -> list[Event]:
         there = self.files.get(effect.target)
+        if not effect.create:
+            if there is None or tree_of(there).root != effect.root:
+                return [PartFailed(effect.download, "gone", "It is not there.", "")]
+            self._open[effect.download] = effect.target
+            return [PartSkipped(effect.download, effect.target, same=True)]
         if there is not None:
             same = tree_of(there).root == effect.root
             if same or effect.exists == "skip":
@@ -119,10 +129,16 @@ class MemoryDisk:
     def _write(self, effect: WritePieces) -> list[Event]:
         if effect.download not in self._open:
             return []
-        if self.full:
-            return [PartFailed(effect.download, "full", "The disk is full.", "Make room.")]
         part = self.parts[self._open[effect.download]]
         piece_bytes = piece_bytes_of(part.size)
+        first = effect.offset // piece_bytes
+        lost = tuple(range(first, first + -(-len(effect.data) // piece_bytes)))
+        if self.full:
+            reason, hint = "The disk is full.", "Make room."
+            return [PartFailed(effect.download, "full", reason, hint, lost)]
+        if self.unsound:
+            written = PiecesWritten(effect.download, lost, ())
+            return [written, PartFailed(effect.download, "broken", "It broke.", "", lost)]
         good: list[int] = []
         bad: list[int] = []
         self.written_bytes += len(effect.data)
@@ -151,9 +167,12 @@ class MemoryDisk:
         return [PartFinished(effect.download, path)]
 
     def _close(self, effect: ClosePart) -> list[Event]:
-        target = self._open.pop(effect.download, "")
-        if effect.delete:
-            self.parts.pop(target, None)
+        self._open.pop(effect.download, None)
+        return []
+
+    def _delete(self, effect: DeletePart) -> list[Event]:
+        self._open.pop(effect.download, None)
+        self.parts.pop(effect.target, None)
         return []
 
     def _read_shared(self, effect: ReadShared) -> list[Event]:
@@ -195,6 +214,7 @@ class MemoryDisk:
         WritePieces: _write,
         FinishPart: _finish,
         ClosePart: _close,
+        DeletePart: _delete,
         ReadShared: _read_shared,
         ReadPart: _read_part,
         ReadLayer: _read_layer,

@@ -178,6 +178,7 @@ def test_another_key_than_the_pinned_one_is_never_linked() -> None:
     assert isinstance(told, Notify)
     assert told.level == "error"
     assert "`leaf pins reset sp1:1214`" in alone.core.reason
+    assert alone.core.refused
     assert alone.feed(Asked(1, "leaf.pins_reset", PinReset("sp1"))) == [
         RememberPin("sp1:1214", None),
         Answer(1, Nothing()),
@@ -208,6 +209,17 @@ def test_a_leaf_names_its_parent() -> None:
     refused = Seeking(seed(1))
     refused.pong(1, refusal="this node belongs to another network")
     assert "another network" in refused.core.reason
+    assert refused.core.refused
+
+
+def test_a_refused_link_is_a_refusal_until_the_next_parent() -> None:
+    """Who is there and says no is told apart from who is not there."""
+    seeking = Seeking(seed(1, strict=True))
+    seeking.feed(LinkDown(KEYS[1], Door.CONTROL, "refused: another network"))
+    assert seeking.core.refused
+    seeking.wait(60.0)
+    seeking.feed(LinkDown(KEYS[1], Door.CONTROL, "no answer"))
+    assert not seeking.core.refused
 
 
 def test_busy_leads_to_its_alternatives() -> None:
@@ -223,6 +235,7 @@ def test_busy_leads_to_its_alternatives() -> None:
     assert seeking.core.reason == (
         "sp1:1214: it takes no more leaves; 10.0.0.2:1214: connection refused"
     )
+    assert not seeking.core.refused  # nobody was there to refuse
     assert dialled(seeking.wait(29.0)) == []
     assert dialled(seeking.wait(8.0)) == [KEYS[1]]
 

@@ -2,11 +2,21 @@
 
 import pytest
 
-from common.core import Asked, Bound, Exited, Fail, HostMeasured, Promoted, Stopped, Woke
+from common.core import Answer, Asked, Bound, Exited, Fail, HostMeasured, Promoted, Stopped, Woke
 from common.errors import Exit
 from common.messages.link import Bye
 from common.messages.table import TABLE, To
-from leaf.methods import METHODS, Get, GetResult, Nothing, Search, Status, Stop
+from leaf.methods import (
+    METHODS,
+    Get,
+    GetResult,
+    Nothing,
+    Search,
+    SearchResult,
+    Share,
+    Status,
+    Stop,
+)
 from leaf.role import STOP_GRACE_S, Leaf
 from tests.leaf_scene import MIB, begun, content, found, network
 from tests.leaf_world import World
@@ -88,18 +98,40 @@ def test_a_file_being_finished_is_waited_for_within_the_grace(disk_answers: bool
     else:
         due = leaf.wakeup()
         assert due is not None
-        assert leaf.handle(Woke(), due) == [Exited()]
+        failed, exited = leaf.handle(Woke(), due)
+        assert isinstance(failed, Fail)
+        assert (failed.call, failed.code, exited) == (call, Exit.UNFINISHED, Exited())
         assert leaf.wakeup() is None
 
 
-def test_late_words_after_the_end_change_nothing() -> None:
-    """A leaf that is leaving opens nothing any more."""
+def test_who_asks_after_the_end_is_refused() -> None:
+    """A leaf that is leaving opens nothing any more, and says so; stopping it twice is fine."""
     world = network(content(MIB), sources=1)
     found(world)
     leaf = world.nodes["asker"]
     leaf.handle(Stopped(1.0), world.now)
-    assert leaf.handle(Asked(1, "leaf.get", Get("1")), world.now) == []
+    (refused,) = leaf.handle(Asked(91, "leaf.get", Get("1")), world.now)
+    assert isinstance(refused, Fail)
+    assert (refused.call, refused.code) == (91, Exit.REFUSED)
+    assert leaf.handle(Asked(92, "leaf.stop", Stop()), world.now) == [Answer(92, Nothing())]
     assert leaf.handle(Bound(world.address("asker"), None), world.now) == []
+
+
+def test_whoever_waits_is_answered_before_the_end() -> None:
+    """A get and a share hear that they are unfinished, a search what it has found so far."""
+    world = network(content(3 * MIB), sources=1)
+    get = begun(world)
+    share = world.ask("asker", "leaf.share", Share(["/nothing heard of"], wait=True))
+    search = world.ask("asker", "leaf.search", Search(["blue"]))
+    world.feed("asker", Stopped(STOP_GRACE_S))
+    for call in (get, share):
+        failed = world.outcome(call)
+        assert isinstance(failed, Fail)
+        assert failed.code is Exit.UNFINISHED
+    found_so_far = world.outcome(search)
+    assert isinstance(found_so_far, SearchResult)
+    assert not found_so_far.coverage.complete
+    assert world.effects[-1] == ("asker", Exited())
 
 
 def test_the_parent_hears_a_goodbye() -> None:

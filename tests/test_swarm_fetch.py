@@ -8,7 +8,8 @@ from common.addresses import Address
 from common.config import SwarmConfig
 from common.core import Dial, Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Woke
 from common.doors import Door
-from common.merkle import piece_count
+from common.limits import REQUEST_BYTES_MAX
+from common.merkle import piece_count, piece_span
 from common.messages.fields import Contact, Message
 from common.messages.swarm import (
     Bitfield,
@@ -29,6 +30,7 @@ from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted, 
 from leaf.swarm.fetch import Fetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State
+from leaf.swarm.source import REQUEST_BYTES_FIRST, REQUEST_S, WINDOW_S
 from leaf.swarm.sources import SOURCES_MAX, TRIES_MAX
 from tests.memory_disk import tree_of
 
@@ -37,6 +39,7 @@ DATA = Random(1).randbytes(3 * MIB)
 TREE = tree_of(DATA)
 ROOT = TREE.root
 PIECES = piece_count(len(DATA))
+PER_REQUEST = REQUEST_BYTES_FIRST // 16384  # pieces in a first request
 A, B = b"a" * 32, b"b" * 32
 CONFIG = SwarmConfig()
 
@@ -49,14 +52,16 @@ def at(peer: bytes) -> Address:
 class Fetching:
     """A `Fetch` that knows its layer, unless told otherwise."""
 
-    def __init__(self, *, layer: bytes = TREE.layer, bytes_max: int = 64 * MIB) -> None:
+    def __init__(
+        self, *, size: int = len(DATA), layer: bytes = TREE.layer, bytes_max: int = 64 * MIB
+    ) -> None:
         self.now = 0.0
         self.links = BulkLinks(CONFIG)
-        self.pieces = Pieces(bytes(PIECES))
+        self.pieces = Pieces(bytes(piece_count(size)))
         self.core = Fetch(
             number=1,
             root=ROOT,
-            size=len(DATA),
+            size=size,
             pieces=self.pieces,
             layer=layer,
             links=self.links,
@@ -121,7 +126,7 @@ def test_from_a_contact_to_requests() -> None:
     assert Send(A, Interested(ROOT, len(DATA))) in fetching.link(A)
     assert requests(fetching.hears(A, Bitfield(ROOT))) == []
     asked = requests(fetching.hears(A, Unchoke(ROOT)))
-    assert [each.length for each in asked] == [MIB, MIB]
+    assert [each.length for each in asked] == [REQUEST_BYTES_FIRST, REQUEST_BYTES_FIRST]
 
 
 def test_a_link_that_is_there_is_not_dialled() -> None:
@@ -148,9 +153,9 @@ def test_what_comes_is_written_and_told_when_it_holds() -> None:
     (write,) = [each for each in effects if isinstance(each, WritePieces)]
     assert (write.offset, len(write.data)) == (request.offset, request.length)
     first = request.offset // 16384
-    done = tuple(range(first, first + 64))
+    done = tuple(range(first, first + PER_REQUEST))
     assert PiecesProven(ROOT, done) in fetching.feed(PiecesWritten(1, done, ()))
-    assert fetching.pieces.count(State.DONE) == 64
+    assert fetching.pieces.count(State.DONE) == PER_REQUEST
     assert list(fetching.core.givers) == [A]
 
 
@@ -161,7 +166,7 @@ def test_wrong_bytes_end_it_with_their_sender() -> None:
     fetching.ready(B)
     fetching.answers(A, asked[0])
     first = asked[0].offset // 16384
-    effects = fetching.feed(PiecesWritten(1, (), tuple(range(first, first + 64))))
+    effects = fetching.feed(PiecesWritten(1, (), tuple(range(first, first + PER_REQUEST))))
     assert hung_up(effects) == [A]
     assert A not in [each for _, owners in _owned(fetching.pieces) for each in owners]
     assert list(fetching.core.sources.liars) == [A]
@@ -182,10 +187,30 @@ def _owned(pieces: Pieces) -> list[tuple[int, tuple[bytes, ...]]]:
     ],
 )
 def test_who_breaks_the_rules_is_hung_up_on(message: Message, data: bytes | None) -> None:
-    """Pieces nobody asked for, odd bit fields, pieces beyond the end."""
+    """Pieces nobody asked for, odd bit fields, pieces beyond the end; that makes no liar."""
     fetching = Fetching()
     fetching.ready(A)
     assert hung_up(fetching.hears(A, message, data)) == [A]
+    assert not fetching.core.sources.liars
+    assert [each for each in fetching.wait(60.0) if isinstance(each, Dial)]
+
+
+def test_what_was_asked_for_before_a_pause_is_dropped() -> None:
+    """Until the bit field answers our interest, pieces belong to an earlier conversation."""
+    fetching = Fetching()
+    fetching.find(A)
+    fetching.link(A)
+    assert fetching.hears(A, Piece(ROOT, 0), DATA[:16384]) == []
+    assert requests(fetching.hears(A, Bitfield(ROOT)) + fetching.hears(A, Unchoke(ROOT)))
+
+
+def test_wrong_piece_hashes_end_it_and_late_ones_do_not() -> None:
+    """Hashes that do not lead to the root are a lie; those no longer awaited are not looked at."""
+    fetching = Fetching(layer=b"")
+    fetching.ready(A)
+    assert fetching.hears(A, TreeHashes(ROOT, 256), b"x") == []
+    assert hung_up(fetching.hears(A, TreeHashes(ROOT, 0), bytes(len(TREE.layer)))) == [A]
+    assert list(fetching.core.sources.liars) == [A]
 
 
 def test_a_piece_of_another_length_is_refused() -> None:
@@ -234,7 +259,7 @@ def test_who_is_asked_for_too_much_is_asked_for_less() -> None:
     fetching = Fetching()
     asked = requests(fetching.ready(A))
     assert fetching.hears(A, Reject(ROOT, "too_many", asked[1].offset)) == []
-    assert fetching.pieces.count(State.ASKED) == 64
+    assert fetching.pieces.count(State.ASKED) == PER_REQUEST
 
 
 def test_what_a_silent_source_owes_goes_to_others() -> None:
@@ -259,8 +284,9 @@ def test_slow_is_better_than_nobody() -> None:
 def test_the_endgame_asks_twice_and_cancels() -> None:
     """When nothing is missing an idle source is asked too; the first answer cancels the other."""
     fetching = Fetching()
-    request = requests(fetching.ready(A))[0]
-    fetching.answers(A, request)
+    asked = requests(fetching.ready(A))
+    while fetching.pieces.count(State.MISSING):  # it is fast, and soon owes all that is left
+        asked += requests(fetching.answers(A, asked.pop(0)))
     fetching.ready(B)
     assert fetching.pieces.count(State.MISSING) == 0
     doubled = requests(fetching.wait(CONFIG.request_s * 0.2), B)
@@ -301,20 +327,50 @@ def test_sources_are_bounded() -> None:
 
 def test_nothing_is_asked_beyond_the_allotment() -> None:
     """What is asked for and not yet stored stays within it."""
-    fetching = Fetching(bytes_max=MIB)
+    fetching = Fetching(bytes_max=REQUEST_BYTES_FIRST)
     (request,) = requests(fetching.ready(A))
     assert requests(fetching.answers(A, request)) == []
     first = request.offset // 16384
-    effects = fetching.feed(PiecesWritten(1, tuple(range(first, first + 64)), ()))
+    effects = fetching.feed(PiecesWritten(1, tuple(range(first, first + PER_REQUEST)), ()))
     assert len(requests(effects)) == 1
 
 
-def test_what_the_disk_lost_is_fetched_again() -> None:
-    """Pieces that a sync did not keep are missing again."""
-    fetching = Fetching()
-    request = requests(fetching.ready(A))[0]
-    fetching.answers(A, request)
-    first = request.offset // 16384
-    fetching.feed(PiecesWritten(1, tuple(range(first, first + 64)), ()))
-    fetching.core.lose((first, first + 1), 0.0)
-    assert fetching.pieces.state(first) is not State.DONE
+def streamed(bytes_per_s: float, seconds: float) -> tuple[Fetching, list[Request]]:
+    """A big file from one source of this speed: all that was asked, in order."""
+    fetching = Fetching(size=1024 * MIB)
+    waiting = requests(fetching.ready(A))
+    asked = list(waiting)
+    while fetching.now < seconds:
+        request = waiting.pop(0)
+        fetching.now += request.length / bytes_per_s
+        new = requests(fetching.hears(A, Piece(ROOT, request.offset), bytes(request.length)))
+        waiting += new
+        asked += new
+    return fetching, asked
+
+
+@pytest.mark.parametrize("bytes_per_s", [10_000, 200_000, 1_000_000, 50_000_000])
+def test_requests_and_window_follow_the_measured_rate(bytes_per_s: int) -> None:
+    """A request takes a quarter of a second, what is owed a second; within the limits of both."""
+    fetching, asked = streamed(bytes_per_s, 10.0 if bytes_per_s < 10_000_000 else 1.0)
+    (source,) = fetching.core.sources
+    piece = piece_span(1024 * MIB, 0)[1]
+    assert asked[0].length == max(REQUEST_BYTES_FIRST // piece, 1) * piece
+    expected = min(bytes_per_s * REQUEST_S, REQUEST_BYTES_MAX)
+    assert max(expected * 0.8 - piece, piece) <= asked[-1].length <= max(expected * 1.2, piece)
+    window = min(max(bytes_per_s * WINDOW_S, 2 * asked[-1].length), CONFIG.window_bytes)
+    assert source.owed_bytes <= window * 1.2 + asked[-1].length
+    assert source.owed_bytes >= min(window * 0.5, source.owed_bytes + 1 - piece)
+
+
+def test_a_pause_of_ours_does_not_count_as_slow() -> None:
+    """A source that had nothing to send for long is as fast as before."""
+    fetching, _ = streamed(50_000_000, 1.0)
+    (source,) = fetching.core.sources
+    before = source.request_bytes
+    fetching.hears(A, Choke(ROOT))
+    fetching.now += 600.0
+    (request, *_) = requests(fetching.hears(A, Unchoke(ROOT)))
+    fetching.now += request.length / 50_000_000
+    fetching.hears(A, Piece(ROOT, request.offset), bytes(request.length))
+    assert source.request_bytes == before

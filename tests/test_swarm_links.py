@@ -1,4 +1,4 @@
-"""Bulk links that nobody uses, and the questions for sources."""
+"""Which bulk links are up, and the questions for sources."""
 
 from random import Random
 
@@ -24,15 +24,15 @@ def up(peer: bytes) -> LinkUp:
     return LinkUp(peer, Door.BULK, HERE, HERE, inbound=True)
 
 
-def test_idle_links_end() -> None:
-    """A link without a word for the idle time is hung up; one in use stays."""
+def test_what_is_up_and_silent() -> None:
+    """A link is silent since the last word of the swarm came over it."""
     links = BulkLinks(CONFIG)
     links.handle(up(b"a"), 0.0)
     links.handle(up(b"b"), 0.0)
-    links.handle(Received(b"b", NotInterested(ROOT)), CONFIG.link_idle_s - 1)
-    assert links.handle(Woke(), CONFIG.link_idle_s) == [Hangup(b"a", Door.BULK, "idle")]
-    links.handle(LinkDown(b"a", Door.BULK, "idle"), CONFIG.link_idle_s)
-    assert (links.is_up(b"a"), links.is_up(b"b")) == (False, True)
+    links.handle(Received(b"b", NotInterested(ROOT)), 5.0)
+    assert links.silent_since(4.0) == [b"a"]
+    links.handle(LinkDown(b"a", Door.BULK, "idle"), 6.0)
+    assert (links.is_up(b"a"), links.is_up(b"b"), len(links)) == (False, True, 1)
 
 
 def test_links_are_bounded() -> None:

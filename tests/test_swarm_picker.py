@@ -13,13 +13,18 @@ from leaf.swarm.pieces import Pieces, State
 MIB = 1024 * 1024
 
 
-@given(size=st.integers(1, 40 * MIB), seed=st.integers(0, 99))
-def test_every_piece_is_chosen_once(size: int, seed: int) -> None:
-    """Runs cover the file without overlap, and none is longer than a request may be."""
+@given(
+    size=st.integers(1, 40 * MIB),
+    seed=st.integers(0, 99),
+    request_bytes=st.integers(0, 2 * REQUEST_BYTES_MAX),
+)
+def test_every_piece_is_chosen_once(size: int, seed: int, request_bytes: int) -> None:
+    """Runs cover the file without overlap: one piece, or no longer than a request is to be."""
     pieces, picker = Pieces(bytes(piece_count(size))), Picker(size, Random(seed))
-    while run := picker.choose(pieces, None):
+    while run := picker.choose(pieces, None, request_bytes):
         first, count = run
-        assert count * piece_size_bytes(size) <= REQUEST_BYTES_MAX
+        length = count * piece_size_bytes(size)
+        assert count == 1 or length <= min(request_bytes, REQUEST_BYTES_MAX)
         for piece in range(first, first + count):
             pieces.ask(piece, b"p")
     assert pieces.count(State.ASKED) == len(pieces)

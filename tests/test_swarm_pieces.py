@@ -69,9 +69,9 @@ class PiecesMachine(RuleBasedStateMachine):
 
     @rule(piece=piece_numbers)
     def lost(self, piece: int) -> None:
-        """What the disk lost is missing again."""
+        """What the disk lost, or could not write, is missing again."""
         self.pieces.lost(piece)
-        if self.model[piece] is State.DONE:
+        if self.model[piece] in (State.WRITING, State.DONE):
             self.model[piece] = State.MISSING
 
     @invariant()

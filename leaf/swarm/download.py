@@ -1,11 +1,14 @@
 """One download from the wish to the finished file; what the disk and the swarm make of it.
 
     QUEUED --Started--> FETCHING --all stored--> FINISHING --PartFinished--> DONE
-                         |   ^                       |
-                 Halted, |   | Started, or           | the disk no longer has a piece:
-                disk full|   | after a pause         | FETCHING again
-                         v   |
-                        PAUSED            FAILED: the disk said no for good, or all sources lied
+       ^                 |   ^                       |
+       |         Halted, |   | 5 s after             | the disk is full, or does not
+       |       disk full |   | trouble of the disk   | have a piece any more
+       |         or busy v   |                       |
+       '----Resumed---- PAUSED <---------------------'
+
+    FAILED: the disk said no for good or too often, or all sources sent wrong bytes; Resumed: QUEUED
+    DONE: opened once more in each run, only to be served; a file that is gone is not
 
 Every change of state is remembered over restarts before anything else happens. The partial file is
 the truth about what is there: after trouble it is opened again instead of guessed at. Who
@@ -28,6 +31,7 @@ from common.merkle import piece_count, piece_span
 from common.messages.fields import Contact
 from common.storage import (
     ClosePart,
+    DeletePart,
     DownloadRecord,
     FinishPart,
     OpenPart,
@@ -43,11 +47,13 @@ from leaf.swarm.fetch import Fetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces
 from leaf.swarm.pieces import State as Piece
+from leaf.swarm.sources import SOURCES_MAX
 
 DISK_RETRY_S: Final = 5.0  # a full disk is looked at again this often; wild guess
-DISK_FAILURES_MAX: Final = 3  # of the kinds that may pass, in a row
+DISK_FAILURES_MAX: Final = 3  # of the kinds that may pass, without a new piece in between
 
 CORRUPT_REASON: Final = "every source that was found sent wrong bytes"
+GONE_REASON: Final = "the file is gone"
 
 
 class State(enum.Enum):
@@ -69,7 +75,6 @@ class Download:
         record: DownloadRecord,
         *,
         sources: tuple[Contact, ...],
-        me: NodeId,
         links: BulkLinks,
         config: SwarmConfig,
         rng: Random,
@@ -79,7 +84,6 @@ class Download:
         self.began = now
         self.code = Exit.DISK
         """Why it failed, if it did."""
-        self._me = me
         self._links = links
         self._config = config
         self._rng = rng
@@ -91,6 +95,7 @@ class Download:
         self._givers: dict[NodeId, None] = {}
         self._liars: dict[NodeId, None] = {}
         self._disk_failures = 0
+        self._durable = 0  # pieces that were there when the part was opened last
         self.can_be_served = False
         self._deadlines = Deadlines()
 
@@ -114,6 +119,10 @@ class Download:
     def linked(self) -> int:
         """With how many sources there is a link now."""
         return len(self._fetch.sources.linked) if self._fetch else 0
+
+    def fetches_from(self, peer: NodeId) -> bool:
+        """Whether it is linked with this leaf to fetch from it."""
+        return self._fetch is not None and self._fetch.is_linked(peer)
 
     @property
     def givers(self) -> int:
@@ -169,8 +178,9 @@ class Download:
     def _started(self, _event: Started, _now: float) -> list[Effect]:
         record = self.record
         target, exists = record.target, record.exists
-        if self.state is State.DONE:  # after a restart: only to be served
-            return [OpenPart(record.number, record.root, record.size, record.path, "skip")]
+        if self.state is State.DONE:  # only to be served: nothing is to be made
+            path = record.path or target
+            return [OpenPart(record.number, record.root, record.size, path, exists, create=False)]
         self._deadlines.cancel("disk")
         return [
             *self._enter(State.FETCHING),
@@ -189,14 +199,22 @@ class Download:
         effects = self._let_go(now)
         if self.state not in (State.DONE, State.FAILED):
             effects += self._enter(State.PAUSED)
-        return [*effects, ClosePart(self.record.number, event.delete)]
+        if event.delete and self.state is not State.DONE:
+            record = self.record
+            self.can_be_served = False
+            return [*effects, DeletePart(record.number, record.root, record.size, record.target)]
+        return [*effects, self._close()]
 
     def _stopped(self, _event: Stopped, now: float) -> list[Effect]:
         """The program ends: let go without a change of state; finishing goes on to its end."""
         if self.state is State.FINISHING:
             return []
         self._deadlines.cancel("disk")
-        return [*self._let_go(now), ClosePart(self.record.number)]
+        return [*self._let_go(now), self._close()]
+
+    def _close(self) -> Effect:
+        self.can_be_served = False
+        return ClosePart(self.record.number)
 
     def _allotted_now(self, event: Allotted, now: float) -> list[Effect]:
         if event == self._allotted:
@@ -209,10 +227,11 @@ class Download:
     def _opened(self, event: PartOpened, now: float) -> list[Effect]:
         record = self.record
         if self.state is not State.FETCHING or len(event.done) != piece_count(record.size):
-            # paused meanwhile; or a finished file is gone and a fresh part took its place
-            delete = self.state is State.DONE and not any(event.done)
-            return [ClosePart(record.number, delete)]
+            return [self._close()]  # paused meanwhile
         self._pieces = Pieces(event.done)
+        if event.done.count(1) > self._durable:  # it got on since the last trouble
+            self._disk_failures = 0
+        self._durable = event.done.count(1)
         self.can_be_served = True
         self._fetch = Fetch(
             number=record.number,
@@ -241,7 +260,6 @@ class Download:
     def _written(self, event: PiecesWritten, now: float) -> list[Effect]:
         if self._fetch is None:
             return []
-        self._disk_failures = 0
         effects = self._fetch.handle(event, now)
         if self.state is State.FETCHING and self._fetch.pieces.complete:
             effects += self._finish(now)
@@ -257,14 +275,19 @@ class Download:
 
     def _failed(self, event: PartFailed, now: float) -> list[Effect]:
         """Full: until there is room. Broken or busy: a few times. Anything else: for good."""
+        if self.state is State.DONE:
+            self.can_be_served = False
+            reason = GONE_REASON if event.kind == "gone" else event.reason or GONE_REASON
+            return self._enter(State.DONE, reason)
         if self.state not in (State.FETCHING, State.FINISHING):
             return []
-        if event.lost and self._fetch is not None and self.state is State.FETCHING:
-            return self._fetch.lose(event.lost, now)
+        if self._pieces is not None:
+            for piece in event.lost:
+                self._pieces.lost(piece)
         passing = event.kind in ("broken", "busy")
         self._disk_failures += passing
         reason = f"{event.reason} {event.hint}".strip()
-        close = ClosePart(self.record.number)
+        close = self._close()
         if event.kind == "full" or (passing and self._disk_failures <= DISK_FAILURES_MAX):
             self._deadlines.set("disk", now + DISK_RETRY_S)
             return [*self._let_go(now), *self._enter(State.PAUSED, reason), close]
@@ -274,10 +297,13 @@ class Download:
     # --- the swarm --------------------------------------------------------------------------
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
-        others = [each for each in event.contacts if each.node != self._me]
-        found = SourcesFound(event.root, tuple(others), event.done)
-        effects = self._to_fetch(found, now)
-        if event.done and self.lied_to and self._fetch and not self._fetch.known:
+        if self._fetch is None:  # its turn comes later: remember them
+            for contact in event.contacts:
+                if contact.node in self._contacts or len(self._contacts) < SOURCES_MAX:
+                    self._contacts[contact.node] = contact
+            return []
+        effects = self._to_fetch(event, now)
+        if event.done and self.lied_to and not self._fetch.known:
             return effects + self._give_up(now)
         return effects
 
@@ -287,7 +313,7 @@ class Download:
         return [
             *effects,
             *self._enter(State.FAILED, CORRUPT_REASON),
-            ClosePart(self.record.number),
+            self._close(),
         ]
 
     def _to_fetch(self, event: Event, now: float) -> list[Effect]:

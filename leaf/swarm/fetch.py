@@ -1,12 +1,13 @@
 """Fetching one file from several leaves at once: the conversation with its sources.
 
-Invariants: no piece is asked for before the piece layer is proven, and a leaf that sent a wrong one
-is not asked again. Sources that let us wait come last and lose what they owe to others. Who is
-linked is decided in `leaf.swarm.sources`, what is asked of whom in `leaf.swarm.requests`; proving
-and storing is the disk's business.
+Invariants: no piece is asked for before the piece layer is proven, and a leaf that sent wrong bytes
+is not asked again; one that only breaks the rules is hung up on. What comes before a source has
+shown its bit field answers an earlier conversation and is dropped. Sources that let us wait come
+last and lose what they owe to others. Who is linked is decided in `leaf.swarm.sources`, what is
+asked of whom in `leaf.swarm.requests`; proving and storing is the disk's business.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
 from typing import ClassVar
 
@@ -15,7 +16,6 @@ from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send,
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
-from common.limits import REQUEST_BYTES_MAX
 from common.messages.fields import Contact, Message
 from common.messages.swarm import (
     Bitfield,
@@ -83,6 +83,11 @@ class Fetch:
         """All sources that are not ruled out."""
         return tuple(Contact(each.peer, each.address) for each in self.sources)
 
+    def is_linked(self, peer: NodeId) -> bool:
+        """Whether we are linked with this source."""
+        source = self.sources.get(peer)
+        return source is not None and source.phase is Phase.LINKED
+
     def farewell(self) -> list[Effect]:
         """What is said when no more is fetched."""
         goodbyes: list[Effect] = [
@@ -121,7 +126,12 @@ class Fetch:
         self._let_go(source)
         return self.sources.dismiss(source) + self._go_on(now)
 
+    def _hang_up(self, source: Source, reason: str, now: float) -> list[Effect]:
+        """It keeps us waiting or breaks the rules: the link ends, and may be tried again."""
+        return [Hangup(source.peer, Door.BULK, reason), *self._unlink(source, now)]
+
     def _accuse(self, source: Source, reason: str, now: float) -> list[Effect]:
+        """It sent wrong bytes: it is never asked for this file again."""
         self._let_go(source)
         return self.sources.accuse(source, reason) + self._go_on(now)
 
@@ -152,7 +162,7 @@ class Fetch:
         bits = event.message.bits if isinstance(event.message, Bitfield) else b""
         marks = unpack(bits, len(self.pieces)) if bits else None
         if bits and marks is None:
-            return self._accuse(source, "a bit field of the wrong length", now)
+            return self._hang_up(source, "a bit field of the wrong length", now)
         if source.has is not None:
             self._requests.picker.source_left(source.has)
         source.has, source.shown = None if marks is None else bytearray(marks), True
@@ -164,7 +174,7 @@ class Fetch:
     def _on_have(self, source: Source, event: Received, now: float) -> list[Effect]:
         piece = event.message.piece if isinstance(event.message, Have) else 0
         if piece >= len(self.pieces):
-            return self._accuse(source, "a piece beyond the end of the file", now)
+            return self._hang_up(source, "a piece beyond the end of the file", now)
         if source.has is not None and not source.has[piece]:
             source.has[piece] = 1
             self._requests.picker.gained(piece)
@@ -182,7 +192,9 @@ class Fetch:
 
     def _on_tree_hashes(self, source: Source, event: Received, now: float) -> list[Effect]:
         message, hashes = event.message, bytes(event.data or b"")
-        if not isinstance(message, TreeHashes) or not self._layer.owes(source.peer):
+        if not isinstance(message, TreeHashes) or not self._layer.awaits(
+            source.peer, message.first
+        ):
             return []  # late: it was asked of another since
         if not self._layer.take(source.peer, message, hashes):
             return self._accuse(source, "piece hashes that do not lead to the root", now)
@@ -194,16 +206,18 @@ class Fetch:
 
     def _on_piece(self, source: Source, event: Received, now: float) -> list[Effect]:
         message, data = event.message, event.data
+        if not source.shown:
+            return []  # asked for before a pause of ours
         if not isinstance(message, Piece) or data is None:
-            return self._accuse(source, "a piece without data", now)
+            return self._hang_up(source, "a piece without data", now)
         request = source.requests.get(message.offset)
         if request is not None and request.length != len(data):
             request = None  # it may answer an older request for the same place
         length = request.length if request else source.late.pop(message.offset, None)
         if length != len(data):
-            return self._accuse(source, "a piece that nobody asked for", now)
+            return self._hang_up(source, "a piece that nobody asked for", now)
         if request is not None:
-            source.answered(message.offset, self._config.window_bytes)
+            source.answered(message.offset, self._config.window_bytes, now)
         self._heard(source, now)
         source.tries = 0
         self.received_bytes += len(data)
@@ -247,7 +261,7 @@ class Fetch:
         if message.reason == "choked":
             return self._on_choke(source, event, now)
         if message.reason == "too_many" and source.requests:
-            source.window_bytes = max(source.window_bytes // 2, REQUEST_BYTES_MAX)
+            source.narrow()
             return []
         return self._dismiss(source, now)
 
@@ -305,12 +319,6 @@ class Fetch:
         self.sources.remember_liar(peer)
         return []
 
-    def lose(self, pieces: Sequence[int], now: float) -> list[Effect]:
-        """The disk no longer has these: fetch them again."""
-        for piece in pieces:
-            self._requests.lost(piece)
-        return self._pump_all(now) + self.sources.want_more(self.pieces.complete)
-
     # --- time -------------------------------------------------------------------------------
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
@@ -335,8 +343,7 @@ class Fetch:
             return []
         source.snubs += 1
         if source.snubs >= SNUBS_MAX or not source.shown:
-            hang_up = Hangup(source.peer, Door.BULK, "no data in time")
-            return [hang_up, *self._unlink(source, now)]
+            return self._hang_up(source, "no data in time", now)
         self.sources.expect(source, now)
         if not any(each.ready and not each.snubs for each in self.sources):
             return []  # slow is better than nobody

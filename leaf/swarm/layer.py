@@ -50,6 +50,10 @@ class LayerFetch:
         """Whether a range was asked of `peer`."""
         return peer in self._asked.values()
 
+    def awaits(self, peer: NodeId, first: int) -> bool:
+        """Whether the range that begins at `first` was asked of `peer`."""
+        return self._asked.get(first) == peer
+
     def give_back(self, peer: NodeId) -> None:
         """`peer` does not bring what was asked of it."""
         for first in [first for first, owner in self._asked.items() if owner == peer]:

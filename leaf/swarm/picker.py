@@ -1,10 +1,10 @@
 """Which pieces to ask a source for next: a few at random, then the rarest, in long runs.
 
-The file is cut into spans, each one request long or a multiple of it, so that requests are
-contiguous and there are never more than `SPANS_MAX` to choose from. A span weighs as many pieces
-as partial sources have of it; the lightest is the rarest. Full sources add the same to every span
-and are not counted. Spans of equal weight come in an order shuffled once. A decider: it returns
-a run of missing pieces and changes nothing but its own books.
+The file is cut into spans, each as long as the widest request or a multiple of it, so that requests
+are contiguous and there are never more than `SPANS_MAX` to choose from. A span weighs as many
+pieces as partial sources have of it; the lightest is the rarest. Full sources add the same to every
+span and are not counted. Spans of equal weight come in an order shuffled once. A decider: it
+returns a run of missing pieces and changes nothing but its own books.
 """
 
 from collections.abc import Iterator
@@ -27,17 +27,27 @@ class Picker:
     def __init__(self, size: int, rng: Random) -> None:
         self._rng = rng
         self._count = piece_count(size)
-        self._run_max = max(REQUEST_BYTES_MAX // piece_size_bytes(size), 1)
-        requests = -(-self._count // self._run_max)
-        self._span = self._run_max * max(-(-requests // SPANS_MAX), 1)
+        self._piece_bytes = piece_size_bytes(size)
+        widest = max(REQUEST_BYTES_MAX // self._piece_bytes, 1)
+        requests = -(-self._count // widest)
+        self._span = widest * max(-(-requests // SPANS_MAX), 1)
         spans = list(range(-(-self._count // self._span)))
         rng.shuffle(spans)
         self._weights = [0] * len(spans)
         self._open: dict[int, dict[int, None]] = {0: dict.fromkeys(spans)}
         self._chosen = 0
 
-    def choose(self, pieces: Pieces, has: bytes | bytearray | None) -> Run | None:
-        """A run of missing pieces that a source has (None: all of them), or None."""
+    def choose(
+        self,
+        pieces: Pieces,
+        has: bytes | bytearray | None,
+        request_bytes: int = REQUEST_BYTES_MAX,
+    ) -> Run | None:
+        """A run of missing pieces that a source has (None: all of them), or None.
+
+        The run is one piece at least, and else no longer than `request_bytes`.
+        """
+        count_max = max(min(request_bytes, REQUEST_BYTES_MAX) // self._piece_bytes, 1)
         found: Run | None = None
         closed = []
         for span in self._in_order():
@@ -47,7 +57,7 @@ class Picker:
             if first < 0:
                 closed.append(span)
                 continue
-            found = self._run(pieces, has, first, end)
+            found = self._run(pieces, has, first, end, count_max)
             if found is not None:
                 break
         for span in closed:
@@ -87,7 +97,12 @@ class Picker:
             yield from self._open[weight]
 
     def _run(
-        self, pieces: Pieces, has: bytes | bytearray | None, first: int, end: int
+        self,
+        pieces: Pieces,
+        has: bytes | bytearray | None,
+        first: int,
+        end: int,
+        count_max: int,
     ) -> Run | None:
         """From `first` on: the first missing pieces side by side that the source has."""
         while first >= 0 and has is not None and not has[first]:
@@ -95,7 +110,7 @@ class Picker:
         if first < 0:
             return None
         beyond = first + 1
-        end = min(end, first + self._run_max)
+        end = min(end, first + count_max)
         while (
             beyond < end and pieces.state(beyond) is State.MISSING and (has is None or has[beyond])
         ):

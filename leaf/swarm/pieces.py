@@ -2,7 +2,7 @@
 
     MISSING --ask--> ASKED --came--> WRITING --stored--> DONE
        ^---give_back---'                |                  |
-       '-------------- wrong -----------'------ lost ------'
+       '---------- wrong, lost ---------'------ lost ------'
 
 A piece is owned while it is ASKED (by the leaves it was asked of, several in the endgame) or
 WRITING (by the one leaf that sent it, which is blamed if it is wrong), and by nobody otherwise.
@@ -103,8 +103,8 @@ class Pieces:
         return sender if self._settle(piece, State.MISSING) else None
 
     def lost(self, piece: int) -> None:
-        """The disk no longer has it."""
-        if 0 <= piece < len(self._states) and self._states[piece] == State.DONE:
+        """The disk does not have it: it could not be written, or is not there any more."""
+        if 0 <= piece < len(self._states) and self._states[piece] >= State.WRITING:
             self._move(piece, State.MISSING)
 
     def _settle(self, piece: int, state: State) -> bool:

@@ -53,7 +53,7 @@ class Requests:
         everybody = list(sources)
         effects: list[Effect] = []
         while source.room and self._bytes_left(everybody) > 0:
-            run = self.picker.choose(self.pieces, source.has)
+            run = self.picker.choose(self.pieces, source.has, source.request_bytes)
             run = run or self._owed_for_long(source, everybody, now)
             if run is None:
                 break
@@ -102,11 +102,6 @@ class Requests:
             self._writing_bytes -= piece_span(self._size, piece)[1]
             self.picker.reopen(piece)
         return sender
-
-    def lost(self, piece: int) -> None:
-        """The disk no longer has it."""
-        self.pieces.lost(piece)
-        self.picker.reopen(piece)
 
     def _ask(self, source: Source, run: Run, now: float) -> Effect:
         first, count = run

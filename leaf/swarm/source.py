@@ -1,7 +1,8 @@
 """One leaf that a download fetches from: what it has, what it owes, and how it behaved.
 
-The window is what may be asked of it and not be here yet. It begins small and grows by what
-arrives, so a leaf that never answers holds little of anything. Nothing is sent or decided here.
+The window is what may be asked of it and not be here yet. It begins small, grows by what arrives,
+and stays near what the leaf was measured to send in a second, so one that is slow or never answers
+holds little of anything. Requests are sized by the same measure. Nothing is sent or decided here.
 """
 
 import enum
@@ -11,8 +12,12 @@ from typing import Final
 from common.addresses import Address
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX, REQUEST_BYTES_MAX
+from common.rates import Rate
 
-WINDOW_BYTES_FIRST: Final = 2 * REQUEST_BYTES_MAX  # one on its way while the next is asked for
+REQUEST_BYTES_FIRST: Final = 256 * 1024  # of a leaf that is not measured yet; wild guess
+REQUEST_S: Final = 0.25  # what one request may take to arrive: so late is a Choke or a Cancel
+WINDOW_S: Final = 1.0  # what may be owed; a round trip longer than this is not filled
+WINDOW_BYTES_FIRST: Final = 2 * REQUEST_BYTES_FIRST  # one arrives while the next is asked for
 LATE_MAX: Final = OPEN_REQUESTS_MAX  # taken-back requests that may still be answered
 SNUBS_MAX: Final = 3  # times in a row without data before the link is given up (THREATS T3: 3)
 
@@ -48,8 +53,9 @@ class Source:
     requests: dict[int, Asked] = field(default_factory=dict)  # by offset
     late: dict[int, int] = field(default_factory=dict)  # offset -> length, no longer waited for
     owed_bytes: int = 0
+    request_bytes: int = REQUEST_BYTES_FIRST
     window_bytes: int = WINDOW_BYTES_FIRST
-    good_bytes: int = 0
+    rate: Rate | None = None  # since it last owed nothing: pauses of ours do not count
     snubs: int = 0
     tries: int = 0  # dials in a row that came to nothing
 
@@ -67,16 +73,33 @@ class Source:
 
     def asked(self, offset: int, request: Asked) -> None:
         """It owes this now."""
+        if not self.requests:
+            self.rate = Rate(request.at)
         self.requests[offset] = request
         self.owed_bytes += request.length
 
-    def answered(self, offset: int, window_bytes_max: int) -> Asked | None:
+    def answered(self, offset: int, window_bytes_max: int, now: float) -> Asked | None:
         """It brought what it owed at `offset`."""
         request = self._settle(offset)
         if request is not None:
             self.snubs = 0
-            self.window_bytes = min(self.window_bytes + request.length, window_bytes_max)
+            self._measure(request.length, window_bytes_max, now)
         return request
+
+    def narrow(self) -> None:
+        """It was asked for more than it takes."""
+        self.window_bytes = max(self.window_bytes // 2, self.request_bytes)
+
+    def _measure(self, length: int, window_bytes_max: int, now: float) -> None:
+        """So much came: size the next request and the window by how fast."""
+        grown = min(self.window_bytes + length, window_bytes_max)
+        if self.rate is not None:
+            self.rate.add(length, now)
+            per_s = self.rate.per_s(now)
+            if per_s > 0.0:
+                self.request_bytes = min(int(per_s * REQUEST_S), REQUEST_BYTES_MAX)
+                grown = min(grown, max(2 * self.request_bytes, int(per_s * WINDOW_S)))
+        self.window_bytes = grown
 
     def take_back(self, offset: int) -> Asked | None:
         """We no longer wait for it; it may come all the same."""
@@ -97,7 +120,8 @@ class Source:
         self.phase, self.choking, self.shown, self.has = Phase.KNOWN, True, False, None
         self.requests.clear()
         self.late.clear()
-        self.owed_bytes, self.window_bytes, self.snubs = 0, WINDOW_BYTES_FIRST, 0
+        self.request_bytes, self.window_bytes = REQUEST_BYTES_FIRST, WINDOW_BYTES_FIRST
+        self.owed_bytes, self.snubs = 0, 0
 
     def _settle(self, offset: int) -> Asked | None:
         request = self.requests.pop(offset, None)

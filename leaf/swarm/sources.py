@@ -123,7 +123,7 @@ class Sources:
         return [Send(source.peer, NotInterested(self._root))] if linked else []
 
     def accuse(self, source: Source, reason: str) -> list[Effect]:
-        """It broke the rules or sent wrong bytes: it is never asked for this file again."""
+        """It sent wrong bytes: it is never asked for this file again."""
         self.remember_liar(source.peer)
         self.forget(source)
         fields: dict[str, object] = {"node": node_text(source.peer), "reason": reason}

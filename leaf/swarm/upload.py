@@ -1,9 +1,10 @@
 """Serving: who wants pieces of what we have, who may ask now, and what they are sent.
 
 Invariant: a request is answered exactly once, by the bytes or by a reason, unless it was cancelled
-or its link is gone; and only bytes that the disk has just read from the proven file are sent. Slots
-go round in the order in which leaves came; reads under way are bounded and further requests wait.
-Who breaks the rules is hung up on. Choosing whom to serve by what they give is not done yet.
+or its link is gone; and only bytes that the disk has just read from the proven file are sent. A
+free slot goes to the wish that has waited longest; it is kept until its leaf wants no more, or asks
+for nothing while others wait. Reads under way are bounded and further requests wait. Who breaks the
+rules is hung up on. Choosing whom to serve by what they give is not done yet.
 """
 
 from collections import deque
@@ -82,6 +83,15 @@ class Uploads:
     def served(self) -> int:
         """How many wishes have a slot."""
         return sum(wish.unchoked for wish in self._wishes.values())
+
+    def are_awaited_by(self, peer: NodeId) -> bool:
+        """Whether this leaf waits for us: for a slot, for bytes, or for pieces we do not have yet.
+
+        One that has a slot and asks for nothing waits only as long as nobody else does.
+        """
+        contended = self.served < len(self._wishes)
+        mine = [wish for key, wish in self._wishes.items() if key[0] == peer]
+        return any(wish.requests or not (wish.unchoked and contended) for wish in mine)
 
     # --- who wants what ---------------------------------------------------------------------
 
