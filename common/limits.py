@@ -7,6 +7,7 @@ shell's sockets). Sizes are bytes, times seconds. Changing one is a protocol cha
 # Frames
 CONTROL_FRAME_BYTES_MAX = 64 * 1024  # wild guess: holds 100 query hits
 BULK_FRAME_BYTES_MAX = 1024 * 1024 + 4096  # 1 MiB was the fastest frame measured, plus its header
+BODY_BYTES_MAX = 160 * 1024  # of a bulk frame's messages: the bit field of a million pieces
 DATAGRAM_BYTES_MAX = 1400  # below the MTU of any tunnel
 PING_BYTES = 1200  # padded, so that a pong is never longer than its ping
 MESSAGES_PER_FRAME_MAX = 4096  # = CONTAINER_ITEMS_MAX: a frame is one array of messages

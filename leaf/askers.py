@@ -13,9 +13,10 @@ from typing import Final
 
 from common.core import Answer, Effect, Fail, Tell
 from common.deadlines import Deadlines
-from common.errors import Exit
+from common.errors import Exit, UserError
 from common.torrent import file_id
 from leaf.methods import DownloadRow, GetProgress, GetResult
+from leaf.signals import Wanted
 from leaf.swarm.download import CORRUPT_REASON, Download, State
 
 STOPPED_HINT: Final = "It goes on when the leaf runs again."
@@ -66,6 +67,9 @@ class Askers:
                 self.leave(call)
                 reason, hint = download.record.reason, "`leaf resume` tries again."
                 effects.append(Fail(call, download.code, reason, hint))
+            elif download.is_short_of_space:
+                self.leave(call)
+                effects.append(Fail(call, Exit.DISK, download.record.reason))
             else:
                 self._watch(call, asker, now)
         return effects
@@ -117,6 +121,17 @@ class Askers:
         message = f"No source of it was reachable within {asker.timeout_s:g} s."
         hint = "The download stays in the queue and goes on as soon as there is one."
         return [Fail(call, Exit.UNREACHABLE, message, hint)]
+
+
+def check_joins(download: Download, wanted: Wanted, target: str) -> None:
+    """Raise UserError where this wish cannot wait for the download that is under way."""
+    if download.record.size != wanted.size:
+        hint = f"If its size is wrong: `leaf rm {id_of(download)}`."
+        raise UserError(Exit.USAGE, "This root is being fetched with another size.", hint)
+    if wanted.params.to and target != download.record.target:
+        message = f"This file is being fetched already, to {download.record.target}."
+        hint = f"Wait until it is there, or end that with `leaf rm {id_of(download)}`."
+        raise UserError(Exit.REFUSED, message, hint)
 
 
 def id_of(download: Download) -> str:

@@ -41,7 +41,7 @@ from common.storage import (
     RememberDownload,
     Restored,
 )
-from leaf.askers import Askers, id_of, result_of, rows_of
+from leaf.askers import Askers, check_joins, id_of, result_of, rows_of
 from leaf.library import Library
 from leaf.looks import Looks
 from leaf.methods import Chosen, Remove
@@ -128,16 +128,12 @@ class Downloads:
 
     def _wanted(self, event: Wanted, now: float) -> list[Effect]:
         download = self._under_way.get(event.root)
-        if download is not None and download.record.size != event.size:
-            raise UserError(Exit.USAGE, "A file of that root and another size is being fetched.")
         target = self._target(event)
+        if download is not None:
+            check_joins(download, event, target)
         if download is None and (finished := self._fetched_before(event, target)) is not None:
             self._looks.add(event, finished, now)
             return finished.handle(Started(), now)
-        if download is not None and event.params.to and target != download.record.target:
-            message = f"This file is being fetched already, to {download.record.target}."
-            hint = f"Wait until it is there, or end that with `leaf rm {id_of(download)}`."
-            raise UserError(Exit.REFUSED, message, hint)
         sources = self._with_us(event.sources, event.root, event.size)
         effects: list[Effect] = []
         if download is None:

@@ -28,6 +28,7 @@ from common.core import (
     LinkUp,
     Promoted,
     Received,
+    Sent,
     Stopped,
     Woke,
 )
@@ -342,6 +343,7 @@ class Leaf:
         AskerLeft: ("library", "searches", "downloads"),
         BytesRead: ("uploads",),
         ReadFailed: ("uploads",),
+        Sent: ("uploads",),
         **dict.fromkeys(_SHARES, ("library",)),
         FilesShared: ("library", "downloads"),
         **dict.fromkeys(_DISK, ("downloads",)),

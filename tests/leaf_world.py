@@ -32,6 +32,7 @@ from common.core import (
     Received,
     Send,
     SendDatagram,
+    Sent,
     Tell,
     Woke,
 )
@@ -266,6 +267,9 @@ class World:
             data[:: 16 * 1024] = bytes(byte ^ 1 for byte in data[:: 16 * 1024])  # no piece holds
         event = Received(self.node(name), message, None if data is None else memoryview(data))
         self._later(lambda: self._arrive(name, to, door, event))
+        if data is not None:
+            left = Sent(self.node(to), len(data))
+            self._later(lambda: self.feed(name, left))
 
     def _arrive(self, name: str, to: str, door: Door, event: Received) -> None:
         if (to, name, door) in self.links and not (door is Door.BULK and name in self.mute):

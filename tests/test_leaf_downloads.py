@@ -98,7 +98,7 @@ def test_finished_downloads_are_shared_until_removed() -> None:
 
 
 def test_a_full_disk_pauses_and_goes_on_by_itself() -> None:
-    """Full is a state with a reason, not an end."""
+    """Who waits is told, exit 8; the download is paused with the reason and ends by itself."""
     data = content(8 * MIB)
     world = network(data, sources=1)
     found(world)
@@ -108,9 +108,12 @@ def test_a_full_disk_pauses_and_goes_on_by_itself() -> None:
     assert [(row.state, row.reason) for row in rows(world)] == [
         ("paused", "The disk is full. Make room.")
     ]
+    told = world.outcome(call)
+    assert isinstance(told, Fail)
+    assert told.code == Exit.DISK
     world.disks["asker"].full = False
     world.advance(10.0)
-    assert isinstance(world.outcome(call), GetResult)
+    assert [row.state for row in rows(world)] == ["done"]
 
 
 def test_the_same_content_at_the_target_needs_no_byte() -> None:

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from common.config import SwarmConfig
-from common.core import Effect, Event, Hangup, LinkDown, Received, Send
+from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent
 from common.doors import Door
 from common.ids import Identity
 from common.limits import OPEN_REQUESTS_MAX
@@ -28,9 +28,10 @@ from common.storage import BytesRead, FilesShared, FilesUnshared, FollowShare, R
 from leaf.downloads import Downloads
 from leaf.library import Library
 from leaf.signals import Withdrawn
+from leaf.swarm.budget import LEAF_BYTES_MAX
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.stock import Stock
-from leaf.swarm.upload import READING_BYTES_MAX, Uploads
+from leaf.swarm.upload import Uploads
 from tests.memory_disk import MemoryDisk, shared, tree_of
 
 DATA = Random(1).randbytes(100_000)  # 7 pieces
@@ -135,12 +136,27 @@ def test_reads_and_requests_are_bounded() -> None:
     effects: list[Effect] = []
     for number in range(OPEN_REQUESTS_MAX):
         effects += serving.says(A, Request(root, number * 2**20, 2**20))
-    assert len(effects) == READING_BYTES_MAX // 2**20
+    assert len(effects) == LEAF_BYTES_MAX // 2**20
     offset = OPEN_REQUESTS_MAX * 2**20
     refused = [Send(A, Reject(root, "too_many", offset))]
     assert serving.says(A, Request(root, offset, 2**20)) == refused
-    after = serving.uploads.handle(BytesRead(1, memoryview(bytes(2**20))), 0.0)
-    assert len(after) == 2  # the piece, and the next read
+    assert len(serving.uploads.handle(BytesRead(1, memoryview(bytes(2**20))), 0.0)) == 1
+    assert len(serving.uploads.handle(Sent(A, 2**20), 0.0)) == 1  # room for the next read
+
+
+def test_a_slow_leaf_does_not_keep_others_from_being_served() -> None:
+    """What one does not take is read no further for it; another is read for at once."""
+    big = bytes(64 * 2**20)
+    serving = Serving(slots=2)
+    serving.library.handle(FilesShared((shared("big.bin", big),)), 0.0)
+    root = tree_of(big).root
+    for peer in (A, B):
+        serving.says(peer, Interested(root, len(big)))
+    for number in range(20):
+        serving.says(A, Request(root, number * 2**20, 2**20))
+    assert len(serving.says(B, Request(root, 0, 2**20))) == 1
+    serving.uploads.handle(LinkDown(A, Door.BULK, "gone"), 0.0)
+    assert len(serving.says(B, Request(root, 2**20, 2**20))) == 1
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("changed", "changed"), ("x", "disk")])

@@ -33,7 +33,7 @@ from common.core import (
 )
 from common.doors import Door
 from common.errors import RemoteProtocolError
-from common.limits import CONTROL_FRAME_BYTES_MAX, DATAGRAM_BYTES_MAX
+from common.limits import BODY_BYTES_MAX, CONTROL_FRAME_BYTES_MAX, DATAGRAM_BYTES_MAX
 from common.node import Node
 from common.shell.outbox import Outbox
 
@@ -143,9 +143,8 @@ class Driver:
 
     def frame(self, link: int, body: memoryview | bytes, data: memoryview | None) -> None:
         """One frame of messages, with the data of the one that carries some."""
-        limit = CONTROL_FRAME_BYTES_MAX if data is None else len(body)
-        if self._doors.get(link) is Door.BULK:
-            limit = len(body)
+        bulk = self._doors.get(link) is Door.BULK
+        limit = BODY_BYTES_MAX if bulk else CONTROL_FRAME_BYTES_MAX
         try:
             messages = wire.decode(body, has_data=data is not None, bytes_max=limit)
         except RemoteProtocolError as error:

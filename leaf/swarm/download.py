@@ -97,6 +97,7 @@ class Download:
         self._disk_failures = 0
         self._durable = 0  # pieces that were there when the part was opened last
         self.can_be_served = False
+        self.is_short_of_space = False  # paused until the disk has room
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -290,7 +291,9 @@ class Download:
         close = self._close()
         if event.kind == "full" or (passing and self._disk_failures <= DISK_FAILURES_MAX):
             self._deadlines.set("disk", now + DISK_RETRY_S)
-            return [*self._let_go(now), *self._enter(State.PAUSED, reason), close]
+            paused = self._enter(State.PAUSED, reason)
+            self.is_short_of_space = event.kind == "full"
+            return [*self._let_go(now), *paused, close]
         self.code = Exit.DISK
         return [*self._let_go(now), *self._enter(State.FAILED, reason), close]
 
@@ -331,6 +334,7 @@ class Download:
         return fetch.farewell()
 
     def _enter(self, state: State, reason: str = "", path: str = "") -> list[Effect]:
+        self.is_short_of_space = False
         changed = msgspec.structs.replace(
             self.record, state=state.value, reason=reason, path=path or self.record.path
         )

@@ -1,8 +1,8 @@
 """Which bulk links are up, and since when nothing has come over each.
 
-Uploads and downloads share the one link between two leaves. There are never more than a named
-number of them, so strangers cannot use up our descriptors. What is said over a link is not looked
-at; which of them end because nobody uses them stands in `leaf.swarm.idle`.
+Uploads and downloads share the one link between two leaves. Strangers never have more than a named
+number of them, so they use up neither our descriptors nor the links that we dial ourselves. What is
+said over a link is not looked at; which end because nobody uses them stands in `leaf.swarm.idle`.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,8 @@ class BulkLinks:
 
     def __init__(self, config: SwarmConfig) -> None:
         self._heard_at: dict[NodeId, float] = {}
-        self._links_max = config.links_max + STRANGERS_PER_SLOT * config.upload_slots
+        self._strangers: dict[NodeId, None] = {}  # they dialled us
+        self._strangers_max = config.links_max + STRANGERS_PER_SLOT * config.upload_slots
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
@@ -46,13 +47,17 @@ class BulkLinks:
         if event.door is not Door.BULK:
             return []
         self._heard_at[event.peer] = now
-        if len(self._heard_at) > self._links_max:
+        if not event.inbound:
+            return []
+        self._strangers[event.peer] = None
+        if len(self._strangers) > self._strangers_max:
             return [Hangup(event.peer, Door.BULK, "too many links")]
         return []
 
     def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
         if event.door is Door.BULK:
             self._heard_at.pop(event.peer, None)
+            self._strangers.pop(event.peer, None)
         return []
 
     def _received(self, event: Received, now: float) -> list[Effect]:

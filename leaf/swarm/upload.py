@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from common.config import SwarmConfig
-from common.core import Effect, Event, Hangup, LinkDown, Received, Send
+from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent
 from common.doors import Door
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX
@@ -35,6 +35,7 @@ from common.messages.swarm import (
 )
 from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
 from leaf.signals import PiecesProven, Withdrawn
+from leaf.swarm.budget import Budget
 from leaf.swarm.pieces import pack
 from leaf.swarm.stock import Stock
 from leaf.swarm.trees import Trees
@@ -42,7 +43,6 @@ from leaf.swarm.trees import Trees
 WISHES_MAX: Final = 4_000  # leaves that want something, waiting ones included (PARQ: 4,000)
 WISHES_PER_LEAF_MAX: Final = 64  # files; wild guess
 WAITING_MAX: Final = OPEN_REQUESTS_MAX * 64  # requests that the disk has not begun, of all leaves
-READING_BYTES_MAX: Final = 32 * 1024 * 1024  # read from the disk and not yet sent
 
 _REASONS: Final[dict[str, Reason]] = {"changed": "changed", "gone": "gone"}
 
@@ -68,7 +68,7 @@ class Uploads:
         self._trees = Trees()
         self._waiting: deque[tuple[Key, int]] = deque()  # requests not yet handed to the disk
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
-        self._reading_bytes = 0
+        self._budget = Budget()
         self._last_read = 0
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -127,6 +127,7 @@ class Uploads:
     def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
         if event.door is not Door.BULK:
             return []
+        self._budget.forget(event.peer)
         for key in [key for key in self._wishes if key[0] == event.peer]:
             del self._wishes[key]
         return self._fill_slots()
@@ -182,12 +183,22 @@ class Uploads:
     def _read_next(self) -> list[Effect]:
         """Hand requests to the disk while there is room for their bytes."""
         effects: list[Effect] = []
-        while self._waiting and self._reading_bytes < READING_BYTES_MAX:
+        kept: list[tuple[Key, int]] = []
+        while self._waiting and not self._budget.spent:
             key, offset = self._waiting.popleft()
             wish = self._wishes.get(key)
-            if wish is not None and offset in wish.requests:
+            if wish is None or offset not in wish.requests:
+                continue
+            if self._budget.has_room(key[0]):
                 effects.append(self._read(key, wish, offset))
+            else:
+                kept.append((key, offset))
+        self._waiting.extendleft(reversed(kept))
         return effects
+
+    def _sent(self, event: Sent, _now: float) -> list[Effect]:
+        self._budget.give_back(event.peer, event.length)
+        return self._read_next() if self._waiting else []
 
     def _read(self, key: Key, wish: _Wish, offset: int) -> Effect:
         length = wish.requests[offset]
@@ -204,7 +215,7 @@ class Uploads:
                 return self._reject(key, wish, offset, "not_here")
             read = ReadPart(self._last_read, held.record.number, offset, length)
         self._reads[self._last_read] = (key, offset, length)
-        self._reading_bytes += length
+        self._budget.take(key[0], length)
         return read
 
     def _reject(self, key: Key, wish: _Wish, offset: int, reason: Reason) -> Effect:
@@ -216,7 +227,7 @@ class Uploads:
     def _bytes_read(self, event: BytesRead, _now: float) -> list[Effect]:
         if event.read not in self._reads:
             return self._layer_read(event.read, bytes(event.data))
-        key, offset, wish = self._settle(event.read)
+        key, offset, wish = self._settle(event.read, sending=True)
         if wish is None:
             return self._read_next()
         del wish.requests[offset]
@@ -225,19 +236,24 @@ class Uploads:
     def _read_failed(self, event: ReadFailed, _now: float) -> list[Effect]:
         if event.read not in self._reads:
             return self._layer_read(event.read, b"")
-        key, offset, wish = self._settle(event.read)
+        key, offset, wish = self._settle(event.read, sending=False)
         if wish is None:
             return self._read_next()
         reason = _REASONS.get(event.kind, "disk")
         return [self._reject(key, wish, offset, reason), *self._read_next()]
 
-    def _settle(self, read: int) -> tuple[Key, int, _Wish | None]:
-        """A read is over; the wish it was for, if that still waits for just this."""
+    def _settle(self, read: int, *, sending: bool) -> tuple[Key, int, _Wish | None]:
+        """A read is over; the wish it was for, if that still waits for just this.
+
+        What is sent now counts until it has left.
+        """
         key, offset, length = self._reads.pop(read)
-        self._reading_bytes -= length
         wish = self._wishes.get(key)
-        waits = wish is not None and wish.requests.get(offset) == length
-        return key, offset, wish if waits else None
+        if wish is None or wish.requests.get(offset) != length:
+            wish = None
+        if wish is None or not sending:
+            self._budget.give_back(key[0], length)
+        return key, offset, wish
 
     # --- piece hashes -----------------------------------------------------------------------
 
@@ -248,6 +264,8 @@ class Uploads:
             return [Send(peer, Reject(root, "choked"))]
         if self._stock.find(root, wish.size) is None or message.first >= piece_count(wish.size):
             return [Send(peer, Reject(root, "gone"))]
+        if not self._budget.has_room(peer):
+            return [Send(peer, Reject(root, "too_many"))]
         if root in self._trees:
             return self._answer_tree(peer, message)
         if not self._trees.wait(root, peer, message):
@@ -273,6 +291,7 @@ class Uploads:
             answer, hashes = self._trees.answer(message)
         except TreeError as error:
             return [Hangup(peer, Door.BULK, str(error))]
+        self._budget.take(peer, len(hashes))
         return [Send(peer, answer, hashes)]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
@@ -280,6 +299,7 @@ class Uploads:
         LinkDown: _link_down,
         BytesRead: _bytes_read,
         ReadFailed: _read_failed,
+        Sent: _sent,
         PiecesProven: _proven,
         Withdrawn: _withdrawn,
     }

@@ -12,7 +12,10 @@ from common.shell.disk.pairs import PartBusyError
 from common.shell.disk.parts import NotProvenError, PiecesLostError, SyncFailedError
 from common.storage import PartFailed
 
-_DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_DENIED = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG),  # no such place, and none can be made
+)
 
 
 def failed(download: int, error: UserError | NotProvenError) -> PartFailed:
