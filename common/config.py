@@ -2,8 +2,8 @@
 
 Each default says where it came from. All names end in their unit; `scaled` multiplies every
 `..._s` by the time scale and divides every `..._per_s`, so that tests run the same protocol in
-less time. Reading files,
-environment and flags is the shell's business (`common.shell.desk.settings`).
+less time. Reading files, environment and flags is the shell's business
+(`common.shell.desk.settings`).
 """
 
 from typing import TypeVar
@@ -34,7 +34,7 @@ class ClusterConfig(Slice, frozen=True):
 
     leaves_max: int = 150  # KaZaA 55-160 leaves, gtk-gnutella 300
     entries_max: int = FILES_PER_LEAF_MAX
-    keys_max: int = 24 * FILES_PER_LEAF_MAX  # of one leaf: 20 words a file and four others; 90 MiB
+    keys_max: int = 24 * FILES_PER_LEAF_MAX  # of one leaf: 20 words a file and four others; 46 MiB
     lease_s: float = 5.0  # entries outlive a lost link by this, unless the leaf joins again
     busy_retry_s: float = 10.0  # wild guess
     searches_max: int = 64  # open searches of one leaf; wild guess

@@ -54,3 +54,8 @@ class Bucket:
             return False
         self._tokens -= 1
         return True
+
+    @property
+    def wait_s(self) -> float:
+        """How long after the last `take` the next token is there."""
+        return max(0.0, (1 - self._tokens) / self._rate_per_s)

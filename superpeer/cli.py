@@ -19,7 +19,7 @@ from common.shell.desk.options import (
     pass_invocation,
     run,
 )
-from common.shell.desk.units import size_text, time_text
+from common.shell.desk.units import counted, size_text, time_text
 
 if TYPE_CHECKING:
     from common.shell.desk.calls import Calls
@@ -90,12 +90,12 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
     return [
         ("node", found.node),
         ("listen", f"{found.listen}, network {found.network}"),
-        ("leaves", f"{found.leaves} of {found.leaves_max}, sharing {found.files} files"),
+        ("leaves", f"{found.leaves} of {found.leaves_max}, sharing {counted(found.files, 'file')}"),
         ("neighbours", str(found.neighbours)),
         (
             "queries",
             f"{found.queries_evaluated} evaluated, {found.queries_forwarded} forwarded, "
-            f"{found.searches} searches open",
+            f"{counted(found.searches, 'search', 'searches')} open",
         ),
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),
@@ -111,6 +111,12 @@ def _listing_options(command: Any) -> Any:
     )
 
 
+def _check_key(sort: str, keys: tuple[str, ...]) -> None:
+    if sort not in keys:
+        text = f"{sort!r} is none of {', '.join(keys)}"
+        raise click.BadParameter(text, param_hint="--sort")
+
+
 @cli.command()
 @_listing_options
 @global_options
@@ -119,6 +125,7 @@ def leaves(invocation: Invocation, sort: str, limit: int) -> None:
     """Our leaves."""
     from superpeer.methods import LeafRow, Listing
 
+    _check_key(sort, LeafRow.__struct_fields__)
     with _calls(invocation) as calls:
         rows = calls.call(
             "superpeer.leaves", Listing(sort, limit), list[LeafRow], timeout_s=_within(invocation)
@@ -134,6 +141,7 @@ def neighbours(invocation: Invocation, sort: str, limit: int) -> None:
     """The super-peers that we are linked to."""
     from superpeer.methods import Listing, NeighbourRow
 
+    _check_key(sort, NeighbourRow.__struct_fields__)
     with _calls(invocation) as calls:
         rows = calls.call(
             "superpeer.neighbours",
@@ -163,7 +171,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 @cli.command()
-@click.option("--dot", is_flag=True, help="As a Graphviz document.")
+@click.option("--dot", is_flag=True, help="As a Graphviz document; --json goes before.")
 @global_options
 @pass_invocation
 def graph(invocation: Invocation, dot: bool) -> None:
@@ -173,7 +181,7 @@ def graph(invocation: Invocation, dot: bool) -> None:
     output = invocation.output()
     with _calls(invocation) as calls:
         found = calls.call("superpeer.graph", Nothing(), Graph, timeout_s=_within(invocation))
-    if dot:
+    if dot and output.for_people:
         output.line("graph overlay {")
         for node in found.nodes:
             label = node.address if node.leaves is None else f"{node.address} ({node.leaves})"
@@ -232,7 +240,10 @@ def _drain(invocation: Invocation, grace_s: float) -> None:
                 Exit.TIMED_OUT, "The super-peer is still ending.", "Look at its log, or wait."
             )
     if output.for_people:
-        output.talk(f"Ended; {done.leaves} leaves were sent elsewhere.")
+        told = (
+            f"{counted(done.leaves, 'leaf was', 'leaves were')} told to look for another super-peer"
+        )
+        output.talk(f"Ended; {told}." if done.leaves else "Ended; it had no leaves.")
     else:
         output.document(done)
 
@@ -248,7 +259,12 @@ def config() -> None:
 @global_options
 @pass_invocation
 def config_show(invocation: Invocation, origin: bool) -> None:
-    """All settings as `run` would have them now."""
+    """All settings as `run` would have them now.
+
+    A key may stand in the file or, in capitals and with __ for its dots, in the environment:
+    SUPERPEER_CLUSTER__LEAVES_MAX is cluster.leaves_max; SUPERPEER_MAX_LEAVES, named after the
+    flag, is the same.
+    """
     from common.shell.desk.starting import show
     from superpeer.settings import SuperPeerOptions
 
@@ -282,13 +298,18 @@ def pins_reset(invocation: Invocation, place: str) -> None:
 @cli.command()
 @click.option("--join", "places", multiple=True, metavar="HOST[:PORT]", help="Can it be reached?")
 @click.option("--network", default="public", show_default=True, help="To ask for there.")
+@click.option("--network-key", metavar="FILE", help="Of that network; a ping cannot check it.")
 @global_options
 @pass_invocation
-def doctor(invocation: Invocation, places: tuple[str, ...], network: str) -> int:
+def doctor(
+    invocation: Invocation, places: tuple[str, ...], network: str, network_key: str | None
+) -> int:
     """What could keep this super-peer from working, and what to do about it."""
     from common.shell.desk.doctor import examine
+    from common.shell.desk.settings import NodeOptions, network_of
 
-    return examine(invocation, PROGRAM, places, network)
+    asked = network_of(NodeOptions(network_key=network_key or ""), network)
+    return examine(invocation, PROGRAM, places, asked)
 
 
 def main() -> NoReturn:

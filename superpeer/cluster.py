@@ -6,28 +6,34 @@ back in time and in the same life finds its entries held and sends nothing again
 leaf advertises is used only where its host is the one we observed: nobody dials back yet.
 
 Entries become searchable in slices, so that a large library never keeps the others waiting; only
-then is its generation acknowledged. A leaf here may be this node itself.
+then is its generation acknowledged. Hits are found and proven one by one, as they are taken. When
+we are full, who shares something gets the place of who has shared nothing for long. A leaf here may
+be this node itself.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from itertools import islice
 from random import Random
 from typing import Final
 
 from common.config import ClusterConfig
-from common.core import Effect, LinkUp, Send
+from common.core import Effect, Hangup, LinkUp, Send
 from common.deadlines import Deadlines
+from common.doors import Door
 from common.ids import NodeId, node_text
-from common.limits import HITS_PER_QUERY_MAX
+from common.limits import HITS_PER_QUERY_MAX, SOURCES_PER_ANSWER_MAX
 from common.messages.cluster import Busy, Hit, Join, Publish, Published, Welcome
 from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
+from common.terms import Terms
 from superpeer.holding import Changes, Holding, PublishError
 from superpeer.index import Found, Index
 from superpeer.methods import LeafRow
 
-INDEX_SLICE: Final = 1_000  # entries made searchable in one turn: about 15 ms
-SWEEP_SLICE: Final = 1_000  # removed entries swept in one turn: about 10 ms
+INDEX_SLICE: Final = 10_000  # keys by which entries are made searchable in one turn: 5 to 10 ms
+SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
+SEARCH_SLICE: Final = 50  # entries that the index is asked for at a time; wild guess
 SWEEP_S: Final = 0.05  # between two of them; wild guess
 
 _SWEEP: Final = ("sweep", b"")
@@ -36,10 +42,11 @@ _SWEEP: Final = ("sweep", b"")
 class _Leaf:
     """One leaf in one of its lives."""
 
-    def __init__(self, epoch: int, source: Contact, holding: Holding) -> None:
+    def __init__(self, epoch: int, source: Contact, holding: Holding, here_since: float) -> None:
         self.epoch = epoch
         self.source = source
         self.holding = holding
+        self.here_since = here_since  # over all its lives, while we hold a place for it
         self.joined_at = 0.0  # for the last time
         self.rtt_s: float | None = None
         self.unindexed: Changes = {}  # signed, but not findable yet
@@ -87,16 +94,20 @@ class Cluster:
     def on_join(self, peer: NodeId, join: Join, now: float) -> list[Effect]:
         """Take the leaf in, or name others; the same life keeps what is held of it."""
         leaf = self._leaves.get(peer)
+        link = self._links[peer]
+        effects: list[Effect] = []
+        if leaf is None and len(self._leaves) >= self._config.leaves_max:
+            effects = self._make_room(now) if join.entries and link.bulk_port else []
         full = leaf is None and len(self._leaves) >= self._config.leaves_max
         if full or not self._admitting:
-            return [Send(peer, Busy(self._config.busy_retry_s, self._alternatives()))]
-        link = self._links[peer]
+            return [*effects, self._busy(peer)]
         entries_max = self._config.entries_max if link.bulk_port else 0  # nobody could fetch them
         source = _source(link, join)
         if leaf is None or leaf.epoch != join.epoch:
+            here_since = now if leaf is None else leaf.here_since
             self._drop_leaf(peer, now)
-            leaf = _Leaf(join.epoch, source, Holding(self._network, peer, entries_max))
-            self._leaves[peer] = leaf
+            holding = Holding(self._network, peer, entries_max)
+            leaf = self._leaves[peer] = _Leaf(join.epoch, source, holding, here_since)
         leaf.source, leaf.joined_at = source, now
         leaf.holding.unstage()
         leaf.unacknowledged.clear()
@@ -108,7 +119,7 @@ class Cluster:
             entries_max=entries_max,
             alternatives=self._alternatives(),
         )
-        return [Send(peer, welcome)]
+        return [*effects, Send(peer, welcome)]
 
     def on_publish(self, peer: NodeId, message: Publish, now: float) -> list[Effect]:
         """Stage changes; a generation is answered when all of it can be found, or refused."""
@@ -119,11 +130,7 @@ class Cluster:
         try:
             changes = leaf.holding.publish(message)
         except PublishError as refusal:
-            self._index.drop_leaf(peer)
-            self._sweep_later(now)
-            leaf.unindexed.clear()
-            leaf.unacknowledged.clear()
-            return [Send(peer, Published(0, refused=str(refusal)))]
+            return self._refuse(peer, str(refusal), now)
         if changes is None:
             return []
         leaf.unindexed |= changes
@@ -161,18 +168,18 @@ class Cluster:
 
     # --- questions --------------------------------------------------------------------------
 
-    def evaluate(self, body: QueryBody) -> list[Hit]:
-        """What our leaves have for a query, at most `wanted`; of a file's sources a random part."""
+    def evaluate(self, body: QueryBody) -> Iterator[Hit]:
+        """What our leaves have for a query, at most `wanted`; of a file's sources a random part.
+
+        Each hit is found and proven when it is asked for, by what is shared then.
+        """
+        found: Iterator[Found] = iter(())
         if body.terms is not None:
-            found = self._index.search(body.terms, body.wanted)
+            found = self._matching(body.terms)
         elif body.root is not None:
-            everyone = self._index.sources(body.root, body.size, HITS_PER_QUERY_MAX)
-            one_each = list({source.leaf: source for source in everyone}.values())
-            found = self._rng.sample(one_each, min(body.wanted, len(one_each)))
-        else:
-            found = []
-        hits = [self._hit(one) for one in found]
-        return [hit for hit in hits if hit is not None]
+            found = iter(self._some_sources(body.root, body.size))
+        hits = (self._hit(one) for one in found)
+        return islice((hit for hit in hits if hit is not None), body.wanted)
 
     def rows(self, now: float) -> list[LeafRow]:
         """Our leaves, for people."""
@@ -207,12 +214,16 @@ class Cluster:
     def _index_some(self, peer: NodeId, now: float) -> list[Effect]:
         """Make a slice of what is signed findable; acknowledge when all of it is."""
         leaf = self._leaves[peer]
-        for slot in list(leaf.unindexed)[:INDEX_SLICE]:
-            entry = leaf.unindexed.pop(slot)
+        budget = INDEX_SLICE
+        for slot, entry in list(leaf.unindexed.items()):
+            del leaf.unindexed[slot]
             if entry is None:
                 self._index.remove(peer, slot)
-            else:
-                self._index.add(peer, slot, entry)
+            budget -= 1 if entry is None else self._index.add(peer, slot, entry)
+            if self._index.keys(peer) > self._config.keys_max:
+                return self._refuse(peer, "the names have more words than we hold of a leaf", now)
+            if budget <= 0:
+                break
         self._sweep_later(now)
         if leaf.unindexed:
             self._deadlines.set(("index", peer), now)
@@ -220,9 +231,49 @@ class Cluster:
         generations, leaf.unacknowledged = leaf.unacknowledged, []
         return [Send(peer, Published(generation)) for generation in generations]
 
+    def _refuse(self, peer: NodeId, why: str, now: float) -> list[Effect]:
+        """Hold nothing of a leaf any more, and tell it why."""
+        leaf = self._leaves[peer]
+        leaf.holding.forget()
+        leaf.unindexed.clear()
+        leaf.unacknowledged.clear()
+        self._index.drop_leaf(peer)
+        self._sweep_later(now)
+        return [Send(peer, Published(0, refused=why))]
+
+    def _matching(self, terms: Terms) -> Iterator[Found]:
+        """All that match, a slice at a time; `_hit` passes over what is gone by then."""
+        last = -1
+        while found := self._index.search(terms, SEARCH_SLICE, beyond=last):
+            yield from found
+            last = found[-1].doc
+
+    def _some_sources(self, root: bytes, size: int) -> list[Found]:
+        """As many as anybody may want of those that have a file, and one for the asker itself."""
+        everyone = self._index.sources(root, size, HITS_PER_QUERY_MAX)
+        one_each = list({source.leaf: source for source in everyone}.values())
+        return self._rng.sample(one_each, min(SOURCES_PER_ANSWER_MAX + 1, len(one_each)))
+
     def _hit(self, found: Found) -> Hit | None:
-        leaf = self._leaves[found.leaf]
-        return leaf.holding.hit(found.slot, found.entry, leaf.source)
+        leaf = self._leaves.get(found.leaf)
+        return leaf.holding.hit(found.slot, found.entry, leaf.source) if leaf else None
+
+    def _busy(self, peer: NodeId) -> Effect:
+        return Send(peer, Busy(self._config.busy_retry_s, self._alternatives()))
+
+    def _make_room(self, now: float) -> list[Effect]:
+        """Send the leaf away that has shared nothing for longest, if that is long enough."""
+        idle = {
+            peer: leaf.here_since
+            for peer, leaf in self._leaves.items()
+            if not leaf.holding and now - leaf.here_since >= self._config.idle_leaf_s
+        }
+        if not idle:
+            return []
+        peer = min(idle, key=lambda one: idle[one])
+        self.members.pop(peer, None)
+        self._drop_leaf(peer, now)
+        return [self._busy(peer), Hangup(peer, Door.CONTROL, "it gives way to one that shares")]
 
     def _drop_leaf(self, peer: NodeId, now: float) -> None:
         """Forget a leaf and all that it shares."""

@@ -1,9 +1,10 @@
 """Queries among super-peers: everyone's part of the tree that a query draws.
 
-A query is evaluated and forwarded by a node at most once, whatever arrives how often: its GUID is
-remembered longer than its tree. Hits and reports go up to the one it first came from, who is told
-`done` when all that we asked have reported (echo termination), were lost, or took too long; so a
-ring always ends. Depth grows by `Extend` alone, which walks the tree to its frontier.
+A query is evaluated and forwarded by a node at most once, whatever arrives how often: its GUID,
+which is the hash of what it asks, is remembered longer than its tree. Hits and reports go up to the
+one it first came from, who is told `done` when all that we asked have reported (echo termination),
+were lost, or took too long; so a ring always ends. Who took too long is left out for a while
+(`superpeer.silence`). Depth grows by `Extend` alone, which walks the tree to its frontier.
 
 The origin is nobody special: it is a super-peer that was asked by itself (`superpeer.search` asks,
 and the role loops what we send to ourselves). What is wanted, how deep and whether once more is
@@ -15,7 +16,7 @@ links that is at most 2 (2e - n + 1) + 2 (n - 1) (rings - 1) messages, and the h
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Final
 
 from common import wire
@@ -28,12 +29,23 @@ from common.ids import Guid, NodeId
 from common.limits import HITS_PER_FRAME_MAX, HOPS_MAX
 from common.messages.cluster import Hit
 from common.messages.fields import Message
-from common.messages.overlay import Extend, Prune, Query, QueryBody, QueryDone, QueryHits
+from common.messages.overlay import (
+    Extend,
+    Prune,
+    Query,
+    QueryBody,
+    QueryDone,
+    QueryHits,
+    query_guid,
+)
+from common.rates import Bucket
+from superpeer.hitflow import HitFlow
 from superpeer.query import Tree
+from superpeer.silence import Silence
 
-Evaluate = Callable[[QueryBody], list[Hit]]
+Evaluate = Callable[[QueryBody], Iterator[Hit]]
 
-_PATIENCE_PER_HOP: Final = 0.5 / HOPS_MAX  # the deepest give up after half the time
+_PATIENCE_PER_HOP: Final = 0.75 / HOPS_MAX  # the deepest give up after a quarter of the time
 
 
 class Flood:
@@ -59,6 +71,12 @@ class Flood:
         self._deadlines = Deadlines()
         self._seen: dict[Guid, float] = {}  # oldest first
         self._trees: dict[Guid, Tree] = {}  # oldest first
+        self._flows: dict[NodeId, HitFlow] = {}  # by asker
+        self._waiting: Counter[NodeId] = Counter()  # hits from below, by asker
+        self._credit: dict[NodeId, Bucket] = {}  # of queries, by neighbour
+        self._silence = Silence(
+            silent_s=config.silent_s, silent_max_s=config.silent_max_s, ring_s=config.ring_s
+        )
         self.evaluated = 0
         self.forwarded = 0
         self.duplicates = 0
@@ -80,24 +98,30 @@ class Flood:
         """Evaluate and forward what is new; say `duplicate` to what is not."""
         if self._is_stranger(peer):
             return self._drop("query_of_stranger")
-        if not self._is_new(query.guid, now):
+        if query.guid in self._seen or query.guid in self._trees:
             self.duplicates += 1
             tree = self._trees.get(query.guid)
             if tree is not None:
                 tree.untried.pop(peer, None)  # it has the query: no need to send it there
             return [Send(peer, QueryDone(query.guid, duplicate=True, messages=1))]
+        if not self._has_credit(peer, now):
+            self._drop("query_too_often")
+            return [Send(peer, QueryDone(query.guid, messages=1, left_out=True))]
+        if query.guid != query_guid(query.nonce, query.body):
+            self._drop("query_forged")
+            return [Send(peer, QueryDone(query.guid, messages=1, lost=True))]
         body = self._decoded(query)
         if body is None:
             return [Send(peer, QueryDone(query.guid, messages=1))]
-        tree = Tree(query, peer, body.wanted, self._neighbours)
+        self._remember(query.guid, now)
+        tree = Tree(query, peer, body.wanted, self._evaluate(body), self._neighbours)
         effects = self._make_room()
         self._trees[tree.guid] = tree
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)
         self._start_clock(tree, now)
         self.evaluated += 1
-        tree.take_in(self._evaluate(body))
         if query.ttl > 1:
-            effects += self._forward(tree, query.ttl - 1)
+            effects += self._forward(tree, query.ttl - 1, now)
         return effects + self._advance(tree, now)
 
     def on_extend(self, peer: NodeId, extend: Extend, now: float) -> list[Effect]:
@@ -107,12 +131,13 @@ class Flood:
         tree = self._trees.get(extend.guid)
         if tree is None:
             return [Send(peer, QueryDone(extend.guid, messages=1, lost=True))]
-        if peer != tree.asker or tree.running:
+        if peer != tree.asker or tree.running or tree.rings > HOPS_MAX:
             return self._drop("extend_unasked")
         tree.begin_ring()
         self._start_clock(tree, now)
-        effects = self._to_all(tree, tree.extend(), extend)
-        effects += self._forward(tree, 1)
+        branches = tree.extend(lambda below: self._silence.may_ask(below, now))
+        effects = self._to_all(tree, branches, extend)
+        effects += self._forward(tree, 1, now)
         return effects + self._advance(tree, now)
 
     def on_query_hits(self, peer: NodeId, message: QueryHits, now: float) -> list[Effect]:
@@ -123,14 +148,18 @@ class Flood:
         learned_from = self._links[peer].address
         hits = [hit for hit in message.hits if may_tell(hit.source.address, learned_from)]
         self._drop("hits_out_of_scope", len(message.hits) - len(hits))
-        self._drop("hits_too_many", tree.take_in(hits))
-        return self._advance(tree, now)
+        too_many = tree.take_in(hits)
+        self._drop("hits_too_many", too_many)
+        self._waiting[tree.asker] += len(hits) - too_many
+        effects = self._advance(tree, now)
+        return effects + self._shed_waiting(tree.asker)
 
     def on_query_done(self, peer: NodeId, message: QueryDone, now: float) -> list[Effect]:
         """One of those we asked has nothing more to say in this ring."""
         tree = self._trees.get(message.guid)
         if tree is None or peer not in tree.owing:
             return self._drop("done_unasked")
+        self._silence.answered(peer)
         tree.answered(peer, message)
         return self._advance(tree, now)
 
@@ -145,6 +174,7 @@ class Flood:
 
     def neighbour_lost(self, peer: NodeId, now: float) -> list[Effect]:
         """Whatever `peer` still owed is lost; what it asked nobody wants any more."""
+        self._credit.pop(peer, None)
         effects: list[Effect] = []
         for tree in list(self._trees.values()):
             if peer == tree.asker:
@@ -152,6 +182,9 @@ class Flood:
             else:
                 tree.lose(peer)
                 effects += self._advance(tree, now)
+        self._flows.pop(peer, None)
+        self._waiting.pop(peer, None)
+        self._deadlines.cancel(("hits", peer))
         return effects
 
     def due(self, now: float) -> list[Effect]:
@@ -168,15 +201,21 @@ class Flood:
     def _on_due(self, key: Hashable, now: float) -> list[Effect]:
         if not isinstance(key, tuple):
             return []
-        what, guid = key
-        tree = self._trees.get(guid)
+        what, whose = key
+        if what == "hits":
+            return self._send_hits(whose, now)
+        tree = self._trees.get(whose)
         if tree is None:
             return []
-        if what == "open":
-            return self._abandon(tree)
-        if what == "ring":
-            for peer in list(tree.owing):
-                tree.lose(peer)
+        return self._abandon(tree) if what == "open" else self._end_ring(tree, now)
+
+    def _end_ring(self, tree: Tree, now: float) -> list[Effect]:
+        """A ring took too long: report without those that still owe an answer."""
+        for peer in list(tree.owing):
+            self._silence.missed(peer, now)
+            tree.lose(peer)
+        self._waiting[tree.asker] -= len(tree.outbox)
+        tree.cut()
         return self._advance(tree, now)
 
     # --- the steps they share ---------------------------------------------------------------
@@ -184,16 +223,22 @@ class Flood:
     def _is_stranger(self, peer: NodeId) -> bool:
         return peer != self._me and peer not in self._neighbours
 
-    def _is_new(self, guid: Guid, now: float) -> bool:
-        """Whether a GUID is met for the first time; it is remembered, the oldest give way."""
-        if guid in self._seen or guid in self._trees:
-            return False
+    def _has_credit(self, peer: NodeId, now: float) -> bool:
+        """Whether a neighbour may ask one more query now; our own leaves have theirs elsewhere."""
+        if peer == self._me:
+            return True
+        if peer not in self._credit:
+            config = self._config
+            self._credit[peer] = Bucket(config.queries_per_s, config.queries_burst, now)
+        return self._credit[peer].take(now)
+
+    def _remember(self, guid: Guid, now: float) -> None:
+        """Note a GUID that was met for the first time; the oldest give way."""
         self._seen[guid] = now
         while len(self._seen) > self._config.seen_max or (
             self._seen[next(iter(self._seen))] < now - self._config.seen_s
         ):
             del self._seen[next(iter(self._seen))]
-        return True
 
     def _decoded(self, query: Query) -> QueryBody | None:
         """What is asked; None, and counted, where it is not our protocol."""
@@ -210,30 +255,64 @@ class Flood:
         self._drop("query_shed")
         return self._abandon(self._trees[next(iter(self._trees))])
 
+    def _shed_waiting(self, asker: NodeId) -> list[Effect]:
+        """Shed the oldest trees while too many hits wait for `asker`, or for anybody."""
+        effects: list[Effect] = []
+        while asker != self._me and self._waiting[asker] > self._config.waiting_link_max:
+            effects += self._shed_oldest_of(asker)
+        while sum(self._waiting.values()) > self._config.waiting_max:
+            longest = max(self._waiting, key=lambda peer: self._waiting[peer])
+            effects += self._shed_oldest_of(longest)
+        return effects
+
+    def _shed_oldest_of(self, asker: NodeId) -> list[Effect]:
+        trees = (tree for tree in self._trees.values() if tree.asker == asker and tree.outbox)
+        self._drop("query_shed")
+        return self._abandon(next(trees))
+
     def _start_clock(self, tree: Tree, now: float) -> None:
         """A ring has a time limit: the shorter the deeper, so that reports from below arrive
         before the one above gives up on us."""
         patience_s = self._config.ring_s * (1 - _PATIENCE_PER_HOP * tree.hops)
         self._deadlines.set(("ring", tree.guid), now + patience_s)
 
-    def _forward(self, tree: Tree, ttl: int) -> list[Effect]:
+    def _forward(self, tree: Tree, ttl: int, now: float) -> list[Effect]:
         """Ask every neighbour that was not asked and did not ask us."""
-        peers = tree.grow()
+        peers = tree.grow(lambda below: self._silence.may_ask(below, now))
         self.forwarded += len(peers)
-        return self._to_all(tree, peers, Query(tree.guid, ttl, tree.hops + 1, tree.body))
+        query = Query(tree.guid, tree.nonce, ttl, tree.hops + 1, tree.body)
+        return self._to_all(tree, peers, query)
 
     def _advance(self, tree: Tree, now: float) -> list[Effect]:
         """Send the hits that may go; report when all of them are sent and nobody owes anything."""
-        hits = tree.let_out(now)
+        if not tree.has_hits:
+            return self._report_if_over(tree)
+        self._flows.setdefault(tree.asker, HitFlow()).queue(tree.guid)
+        return self._send_hits(tree.asker, now)
+
+    def _send_hits(self, asker: NodeId, now: float) -> list[Effect]:
+        """Let as many hits go up to `asker` as its window takes, some of each query in turn."""
+        flow = self._flows[asker]
+        flow.open_window(now)
         effects: list[Effect] = []
-        for first in range(0, len(hits), HITS_PER_FRAME_MAX):
-            some = tuple(hits[first : first + HITS_PER_FRAME_MAX])
-            effects += self._to_all(tree, [tree.asker], QueryHits(tree.guid, some))
-        if tree.outbox:
-            self._deadlines.set(("hits", tree.guid), tree.window_end)
-        elif tree.running and not tree.owing:
-            effects += self._report(tree)
+        while flow and flow.left:
+            tree = self._trees[flow.next()]
+            before = len(tree.outbox)
+            hits = tuple(tree.let_out(min(flow.left, HITS_PER_FRAME_MAX)))
+            self._waiting[asker] -= before - len(tree.outbox)
+            flow.left -= len(hits)
+            if hits:
+                effects += self._to_all(tree, [asker], QueryHits(tree.guid, hits))
+            if tree.has_hits:
+                flow.queue(tree.guid)
+            else:
+                effects += self._report_if_over(tree)
+        if flow:
+            self._deadlines.set(("hits", asker), flow.window_end)
         return effects
+
+    def _report_if_over(self, tree: Tree) -> list[Effect]:
+        return self._report(tree) if tree.running and not tree.owing else []
 
     def _report(self, tree: Tree) -> list[Effect]:
         """Tell the asker that the ring is over here; a tree that cannot grow ends with it."""
@@ -256,7 +335,10 @@ class Flood:
 
     def _forget(self, tree: Tree) -> None:
         del self._trees[tree.guid]
-        for what in ("open", "ring", "hits"):
+        self._waiting[tree.asker] -= len(tree.outbox)
+        if tree.asker in self._flows:
+            self._flows[tree.asker].leave(tree.guid)
+        for what in ("open", "ring"):
             self._deadlines.cancel((what, tree.guid))
 
     def _to_all(self, tree: Tree, peers: list[NodeId], message: Message) -> list[Effect]:

@@ -47,7 +47,7 @@ class Holding:
         try:
             return self._publish(message)
         except PublishError:
-            self._forget()
+            self.forget()
             raise
 
     def unstage(self) -> None:
@@ -55,18 +55,19 @@ class Holding:
         self._staged.clear()
         self._afresh = False
 
+    def forget(self) -> None:
+        """Hold nothing any more."""
+        self.unstage()
+        self._catalogue = Catalogue()
+        self._signature = b""
+        self.generation = 0
+
     def hit(self, slot: int, entry: Entry, source: Contact) -> Hit | None:
         """`entry` with its proof; None where the signed catalogue has another in `slot` by now."""
         if self._catalogue.get(slot) != entry:
             return None
         proof = tuple(self._catalogue.proof(slot))
         return Hit(source, entry, slot, self.generation, proof, self._signature)
-
-    def _forget(self) -> None:
-        self.unstage()
-        self._catalogue = Catalogue()
-        self._signature = b""
-        self.generation = 0
 
     def _publish(self, message: Publish) -> Changes | None:
         self._check(message)

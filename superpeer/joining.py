@@ -2,7 +2,8 @@
 
 A place without a key is asked for it by ping; the key that its link then proves is pinned to the
 place as typed, and from then on another one is refused. The seeds we were told to join are tried
-for ever with growing pauses, peers that others named only a few times. Who is a neighbour is
+for ever with growing pauses; peers that others named only a few times, a few a second in all, and
+no address of theirs twice in a minute: nobody can aim our dials at a victim. Who is a neighbour is
 decided by both ends in `superpeer.overlay`; here stands only what we do to get there.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Callable, Container, Mapping
 from random import Random
 from typing import Final
 
-from common.addresses import may_tell
+from common.addresses import Address, may_tell
 from common.config import OverlayConfig
 from common.core import DatagramReceived, Dial, Effect, LinkUp, Notify, Send
 from common.deadlines import Deadlines
@@ -21,6 +22,7 @@ from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.messages.link import Pong
 from common.messages.overlay import Link
+from common.rates import Bucket
 from common.storage import RememberPin
 
 STRANGER_TRIES_MAX: Final = 3  # dials of a peer that others named: THREATS T3
@@ -49,13 +51,25 @@ class _Wanted:
         self.phase = Phase.RESTING
         self.tries = 0
         self.tries_max = tries_max  # None: for ever
+        self.settled_at: float | None = None  # as our neighbour, for the last time
         self.complaint = ""  # the last one, so that each is told once
+
+    @property
+    def is_hearsay(self) -> bool:
+        """Whether we know of it only because another named it."""
+        return self.tries_max is not None and self.settled_at is None
+
+    def lasted(self, now: float, enough_s: float) -> bool:
+        """Whether it was our neighbour long enough to be tried as at first when it is lost."""
+        is_neighbour = self.phase is Phase.NEIGHBOUR and self.settled_at is not None
+        return is_neighbour and now - (self.settled_at or 0.0) >= enough_s
 
 
 class Joining:
     """The wanted peers by place. `links` and `neighbours` are read as they are at the moment.
 
-    `has_room` says whether one more neighbour may be asked, `greeting` what it is asked with.
+    `has_room` says whether this peer may be asked to be one more neighbour (None: its key is not
+    known), `greeting` what it is asked with.
     """
 
     def __init__(
@@ -66,7 +80,7 @@ class Joining:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         neighbours: Container[NodeId],
-        has_room: Callable[[], bool],
+        has_room: Callable[[NodeId | None], bool],
         greeting: Callable[[NodeId], Link],
         meeting: Meeting,
         seeds: tuple[Seed, ...],
@@ -81,6 +95,8 @@ class Joining:
         self._meeting = meeting
         self._wanted = {seed.place: _Wanted(seed, None) for seed in seeds}
         self._pins: dict[str, NodeId] = {}
+        self._hearsay: dict[Address, float] = {}  # when it was dialled, oldest first
+        self._hearsay_credit = Bucket(config.hearsay_dials_per_s, config.hearsay_dials_burst, 0.0)
         self._deadlines = Deadlines()
 
     def restore(self, pins: tuple[tuple[str, NodeId], ...]) -> None:
@@ -99,6 +115,16 @@ class Joining:
     def has_asked(self, node: NodeId) -> bool:
         """Whether it owes us an answer to our `Link`."""
         return any(wanted.phase is Phase.ASKED for wanted in self._known_as(node))
+
+    def is_seed(self, node: NodeId) -> bool:
+        """Whether we were told to join it."""
+        return any(wanted.tries_max is None for wanted in self._known_as(node))
+
+    @property
+    def seeds_missing(self) -> int:
+        """How many seeds are not our neighbours now."""
+        seeds = [wanted for wanted in self._wanted.values() if wanted.tries_max is None]
+        return sum(wanted.node not in self._neighbours for wanted in seeds)
 
     # --- what happened ----------------------------------------------------------------------
 
@@ -130,16 +156,19 @@ class Joining:
         effects: list[Effect] = []
         for wanted in self._known_as(peer):
             was_neighbour = wanted.phase is Phase.NEIGHBOUR
+            if wanted.lasted(now, self._config.redial_max_s):
+                wanted.tries = 0
             why = "" if was_neighbour else f"{wanted.place} cannot be made a neighbour"
             effects += self._rest(wanted, now, why)
         return effects
 
-    def settle(self, peer: NodeId) -> list[Effect]:
+    def settle(self, peer: NodeId, now: float) -> list[Effect]:
         """The peer is our neighbour; its key is pinned where its place showed it first."""
         effects: list[Effect] = []
         for wanted in self._known_as(peer):
-            wanted.phase = Phase.NEIGHBOUR
-            wanted.tries, wanted.complaint = 0, ""
+            if wanted.phase is not Phase.NEIGHBOUR:
+                wanted.settled_at = now
+            wanted.phase, wanted.complaint = Phase.NEIGHBOUR, ""
             if wanted.tries_max is not None:
                 wanted.tries_max = NEIGHBOUR_TRIES_MAX
             self._deadlines.cancel(wanted.place)
@@ -152,7 +181,11 @@ class Joining:
     def want_one_of(self, contacts: list[Contact], now: float) -> list[Effect]:
         """Try one peer of those that somebody named instead of itself."""
         strangers = sum(wanted.tries_max is not None for wanted in self._wanted.values())
-        unknown = [contact for contact in contacts if self._is_unknown(contact.node)]
+        unknown = [
+            contact
+            for contact in contacts
+            if self._is_unknown(contact.node) and not self._dialled_lately(contact.address, now)
+        ]
         if not unknown or strangers >= STRANGERS_MAX:
             return []
         contact = self._rng.choice(unknown)
@@ -196,9 +229,22 @@ class Joining:
             return f"{place} names a super-peer at an address that we cannot use", "warning"
         return "", ""
 
+    def _may_dial_hearsay(self, address: Address, now: float) -> bool:
+        """Whether an address that others named may be dialled now; that it is, is noted."""
+        if self._dialled_lately(address, now) or not self._hearsay_credit.take(now):
+            return False
+        self._hearsay.pop(address, None)
+        self._hearsay[address] = now
+        while self._hearsay and not self._dialled_lately(next(iter(self._hearsay)), now):
+            del self._hearsay[next(iter(self._hearsay))]
+        return True
+
+    def _dialled_lately(self, address: Address, now: float) -> bool:
+        return now < self._hearsay.get(address, float("-inf")) + self._config.redial_max_s
+
     def _try(self, wanted: _Wanted, now: float) -> list[Effect]:
         """Ping a place whose key was not told, dial the others; not while there is no room."""
-        if not self._has_room():
+        if not self._has_room(wanted.node):
             return self._rest(wanted, now, "")
         if wanted.seed.node is not None:
             return self._dial(wanted, now)
@@ -221,16 +267,18 @@ class Joining:
         if wanted.node is None or wanted.node == self._me:
             return self._rest(wanted, now, f"{wanted.place} is this node itself")
         if wanted.node in self._neighbours:
-            return self.settle(wanted.node)
+            return self.settle(wanted.node, now)
         if wanted.node in self._links:
             return self._ask(wanted, now)
+        if wanted.is_hearsay and not self._may_dial_hearsay(wanted.address, now):
+            return self._rest(wanted, now, "")
         wanted.phase = Phase.DIALLED
         self._deadlines.cancel(wanted.place)  # `LinkUp` or `LinkDown` will answer
         return [Dial(wanted.node, wanted.address, Door.CONTROL)]
 
     def _ask(self, wanted: _Wanted, now: float) -> list[Effect]:
         """Ask over the link; one that says nothing is asked again after the longest pause."""
-        if wanted.node is None or not self._has_room():
+        if wanted.node is None or not self._has_room(wanted.node):
             return self._rest(wanted, now, "")
         wanted.phase = Phase.ASKED
         self._deadlines.set(wanted.place, now + self._config.redial_max_s)
@@ -242,6 +290,8 @@ class Joining:
         """Try again after a pause that doubles, with jitter; each complaint is told once."""
         doubled_s = self._config.redial_s * 2 ** min(wanted.tries, 32)
         pause_s = min(doubled_s, self._config.redial_max_s) * self._rng.uniform(0.5, 1.0)
+        if wanted.is_hearsay:
+            pause_s = self._config.redial_max_s * self._rng.uniform(1.0, 1.5)
         wanted.phase = Phase.RESTING
         wanted.tries += 1
         if wanted.tries_max is not None and wanted.tries >= wanted.tries_max:

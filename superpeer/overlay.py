@@ -1,9 +1,10 @@
 """Our neighbours: agreeing to be neighbours, telling one another of change, and the map of it all.
 
 A neighbour is a peer that both ends agreed on over a proven link, at most `degree_max` of them; who
-comes when there is no room is told of others. What a neighbour says about addresses is believed
-within its scope only, and its own address is where we saw it. How those that we want are found and
-kept is `superpeer.joining`; queries are no business of this file.
+comes when there is no room is told of others, and some places are kept for our own seeds. Who was
+parted from is not taken again at once, so nobody can make us do it over and over. What a neighbour
+says about addresses is believed within its scope only, and its own address is where we saw it. How
+those that we want are found and kept is `superpeer.joining`; queries are no business of this file.
 """
 
 from collections import Counter
@@ -20,8 +21,12 @@ from common.limits import DEGREE_MAX
 from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.messages.overlay import Link, Linked, Neighbourhood, Unlinked
+from common.rates import Bucket
 from superpeer.joining import Joining
 from superpeer.methods import Graph, GraphEdge, GraphNode, NeighbourRow
+
+NOTES_PER_S: Final = 1.0  # of neighbours that come and go, for the log; wild guess
+NOTES_BURST: Final = 4 * DEGREE_MAX
 
 _GOSSIP: Final = "gossip"
 
@@ -57,6 +62,8 @@ class Overlay:
         self._told_at = float("-inf")
         self._leaves = 0
         self._admitting = True
+        self._parted: dict[NodeId, float] = {}  # by `Unlinked`, and when; oldest first
+        self._notes = Bucket(NOTES_PER_S, NOTES_BURST, 0.0)
         self.neighbours: dict[NodeId, Neighbour] = {}
         self.dropped: Counter[str] = Counter()
         self.joining = Joining(
@@ -79,8 +86,13 @@ class Overlay:
 
     def on_link(self, peer: NodeId, message: Link, now: float) -> list[Effect]:
         """Somebody wants us as a neighbour."""
-        if peer not in self.neighbours and (peer == self._me or not self._has_room()):
-            return [Send(peer, Unlinked(self.contacts(but=peer)))]
+        if peer not in self.neighbours:
+            if self._is_parted(peer, now):
+                self.dropped["link_too_soon"] += 1
+                return [Send(peer, Unlinked())]
+            if peer == self._me or not self._has_room(peer):
+                self._part(peer, now)
+                return [Send(peer, Unlinked(self.contacts(but=peer)))]
         linked = Linked(self._leaves, self.contacts(but=peer))
         return [Send(peer, linked), *self._admit(peer, message, now)]
 
@@ -89,7 +101,7 @@ class Overlay:
         if peer not in self.neighbours:
             if not self.joining.has_asked(peer):
                 return self._drop("linked_unasked")
-            if not self._has_room():
+            if not self._has_room(peer):
                 return [Send(peer, Unlinked(self.contacts(but=peer)))]
         return self._admit(peer, message, now)
 
@@ -98,6 +110,7 @@ class Overlay:
         if peer not in self.neighbours and not self.joining.has_asked(peer):
             return self._drop("unlinked_unasked")
         effects = self.peer_lost(peer, now)
+        self._part(peer, now)
         if self._has_room():
             learned_from = self._links[peer].address
             others = [one for one in message.alternatives if may_tell(one.address, learned_from)]
@@ -118,7 +131,7 @@ class Overlay:
         """The link to a peer is gone or could not be made, or it is no neighbour any more."""
         effects: list[Effect] = []
         if self.neighbours.pop(peer, None) is not None:
-            effects.append(Notify("neighbour_lost", {"node": node_text(peer)}))
+            effects += self._note("neighbour_lost", {"node": node_text(peer)}, now)
             self._tell_later(now)
         return effects + self.joining.peer_lost(peer, now)
 
@@ -196,9 +209,9 @@ class Overlay:
             self.neighbours[peer] = Neighbour(address, now)
             self._tell_later(now)
             fields: dict[str, object] = {"node": node_text(peer), "address": str(address)}
-            effects.append(Notify("neighbour_linked", fields))
+            effects += self._note("neighbour_linked", fields, now)
         self._hear(self.neighbours[peer], message)
-        return effects + self.joining.settle(peer)
+        return effects + self.joining.settle(peer, now)
 
     def _hear(self, neighbour: Neighbour, message: Link | Linked | Neighbourhood) -> None:
         neighbour.leaves = message.leaves
@@ -208,8 +221,26 @@ class Overlay:
             if may_tell(contact.address, neighbour.address)
         )
 
-    def _has_room(self) -> bool:
-        return self._admitting and len(self.neighbours) < min(self._config.degree_max, DEGREE_MAX)
+    def _has_room(self, peer: NodeId | None = None) -> bool:
+        """Whether one more may be a neighbour; who is no seed of ours leaves places for those."""
+        places = min(self._config.degree_max, DEGREE_MAX)
+        if peer is None or not self.joining.is_seed(peer):
+            places -= min(self._config.seed_places, self.joining.seeds_missing)
+        return self._admitting and len(self.neighbours) < places
+
+    def _part(self, peer: NodeId, now: float) -> None:
+        """Take no `Link` of it for a while; what is over is forgotten."""
+        self._parted.pop(peer, None)
+        self._parted[peer] = now
+        while self._parted and not self._is_parted(next(iter(self._parted)), now):
+            del self._parted[next(iter(self._parted))]
+
+    def _is_parted(self, peer: NodeId, now: float) -> bool:
+        return now < self._parted.get(peer, float("-inf")) + self._config.relink_s
+
+    def _note(self, name: str, fields: dict[str, object], now: float) -> list[Effect]:
+        """A line for the log, unless strangers come and go so fast that they would fill it."""
+        return [Notify(name, fields)] if self._notes.take(now) else self._drop("notes")
 
     def _tell_later(self, now: float) -> None:
         if self._deadlines.get(_GOSSIP) is None:

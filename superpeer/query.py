@@ -4,10 +4,12 @@ Whoever asked first is above us; the neighbours that we asked and that had not s
 below. The tree grows ring by ring, and of each ring a node reports once: how many evaluated the
 query below it and here, how many links it could still grow into, what it cost. The invariant: a
 neighbour stands in at most one of `untried`, `owing` and `branches`, and leaves `untried` for good,
-so nobody is asked the same query twice. Nothing is sent from here; `superpeer.flood` does that.
+so nobody is asked the same query twice. Our own hits are taken from an iterator as they are let
+out, never before. Nothing is sent from here; `superpeer.flood` does that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from common.ids import Guid, NodeId
@@ -15,8 +17,6 @@ from common.limits import HOPS_MAX
 from common.messages.cluster import Hit
 from common.messages.overlay import Query, QueryDone
 
-HITS_PER_WINDOW: Final = 40  # of at most 2.3 KB: one query never fills a link's 96 KiB queue
-WINDOW_S: Final = 0.01  # so at most 4,000 hits/s of one query cross a link; wild guess
 REPORT_MAX: Final = 2**32  # what we believe of a neighbour's sums, so that ours stay within Count
 
 
@@ -24,22 +24,29 @@ class Tree:
     """A query at this node, from its first arrival until nothing can come of it any more."""
 
     def __init__(
-        self, query: Query, asker: NodeId, wanted: int, neighbours: Iterable[NodeId]
+        self,
+        query: Query,
+        asker: NodeId,
+        wanted: int,
+        own: Iterator[Hit],
+        neighbours: Iterable[NodeId],
     ) -> None:
         self.guid: Guid = query.guid
+        self.nonce = query.nonce
         self.body = query.body  # as received: relays never repack
         self.hops = query.hops
         self.asker = asker
         self.untried: dict[NodeId, None] = {peer: None for peer in neighbours if peer != asker}
         self.owing: dict[NodeId, None] = {}
         self.branches: dict[NodeId, int] = {}  # who evaluated for us -> the frontier below it
-        self.outbox: list[Hit] = []
+        self.outbox: list[Hit] = []  # from below
         self.running = True
-        self.window_end = 0.0
-        self._window_left = 0
+        self.rings = 1
+        self._own: Iterator[Hit] | None = own  # None: nothing is left of it
         self._hits_left = wanted
         self._torn = False  # a branch that could have grown was lost between two rings
         self._lost = False
+        self._left_out = False
         self._reached = 1
         self._messages = 0
 
@@ -53,23 +60,29 @@ class Tree:
     def begin_ring(self) -> None:
         """Forget the sums of the last ring; what broke since then counts for this one."""
         self.running = True
+        self.rings += 1
         self._lost, self._torn = self._torn, False
+        self._left_out = False
         self._reached = self._messages = 0
 
-    def grow(self) -> list[NodeId]:
+    def grow(self, may_ask: Callable[[NodeId], bool]) -> list[NodeId]:
         """The neighbours to forward the query to now; they owe an answer from here on."""
         if self.hops >= HOPS_MAX:
             return []
-        asked = list(self.untried)
+        peers = list(self.untried)
         self.untried.clear()
-        self.owing.update(dict.fromkeys(asked))
-        return asked
+        return self._ask(peers, may_ask)
 
-    def extend(self) -> list[NodeId]:
+    def extend(self, may_ask: Callable[[NodeId], bool]) -> list[NodeId]:
         """The branches that can still grow; they owe an answer from here on."""
-        asked = [peer for peer, frontier in self.branches.items() if frontier]
-        for peer in asked:
+        peers = [peer for peer, frontier in self.branches.items() if frontier]
+        for peer in peers:
             del self.branches[peer]
+        return self._ask(peers, may_ask)
+
+    def _ask(self, peers: list[NodeId], may_ask: Callable[[NodeId], bool]) -> list[NodeId]:
+        asked = [peer for peer in peers if may_ask(peer)]
+        self._left_out |= len(asked) < len(peers)
         self.owing.update(dict.fromkeys(asked))
         return asked
 
@@ -85,6 +98,7 @@ class Tree:
             return
         self._reached += min(done.reached, REPORT_MAX)
         self._lost |= done.lost
+        self._left_out |= done.left_out
         if done.frontier:
             self.branches[peer] = min(done.frontier, REPORT_MAX)
 
@@ -106,6 +120,7 @@ class Tree:
             frontier=min(self.frontier, REPORT_MAX),
             messages=min(self._messages, REPORT_MAX),
             lost=self._lost,
+            left_out=self._left_out,
         )
 
     # --- hits on their way up ---------------------------------------------------------------
@@ -118,12 +133,25 @@ class Tree:
         self.outbox += taken
         return len(hits) - len(taken)
 
-    def let_out(self, now: float) -> list[Hit]:
-        """The hits that may go up now; the others wait for `window_end`."""
-        if now >= self.window_end:
-            self._window_left = HITS_PER_WINDOW
-            self.window_end = now + WINDOW_S
-        hits = self.outbox[: self._window_left]
-        self._window_left -= len(hits)
-        del self.outbox[: len(hits)]
-        return hits
+    @property
+    def has_hits(self) -> bool:
+        """Whether hits may still go up in this ring."""
+        return bool(self.outbox) or self._own is not None
+
+    def let_out(self, count: int) -> list[Hit]:
+        """At most `count` hits to send up now, our own first: they cost nothing while they wait."""
+        hits: list[Hit] = []
+        if self._own is not None:
+            hits = list(islice(self._own, min(count, self._hits_left)))
+            self._hits_left -= len(hits)
+            if len(hits) < count:
+                self._own = None
+        below = self.outbox[: count - len(hits)]
+        del self.outbox[: len(below)]
+        return hits + below
+
+    def cut(self) -> None:
+        """The ring's time is over: what has not gone up is lost."""
+        self._lost |= self.has_hits
+        self.outbox.clear()
+        self._own = None

@@ -103,9 +103,10 @@ class SuperPeer:
         )
         self._searches = Searches(
             me,
-            searches_max=config.cluster.searches_max,
+            config=config.cluster,
             estimate_s=config.flood.seen_s,
             rng=rng,
+            links=self._links,
             leaves=self._cluster.members,
         )
         self._on_event = self._event_table()

@@ -3,7 +3,8 @@
 A search or a locate of a leaf becomes a query under a GUID of our own, asked of ourselves; the tree
 below us (`superpeer.flood`) answers with hits and one report per ring. *flood* is one wave; *ring*
 adds a ring while the tree can grow, depth is left and hits are wanted. What a lost link may have
-silenced is asked once more under a fresh GUID. Each request of a leaf ends exactly once, and each
+silenced is asked once more under a fresh GUID; what had to leave somebody out is merely not
+complete. A leaf's requests are limited in number and in rate; each ends exactly once, and each
 entry reaches it at most once. Nothing is promised of a search beyond what its coverage says.
 """
 
@@ -12,13 +13,24 @@ from collections.abc import Mapping
 from random import Random
 
 from common import wire
-from common.core import Effect, Send
-from common.ids import Guid, NodeId, new_guid
+from common.addresses import Scope
+from common.config import ClusterConfig
+from common.core import Effect, LinkUp, Send
+from common.ids import GUID_BYTES, Guid, NodeId
 from common.limits import SOURCES_PER_ANSWER_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hit, Locate, SearchDone, SearchHits, Sources
 from common.messages.fields import Message
-from common.messages.overlay import Extend, Prune, Query, QueryBody, QueryDone, QueryHits
+from common.messages.overlay import (
+    Extend,
+    Prune,
+    Query,
+    QueryBody,
+    QueryDone,
+    QueryHits,
+    query_guid,
+)
+from common.rates import Bucket
 
 _Key = tuple[NodeId, bytes, int]
 
@@ -34,6 +46,7 @@ class _Search:
         self.depth = 0
         self.repeated = False
         self.lost = False
+        self.left_out = False
         self.reached = 0  # in this attempt
         self.reached_before = 0  # in the attempt that was given up
         self.messages = 0
@@ -62,16 +75,19 @@ class Searches:
         self,
         me: NodeId,
         *,
-        searches_max: int,
+        config: ClusterConfig,
         estimate_s: float,
         rng: Random,
+        links: Mapping[NodeId, LinkUp],
         leaves: Mapping[NodeId, object],
     ) -> None:
         self._me = me
-        self._searches_max = searches_max
+        self._config = config
         self._estimate_s = estimate_s  # how long a complete search tells the network's size
         self._rng = rng
+        self._links = links
         self._leaves = leaves
+        self._credit: dict[NodeId, Bucket] = {}
         self._queries: dict[Guid, _Search] = {}
         self._asked: dict[NodeId, dict[Guid, _Search]] = {}  # by leaf, by the leaf's own GUID
         self._known: tuple[int, float] | None = None  # super-peers, and until when we believe it
@@ -90,8 +106,12 @@ class Searches:
             return []
         if leaf not in self._leaves:
             return [Send(leaf, _refusal(asked, "this super-peer is not your parent"))]
-        if len(searches) >= self._searches_max:
-            return [Send(leaf, _refusal(asked, f"{self._searches_max} searches are open already"))]
+        if not self._has_credit(leaf, now):
+            self.dropped["search_too_often"] += 1
+            return [Send(leaf, _refusal(asked, "too many searches, wait a moment"))]
+        if len(searches) >= self._config.searches_max:
+            why = f"{self._config.searches_max} searches are open already"
+            return [Send(leaf, _refusal(asked, why))]
         search = _Search(leaf, asked, now)
         self._asked.setdefault(leaf, {})[asked.guid] = search
         return self._ask(search)
@@ -103,6 +123,7 @@ class Searches:
 
     def leaf_lost(self, leaf: NodeId) -> list[Effect]:
         """Nobody is left to answer to."""
+        self._credit.pop(leaf, None)
         effects: list[Effect] = []
         for search in list(self._asked.get(leaf, {}).values()):
             effects += self._end(search)
@@ -126,6 +147,7 @@ class Searches:
         search.reached += message.reached
         search.messages += message.messages
         search.lost |= message.lost
+        search.left_out |= message.left_out
         if search.lost and not search.repeated:
             search.repeated = True
             return [*self._give_up_query(search), *self._ask(search)]
@@ -138,13 +160,24 @@ class Searches:
 
     def _ask(self, search: _Search) -> list[Effect]:
         """Begin an attempt. Our own depth is 0 and counts as one hop to come here."""
-        search.query = new_guid(self._rng)
+        nonce, body = self._rng.randbytes(GUID_BYTES), wire.pack(search.body)
+        search.query = query_guid(nonce, body)
         search.reached_before = max(search.reached_before, search.reached)
         search.depth = search.reached = 0
-        search.lost = False
+        search.lost = search.left_out = False
         self._queries[search.query] = search
         ttl = 1 if search.by_rings else search.asked.ttl + 1
-        return [Send(self._me, Query(search.query, ttl, 0, wire.pack(search.body)))]
+        return [Send(self._me, Query(search.query, nonce, ttl, 0, body))]
+
+    def _has_credit(self, leaf: NodeId, now: float) -> bool:
+        """Whether a leaf may ask once more now: strangers from afar less than those nearby."""
+        if leaf not in self._credit:
+            config = self._config
+            rate_per_s, burst = config.near_searches_per_s, config.near_searches_burst
+            if self._links[leaf].address.scope is Scope.PUBLIC and leaf != self._me:
+                rate_per_s, burst = config.searches_per_s, config.searches_burst
+            self._credit[leaf] = Bucket(rate_per_s, burst, now)
+        return self._credit[leaf].take(now)
 
     def _wants_more(self, search: _Search) -> bool:
         return search.depth < search.asked.ttl and len(search.delivered) < search.wanted
@@ -164,7 +197,8 @@ class Searches:
     def _finish(self, search: _Search, *, exhausted: bool, now: float) -> list[Effect]:
         reached = max(search.reached, search.reached_before)
         deep_enough = search.by_rings and search.depth >= search.asked.ttl
-        whole = exhausted and not search.lost
+        nobody_missed = not search.lost and not search.left_out
+        whole = exhausted and nobody_missed
         if whole:
             self._known = (search.reached, now + self._estimate_s)
         coverage = Coverage(
@@ -172,7 +206,7 @@ class Searches:
             known=reached if whole else self._estimate(reached, now),
             messages=search.messages,
             elapsed_s=now - search.started_at,
-            complete=whole or (deep_enough and not search.lost),
+            complete=whole or (deep_enough and nobody_missed),
         )
         guid = search.asked.guid
         if isinstance(search.asked, Locate):

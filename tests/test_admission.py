@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.shell.net.admission import ADDRESSES_MAX, Admission, Bucket, Verdict, address_group
+from common.rates import Bucket
+from common.shell.net.admission import ADDRESSES_MAX, Admission, Verdict, address_group
 
 KEY = bytes(32)
 
@@ -93,7 +94,7 @@ def test_tables_are_bounded_and_keep_the_newest() -> None:
 @given(st.lists(st.floats(0, 0.2), min_size=1, max_size=60))
 def test_a_bucket_never_gives_more_than_rate_and_burst(steps: list[float]) -> None:
     """However the asking is spread over time."""
-    bucket, now, taken = Bucket(10, 3, 3, 0.0), 0.0, 0
+    bucket, now, taken = Bucket(10, 3, 0.0), 0.0, 0
     for step in steps:
         now += step
         taken += bucket.take(now)

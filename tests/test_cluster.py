@@ -7,7 +7,7 @@ import pytest
 from common.addresses import Address
 from common.catalogue import statement, verify
 from common.config import ClusterConfig
-from common.core import LinkUp, Send
+from common.core import Hangup, LinkUp, Send
 from common.doors import Door
 from common.ids import Identity, is_signed
 from common.limits import FILE_NAME_BYTES_MAX, PATH_DEPTH_MAX
@@ -20,6 +20,7 @@ from tests.overlay_world import NETWORK, Puppet, entry_of, signed
 
 OTHER = Contact(b"o" * 32, Address.of("10.0.0.2", 1214))
 DOOR = Address.of("10.0.0.1", 1214)
+SLICE = -(-INDEX_SLICE // 6)  # entries of two words, with the four keys beside them
 
 
 class Bench:
@@ -66,7 +67,7 @@ class Bench:
 
     def find(self, word: str) -> list[Hit]:
         """What a query for a word finds."""
-        return self.cluster.evaluate(QueryBody(5_000, terms=parse([word])))
+        return list(self.cluster.evaluate(QueryBody(5_000, terms=parse([word]))))
 
     def lose(self, leaf: Puppet, now: float, *, on_purpose: bool = False) -> None:
         """The leaf's link breaks."""
@@ -179,9 +180,9 @@ def test_a_large_library_is_indexed_in_slices() -> None:
     bench = Bench()
     leaf = bench.leaf()
     bench.join(leaf)
-    names = [f"hello {number}" for number in range(2 * INDEX_SLICE + 1)]
+    names = [f"hello {number}" for number in range(2 * SLICE + 1)]
     assert bench.share(leaf, *names) == []
-    assert bench.cluster.files == INDEX_SLICE
+    assert bench.cluster.files == SLICE
     assert bench.cluster.wakeup() == 0.0
     assert bench.cluster.due(0.0) == []
     assert bench.cluster.due(0.0) == [Send(leaf.identity.node, Published(1))]
@@ -193,7 +194,7 @@ def test_what_was_refused_is_not_indexed_later() -> None:
     bench = Bench()
     leaf = bench.leaf()
     bench.join(leaf)
-    bench.share(leaf, *[f"hello {number}" for number in range(INDEX_SLICE + 1)])
+    bench.share(leaf, *[f"hello {number}" for number in range(SLICE + 1)])
     bench.say(leaf, Publish(2, (), (), bytes(64)))
     bench.cluster.due(0.0)
     assert bench.cluster.files == 0
@@ -205,13 +206,13 @@ def test_what_was_replaced_is_not_found_while_the_new_is_indexed() -> None:
     leaf = bench.leaf()
     bench.join(leaf)
     bench.share(leaf, "old")
-    puts = [Put(slot, entry_of(f"new {slot}")) for slot in [*range(1, INDEX_SLICE + 1), 0]]
+    puts = [Put(slot, entry_of(f"new {slot}")) for slot in [*range(1, SLICE + 1), 0]]
     for put in puts:
         leaf.catalogue.put(put.slot, put.entry)
     leaf.generation += 1
     assert bench.say(leaf, signed(leaf, tuple(puts))) == []
     assert bench.find("old") == []
-    assert len(bench.find("new")) == INDEX_SLICE
+    assert len(bench.find("new")) == SLICE
 
 
 def test_entries_outlive_a_lost_link_by_a_lease() -> None:
@@ -299,7 +300,8 @@ def test_sources_are_a_random_part_one_of_each_leaf() -> None:
     drawn = [[hit.source.node for hit in bench.cluster.evaluate(body)] for _ in range(3)]
     assert all(len(dict.fromkeys(nodes)) == 4 for nodes in drawn)
     assert drawn[0] != drawn[1] or drawn[1] != drawn[2]
-    assert bench.cluster.evaluate(QueryBody(4, root=entry.root, size=entry.size + 1)) == []
+    nobody = QueryBody(4, root=entry.root, size=entry.size + 1)
+    assert list(bench.cluster.evaluate(nobody)) == []
 
 
 def test_nothing_is_left_of_leaves_that_are_gone() -> None:
@@ -311,3 +313,72 @@ def test_nothing_is_left_of_leaves_that_are_gone() -> None:
     bench.lose(leaf, 0.0, on_purpose=True)
     bench.cluster.due(1.0)
     assert bench.cluster.wakeup() is None
+
+
+def test_hits_are_proven_as_they_are_taken() -> None:
+    """What is withdrawn while an answer is being taken is not in the rest of it."""
+    bench = Bench()
+    one, two = bench.leaf(1), bench.leaf(2)
+    for leaf in (one, two):
+        bench.join(leaf)
+        bench.share(leaf, *[f"hello {number}" for number in range(100)])
+    hits = bench.cluster.evaluate(QueryBody(5_000, terms=parse(["hello"])))
+    taken = [next(hits) for _ in range(75)]
+    assert [hit.slot for hit in taken] == list(range(75))
+    bench.lose(one, 1.0, on_purpose=True)
+    assert [hit.source.node for hit in hits] == [two.identity.node] * 100
+
+
+def test_words_of_a_leaf_are_limited() -> None:
+    """Names with more words in all than a leaf may have are refused, and nothing of it is held."""
+    bench = Bench(keys_max=12)
+    leaf = bench.leaf()
+    bench.join(leaf)
+    assert bench.share(leaf, "one two", "three four") == [Published(1)]
+    (answer,) = bench.share(leaf, "five")
+    assert isinstance(answer, Published)
+    assert (answer.generation, "words" in answer.refused) == (0, True)
+    assert (bench.cluster.files, bench.find("one")) == (0, [])
+
+
+def test_a_replaced_entry_counts_no_more() -> None:
+    """The budget is of what a leaf shares now, not of what it ever did."""
+    bench = Bench(keys_max=7)
+    leaf = bench.leaf()
+    bench.join(leaf)
+    bench.share(leaf, "one two three")
+    for name in ("four five six", "seven"):
+        put = Put(0, entry_of(name))
+        leaf.catalogue.put(0, put.entry)
+        leaf.generation += 1
+        assert bench.say(leaf, signed(leaf, (put,))) == [Published(leaf.generation)]
+
+
+def test_slices_are_of_words() -> None:
+    """Long names are made searchable fewer at a time."""
+    bench = Bench()
+    leaf = bench.leaf()
+    bench.join(leaf)
+    words = " ".join(f"w{number}" for number in range(60))
+    names = [f"{number} {words}" for number in range(SLICE // 2)]
+    assert bench.share(leaf, *names) == []
+    assert bench.cluster.files == -(-INDEX_SLICE // 65)
+
+
+def test_who_shares_nothing_for_long_gives_way_when_full() -> None:
+    """The one that is here longest goes, with others named; lives and joins make nobody younger."""
+    bench = Bench(leaves_max=2, idle_leaf_s=60.0)
+    idle, later, sharer = bench.leaf(1), bench.leaf(2), bench.leaf(3)
+    sharer.catalogue.put(0, entry_of("hello"))
+    bench.join(idle, 0.0)
+    bench.join(later, 1.0)
+    bench.join(Puppet(idle.identity, epoch=2), 50.0)
+    assert bench.join(sharer, 59.0) == Busy(10.0, (OTHER,))
+    assert bench.join(bench.leaf(4), 61.0) == Busy(10.0, (OTHER,))  # it shares nothing either
+    node = sharer.identity.node
+    sent = bench.cluster.on_join(node, Join(1, 0, 1), 61.0)
+    assert sent[:2] == [
+        Send(idle.identity.node, Busy(10.0, (OTHER,))),
+        Hangup(idle.identity.node, Door.CONTROL, "it gives way to one that shares"),
+    ]
+    assert list(bench.cluster.members) == [later.identity.node, node]

@@ -134,7 +134,7 @@ def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
         index.add(A, slot, entry(f"apple {slot}"))
     held = index.search(Terms(("apple",)), ANY)
     index.drop_leaf(A)
-    assert index.sweep(4)
+    assert index.sweep(4 * held[0].keys)
     assert index.dead == 6
     assert not index.sweep(100)
     assert not index.sweep(100)

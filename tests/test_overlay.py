@@ -12,6 +12,7 @@ from common.messages.overlay import Link, Linked, Neighbourhood, Unlinked
 from common.storage import RememberPin
 from superpeer.joining import NEIGHBOUR_TRIES_MAX, STRANGER_TRIES_MAX
 from superpeer.methods import Graph
+from superpeer.overlay import NOTES_BURST
 from tests.overlay_world import World
 
 NARROW = Config(overlay=OverlayConfig(degree_max=1))
@@ -306,3 +307,87 @@ def test_asked_rows_are_sorted_and_cut() -> None:
     (rows,) = world.ask("sp1", "superpeer.neighbours", sort="address", limit=1)
     assert isinstance(rows, list)
     assert [row.address for row in rows] == [str(world.addresses["sp2"])]
+
+
+def hostile(world: World) -> None:
+    """A neighbour of sp1 that does what the test says; `victim` is an address, no node."""
+    world.superpeer("sp1")
+    world.leaf("hostile")
+    world.connect("hostile", "sp1")
+
+
+def at_victim(world: World, number: int, port: int = 1) -> Contact:
+    """A key that nobody has, at the victim's address."""
+    node = world._place(f"nobody{number}").node
+    return Contact(node, Address.of("10.9.9.9", port))
+
+
+def test_nobody_can_aim_our_dials() -> None:
+    """However often an address is named under whatever keys, it is dialled once a minute."""
+    world = World()
+    hostile(world)
+    for number in range(200):
+        world.say("hostile", "sp1", Link(0))
+        world.say("hostile", "sp1", Unlinked((at_victim(world, number),)))
+        world.advance(0.5)
+    assert 1 <= world.dials <= 3
+
+
+def test_addresses_that_others_name_are_dialled_a_few_a_second() -> None:
+    """Many addresses share one credit."""
+    world = World()
+    config = OverlayConfig(relink_s=0.0, hearsay_dials_per_s=0.1, hearsay_dials_burst=2)
+    world.superpeer("sp1", config=Config(overlay=config))
+    world.leaf("hostile")
+    world.connect("hostile", "sp1")
+    for number in range(50):
+        world.say("hostile", "sp1", Link(0))
+        world.say("hostile", "sp1", Unlinked((at_victim(world, number, number + 1),)))
+        world.advance(0.2)
+    assert world.dials <= 3
+
+
+def test_who_was_parted_from_is_not_taken_again_at_once() -> None:
+    """A storm of `Link` and `Unlinked` makes one neighbour and two lines, not thousands."""
+    world = World()
+    hostile(world)
+    for _ in range(1_000):
+        world.say("hostile", "sp1", Link(0))
+        world.say("hostile", "sp1", Unlinked())
+    world.advance(4.0)
+    assert len([effect for _, effect in world.effects if isinstance(effect, Notify)]) == 2
+    assert world.core("sp1").snapshot().dropped["link_too_soon"] == 999
+    world.advance(2.0)
+    world.say("hostile", "sp1", Link(0))
+    world.advance(0.5)
+    assert neighbours(world, "sp1") == ["hostile"]
+
+
+def test_lines_about_neighbours_are_limited_in_all() -> None:
+    """Strangers under ever new keys cannot fill the log."""
+    world = World()
+    world.superpeer("sp1")
+    for number in range(200):
+        world.leaf(f"one{number}")
+        world.connect(f"one{number}", "sp1")
+        world.say(f"one{number}", "sp1", Link(0))
+        world.advance(0.1)
+        world.hang_up(f"one{number}", "sp1", "lost")
+    lines = [effect for _, effect in world.effects if isinstance(effect, Notify)]
+    assert NOTES_BURST <= len(lines) <= NOTES_BURST + 21
+
+
+def test_places_are_kept_for_our_own_seeds() -> None:
+    """Strangers find no room in them; the seed does when it comes."""
+    world = World()
+    config = Config(overlay=OverlayConfig(degree_max=2, seed_places=1))
+    world.superpeer("sp1", config=config, seeds=(world.seed("sp2"),))
+    for name in ("one", "two"):
+        world.leaf(name)
+        world.connect(name, "sp1")
+        world.say(name, "sp1", Link(0))
+        world.advance(0.5)
+    assert neighbours(world, "sp1") == ["one"]
+    world.superpeer("sp2")
+    world.advance(61.0)
+    assert neighbours(world, "sp1") == ["one", "sp2"]

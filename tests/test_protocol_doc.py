@@ -21,7 +21,7 @@ from common.meeting import padded_ping
 from common.messages.cluster import Coverage, Forget, Hit, Put, SearchDone
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Echo
-from common.messages.overlay import Query, QueryBody
+from common.messages.overlay import Query, QueryBody, query_guid
 from common.messages.table import TABLE, Row, To
 from common.names import extension, media_type, safe_name, words
 from common.network import Network
@@ -255,7 +255,8 @@ def frames() -> dict[str, str]:
         "Echo(1000000, 900000, 50)": frame(Echo(1_000_000, 900_000, 50)),
         'Bye("x"), Forget(guid)': frame(Bye("x"), Forget(GUID)),
         "a QueryBody": body.hex(),
-        "a Query around it": frame(Query(GUID, 1, 2, body)),
+        "its GUID, with guid as nonce": query_guid(GUID, body).hex(),
+        "a Query around it": frame(Query(query_guid(GUID, body), GUID, 1, 2, body)),
         "a ping, first 32 bytes": ping[:32].hex(),
         "a ping, its length": str(len(ping)),
     }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from common.addresses import Address
 from common.config import ClusterConfig, Config
 from common.core import Asked, Bound, Exited, Fail, HostMeasured, LinkMeasured, Stopped
 from common.doors import Door
@@ -214,3 +215,30 @@ def test_bound_again_is_harmless() -> None:
     world.feed("sp1", Bound(world.addresses["sp1"], None))
     world.advance(5.0)
     assert world.core("sp1").snapshot().neighbours == 1
+
+
+@pytest.mark.parametrize(("host", "burst"), [("10.7.7.7", 200), ("93.184.216.34", 10)])
+def test_searches_of_a_leaf_are_limited_in_rate(host: str, burst: int) -> None:
+    """A storm of searches that are forgotten at once is answered cheaply, and in time ends."""
+    world = pair()
+    world.addresses["far"] = Address.of(host, 1214)
+    world.leaf("far")
+    world.addresses["far"] = Address.of(host, 1214)
+    world.join("far", "sp1")
+    world.advance(1.0)
+    for number in range(300):
+        guid = number.to_bytes(16, "big")
+        world.search("far", "sp1", "x", guid=guid)
+        world.say("far", "sp1", Forget(guid))
+    world.say("far", "sp1", Locate(b"l" * 16, bytes(32), 1, 10))
+    world.advance(0.2)
+    refused = [m for m in world.puppet("far").heard if isinstance(m, SearchDone) and m.refused]
+    assert {done.refused for done in refused} == {"too many searches, wait a moment"}
+    assert abs(300 - burst - len(refused)) <= burst / 5
+    world.advance(5.0)
+    world.puppet("far").heard.clear()
+    world.search("far", "sp1", "x", guid=b"z" * 16)
+    world.advance(5.0)
+    (done,) = world.puppet("far").heard
+    assert isinstance(done, SearchDone)
+    assert done.coverage.complete

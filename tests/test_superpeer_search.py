@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replaced
 
 from common.config import Config, FloodConfig
+from common.core import Received
 from common.messages.cluster import Coverage, Hit, Locate, SearchDone, SearchHits, Sources
-from common.messages.overlay import Extend, Query, QueryDone, QueryHits
+from common.messages.overlay import Extend, Link, Query, QueryDone, QueryHits
 from tests.overlay_world import World, entry_of
 
 Edges = list[tuple[int, int]]
@@ -170,7 +172,7 @@ def test_a_death_in_mid_search_ends_and_hides_nothing(
 
 
 def test_a_silent_neighbour_ends_the_ring_by_time() -> None:
-    """A neighbour that never reports costs two rings of time, and the search is not complete."""
+    """A neighbour that never reports costs one ring of time, and the search is not complete."""
     world = network(2, [(0, 1)], config=Config(flood=FloodConfig(ring_s=1.0)))
     world.deafen("sp1")
     world.search("leaf0", "sp0", "common")
@@ -179,7 +181,7 @@ def test_a_silent_neighbour_ends_the_ring_by_time() -> None:
     assert found == ["common 0.txt"]
     assert coverage is not None
     assert (coverage.reached, coverage.complete) == (1, False)
-    assert coverage.elapsed_s == pytest.approx(2.0)
+    assert coverage.elapsed_s == pytest.approx(1.0)
 
 
 def test_deep_nodes_give_up_before_those_above() -> None:
@@ -263,3 +265,54 @@ def test_locate_names_each_other_source_once() -> None:
     nodes = [world.names[contact.node] for answer in answers for contact in answer.sources]
     assert nodes == ["leaf1", "leaf2"]
     assert [answer.done for answer in answers] == [False, False, True]
+
+
+def test_a_silent_neighbour_costs_one_search_only() -> None:
+    """Later ones leave it out: they wait for nobody, ask once, and say that they are not whole."""
+    world = network(3, [(0, 1), (0, 2)], config=Config(flood=FloodConfig(ring_s=1.0)))
+    world.deafen("sp1")
+    world.search("leaf0", "sp0", "common")
+    world.advance(5.0)
+    for _ in range(3):
+        world.puppet("leaf0").heard.clear()
+        before = len(world.sent)
+        world.search("leaf0", "sp0", "common")
+        world.advance(5.0)
+        found, coverage = outcome(world, "leaf0")
+        assert sorted(found) == names([0, 2])
+        assert coverage is not None
+        assert (coverage.reached, coverage.complete) == (2, False)
+        assert coverage.elapsed_s < 0.5
+        asked = [to for _, to, message in world.sent[before:] if isinstance(message, Query)]
+        assert asked == ["sp2"]
+
+
+def test_a_search_that_asks_nobody_is_complete_beside_a_silent_neighbour() -> None:
+    """Whom it need not ask it does not miss."""
+    world = network(2, [(0, 1)], config=Config(flood=FloodConfig(ring_s=1.0)))
+    world.deafen("sp1")
+    world.search("leaf0", "sp0", "common")
+    world.advance(5.0)
+    world.puppet("leaf0").heard.clear()
+    world.search("leaf0", "sp0", "common", ttl=0)
+    world.advance(5.0)
+    _, coverage = outcome(world, "leaf0")
+    assert coverage is not None
+    assert coverage.complete
+
+
+def test_a_captured_guid_is_worth_nothing() -> None:
+    """Junk that runs ahead of a query under its GUID keeps nobody from answering the query."""
+    world = network(3, [(0, 1), (1, 2)])
+    world.leaf("hostile")
+    world.connect("hostile", "sp2")
+    world.say("hostile", "sp2", Link(0))
+    world.advance(0.5)
+    world.search("leaf0", "sp0", "common", strategy="flood")
+    while not any(to == "sp1" and isinstance(message, Query) for _, to, message in world.sent):
+        world.advance(0.001)
+    (query,) = [m for _, to, m in world.sent if to == "sp1" and isinstance(m, Query)]
+    world.feed("sp2", Received(world.identities["hostile"].node, replaced(query, body=b"\xc1")))
+    world.advance(5.0)
+    found, _ = outcome(world, "leaf0")
+    assert sorted(found) == names([0, 1, 2])

@@ -33,7 +33,10 @@ from common.terms import Terms
 from superpeer.methods import Drain
 from tests.overlay_world import World, entry_of
 
-_HIDDEN = ("signature", "proof", "body", "elapsed_s", "epoch", "lease_s", "entries_max", "root")
+_HIDDEN = (
+    *("signature", "proof", "nonce", "body", "root"),
+    *("elapsed_s", "epoch", "lease_s", "entries_max"),
+)
 _PAUSE = re.compile(r" \((\d+)ms\)$")
 
 

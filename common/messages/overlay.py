@@ -14,8 +14,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from common.limits import CONTROL_FRAME_BYTES_MAX
 from common.ids import GUID_BYTES, Guid
+from common.limits import CONTROL_FRAME_BYTES_MAX
 from common.messages.cluster import Hits, Wanted
 from common.messages.fields import Bytes16, Bytes32, Contacts, Count, Hops, Message, Ttl
 from common.terms import Terms

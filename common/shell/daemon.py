@@ -209,7 +209,7 @@ class Daemon:
         if self._doors is not None and self._driver is not None:
             for source in (self._doors.transport.counters(), self._driver.counts()):
                 for reason, count in source.items():
-                    if reason in _NOT_DROPPED:
+                    if reason in _NOT_DROPPED or not count:
                         continue
                     counts[reason] = counts.get(reason, 0) + count
         return counts

@@ -8,7 +8,6 @@ Every table is bounded. It does not look at how many connections are open: that 
 
 import enum
 import ipaddress
-from dataclasses import dataclass
 from typing import Final
 
 ADDRESSES_MAX: Final = 4096  # buckets and bans kept; wild guess, 1 MiB at most
@@ -40,25 +39,6 @@ def address_group(host: str) -> str | None:
     return str(ipaddress.ip_network((address, _PREFIX_V6), strict=False))
 
 
-@dataclass(slots=True)
-class Bucket:
-    """A token bucket that starts full."""
-
-    rate_per_s: float
-    burst: float
-    tokens: float
-    at: float
-
-    def take(self, now: float) -> bool:
-        """Take one token, if there is one."""
-        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate_per_s)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
 class Admission:
     """The door policy of one node."""
 
@@ -70,7 +50,7 @@ class Admission:
         address_per_s: float,
         address_burst: int,
     ) -> None:
-        self._all = Bucket(handshakes_per_s, handshakes_burst, handshakes_burst, 0.0)
+        self._all = Bucket(handshakes_per_s, handshakes_burst, 0.0)
         self._address_per_s = address_per_s
         self._address_burst = address_burst
         self._addresses: dict[str, Bucket] = {}
@@ -116,13 +96,13 @@ class Admission:
 
     def wait_s(self) -> float:
         """Seconds until the next handshake may pass."""
-        return max(0.0, (1 - self._all.tokens) / self._all.rate_per_s)
+        return self._all.wait_s
 
     def _bucket(self, group: str, now: float) -> Bucket:
         bucket = self._addresses.pop(group, None)
         if bucket is None:
             while len(self._addresses) >= ADDRESSES_MAX:
                 del self._addresses[next(iter(self._addresses))]
-            bucket = Bucket(self._address_per_s, self._address_burst, self._address_burst, now)
+            bucket = Bucket(self._address_per_s, self._address_burst, now)
         self._addresses[group] = bucket  # last in the dict is the most recently seen
         return bucket
