@@ -10,6 +10,8 @@ import enum
 import ipaddress
 from typing import Final
 
+from common.rates import Bucket
+
 ADDRESSES_MAX: Final = 4096  # buckets and bans kept; wild guess, 1 MiB at most
 _PREFIX_V6: Final = 64  # one subscriber's network: an IPv6 host has 2**64 addresses for free
 
