@@ -105,7 +105,7 @@ async def crowd(pipe: Connection, count: int, seed: Seed) -> None:
     times = [member.joined[0] - began for member in members if member.joined]
     lost = [reason for member in members for reason in member.lost]
     pipe.send((times, len(lost), lost[:3]))
-    pipe.recv()
+    await loop.run_in_executor(None, pipe.recv)  # the leaves live on until the last has told
 
 
 def process(pipe: Connection, count: int, seed: Seed) -> None:
@@ -160,6 +160,7 @@ def main() -> None:
         "all_s": round(times[-1], 2),
         "lost": sum(result[1] for result in results),
         "leaves_at_the_end": after["leaves"],
+        "dropped": after["dropped"],
         "rss_mib": round(after["rss_bytes"] / 2**20, 1),
         "why": [reason for result in results for reason in result[2]][:3],
     }
