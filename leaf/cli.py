@@ -71,7 +71,11 @@ def config() -> None:
 @global_options
 @pass_invocation
 def config_show(invocation: Invocation, origin: bool) -> None:
-    """All settings as `run` would have them now."""
+    """All settings as `run` would have them now.
+
+    A key may stand in the file or, in capitals and with __ for its dots, in the environment:
+    LEAF_SWARM__UPLOAD_SLOTS is swarm.upload_slots; LEAF_SLOTS, named after the flag, is the same.
+    """
     from common.shell.desk.starting import show
     from leaf.settings import LeafOptions
 
@@ -81,13 +85,18 @@ def config_show(invocation: Invocation, origin: bool) -> None:
 @cli.command()
 @click.option("--super", "places", multiple=True, metavar="HOST[:PORT]", help="Can it be reached?")
 @click.option("--network", default="public", show_default=True, help="To ask for there.")
+@click.option("--network-key", metavar="FILE", help="Of that network; a ping cannot check it.")
 @global_options
 @pass_invocation
-def doctor(invocation: Invocation, places: tuple[str, ...], network: str) -> int:
+def doctor(
+    invocation: Invocation, places: tuple[str, ...], network: str, network_key: str | None
+) -> int:
     """What could keep this leaf from working, and what to do about it."""
     from common.shell.desk.doctor import examine
+    from common.shell.desk.settings import NodeOptions, network_of
 
-    return examine(invocation, PROGRAM, places, network)
+    asked = network_of(NodeOptions(network_key=network_key or ""), network)
+    return examine(invocation, PROGRAM, places, asked)
 
 
 for command in (

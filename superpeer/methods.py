@@ -90,7 +90,7 @@ class Drain(msgspec.Struct):
 
 
 class Drained(msgspec.Struct):
-    """How many leaves were sent elsewhere."""
+    """How many leaves were told to look for another super-peer."""
 
     leaves: int
 

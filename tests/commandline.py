@@ -27,7 +27,7 @@ from leaf.methods import (
 from superpeer import methods as superpeer_methods
 from tests.toydaemon import ToyDaemon
 
-ID = "sp:" + "a" * 52 + ".7"
+ID = "sp:" + "q" * 52 + ".7"
 ROW = SharedRow("/x/a", "a", 7, None, None)
 HIT = HitRow(ID, "a", ["a"], 7, 2, 1.0)
 DOWNLOAD = DownloadRow(ID, "/d/a", 7, 3, 1.5, 2.0, "paused", "asked to")

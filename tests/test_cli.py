@@ -1,6 +1,8 @@
 """The commands of `leaf`, from the command line to the carrier and back."""
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,11 @@ import pytest
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
 from common.shell.desk.options import run
+from common.shell.disk.diskcalls import DiskError
+from common.shell.disk.parts import FREE_RESERVE_BYTES
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
+from leaf.commands.node import with_doubt
 from leaf.methods import Share
 from tests.commandline import ANSWERS, ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
@@ -197,6 +202,63 @@ def test_doctor_reports_each_check(leaf: Program) -> None:
     checks = json.loads(leaf("doctor", "--json")[1])
     assert {check["check"] for check in checks} >= {"system", "libzmq", "home", "key", "port"}
     assert all(check["state"] == "ok" or check["fix"] for check in checks)
+
+
+def test_doctor_asks_the_daemon(leaf: Program, toy: ToyDaemon) -> None:
+    """A leaf without a parent is a warning with its reason."""
+    checks = {each["check"]: each for each in json.loads(leaf("doctor", "--json")[1])}
+    assert (checks["daemon"]["state"], checks["port"]["state"]) == ("warn", "ok")
+    assert "no answer" in checks["daemon"]["detail"]
+
+
+def test_a_wrong_setting_does_not_hide_the_others(leaf: Program, folder: Path) -> None:
+    """It is told of where one looks for it."""
+    folder.mkdir()
+    (folder / "config.toml").write_text("slots = 'many'\nup = 5")
+    code, out, err = leaf("config", "show", "--json")
+    assert (code, json.loads(out)["up"]) == (0, 5)
+    assert "swarm.upload_slots" in err
+
+
+def test_names_that_are_no_utf_8_are_shown(leaf: Program, toy: ToyDaemon, tmp_path: Path) -> None:
+    """With replacement characters; the daemon cannot be told of them."""
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff")
+    try:
+        Path(odd).touch()
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    code, out, _ = leaf("id", odd, "--json")
+    assert (code, json.loads(out)[0]["path"]) == (0, f"{tmp_path}/odd\ufffd")
+    assert "odd\ufffd" in leaf("id", odd)[1]
+    assert leaf("id", odd + "x", "--json")[0] == 8
+    assert leaf("share", odd, "--json")[0] == 2
+
+
+def test_a_handshake_that_fails_may_be_a_wrong_key() -> None:
+    """Said once, and only then."""
+    assert with_doubt("nobody answered.") == "nobody answered."
+    doubt = with_doubt("a:1: handshake failed.")
+    assert "KEY" in doubt
+    assert doubt.endswith(").")
+    assert with_doubt(doubt) == doubt
+
+
+@pytest.mark.parametrize(
+    ("number", "fix"),
+    [
+        (errno.ENOSPC, "64 MiB are kept free"),
+        (errno.EEXIST, "--exists rename"),
+        (errno.ENOENT, "Check the path."),
+    ],
+)
+def test_what_the_disk_refuses_has_its_own_fix(tmp_path: Path, number: int, fix: str) -> None:
+    """A disk with some room may be full for us; a taken name is no broken disk."""
+    assert fix in DiskError("write", tmp_path / "a", number).hint
+
+
+def test_the_reserve_is_the_one_told_of() -> None:
+    """The hint and the limit say the same."""
+    assert FREE_RESERVE_BYTES == 64 * 2**20
 
 
 # --- usage ----------------------------------------------------------------------------------

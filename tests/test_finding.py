@@ -1,14 +1,18 @@
 """`leaf search` and `leaf get`, from the command line to the carrier and back."""
 
 import json
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from common.shell.desk.home import home_at
+from common.shell.desk.numbers import link_of
+from common.torrent import parse_magnet
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
-from leaf.methods import Get, Search
+from leaf.methods import Get, GetResult, Search
 from tests.commandline import ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
 
@@ -86,6 +90,19 @@ def test_filters_out_of_range_are_usage_errors(leaf: Program, wrong: str) -> Non
     assert leaf("search", "blue", *wrong.split())[0] == 2
 
 
+def test_dynamic_runs_as_ring(leaf: Program, toy: ToyDaemon) -> None:
+    """Until there is such a strategy."""
+    assert leaf("search", "blue", "--strategy", "dynamic")[0] == 0
+    assert toy.calls[-1][1] == Search(["blue"], strategy="ring")
+
+
+def test_no_rate_is_proposed_for_a_size(leaf: Program) -> None:
+    """Nor taken for one."""
+    code, _, err = leaf("search", "blue", "--min-size", "big")
+    assert (code, "mbit" in err) == (2, False)
+    assert leaf("search", "blue", "--min-size", "20mbit")[0] == 2
+
+
 def test_super_is_ignored_where_a_leaf_runs(leaf: Program, toy: ToyDaemon) -> None:
     """With a warning."""
     code, _, err = leaf("search", "blue", "--super", "127.0.0.1:1")
@@ -94,6 +111,54 @@ def test_super_is_ignored_where_a_leaf_runs(leaf: Program, toy: ToyDaemon) -> No
 
 
 # --- fetching -------------------------------------------------------------------------------
+
+
+def test_a_number_is_a_hit_of_the_last_search(leaf: Program, toy: ToyDaemon, folder: Path) -> None:
+    """Kept in the home, for its owner alone; a number that it has not is no file."""
+    leaf("get", "1")
+    assert toy.calls[-1][1] == Get("1")  # the daemon knows what searches in Python found
+    leaf("search", "blue")
+    home = home_at("leaf", folder)
+    assert stat.S_IMODE(home.hits_file.stat().st_mode) == 0o600
+    leaf("get", "1")
+    asked = toy.calls[-1][1]
+    assert isinstance(asked, Get)
+    assert parse_magnet(asked.what).size == 7
+    assert leaf("get", "2")[0] == 2
+    leaf("search", "nothing")
+    assert leaf("get", "1")[0] == 2
+    assert not list(folder.glob("hits-*"))
+
+
+def test_a_home_that_cannot_keep_the_numbers_loses_only_them(
+    leaf: Program, toy: ToyDaemon, folder: Path
+) -> None:
+    """The hits are printed all the same; a file that is no list of links is none."""
+    hits = home_at("leaf", folder).hits_file
+    hits.write_bytes(b"{")
+    assert link_of(home_at("leaf", folder), 1) is None
+    hits.unlink()
+    hits.mkdir()
+    code, out, err = leaf("search", "blue")
+    assert (code, ID in out, "will not know" in err) == (0, True, True)
+
+
+@pytest.mark.parametrize(
+    ("got", "words"),
+    [
+        (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True), "Already there"),
+        (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=False), "Skipped, a file is there"),
+        (GetResult("/d/a", ID, 7, 0.5, 7, 1, verified=True), "from 1 source, verified"),
+    ],
+)
+def test_what_became_of_a_file(folder: Path, leaf: Program, got: GetResult, words: str) -> None:
+    """What was not fetched is not told like a fetch."""
+    home = home_at("leaf", folder)
+    home.prepare()
+    toy = ToyDaemon(home, leaf_methods.METHODS, lambda server, call, *_: server.answer(call, got))
+    err = leaf("get", ID)[2]
+    toy.stop()
+    assert words in err
 
 
 def test_get_says_where_the_file_is(leaf: Program, toy: ToyDaemon) -> None:

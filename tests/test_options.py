@@ -91,6 +91,22 @@ def test_a_reader_that_leaves_is_no_trace() -> None:
     assert asker.wait() == 1
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has it")
+@pytest.mark.parametrize("arguments", [["config", "show"], ["config", "show", "--json"], ["-h"]])
+def test_a_full_stdout_is_one_sentence(arguments: list[str]) -> None:
+    """Exit 8, and nothing of the interpreter's own at its end."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "leaf", *arguments],
+            cwd=Path(__file__).parents[1],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, len(done.stderr.splitlines())) == (8, 1)
+
+
 def test_the_home_comes_from_flag_or_environment(tmp_path: Path) -> None:
     """The flag goes before."""
     environ = {"LEAF_HOME": str(tmp_path / "a"), "LEAF_CONFIG": str(tmp_path / "b")}

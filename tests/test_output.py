@@ -1,5 +1,6 @@
 """What commands print, for people and for scripts."""
 
+import errno
 import io
 import json
 
@@ -61,6 +62,45 @@ def test_harmless_text_stays() -> None:
     assert escaped("Käse 日本 नमस्ते") == "Käse 日本 नमस्ते"
 
 
+@pytest.mark.parametrize(("columns", "lines"), [("40", 2), ("200", 1)])
+def test_no_id_is_cut(columns: str, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a terminal is too narrow it stands on a line of its own."""
+    monkeypatch.setenv("COLUMNS", columns)
+    out, identity = Terminal(), "sp:" + "a" * 52 + ".7"
+    output = Output(out=out, color=False)
+    output.table((">#", "name", "id"), [(1, "a name", identity)])
+    assert len(out.getvalue().splitlines()) == 1 + lines
+    assert identity in out.getvalue()
+
+
+def test_what_is_no_utf_8_is_replaced() -> None:
+    """A name of a file may be any bytes; a document is UTF-8."""
+    output, out, _ = outputs(json=True)
+    output.document([{"a\udcff": ("b\udcfe", 1)}])
+    assert json.loads(out.getvalue()) == [{"a\ufffd": ["b\ufffd", 1]}]
+    assert escaped("a\udcff") == "a\ufffd"
+
+
+class Full(io.StringIO):
+    """A stdout on a full disk."""
+
+    def write(self, _text: str) -> int:
+        """ENOSPC."""
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_stdout_is_an_error_with_a_fix() -> None:
+    """Exit 8; it is told on stderr though a script wants it on stdout too."""
+    err = io.StringIO()
+    output = Output(json=True, out=Full(), err=err)
+    with pytest.raises(UserError) as error:
+        output.document({})
+    assert (error.value.code, bool(error.value.hint)) == (Exit.DISK, True)
+    with pytest.raises(UserError):
+        output.error(error.value)
+    assert "No space left" in err.getvalue()
+
+
 def test_json_is_one_document() -> None:
     """Events are not part of it."""
     output, out, _ = outputs(json=True)
@@ -94,7 +134,7 @@ def test_quiet_is_quiet() -> None:
     with output.bar("y") as bar:
         bar.update(1, 2)
     output.error(UserError(Exit.DISK, "z"))
-    assert err.getvalue() == "Error: z\n"
+    assert err.getvalue() == "Error: z.\n"
 
 
 def test_progress_is_a_line_a_second_without_a_terminal() -> None:

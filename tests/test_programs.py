@@ -16,7 +16,7 @@ import pytest
 
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
-from leaf.methods import METHODS
+from leaf.methods import METHODS, GetProgress
 from tests.toydaemon import ToyDaemon
 
 pytestmark = pytest.mark.processes
@@ -135,8 +135,8 @@ def test_a_daemon_that_was_killed_leaves_its_home_free(
         (("--join", "no-such-host.invalid"), 6),
         (("--join", "127.0.0.1:1/short"), 2),
         (("--listen", "192.0.2.1:0"), 2),
-        (("--network-key", "/nowhere"), 8),
-        (("--config", "/nowhere"), 8),
+        (("--network-key", "/nowhere"), 2),
+        (("--config", "/nowhere"), 2),
         (("--max-leaves", "-1"), 2),
     ],
 )
@@ -149,18 +149,21 @@ def test_a_run_that_cannot_begin(tmp_path: Path, arguments: tuple[str, ...], cod
 
 
 def test_ctrl_c_leaves_a_call(tmp_path: Path) -> None:
-    """Exit 130, and the daemon hears that nobody waits."""
+    """Exit 130, and the daemon hears that nobody waits; we hear that it goes on all the same."""
     home = home_at("leaf", tmp_path)
     home.prepare()
 
-    def silent(_server: ControlServer, _call: int, _method: str, _params: msgspec.Struct) -> None:
-        pass
+    def endless(server: ControlServer, call: int, _method: str, _params: msgspec.Struct) -> None:
+        server.tell(call, GetProgress("sp:x.7", "/d/a", 7, 3, 1.0, None, 2, "fetching", ""))
 
-    toy = ToyDaemon(home, METHODS, silent)
+    toy = ToyDaemon(home, METHODS, endless)
     try:
-        asker = start("leaf", "get", "x", "--home", str(tmp_path))
-        assert toy.called.wait(30)
-        assert ended(asker, signal.SIGINT) == 130
+        asker = start("leaf", "get", "x", "--home", str(tmp_path), "--jsonl")
+        assert asker.stdout is not None
+        assert json.loads(asker.stdout.readline())["progress"]["id"] == "sp:x.7"
+        asker.send_signal(signal.SIGINT)
+        _, err = asker.communicate(timeout=20)
+        assert (asker.returncode, "`leaf pause sp:x.7`" in err) == (130, True)
         assert toy.gone.wait(10)
     finally:
         toy.stop()
@@ -195,9 +198,16 @@ def test_a_network_of_three(
         assert json.loads(command("leaf", "id", got["path"], "--json")[1])[0]["id"] == row["id"]
         passing = (*homes[2], "--super", listen, "--json")
         assert command("leaf", "search", "nowhere", *passing)[0] == 3
+        assert command("leaf", "get", "1", *passing)[0] == 2  # of that search
+        assert command("leaf", "search", "train", *passing)[0] == 0
+        numbered = command("leaf", "get", "1", *passing, "-o", f"{tmp_path}/by-number")
+        assert (numbered[0], (tmp_path / "by-number").read_bytes()) == (0, content)
         target = tmp_path / "passed"
         assert command("leaf", "get", row["id"], *passing, "-o", str(target))[0] == 0
         assert target.read_bytes() == content
+        absent = f"sp:{'q' * 52}.7"
+        code, _, err = command("leaf", "get", absent, *passing, "--timeout", "2")
+        assert (code, "goes on" in err, "Run the same" in err) == (6, False, True)
         assert command("leaf", "search", "blue", *passing, "--network", "other")[0] == 7
         assert command("leaf", "stop", *homes[1])[0] == 0
         assert taker.wait(1) == 0  # `stop` returns when the process is gone, or all but

@@ -111,7 +111,32 @@ def test_a_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     assert merge(LeafOptions, file_asked=False, **sources).own == LeafOptions()  # type: ignore[arg-type]
     with pytest.raises(UserError) as error:
         merge(LeafOptions, file_asked=True, **sources)  # type: ignore[arg-type]
-    assert error.value.code is Exit.DISK
+    assert error.value.code is Exit.USAGE
+    with pytest.raises(UserError) as error:
+        network_of(NodeOptions(network_key=str(tmp_path / "none")))
+    assert error.value.code is Exit.USAGE
+
+
+def test_flags_that_are_no_keys_are_names_of_their_settings(tmp_path: Path) -> None:
+    """In the file and in the environment: `--slots` is `slots` and LEAF_SLOTS."""
+    found = settings(tmp_path, "slots = 7", {"LEAF_MAX_LEAVES": "3"})
+    assert (found.config.swarm.upload_slots, found.config.cluster.leaves_max) == (7, 3)
+    assert origin(found, "swarm.upload_slots") == str(tmp_path / "config.toml")
+
+
+def test_what_is_wrong_can_be_passed_over(tmp_path: Path) -> None:
+    """So that a list of all settings is there when one of them is wrong."""
+    wrong: list[UserError] = []
+    found = merge(
+        LeafOptions,
+        prefix="LEAF_",
+        file=tmp_path / "none",
+        file_asked=False,
+        environ={"LEAF_SLOTS": "many", "LEAF_NOTHING": "1", "LEAF_TIME_SCALE": "0.5"},
+        flags={},
+        passed_over=wrong,
+    )
+    assert (found.config.time_scale, len(wrong)) == (0.5, 2)
 
 
 def test_a_network_key_comes_from_its_file(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from common.shell.desk.control import ControlServer
+from common.shell.desk.home import home_at
 from superpeer import methods as superpeer_methods
 from superpeer.cli import cli as superpeer_cli
 from tests.commandline import ANSWERS, Program, daemon, runner
@@ -47,6 +49,28 @@ def test_the_overlay_as_a_drawing(superpeer: Program, toy_superpeer: ToyDaemon) 
     _, out, _ = superpeer("graph", "--dot")
     assert out.splitlines()[0] == "graph overlay {"
     assert '  "n1" -- "n2";' in out
+    assert json.loads(superpeer("graph", "--dot", "--json")[1])["edges"] == [{"a": "n1", "b": "n2"}]
+
+
+def test_a_list_is_sorted_by_a_key_that_it_has(superpeer: Program) -> None:
+    """Else the keys are named."""
+    code, _, err = superpeer("leaves", "--sort", "bogus")
+    assert (code, "'bogus' is none of node, address" in err) == (2, True)
+
+
+def test_a_drain_tells_what_it_did(folder: Path, superpeer: Program) -> None:
+    """The leaves were told; where they went nobody knows here."""
+    home = home_at("superpeer", folder)
+    home.prepare()
+
+    def end(server: ControlServer, call: int, _method: str, _params: msgspec.Struct) -> None:
+        server.answer(call, superpeer_methods.Drained(1))
+        ending.stop_soon()
+
+    ending = ToyDaemon(home, superpeer_methods.METHODS, end)
+    told = superpeer("stop")
+    ending.stop()
+    assert told == (0, "", "Ended; 1 leaf was told to look for another super-peer.\n")
 
 
 def test_lists_are_sorted_and_cut_by_the_daemon(

@@ -107,10 +107,10 @@ def _bulk_door(transport: Transport, control: Address) -> Address:
 
 def _refusal(host: str, port: int, error: OSError) -> UserError:
     if error.errno == errno.EADDRINUSE:
-        holder = describe_holder(port)
+        holder = describe_holder(port, host)
         return UserError(
             Exit.BUSY,
-            f"Port {port} on {host} is taken by {holder}." if holder else f"Port {port} is taken.",
+            f"Port {port} on {host} is taken by {holder}.",
             "Stop that program, or listen elsewhere with --listen HOST:PORT.",
         )
     return UserError(

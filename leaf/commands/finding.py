@@ -1,21 +1,24 @@
 """`leaf search` and `leaf get`, by the daemon or, without one, by a passing leaf."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from common.errors import Exit
+from common.errors import Exit, UserError
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.output import Output
-from common.shell.desk.units import parse_size, size_text, time_text
-from leaf.commands.node import PROGRAM, client
+from common.shell.desk.units import counted, parse_size, size_text, time_text
+from leaf.commands.node import PROGRAM, client, with_doubt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leaf.client import LeafClient
-    from leaf.methods import GetProgress, GetResult, SearchResult
+    from leaf.methods import Get, GetProgress, GetResult, SearchResult
+
+STRATEGIES: Final = {"ring": "ring", "flood": "flood", "dynamic": "ring"}  # what each runs as
+AGAIN_HINT: Final = "Run the same command again: what is there already is kept."
 
 
 class Size(click.ParamType[int]):
@@ -26,7 +29,7 @@ class Size(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Raises a usage error for what is no size."""
         try:
-            return parse_size(str(value))
+            return parse_size(str(value), rate=False)
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -80,7 +83,11 @@ class Excluding(click.Command):
     help="Rings beyond the parent; 10 is all.",
 )
 @click.option(
-    "--strategy", type=click.Choice(["ring", "flood", "dynamic"]), default="ring", show_default=True
+    "--strategy",
+    type=click.Choice(list(STRATEGIES)),
+    default="ring",
+    show_default=True,
+    help="How super-peers are asked; dynamic runs as ring for now.",
 )
 @passing_options
 @global_options
@@ -104,6 +111,7 @@ def search(
         raise click.BadParameter(
             f"{kind!r} is none of {', '.join(MEDIA_TYPES)}", param_hint="--type"
         )
+    filters["strategy"] = STRATEGIES[filters["strategy"]]
     filters["ext"] = [ext.lower().lstrip(".") for ext in filters["ext"]]
     query = Search(list(words), kind, **filters)
     output = invocation.output()
@@ -113,8 +121,21 @@ def search(
         lambda leaf: leaf.search(query, on_hit=lambda hit: output.event("hit", hit)),
         _passing(invocation, supers, network, network_key),
     )
+    _keep_numbers(invocation, found)
     _print_hits(output, found)
     return Exit.DONE if found.hits else Exit.NOTHING_FOUND
+
+
+def _keep_numbers(invocation: Invocation, found: "SearchResult") -> None:
+    """What `get NUMBER` means from now on; a home that takes no file costs only that."""
+    from common.shell.desk.numbers import keep_links
+    from common.torrent import magnet, parse_file_id
+
+    links = [magnet(hit.name, *parse_file_id(hit.id)) for hit in found.hits]
+    try:
+        keep_links(invocation.home_of(PROGRAM), links)
+    except UserError as error:
+        invocation.output().talk(f"Warning: `leaf get NUMBER` will not know these. {error.message}")
 
 
 def _print_hits(output: Output, found: "SearchResult") -> None:
@@ -133,11 +154,13 @@ def _print_hits(output: Output, found: "SearchResult") -> None:
                 for number, hit in enumerate(found.hits, 1)
             ],
         )
-    known = "" if coverage.known is None else f" of about {coverage.known}"
+    reached = counted(coverage.reached, "super-peer")
+    if coverage.known is not None:
+        reached = f"{coverage.reached} of about {counted(coverage.known, 'super-peer')}"
+    hits = counted(len(found.hits), "hit") if found.hits else "No hits"
     output.talk(
-        f"{_counted(len(found.hits))} from {coverage.reached}{known} super-peers "
-        f"({'complete' if coverage.complete else 'not complete'}; {coverage.messages} messages, "
-        f"{time_text(coverage.elapsed_s)})."
+        f"{hits} from {reached} ({'complete' if coverage.complete else 'not complete'}; "
+        f"{counted(coverage.messages, 'message')}, {time_text(coverage.elapsed_s)})."
     )
 
 
@@ -176,32 +199,72 @@ def get(
     passing = _passing(invocation, supers, network, network_key)
     if passing and not to:
         to = f"{invocation.home_of(PROGRAM).downloads}/"  # it has none of its own
-    order = Get(what, exists=exists, detach=detach and not passing)
+    order = Get(_meant(invocation, what), exists=exists, detach=detach and not passing)
     if to:
         target = Path(to).expanduser().absolute()
         order.to, order.into = str(target), to.endswith("/") or target.is_dir()
     if invocation.timeout is not None:
         order.timeout = invocation.timeout
+    got = _fetched(invocation, order, passing)
     output = invocation.output()
+    if output.for_people:
+        output.line(got.path)
+        output.talk(_told(got, detached=order.detach))
+    else:
+        output.document(got)
+
+
+def _meant(invocation: Invocation, what: str) -> str:
+    """A number becomes the link of that hit; the daemon knows what searches in Python found."""
+    if not (what.isascii() and what.isdigit()):
+        return what
+    from common.shell.desk.numbers import link_of
+
+    return link_of(invocation.home_of(PROGRAM), int(what)) or what
+
+
+def _fetched(
+    invocation: Invocation, order: "Get", passing: "dict[str, object] | None"
+) -> "GetResult":
+    """The file; Ctrl-C ends the wait for a daemon, which goes on, and all of a passing leaf."""
+    output, ids = invocation.output(), [order.what if order.what.startswith("sp:") else "ID"]
     with output.bar("Fetching") as bar:
 
         def show(progress: "GetProgress") -> None:
+            ids[0] = progress.id
             output.event("progress", progress)
             remark = progress.reason or f"from {progress.sources}"
             bar.update(progress.done_bytes, progress.size, remark)
 
-        got: GetResult = _done(invocation, lambda leaf: leaf.get(order, on_progress=show), passing)
-    if not output.for_people:
-        output.document(got)
-        return
-    output.line(got.path)
-    if detach:
-        output.talk("The leaf goes on fetching; `leaf downloads` shows how far it is.")
-    else:
-        output.talk(
-            f"{size_text(got.size)} in {time_text(got.elapsed_s)} from {got.sources} sources"
-            + (", verified." if got.verified else ".")
-        )
+        def fetch(leaf: "LeafClient") -> "GetResult":
+            try:
+                return leaf.get(order, on_progress=show)
+            except UserError as error:
+                stays = error.code not in (Exit.UNREACHABLE, Exit.UNFINISHED, Exit.CORRUPT)
+                if passing is None or stays:
+                    raise
+                raise UserError(error.code, error.message, AGAIN_HINT) from error
+
+        try:
+            got: GetResult = _done(invocation, fetch, passing)
+        except KeyboardInterrupt:
+            if passing is None:
+                output.talk(f"The leaf goes on fetching; `leaf pause {ids[0]}` stops it.")
+            raise
+    return got
+
+
+def _told(got: "GetResult", *, detached: bool) -> str:
+    """What became of it, in a sentence."""
+    if detached:
+        return "The leaf goes on fetching; `leaf downloads` shows how far it is."
+    if not got.bytes_received and not got.verified:
+        return "Skipped, a file is there."
+    if not got.bytes_received and got.size:
+        return f"Already there: {size_text(got.size)}, verified."
+    sources = counted(got.sources, "source")
+    proven = ", verified" if got.verified else ""
+    return f"{size_text(got.size)} in {time_text(got.elapsed_s)} from {sources}{proven}."
 
 
 def _passing(
@@ -229,9 +292,7 @@ def _done(
             return work(leaf)
     from leaf.assembly import pass_through
 
-    return pass_through(invocation, passing, work)
-
-
-def _counted(hits: int) -> str:
-    """A number of hits in words."""
-    return f"{hits or 'No'} hit{'' if hits == 1 else 's'}"
+    try:
+        return pass_through(invocation, passing, work)
+    except UserError as error:
+        raise UserError(error.code, with_doubt(error.message), error.hint) from error

@@ -7,7 +7,7 @@ import click
 
 from common.errors import Exit, UserError
 from common.shell.desk.options import Invocation, global_options, pass_invocation
-from common.shell.desk.units import size_text, time_text
+from common.shell.desk.units import counted, size_text, time_text
 
 if TYPE_CHECKING:
     from leaf.client import LeafClient
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "leaf"
 WATCH_S: Final = 1.0
+_NO_HANDSHAKE: Final = "handshake failed"  # all that a link can tell where CURVE keys differ
+_DOUBT: Final = "a KEY given with --super may be wrong"
 
 
 def client(invocation: Invocation) -> "LeafClient":
@@ -22,6 +24,14 @@ def client(invocation: Invocation) -> "LeafClient":
     from leaf.client import LeafClient
 
     return LeafClient(invocation.home_of(PROGRAM), invocation.timeout)
+
+
+def with_doubt(reason: str) -> str:
+    """Why there is no parent, and where it may be so, that the key given is the cause."""
+    if _NO_HANDSHAKE not in reason or _DOUBT in reason:
+        return reason
+    stop = "." if reason.endswith(".") else ""
+    return f"{reason.removesuffix('.')} ({_DOUBT}){stop}"
 
 
 @click.command()
@@ -48,13 +58,16 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
     if found.parent is not None:
         parent = f"{found.parent.address} ({found.parent.node})"
     else:
-        parent = f"none: {found.parent_reason}" if found.parent_reason else "none"
+        parent = f"none: {with_doubt(found.parent_reason)}" if found.parent_reason else "none"
     pending = f", {found.pending_files} still to hash" if found.pending_files else ""
     return [
         ("node", found.node),
         ("listen", f"{found.listen}, network {found.network}"),
         ("parent", parent),
-        ("shared", f"{found.shared_files} files, {size_text(found.shared_bytes)}{pending}"),
+        (
+            "shared",
+            f"{counted(found.shared_files, 'file')}, {size_text(found.shared_bytes)}{pending}",
+        ),
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),
     ]

@@ -7,7 +7,7 @@ import click
 
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.output import Output
-from common.shell.desk.units import size_text
+from common.shell.desk.units import counted, size_text
 from leaf.commands.node import PROGRAM, client
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def share(invocation: Invocation, paths: tuple[str, ...], wait: bool) -> None:
 
         def show(progress: "HashProgress") -> None:
             output.event("progress", progress)
-            remark = f"{progress.files_done} of {progress.files_total} files"
+            remark = f"{progress.files_done} of {counted(progress.files_total, 'file')}"
             bar.update(progress.bytes_done, progress.bytes_total, remark)
 
         rows = leaf.share(checked, wait=wait, on_progress=show)

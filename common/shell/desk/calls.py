@@ -81,7 +81,7 @@ class Calls:
         """Run a method; `on_event` sees each event of its stream. Raises UserError, also after
         `timeout_s`; None waits for ever."""
         self._count += 1
-        self._send(Call(self._count, method, msgspec.json.encode(params)))
+        self._send(Call(self._count, method, _encoded(params)))
         deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
         try:
             while True:
@@ -173,3 +173,11 @@ class Calls:
 def _exit(code: int) -> Exit:
     """The exit code of a newer daemon may be one that we do not know."""
     return Exit(code) if code in list(Exit) else Exit.UNEXPECTED
+
+
+def _encoded(params: msgspec.Struct) -> bytes:
+    try:
+        return msgspec.json.encode(params)
+    except UnicodeEncodeError as error:
+        text = "A name that was given is not UTF-8, so the daemon cannot be told of it."
+        raise UserError(Exit.USAGE, text, "Rename it, or name the folder that it is in.") from error

@@ -1,6 +1,7 @@
 """What could keep a node from working: one line per check, ok, warn or fail, each with a fix.
 
-Nothing is changed and no daemon is needed; where one runs, what it holds is not held against it.
+Nothing is changed and no daemon is needed; where one runs it is asked, and what it holds is not
+held against it.
 """
 
 import os
@@ -11,8 +12,8 @@ import socket
 import stat
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 import zmq
@@ -20,14 +21,16 @@ import zmq
 from common import wire
 from common.addresses import DEFAULT_PORT
 from common.errors import Exit, RemoteProtocolError, UserError
-from common.ids import node_text
+from common.ids import NodeId, node_text
 from common.limits import DATAGRAM_BYTES_MAX
 from common.meeting import Seed, padded_ping
 from common.messages.link import Pong
 from common.network import Network
+from common.shell.desk.calls import Calls
 from common.shell.desk.holder import describe_holder
 from common.shell.desk.home import KEY_BYTES, Home, holder
 from common.shell.desk.options import Invocation
+from common.shell.desk.pins import read_pins
 from common.shell.desk.resolve import seeds
 from common.shell.net.switchboard import require_libzmq
 
@@ -36,6 +39,7 @@ WARN: Final = "warn"
 FAIL: Final = "fail"
 
 PONG_S: Final = 2.0
+STATUS_S: Final = 5.0
 NOFILE_MIN: Final = 1024  # a leaf with some hundreds of links; a super-peer wants more
 CLOCK_EARLIEST_S: Final = 1_735_689_600  # 2025-01-01: older than this program
 
@@ -49,11 +53,23 @@ class Check(msgspec.Struct):
     fix: str = ""
 
 
-def examine(invocation: Invocation, program: str, places: Iterable[str], network: str) -> int:
+class _Asked(msgspec.Struct):
+    """`status` takes no parameters."""
+
+
+class Seen(msgspec.Struct):
+    """What the `status` of a daemon tells that matters here; only a leaf has a parent."""
+
+    listen: str
+    parent: dict[str, Any] | None = None
+    parent_reason: str = ""
+
+
+def examine(invocation: Invocation, program: str, places: Iterable[str], network: Network) -> int:
     """Run and print all checks; exit code 1 where one failed."""
     home, output = invocation.home_of(program), invocation.output()
     found: list[Check] = []
-    for check in _all(home, places, Network(network)):
+    for check in _all(home, places, network):
         found.append(check)
         if output.for_people:
             fix = f"  -> {check.fix}" if check.fix else ""
@@ -69,11 +85,39 @@ def _all(home: Home, places: Iterable[str], network: Network) -> Iterator[Check]
     yield libzmq()
     yield folder(home)
     yield key(home)
-    yield port(DEFAULT_PORT, holder(home))
+    running = holder(home)
+    seen = None if running is None else _status(home)
+    if running is not None:
+        yield daemon(home.program, seen)
+    yield port(DEFAULT_PORT, running, home.program, seen)
     yield clock(time.time())
     yield descriptors(*resource.getrlimit(resource.RLIMIT_NOFILE))
+    pins = read_pins(home)
     for place in places:
-        yield from reachable(place, network)
+        yield from reachable(place, network, pins)
+
+
+def _status(home: Home) -> Seen | None:
+    try:
+        with Calls(home) as calls:
+            return calls.call(f"{home.program}.status", _Asked(), Seen, timeout_s=STATUS_S)
+    except (UserError, msgspec.MsgspecError):
+        return None
+
+
+def daemon(program: str, seen: Seen | None) -> Check:
+    """The daemon of this home answers, and a leaf has a parent."""
+    if seen is None:
+        fix = f"Wait a moment; if it stays so, end it with `{program} stop` and look at its log."
+        return Check("daemon", WARN, "it runs but does not say how it is", fix)
+    if program != "leaf":
+        return Check("daemon", OK, f"listens at {seen.listen}")
+    if seen.parent is None:
+        reason = f": {seen.parent_reason}" if seen.parent_reason else ""
+        fix = "Look whether that super-peer answers: `leaf doctor --super HOST`."
+        return Check("daemon", WARN, f"listens at {seen.listen}, but has no parent{reason}", fix)
+    where = seen.parent.get("address", "?")
+    return Check("daemon", OK, f"listens at {seen.listen}, its parent is {where}")
 
 
 def system(platform_name: str = sys.platform) -> Check:
@@ -126,8 +170,10 @@ def key(home: Home) -> Check:
     return Check("key", OK, f"{home.key_file}, mode 0600")
 
 
-def port(number: int, running: int | None) -> Check:
-    """The default port is free, or ours."""
+def port(number: int, running: int | None, program: str, seen: Seen | None = None) -> Check:
+    """The default port is free, or ours, or not needed: our daemon serves elsewhere."""
+    if seen is not None:
+        return Check("port", OK, f"our own daemon holds {seen.listen}")
     try:
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
             tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as libzmq binds
@@ -137,7 +183,9 @@ def port(number: int, running: int | None) -> Check:
         who = describe_holder(number)
         if running is not None and f"process {running} " in who:
             return Check("port", OK, f"{number} is held by our own daemon")
-        fix = "Give --listen HOST:PORT; a leaf takes a free port by itself."
+        fix = "Give --listen HOST:PORT, or stop that program."
+        if program == "leaf":
+            fix = "Give --listen HOST:PORT, or nothing: a leaf takes a free port by itself."
         return Check("port", WARN, f"{number} is taken by {who}", fix)
     return Check("port", OK, f"{number} is free, TCP and UDP")
 
@@ -159,7 +207,7 @@ def descriptors(soft: int, hard: int) -> Check:
     return Check("files", OK, f"{soft} open files, {shown} at most")
 
 
-def reachable(place: str, network: Network) -> Iterator[Check]:
+def reachable(place: str, network: Network, pins: Mapping[str, NodeId]) -> Iterator[Check]:
     """Each address of a super-peer answers a UDP ping, and with the key that was given."""
     try:
         found = seeds([place])
@@ -167,11 +215,13 @@ def reachable(place: str, network: Network) -> Iterator[Check]:
         yield Check("reach", FAIL, error.message, error.hint)
         return
     for seed in found:
-        yield asked(seed, network)
+        yield asked(seed, network, pins.get(seed.place))
 
 
-def asked(seed: Seed, network: Network, wait_s: float = PONG_S) -> Check:
-    """What one address answers to a ping."""
+def asked(
+    seed: Seed, network: Network, pinned: NodeId | None = None, wait_s: float = PONG_S
+) -> Check:
+    """What one address answers to a ping; `pinned` is the key that this home expects there."""
     where = f"{seed.place} ({seed.address})"
     began = time.monotonic()
     try:
@@ -186,7 +236,13 @@ def asked(seed: Seed, network: Network, wait_s: float = PONG_S) -> Check:
     if seed.node is not None and pong.node != seed.node:
         detail = f"{where} has the key {node_text(pong.node)}, not the one given"
         return Check("reach", FAIL, detail, "Ask its owner for the right key.")
+    if seed.node is None and pinned is not None and pong.node != pinned:
+        detail = f"{where} has the key {node_text(pong.node)}, another one is pinned for it"
+        fix = f"If its owner changed it, forget the old one with `pins reset {seed.place}`."
+        return Check("reach", FAIL, detail, fix)
     detail = f"{where} answers in {took_ms:.0f} ms with {pong.leaves} of {pong.leaves_max} leaves"
+    if network.key:
+        detail += "; its network key is not checked by a ping"
     return Check("reach", OK, detail)
 
 

@@ -1,11 +1,14 @@
 """Who holds a port of this machine: a process id and its program, as far as may be seen.
 
 Linux tells through /proc which socket listens (an inode) and which descriptor of which process is
-that socket; descriptors of other users' processes are closed to us. Elsewhere the answer is
-"another program". Nothing here is used for more than an error message.
+that socket; descriptors of other users' processes are closed to us. Who holds the same port of
+another address is not in the way. Elsewhere the answer is "another program". Nothing here is used
+for more than an error message.
 """
 
+import sys
 from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +18,13 @@ _UDP_BOUND: Final = "07"
 UNKNOWN: Final = "another program"
 
 
-def describe_holder(port: int, proc: Path = Path("/proc")) -> str:
-    """`process 123 (name)` or `another program`: who listens on this port, TCP or UDP."""
-    inodes = set(_listening(port, proc))
+_Ip = IPv4Address | IPv6Address
+
+
+def describe_holder(port: int, host: str = "::", proc: Path = Path("/proc")) -> str:
+    """`process 123 (name)` or `another program`: who keeps us from `host` (an IP literal) and
+    this port, TCP or UDP."""
+    inodes = set(_listening(port, ip_address(host), proc))
     for pid in _processes(proc) if inodes else ():
         for descriptor in _listed(proc / pid / "fd"):
             if _target(descriptor) in inodes:
@@ -25,15 +32,35 @@ def describe_holder(port: int, proc: Path = Path("/proc")) -> str:
     return UNKNOWN
 
 
-def _listening(port: int, proc: Path) -> Iterator[str]:
-    """The sockets bound to the port, as descriptors show them: `socket:[INODE]`."""
+def _listening(port: int, host: _Ip, proc: Path) -> Iterator[str]:
+    """The sockets bound there, as descriptors show them: `socket:[INODE]`."""
     for table in _TABLES:
         for line in _text(proc / table).splitlines()[1:]:
             fields = line.split()
             if len(fields) < 10 or fields[3] not in (_TCP_LISTEN, _UDP_BOUND):
                 continue
-            if int(fields[1].rpartition(":")[2], 16) == port:
+            where, _, number = fields[1].rpartition(":")
+            if int(number, 16) == port and _collide(host, _local(where)):
                 yield f"socket:[{fields[9]}]"
+
+
+def _local(text: str) -> _Ip:
+    """An address as /proc writes it: words of 32 bits in hex, each in this machine's order."""
+    raw = bytes.fromhex(text)
+    if sys.byteorder == "little":
+        raw = b"".join(raw[at : at + 4][::-1] for at in range(0, len(raw), 4))
+    found = ip_address(raw)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return mapped or found
+
+
+def _collide(one: _Ip, other: _Ip) -> bool:
+    return one == other or _covers(one, other) or _covers(other, one)
+
+
+def _covers(wide: _Ip, one: _Ip) -> bool:
+    """A wildcard takes its own family; `::` takes IPv4 too."""
+    return wide.is_unspecified and (wide.version == 6 or one.version == 4)
 
 
 def _processes(proc: Path) -> list[str]:

@@ -52,9 +52,21 @@ class Home:
         return self.folder / "lock"
 
     @property
+    def hits_file(self) -> Path:
+        """The links of the last search, for `get NUMBER`."""
+        return self.folder / "hits.json"
+
+    @property
     def private(self) -> tuple[Path, ...]:
         """What must never be shared, nor a folder that holds it."""
-        return (self.folder, self.key_file, self.state_file, self.lock_file, self.config_file)
+        return (
+            self.folder,
+            self.key_file,
+            self.state_file,
+            self.lock_file,
+            self.hits_file,
+            self.config_file,
+        )
 
     @property
     def socket(self) -> Path:

@@ -6,6 +6,7 @@ one fix. Modules that take long to import are imported where they are used: a th
 in little more than the time of the interpreter.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +18,7 @@ import click
 
 from common.errors import Exit, UserError
 from common.shell.desk.home import Home, home_at
-from common.shell.desk.output import Output
+from common.shell.desk.output import Output, unwritten
 
 DISTRIBUTION: Final = "superpeer"
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -138,7 +139,7 @@ def run(group: click.Group, program: str, arguments: Sequence[str]) -> int:
     json, verbose = not {"--json", "--jsonl"}.isdisjoint(options), "-v" in options
     try:
         code = group.main(plain, prog_name=program, standalone_mode=False)
-        sys.stdout.flush()
+        _flush()
     except UserError as error:
         return _failed(error, json)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -149,9 +150,11 @@ def run(group: click.Group, program: str, arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the flush at exit must not fail again
+        _close_stdout()
         return Exit.UNEXPECTED
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
+            return _failed(unwritten(error), json)  # click's own, for help and version
         if verbose:
             raise
         text = f"Something unexpected happened: {type(error).__name__}: {error}."
@@ -168,6 +171,21 @@ def _usage(error: click.UsageError, program: str) -> UserError:
 def _failed(error: UserError, json: bool) -> int:
     try:
         Output(json=json).error(error)
-    except OSError:  # nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _flush()
+    except (OSError, UserError):  # nobody reads any more, or nothing more fits in
+        _close_stdout()
     return int(error.code)
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritten(error) from error
+
+
+def _close_stdout() -> None:
+    """The flush at exit must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -3,23 +3,27 @@
 Four forms of data: a table for people, `--json` (one document), `--jsonl` (a stream, one object a
 line) and errors. `rich` is imported on a terminal only; elsewhere tables are plain columns and
 progress is a plain line at most once a second. Text that came from outside is shown with its
-control characters escaped, so that no file name can drive a terminal.
+control characters escaped, so that no file name can drive a terminal; what is not UTF-8 in a name
+is shown as replacement characters. Nothing is cut: who copies an id from a table has all of it.
 """
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
 
-from common.errors import UserError
+from common.errors import Exit, UserError
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 PROGRESS_EVERY_S: Final = 1.0
+ID_COLUMN: Final = "id"
+_GAP: Final = "  "
 
 
 class Output:
@@ -60,7 +64,7 @@ class Output:
 
     def line(self, text: str) -> None:
         """A line of data for people."""
-        print(escaped(text), file=self._out, flush=True)
+        self._put(escaped(text))
 
     def talk(self, text: str) -> None:
         """A remark on stderr."""
@@ -68,34 +72,55 @@ class Output:
             print(escaped(text), file=self._err, flush=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows under their headings; a column whose heading begins with `>` is right-aligned."""
+        """Rows under their headings; a column whose heading begins with `>` is right-aligned.
+
+        On a terminal that is too narrow the ids stand on lines of their own.
+        """
         cells = [[escaped("" if cell is None else str(cell)) for cell in row] for row in rows]
-        if self._out.isatty():
+        if not self._out.isatty():
+            self._put("\n".join(_aligned(columns, cells)))
+        elif ID_COLUMN in columns and max(map(len, _aligned(columns, cells))) > self._width():
+            at = list(columns).index(ID_COLUMN)
+            ids = [row.pop(at) for row in cells]
+            kept = [column for column in columns if column != ID_COLUMN]
+            head, *lines = _aligned(kept, cells)
+            both = zip(lines, ids, strict=True)
+            self._put("\n".join([head, *(f"{line}\n{_GAP}{each}" for line, each in both)]))
+        else:
             self._rich_table(columns, cells)
-            return
-        headings = [column.removeprefix(">") for column in columns]
-        widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
-        for row in (headings, *cells):
-            padded = [
-                cell.rjust(width) if column.startswith(">") else cell.ljust(width)
-                for cell, width, column in zip(row, widths, columns, strict=True)
-            ]
-            print("  ".join(padded).rstrip(), file=self._out)
-        self._out.flush()
 
     def error(self, error: UserError) -> None:
         """One sentence and one fix; for scripts on stdout as well."""
         code, message, hint = int(error.code), escaped(error.message), escaped(error.hint)
-        if not self.for_people:
-            self._print({"error": {"code": code, "message": message, "hint": hint}})
-        print(f"Error: {message}" + (f" {hint}" if hint else ""), file=self._err, flush=True)
+        message, hint = _ended(message), _ended(hint)
+        try:
+            if not self.for_people:
+                self._print({"error": {"code": code, "message": message, "hint": hint}})
+        finally:  # a stdout that is full must not hide why
+            print(f"Error: {message}" + (f" {hint}" if hint else ""), file=self._err, flush=True)
 
     def bar(self, what: str) -> "Bar":
         """Progress of something that takes time; to be used as a context manager."""
         return Bar(what, self._err, self._clock, shown=not self._quiet, color=self._color)
 
     def _print(self, value: object) -> None:
-        print(msgspec.json.encode(value).decode(), file=self._out, flush=True)
+        try:
+            document = msgspec.json.encode(value)
+        except UnicodeEncodeError:
+            document = msgspec.json.encode(_legible(msgspec.to_builtins(value)))
+        self._put(document.decode())
+
+    def _put(self, text: str) -> None:
+        """Data on stdout. Raises UserError where its disk is full."""
+        try:
+            print(text, file=self._out, flush=True)
+        except BrokenPipeError:
+            raise  # who reads has seen enough
+        except OSError as error:
+            raise unwritten(error) from error
+
+    def _width(self) -> int:
+        return shutil.get_terminal_size().columns
 
     def _rich_table(self, columns: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
         from rich.console import Console
@@ -105,7 +130,8 @@ class Output:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
             right = column.startswith(">")
-            table.add_column(column.removeprefix(">"), justify="right" if right else "left")
+            heading = column.removeprefix(">")
+            table.add_column(heading, justify="right" if right else "left", overflow="fold")
         for row in cells:
             table.add_row(*[Text(cell) for cell in row])
         Console(file=self._out, no_color=not self._color).print(table)
@@ -173,4 +199,42 @@ def escaped(text: str) -> str:
     """The text with every character that a terminal might obey written as an escape."""
     if text.isprintable():
         return text
+    text = _decodable(text)
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def unwritten(error: OSError) -> UserError:
+    """What becomes of an error of stdout."""
+    text = f"The output could not be written: {error.strerror or error}."
+    return UserError(Exit.DISK, text, "Free space where it goes, or send it elsewhere.")
+
+
+def _aligned(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
+    """The headings and each row as lines."""
+    headings = [column.removeprefix(">") for column in columns]
+    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    return [
+        _GAP.join(
+            cell.rjust(width) if column.startswith(">") else cell.ljust(width)
+            for cell, width, column in zip(row, widths, columns, strict=True)
+        ).rstrip()
+        for row in (headings, *cells)
+    ]
+
+
+def _ended(text: str) -> str:
+    """A sentence ends with a full stop."""
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _decodable(text: str) -> str:
+    """A name with replacement characters for its bytes that are no UTF-8 (PEP 383)."""
+    return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+
+
+def _legible(value: Any) -> Any:
+    if isinstance(value, str):
+        return _decodable(value)
+    if isinstance(value, dict):
+        return {_legible(key): _legible(each) for key, each in value.items()}
+    return [_legible(each) for each in value] if isinstance(value, list | tuple) else value

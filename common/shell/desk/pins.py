@@ -1,6 +1,14 @@
-"""Forgetting a pinned key while no daemon runs; one that runs is asked by its method instead."""
+"""Pinned keys without a daemon: reading them, and forgetting one while none runs.
+
+A daemon that runs is asked to forget by its method instead; reading never changes its store.
+"""
+
+import sqlite3
+from contextlib import closing
+from urllib.parse import quote
 
 from common.errors import Exit, UserError
+from common.ids import NodeId
 from common.shell.desk.home import Home, Lock
 
 
@@ -24,3 +32,16 @@ def forget_pin(home: Home, place: str) -> None:
     raise UserError(
         Exit.NOTHING_FOUND, f"No key is pinned for {place}.", "Write it as it was given to --super."
     )
+
+
+def read_pins(home: Home) -> dict[str, NodeId]:
+    """The key pinned for each HOST:PORT; none where there is no store that can be read.
+
+    Not by `Store`, which would mend or move a broken file, perhaps under a daemon that runs.
+    """
+    place = f"file:{quote(str(home.state_file))}?mode=ro"
+    try:
+        with closing(sqlite3.connect(place, uri=True)) as db:
+            return dict(db.execute("SELECT place, node FROM pins").fetchall())
+    except sqlite3.Error:
+        return {}

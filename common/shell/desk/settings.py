@@ -26,6 +26,7 @@ NETWORK_KEY_BYTES_MAX: Final = 4096
 FLAG: Final = "flag"
 DEFAULT: Final = "default"
 Bytes = Annotated[int, msgspec.Meta(description="bytes")]  # or text such as `20mbit` or `5MiB`
+_ALIASES: Final = {"slots": "swarm.upload_slots", "max_leaves": "cluster.leaves_max"}  # flags
 _ELSEWHERE: Final = ("HOME", "CONFIG")  # where the settings are is no setting
 
 
@@ -73,10 +74,12 @@ def merge(
     file_asked: bool,
     environ: Mapping[str, str],
     flags: Mapping[str, object],
+    passed_over: list[UserError] | None = None,
 ) -> Settings[O]:
     """Merge all sources; raises UserError (exit 2) naming the first key that is wrong.
 
-    `flags` holds only what was given on the command line, by key; None counts as not given.
+    `flags` holds only what was given on the command line, by key; None counts as not given. With
+    `passed_over` what is wrong counts as not given and its errors are put there.
     """
     fields = _fields(NodeOptions) | _fields(kind) | _fields(Config)
     layers = (
@@ -87,12 +90,18 @@ def merge(
     values: dict[str, Origin] = {}
     for layer in layers:
         for given in layer:
-            values[given.key] = Origin(given.key, _checked(given, fields), given.origin)
+            key = _ALIASES.get(given.key, given.key)
+            try:
+                value = _checked(given._replace(key=key), fields)
+            except UserError as error:
+                if passed_over is None:
+                    raise
+                passed_over.append(error)
+            else:
+                values[key] = Origin(key, value, given.origin)
     node = _build(NodeOptions, values)
     own = _build(kind, values)
     config = _build(Config, values)
-    if config.time_scale <= 0:
-        raise _wrong(_Given("time_scale", 0, values["time_scale"].origin), "it must be above 0")
     return Settings(node, own, config, _origins(fields, values, (node, own, config)))
 
 
@@ -101,6 +110,7 @@ def network_of(options: NodeOptions, name: str = DEFAULT_NETWORK) -> Network:
     if not options.network_key:
         return Network(name)
     path = Path(options.network_key).expanduser()
+    _check_given("network key", path)
     with naming("read", path), path.open("rb") as file:
         key = file.read(NETWORK_KEY_BYTES_MAX + 1).strip()
     if not NETWORK_KEY_BYTES_MIN <= len(key) <= NETWORK_KEY_BYTES_MAX:
@@ -126,7 +136,9 @@ def _fields(kind: type[msgspec.Struct], prefix: str = "") -> dict[str, object]:
 
 
 def _from_file(path: Path, asked: bool) -> Iterable[_Given]:
-    if not asked and not path.exists():
+    if asked:
+        _check_given("settings file", path)
+    elif not path.exists():
         return []
     with naming("read", path), path.open("rb") as file:
         text = file.read(SETTINGS_BYTES_MAX + 1)
@@ -142,6 +154,14 @@ def _from_file(path: Path, asked: bool) -> Iterable[_Given]:
             Exit.USAGE, f"{path} is no TOML: {error}.", "Correct the file or move it away."
         ) from error
     return _flattened(tables, str(path))
+
+
+def _check_given(what: str, path: Path) -> None:
+    """A file that is not there was misspelt: a matter of usage, not of the disk."""
+    with naming("read", path):
+        there = path.exists()
+    if not there:
+        raise UserError(Exit.USAGE, f"The {what} {path} does not exist.", "Check the path.")
 
 
 def _flattened(table: Mapping[str, object], origin: str, prefix: str = "") -> Iterable[_Given]:
@@ -179,6 +199,8 @@ def _checked(given: _Given, fields: Mapping[str, object]) -> object:
         raise _wrong(given, str(error)) from error
     if isinstance(value, (int, float)) and (value < 0 or not math.isfinite(value)):
         raise _wrong(given, "it must not be negative or endless")
+    if given.key == "time_scale" and value == 0:
+        raise _wrong(given, "it must be above 0")
     return value
 
 

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from common.core import Notify
+from common.errors import UserError
 from common.ids import Identity, node_text
 from common.shell.desk.home import Home, Lock
 from common.shell.desk.logs import Log, form_of
@@ -53,9 +54,14 @@ class Serving(Protocol):
 
 
 def load(
-    kind: type[O], invocation: Invocation, program: str, flags: Mapping[str, object]
+    kind: type[O],
+    invocation: Invocation,
+    program: str,
+    flags: Mapping[str, object],
+    passed_over: list[UserError] | None = None,
 ) -> Settings[O]:
-    """Settings of a program from its file, the environment and `flags`. Raises UserError."""
+    """Settings of a program from its file, the environment and `flags`. Raises UserError, or
+    keeps those of single settings in `passed_over`."""
     return merge(
         kind,
         prefix=f"{program.upper()}_",
@@ -63,13 +69,20 @@ def load(
         file_asked=invocation.config is not None,
         environ=os.environ,
         flags={"log_format": invocation.log_format, **flags},
+        passed_over=passed_over,
     )
 
 
 def show(kind: type[O], invocation: Invocation, program: str, *, origin: bool) -> None:
-    """`config show`: every setting, and with `origin` where it came from."""
-    found = load(kind, invocation, program, {}).origins
+    """`config show`: every setting, and with `origin` where it came from.
+
+    A setting that is wrong is told of and counts as not given: here one finds it.
+    """
+    wrong: list[UserError] = []
+    found = load(kind, invocation, program, {}, wrong).origins
     output = invocation.output()
+    for error in wrong:
+        output.talk(f"Warning: {error.message}")
     if output.for_people:
         for each in found:
             value = msgspec.json.encode(each.value).decode()  # also how TOML writes it

@@ -28,8 +28,11 @@ _SIZE: Final = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([a-zA-Z]*?)(?:/s)?"
 _STEPS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
-def parse_size(text: str) -> int:
-    """Bytes (or bytes a second) of `1500`, `10k`, `1.5GiB`, `20mbit`; ValueError in a sentence."""
+def parse_size(text: str, *, rate: bool = True) -> int:
+    """Bytes of `1500`, `10k`, `1.5GiB`, or with `rate` bytes a second, of `20mbit` too.
+
+    ValueError in a sentence.
+    """
     match = _SIZE.fullmatch(text.strip())
     unit = match[2].lower() if match else ""
     if match and unit in _UNITS:
@@ -38,9 +41,15 @@ def parse_size(text: str) -> int:
             if "." in match[1]
             else int(match[1]) * _UNITS[unit]
         )
-    if match and unit in _BIT_UNITS:
+    if rate and match and unit in _BIT_UNITS:
         return int(float(match[1]) * _BIT_UNITS[unit]) // 8
-    raise ValueError(f"{text!r} is not a size such as 1500, 10k, 1.5GiB or 20mbit")
+    examples = "1500, 10k, 1.5GiB or 20mbit" if rate else "1500, 10k or 1.5GiB"
+    raise ValueError(f"{text!r} is not a size such as {examples}")
+
+
+def counted(number: int, one: str, several: str = "") -> str:
+    """`1 file`, `2 files`; `several` where it is not `one` with an s."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def size_text(size: float) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from common.errors import Exit, UserError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_KEPT_FREE = "64 MiB are kept free"  # parts.FREE_RESERVE_BYTES: a full disk may look as if not
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT, some network disks
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP)
@@ -44,9 +45,16 @@ class DiskError(UserError):
 
 def _hint(path: Path, number: int) -> str:
     if number in _FULL:
-        return f"Free space on the disk mounted at {mount_point(path)}; it goes on from there."
+        return (
+            f"Free space on the disk mounted at {mount_point(path)} ({_KEPT_FREE}); "
+            "it goes on from there."
+        )
     if number in _DENIED:
         return f"Make {path.parent} writable for this user, or choose another folder."
+    if number == errno.EEXIST:
+        return "Choose another name with -o, or --exists rename."
+    if number == errno.ENOENT:
+        return "Check the path."
     return f"Check the disk mounted at {mount_point(path)}."
 
 
