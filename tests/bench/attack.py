@@ -49,6 +49,9 @@ class Target(Protocol):
     def at(self, door: Door) -> tuple[str, int]:
         """Where a door is."""
 
+    def met(self, door: Door) -> RawPeer:
+        """A connection that has said what is to be said first."""
+
 
 class Victim:
     """The attacked process."""
@@ -83,6 +86,13 @@ class Victim:
     def key(self) -> bytes:
         """Its CURVE key."""
         return bytes.fromhex(self.doors["key"])
+
+    def met(self, door: Door) -> RawPeer:
+        """A connection whose first frame was taken; any will do here."""
+        peer = RawPeer(self.at(door), self.key)
+        peer.handshake()
+        peer.socket.sendall(peer.sealed(b"hello", more=False))
+        return peer
 
     def end(self) -> int:
         """Stop it; its exit status."""
@@ -160,9 +170,7 @@ class Honest:
 
 def flood(victim: Target, door: Door, part_bytes: int, parts: int, ahead_bytes: int) -> Figures:
     """One message of `parts` parts, or until we are cut."""
-    peer = RawPeer(victim.at(door), victim.key)
-    peer.handshake()
-    peer.socket.sendall(peer.sealed(b"hello", more=False))
+    peer = victim.met(door)
     payload = bytes(part_bytes)
     sealed = bytearray()
     count = 0
@@ -201,16 +209,15 @@ def attack_frames(victim: Victim, options: argparse.Namespace) -> Figures:
     for door in Door:
         sent = 0
         while sent < options.count:
-            sent += _noise(victim, door, dice, options.count - sent)
+            sent += noise(victim, door, dice, options.count - sent)
             cuts[door.value] += 1
     return {"frames_sent": options.count * len(Door), "connections": cuts}
 
 
-def _noise(victim: Victim, door: Door, dice: random.Random, count: int) -> int:
+def noise(victim: Target, door: Door, dice: random.Random, count: int) -> int:
     """Send until cut; how many frames went out."""
     try:
-        peer = RawPeer(victim.at(door), victim.key)
-        peer.handshake()
+        peer = victim.met(door)
     except OSError:
         return 0
     sent = 0

@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,10 @@ BLOCK = 2**20
 class Program:
     """A daemon of ours and its home."""
 
-    def __init__(self, folder: Path, name: str, argv: list[str]) -> None:
+    def __init__(self, folder: Path, name: str, argv: list[str], flags: Sequence[str] = ()) -> None:
         self.home = folder / name
-        self.argv = argv
-        tail = ["run", "--home", str(self.home), "--listen", "127.0.0.1:0"]
-        self.process = subprocess.Popen([*argv, *tail], stdout=subprocess.PIPE, text=True)
+        run = [*argv, "run", "--home", str(self.home), "--listen", "127.0.0.1:0", *flags]
+        self.process = subprocess.Popen(run, stdout=subprocess.PIPE, text=True)
         if self.process.stdout is None:
             raise RuntimeError("no pipe")
         self.ready = json.loads(self.process.stdout.readline().removeprefix("READY "))

@@ -39,11 +39,18 @@ def properties(socket_type: bytes = b"DEALER", identity: bytes = b"") -> bytes:
 class RawPeer:
     """A connection that can stop at any step of the handshake."""
 
-    def __init__(self, address: tuple[str, int], server_key: bytes, timeout_s: float = 30) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        server_key: bytes,
+        timeout_s: float = 30,
+        secret: bytes | None = None,
+    ) -> None:
+        """`secret`: a lasting key of one's own; else one for this connection."""
         self.socket = socket.create_connection(address, timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._server_key = server_key
-        self._lasting = PrivateKey.generate()
+        self._lasting = PrivateKey(secret) if secret else PrivateKey.generate()
         self._claimed = bytes(self._lasting.public_key)
         self._transient = PrivateKey.generate()
         self._nonce = 0
