@@ -13,7 +13,7 @@ from zmq.utils import z85
 from common.doors import Door
 from common.limits import BULK_FRAME_BYTES_MAX, CONTROL_FRAME_BYTES_MAX
 from common.shell.net.sockets import TransportLimits
-from tests.bench.attack import flood, kill_bare_router
+from tests.bench.attack import flood, kill_bare_router, met
 from tests.bench.rawcurve import GREETING, RawPeer
 from tests.recorder import End
 
@@ -138,6 +138,10 @@ class _At:
     def at(self, door: Door) -> tuple[str, int]:
         """The only door there is."""
         return self._at
+
+    def met(self, door: Door) -> RawPeer:
+        """A connection that has said something."""
+        return met(self, door)
 
 
 @DOORS

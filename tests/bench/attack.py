@@ -53,6 +53,14 @@ class Target(Protocol):
         """A connection that has said what is to be said first."""
 
 
+def met(target: Target, door: Door) -> RawPeer:
+    """A connection to a bare transport, which takes any first frame."""
+    peer = RawPeer(target.at(door), target.key)
+    peer.handshake()
+    peer.socket.sendall(peer.sealed(b"hello", more=False))
+    return peer
+
+
 class Victim:
     """The attacked process."""
 
@@ -89,10 +97,7 @@ class Victim:
 
     def met(self, door: Door) -> RawPeer:
         """A connection whose first frame was taken; any will do here."""
-        peer = RawPeer(self.at(door), self.key)
-        peer.handshake()
-        peer.socket.sendall(peer.sealed(b"hello", more=False))
-        return peer
+        return met(self, door)
 
     def end(self) -> int:
         """Stop it; its exit status."""
