@@ -43,7 +43,7 @@ class Join(Message, frozen=True, array_like=True):
     epoch: Count
     generation: Count
     entries: Count
-    advertised: Address | None = None  # of my bulk door; believed only if dialled back
+    advertised: Address | None = None  # of my bulk door; used only with the host observed
 
 
 class Welcome(Message, frozen=True, array_like=True):

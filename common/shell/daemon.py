@@ -16,6 +16,8 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+import msgspec
+
 from common.addresses import Address
 from common.config import Config
 from common.core import (
@@ -24,6 +26,7 @@ from common.core import (
     AskerLeft,
     Bound,
     Effect,
+    Event,
     Fail,
     HostMeasured,
     Notify,
@@ -199,9 +202,9 @@ class Daemon:
             loop.add_signal_handler(number, self._signalled, number)
         self._on_serving(self)
 
-    def _asked(self, call: int, method: str, params: object) -> None:
+    def _asked(self, call: int, method: str, params: msgspec.Struct) -> None:
         self._feed(HostMeasured(rss_bytes(), self._dropped()))
-        self._feed(Asked(call, method, params))  # type: ignore[arg-type]
+        self._feed(Asked(call, method, params))
 
     def _dropped(self) -> dict[str, int]:
         """What the sockets, the driver and the links dropped, by reason."""
@@ -214,9 +217,9 @@ class Daemon:
                     counts[reason] = counts.get(reason, 0) + count
         return counts
 
-    def _feed(self, event: object) -> None:
+    def _feed(self, event: Event) -> None:
         if self._driver is not None:
-            self._driver.feed(event)  # type: ignore[arg-type]
+            self._driver.feed(event)
 
     # --- the end ----------------------------------------------------------------------------
 
