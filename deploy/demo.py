@@ -21,14 +21,15 @@ import click
 from common.errors import Exit, UserError
 from common.names import words
 from deploy import content
+from deploy.asking import digest
 from deploy.content import Source
 from deploy.delay import Delays
 from deploy.drawing import draw
 from deploy.network import Network, read_error, wait_until
 from deploy.oracle import Held
 from deploy.processes import Processes, end_on_signals
-from deploy.scenario import SUPER_PEER, Attachment, Overlay, Scenario
-from deploy.workload import digest
+from deploy.scenario import Attachment, Overlay, Scenario
+from deploy.targets import SUPER_PEER
 from superpeer.methods import Graph, Nothing
 
 FOUND_HERE = ("/usr/share/common-licenses", "/usr/share/doc", "python")

@@ -21,7 +21,8 @@ from deploy import graphs
 from deploy.delay import Delays
 from deploy.oracle import Held
 from deploy.processes import Node, Processes
-from deploy.scenario import LEAF, SUPER_PEER, Scenario
+from deploy.scenario import Scenario
+from deploy.targets import LEAF, SUPER_PEER
 from leaf.client import LeafClient
 from superpeer.methods import Listing, NeighbourRow, Nothing, Status
 

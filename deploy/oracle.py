@@ -38,14 +38,14 @@ class Oracle:
         """What these leaves share."""
         return [file for file in self.held if file.leaf in leaves]
 
-    def expected(self, asked: Sequence[str], leaves: Container[int]) -> dict[str, int]:
-        """How many of `leaves` hold each file, by id, that has all these words."""
+    def expected(self, asked: Sequence[str], leaves: Container[int]) -> dict[str, list[int]]:
+        """Which of `leaves` hold each file, by id, that has all these words."""
         rows = [self._by_word.get(word, {}) for word in asked]
         rows.sort(key=len)
         numbers = [number for number in rows[0] if all(number in row for row in rows[1:])]
         pairs = {(self.held[number].id, self.held[number].leaf): None for number in numbers}
-        sources: dict[str, int] = {}
+        sources: dict[str, list[int]] = {}
         for file, leaf in pairs:
             if leaf in leaves:
-                sources[file] = sources.get(file, 0) + 1
+                sources.setdefault(file, []).append(leaf)
         return sources

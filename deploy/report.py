@@ -51,6 +51,7 @@ class Tally(msgspec.Struct):
     reached: int = 0
     reachable: int = 0
     messages: int = 0
+    costs: list[tuple[int, int]] = []  # of each search: super-peers reached, messages
     first_hit_s: list[float] = []
     done_s: list[float] = []
     failover_s: list[float] = []

@@ -19,7 +19,7 @@ import click
 import msgspec
 
 from common.errors import Exit, UserError
-from deploy import content, scenario
+from deploy import content, loading
 from deploy.delay import Delays
 from deploy.network import Network, read_error
 from deploy.oracle import Oracle
@@ -136,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_in_folder(options: argparse.Namespace) -> Report:
-    asked = scenario.load(options.scenario)
+    asked = loading.load(options.scenario)
     if options.seed is not None:
         asked = msgspec.structs.replace(asked, seed=options.seed)
     if options.work is not None:

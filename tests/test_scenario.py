@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from common.errors import Exit, UserError
 from deploy.lines import line_of
-from deploy.scenario import SCENARIOS, Fault, load, parse, victim_of
+from deploy.loading import SCENARIOS, load, parse
+from deploy.targets import BUSIEST, EVERY, Target, read_target
 
 SMALL = "super_peers = 3\nleaves = 4\n"
 FILES = SMALL + "[content]\nfiles = 8\n"
@@ -81,7 +82,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         ),
         (
             SMALL + "[[phases]]\nname = 'a'\nfaults = [{ at_s = 1, kill = 'tree 1' }]",
-            "'tree 1' is neither",
+            "'tree 1' is none of",
         ),
     ],
 )
@@ -111,7 +112,9 @@ def test_explicit_links_are_edges_once() -> None:
 
 def test_a_fault_names_its_victim() -> None:
     """Kind and number of who is struck."""
-    assert victim_of(Fault(0.0, "super-peer 7")) == ("super-peer", 7)
+    assert read_target("super-peer 7") == Target("super-peer", 7)
+    assert read_target("every leaf") == Target("leaf", EVERY)
+    assert read_target("busiest super-peer") == Target("super-peer", BUSIEST)
 
 
 @given(st.lists(st.sampled_from(["[a]", "[[b]]", "[b.c]", "x = 1", "# [d]", "y.z = 2"])))

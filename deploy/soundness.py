@@ -1,0 +1,136 @@
+"""What each value of a scenario allows and all of them together do not.
+
+Types and single bounds are checked where the tables are read (`deploy.scenario`); here stand the
+counts that cannot be, so that no world meets them halfway through a run.
+"""
+
+from typing import NoReturn
+
+from common.limits import FILES_PER_LEAF_MAX
+from deploy.scenario import Fault, Phase, Scenario
+from deploy.targets import BUSIEST, EVERY, LEAF, SUPER_PEER, TargetError, read_target
+
+Place = tuple[str | int, ...]
+
+
+class ImpossibleError(Exception):
+    """What is wrong, and with which value."""
+
+    def __init__(self, message: str, place: Place) -> None:
+        super().__init__(message)
+        self.message, self.place = message, place
+
+
+def check(scenario: Scenario) -> None:
+    """Raise ImpossibleError for the first value that cannot be."""
+    _check_overlay(scenario)
+    _check_hosts(scenario)
+    _check_content(scenario)
+    relays = scenario.attachment.relays
+    for number, relay in enumerate(relays):
+        _within(relay, scenario.super_peers, SUPER_PEER, ("attachment", "relays", number))
+    if scenario.leaves and len(dict.fromkeys(relays)) == scenario.super_peers:
+        _refuse("no super-peer is left that a leaf could hang on", ("attachment", "relays"))
+    if scenario.together and scenario.leaves != scenario.super_peers:
+        _refuse("as many leaves as super-peers are needed to live together", ("together",))
+    for number, phase in enumerate(scenario.phases):
+        _check_phase(scenario, phase, ("phases", number))
+
+
+def _check_overlay(scenario: Scenario) -> None:
+    overlay, nodes = scenario.overlay, scenario.super_peers
+    if (overlay.graph == "explicit") != bool(overlay.links) and nodes > 1:
+        _refuse("links and graph = 'explicit' go together", ("overlay", "graph"))
+    for number, link in enumerate(overlay.links):
+        for end in link:
+            _within(end, nodes, SUPER_PEER, ("overlay", "links", number))
+        if link[0] == link[1]:
+            _refuse(f"super-peer {link[0]} is linked to itself", ("overlay", "links", number))
+    if overlay.graph == "random" and nodes > 1 and overlay.degree >= nodes:
+        _refuse(
+            f"{nodes} super-peers cannot have {overlay.degree} neighbours each",
+            ("overlay", "degree"),
+        )
+    if overlay.delay_min_s > overlay.delay_max_s:
+        _refuse("the smallest delay is above the largest", ("overlay", "delay_min_s"))
+
+
+def _check_hosts(scenario: Scenario) -> None:
+    hosts = scenario.hosts
+    if hosts.delay_min_s > hosts.delay_max_s:
+        _refuse("the smallest delay is above the largest", ("hosts", "delay_min_s"))
+    for way, low, high in (
+        ("up", hosts.up_min, hosts.up_max),
+        ("down", hosts.down_min, hosts.down_max),
+    ):
+        if low > high or (high and not low):
+            _refuse(
+                f"{way}_min and {way}_max go together, the smaller first", ("hosts", f"{way}_min")
+            )
+
+
+def _check_content(scenario: Scenario) -> None:
+    content, leaves = scenario.content, scenario.leaves
+    if content.sharers > leaves:
+        _refuse(f"there are only {leaves} leaves", ("content", "sharers"))
+    sharers = content.sharers or leaves
+    if content.files and content.copies > sharers:
+        _refuse(f"{content.copies} copies of a file need as many leaves", ("content", "copies"))
+    if content.files * content.copies > sharers * FILES_PER_LEAF_MAX and not content.zipf:
+        _refuse(
+            f"a leaf shares at most {FILES_PER_LEAF_MAX} files, so {sharers} leaves "
+            "cannot hold all",
+            ("content", "files"),
+        )
+    if content.size_min > content.size_max:
+        _refuse("the smallest size is above the largest", ("content", "size_min"))
+
+
+def _check_phase(scenario: Scenario, phase: Phase, place: Place) -> None:
+    for key in ("leaves_per_file", "searches", "gets", "crowd"):
+        if getattr(phase, key) and not scenario.content.files:
+            _refuse("there are no files to ask for", (*place, key))
+    if phase.leaves_per_file > scenario.leaves:
+        _refuse(f"there are only {scenario.leaves} leaves", (*place, "leaves_per_file"))
+    if phase.crowd > scenario.leaves - 1:
+        _refuse(f"only {scenario.leaves - 1} leaves can lack a file", (*place, "crowd"))
+    if phase.gets and scenario.content.copies == scenario.leaves:
+        _refuse("every leaf has every file already", (*place, "gets"))
+    for number, fault in enumerate(phase.faults):
+        _check_fault(scenario, fault, (*place, "faults", number))
+
+
+def _check_fault(scenario: Scenario, fault: Fault, place: Place) -> None:
+    given = {
+        key: [value] if isinstance(value, str) else value
+        for key in ("kill", "stop", "restart", "cut")
+        if (value := getattr(fault, key))
+    }
+    if len(given) != 1:
+        _refuse("say one of kill, stop, restart and cut", place)
+    for key, targets in given.items():
+        for target in targets:
+            _check_target(scenario, target, (*place, key))
+    if (fault.stop or fault.cut) and not fault.for_s:
+        _refuse("say how long, in for_s", place)
+
+
+def _check_target(scenario: Scenario, text: str, place: Place) -> None:
+    try:
+        target = read_target(text)
+    except TargetError as error:
+        raise ImpossibleError(str(error), place) from None
+    count = scenario.super_peers if target.kind == SUPER_PEER else scenario.leaves
+    if target.number not in (EVERY, BUSIEST):
+        _within(target.number, count, target.kind, place)
+    if target.number == BUSIEST and target.kind == LEAF:
+        _refuse("only super-peers are told apart by how busy they are", place)
+
+
+def _within(number: int, count: int, what: str, place: Place) -> None:
+    if number >= count:
+        _refuse(f"there is no {what} {number}: they are counted from 0 to {count - 1}", place)
+
+
+def _refuse(message: str, place: Place) -> NoReturn:
+    raise ImpossibleError(message, place)
