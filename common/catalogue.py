@@ -62,7 +62,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._entries: list[Entry | None] = []
-        self._levels = [bytearray() for _ in range(PROOF_HASHES_MAX + 1)]
+        self._levels = [bytearray()]  # as many as the largest tree so far had
         self._stale: dict[int, None] = {}
         self._count = 0
 
@@ -121,8 +121,8 @@ class Catalogue:
     def _refresh(self) -> None:
         """Hash what changed, level by level, so that a shared ancestor is hashed once.
 
-        All levels are kept up, also those above the present root: a catalogue that shrinks and
-        grows again then never meets an old hash.
+        All levels that there ever were are kept up, also those above the present root: a catalogue
+        that shrinks and grows again then never meets an old hash.
         """
         if not self._stale:
             return
@@ -134,7 +134,10 @@ class Catalogue:
             entry = self.get(slot)
             start = slot * HASH_BYTES
             nodes[start : start + HASH_BYTES] = EMPTY if entry is None else slot_hash(entry)
-        for level in range(PROOF_HASHES_MAX):
+        for level in range(max(self._depth(), len(self._levels) - 1)):
+            if level + 1 == len(self._levels):
+                self._levels.append(bytearray())
+                stale.append(0)  # all that was below the old top
             stale = list(dict.fromkeys([place >> 1 for place in stale]))
             self._fit(level + 1, max(stale))
             _hash_pairs(self._levels[level], self._levels[level + 1], stale)

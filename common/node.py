@@ -6,7 +6,6 @@ a role sends to its own node loops in here, so a promoted leaf hangs on its own 
 a special case. It knows no message of any role.
 """
 
-from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import ClassVar
@@ -77,7 +76,7 @@ class Node:
         self._links = Links(me, network, config, agent)
         self._factories = factories
         self._rng = rng
-        self._inbox: deque[tuple[str | None, Event]] = deque()  # a role, or None for all
+        self._inbox: list[tuple[str | None, Event]] = []  # a role, or None for all
         self._first: dict[type[Event], Event] = {}  # what a role must know before all else
         self._own_doors: dict[Door, None] = {}  # doors by which a role hangs on ourselves
         self._roles: dict[str, Core] = {name: factories[name](rng) for name in start}
@@ -93,7 +92,7 @@ class Node:
             self._sort(self._links.handle(event, now), effects)
         self._inbox.extend((name, event) for name in self._takers(event, now))
         while self._inbox:
-            taker, inner = self._inbox.popleft()
+            taker, inner = self._inbox.pop(0)
             for name in [taker] if taker else list(self._roles):
                 if name in self._roles:
                     self._perform(name, self._roles[name].handle(inner, now), effects, now)
@@ -162,9 +161,11 @@ class Node:
             return self._links.dial(dial.peer, dial.address, dial.door, now)
         if dial.door in self._own_doors:
             return []
-        self._own_doors[dial.door] = None
         bound = self._first.get(Bound)
-        bulk = bound.bulk.port if isinstance(bound, Bound) and bound.bulk else 0
+        if not isinstance(bound, Bound):
+            return [LinkDown(self._me, dial.door, "our own doors are not open yet")]
+        self._own_doors[dial.door] = None
+        bulk = bound.bulk.port if bound.bulk else 0
         return [LinkUp(self._me, dial.door, dial.address, dial.address, False, bulk)]
 
     def _send(self, _name: str, send: Send, now: float) -> list[Effect | Event]:

@@ -36,17 +36,41 @@ def sources(scenario: Scenario) -> list[Source]:
     return chosen + list(_made(content, content.files - len(chosen), rng))
 
 
-def lay_out(
-    scenario: Scenario, chosen: Sequence[Source], shares: Sequence[Path], copies: int
-) -> None:
-    """Put each file into as many of these folders as it has copies."""
-    rng = scenario.random("holders")
-    for number, source in enumerate(chosen):
-        data = b"" if source.real else scenario.random(source.path).randbytes(source.size)
+def holders(scenario: Scenario, count: int) -> list[tuple[int, ...]]:
+    """Of each of `count` files, in the order of `sources`, the leaves that hold it."""
+    content, rng = scenario.content, scenario.random("holders")
+    leaves = content.sharers or scenario.leaves
+    spread: list[tuple[int, ...]] = []
+    for rank in range(count):
         # In turn first, so that every leaf has its part; the other copies anywhere.
-        first = number % len(shares)
-        others = [leaf for leaf in range(len(shares)) if leaf != first]
-        for leaf in (first, *rng.sample(others, copies - 1)):
+        first, copies = rank % leaves, copies_of(content, rank)
+        others = rng.sample(range(leaves - 1), min(copies, leaves) - 1)
+        spread.append((first, *[other + (other >= first) for other in others]))
+    return spread
+
+
+def copies_of(content: Content, rank: int) -> int:
+    """How many leaves hold the file of this rank, counted from 0."""
+    return max(round(content.copies * math.pow(rank + 1, -content.zipf)), 1)
+
+
+def data_of(scenario: Scenario, source: Source) -> bytes:
+    """What is in a file."""
+    if source.real is not None:
+        return source.real.read_bytes()
+    return scenario.random(source.path).randbytes(source.size)
+
+
+def lay_out(
+    scenario: Scenario,
+    chosen: Sequence[Source],
+    shares: Sequence[Path],
+    spread: Sequence[Sequence[int]],
+) -> None:
+    """Put each file into the shares of its leaves."""
+    for source, leaves in zip(chosen, spread, strict=True):
+        data = b"" if source.real else data_of(scenario, source)
+        for leaf in leaves:
             _put(source, data, shares[leaf] / source.path)
 
 

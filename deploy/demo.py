@@ -17,6 +17,7 @@ from pathlib import Path
 from random import Random
 
 import click
+import msgspec
 
 from common.errors import Exit, UserError
 from common.names import words
@@ -28,7 +29,7 @@ from deploy.drawing import draw
 from deploy.network import Network, read_error, wait_until
 from deploy.oracle import Held
 from deploy.processes import Processes, end_on_signals
-from deploy.scenario import Attachment, Overlay, Scenario
+from deploy.scenario import Attachment, Content, Overlay, Scenario
 from deploy.targets import SUPER_PEER
 from superpeer.methods import Graph, Nothing
 
@@ -63,9 +64,11 @@ class Show:
             f"file is with {EVERYWHERE} leaves, the others with one."
         )
         scenario, shares = network.scenario, network.shares()
-        content.lay_out(scenario, chosen[::3], shares, EVERYWHERE)
+        content.lay_out(
+            scenario, chosen[::3], shares, _spread(scenario, EVERYWHERE, len(chosen[::3]))
+        )
         rest = [source for number, source in enumerate(chosen) if number % 3]
-        content.lay_out(scenario, rest, shares, 1)
+        content.lay_out(scenario, rest, shares, _spread(scenario, 1, len(rest)))
         network.start(lambda text: click.echo(f"  {text}"))
         shared = network.on_leaves(network.shared_by).values()
         self._held = [held for rows in shared for held in rows]
@@ -206,6 +209,11 @@ def choose(folder: Path | None) -> list[Source]:
     large, rest = found[:LARGE_FILES], found[LARGE_FILES:]
     small = (source for source in rest if source.size <= SMALL_BYTES_MAX)
     return large + content.varied(small, Random(0))[: FILES_MAX - LARGE_FILES]
+
+
+def _spread(scenario: Scenario, copies: int, count: int) -> list[tuple[int, ...]]:
+    """Which leaves hold each of `count` files that have so many copies."""
+    return content.holders(msgspec.structs.replace(scenario, content=Content(copies=copies)), count)
 
 
 def _tell(text: str) -> None:

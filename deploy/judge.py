@@ -121,6 +121,8 @@ class Judge:
         tally.messages += cover.messages
         tally.done_s.append(outcome.elapsed_s)
         tally.costs.append((cover.reached, cover.messages))
+        if demand.within:
+            tally.coverages.append(min(cover.reached / len(demand.within), 1.0))
         if outcome.first_hit_s is not None:
             tally.first_hit_s.append(outcome.first_hit_s)
 

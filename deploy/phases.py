@@ -56,7 +56,8 @@ class PhaseRun:
         """Run a phase from a settled network to its last answer."""
         network, rng = self._network, self._network.scenario.random(f"phase {number}")
         leaves = list(self._parents)
-        asked = questions(phase, self._oracle, leaves, rng)
+        zipf = network.scenario.content.zipf
+        asked = questions(phase, self._oracle, leaves, rng, zipf)
         evaluated = self._evaluated()
         striking = [threading.Timer(fault.at_s, self._strike, [fault]) for fault in phase.faults]
         for timer in striking:
@@ -71,7 +72,7 @@ class PhaseRun:
             self._judge.judge(outcome, self._judge.demand(outcome.question), strictness)
         if not phase.faults:
             self._check_evaluated(evaluated, outcomes)
-        self._fetch(wanted_downloads(phase.gets, self._oracle, leaves, rng), phase.at_once)
+        self._fetch(wanted_downloads(phase, self._oracle, leaves, rng, zipf), phase.at_once)
 
     def _count_struck(self, outcome: Outcome) -> None:
         end = outcome.began + outcome.elapsed_s

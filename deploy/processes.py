@@ -2,9 +2,10 @@
 
 Each node is the leader of a session of its own, so that a signal to its group reaches all it may
 have started, and Ctrl-C on our terminal reaches us alone: we end the nodes in order. Should we
-ourselves be killed, Linux kills them with us. A node's READY line is awaited on a pipe, so one that
-dies early is noticed at once and its last words are part of the error. Who joins whom is not
-known here.
+ourselves be killed, Linux kills them with us. It takes the death of the thread that started a
+process for that of its parent, so one thread starts all of them and ends last. A node's READY line
+is awaited on a pipe, so one that dies early is noticed at once and its last words are part of the
+error. Who joins whom is not known here.
 """
 
 import ctypes
@@ -14,7 +15,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Self
@@ -25,6 +27,7 @@ from common.errors import Exit, UserError
 
 READY = b"READY "
 STOPPING_S = 10.0  # a drain may take this long
+PREFIXES = ("LEAF_", "SUPERPEER_")  # of settings in the environment
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -52,17 +55,40 @@ class Ready(msgspec.Struct):
 class Node:
     """One daemon: its name in the run, its folder, its process, what its READY line said."""
 
-    def __init__(self, name: str, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, name: str, folder: Path, command: Sequence[str], environ: Mapping[str, str]
+    ) -> None:
         self.name = name
         self.home = folder / "home"
         self.log = folder / "log"
-        self.process = process
+        self.process: subprocess.Popen[bytes]
+        self._command = list(command)
+        self._environ = environ
         self._said = b""
         self._ready: Ready | None = None
 
+    def start(self, before: Callable[[], None] | None) -> None:
+        """Run it, also once more after an end: then where it listened before."""
+        command = self._command
+        if self._ready is not None:
+            command = _listening(command, self._ready.listen)
+            _pipe(self).close()
+        self._said = b""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                cwd=_REPOSITORY,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=before,  # noqa: PLW1509
+            )
+
     @property
     def ready(self) -> Ready:
-        """What its READY line said; only after `Processes.await_ready`."""
+        """What its last READY line said; only after `Processes.await_ready`."""
         if self._ready is None:
             raise RuntimeError(f"{self.name} is not ready")
         return self._ready
@@ -96,19 +122,21 @@ class Node:
 
 
 class Processes:
-    """All daemons of a run below one folder; leaving the `with` block ends them.
+    """All daemons of a run below one folder; leaving the `with` block ends them."""
 
-    Start them from a thread that lives as long as they shall: Linux takes the death of the
-    thread that started a process for that of its parent.
-    """
-
-    def __init__(self, folder: Path, *, time_scale: float = 1.0, stay: bool = False) -> None:
-        """`stay` leaves the nodes running after an end without error, and after our death."""
+    def __init__(
+        self, folder: Path, *, settings: Mapping[str, str] | None = None, stay: bool = False
+    ) -> None:
+        """`settings` of all nodes as their environment names them (`LEAF_LINK__ECHO_S`); ours
+        reach no node. `stay` leaves the nodes running after an end without error, and after our
+        death."""
         self.folder = folder
         self.nodes: list[Node] = []
-        scaled = {f"{program}_TIME_SCALE": str(time_scale) for program in ("LEAF", "SUPERPEER")}
         self._stay = stay
-        self._environment = {**os.environ, **scaled} if time_scale != 1.0 else None
+        ours = {key: value for key, value in os.environ.items() if not key.startswith(PREFIXES)}
+        self._environ = {**ours, **(settings or {})}
+        self._starter = ThreadPoolExecutor(1)
+        self._ending = False
 
     def __enter__(self) -> Self:
         return self
@@ -121,27 +149,41 @@ class Processes:
     ) -> None:
         if error is not None or not self._stay:
             self.stop()
+        self._starter.shutdown()  # last: with it end, by its death, all that it started
 
-    def start(self, name: str, module: str, arguments: Sequence[str]) -> Node:
-        """Run `python -m module run --home … arguments`."""
+    def start(
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        prefix: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
+    ) -> Node:
+        """Run `python -m module run --home … arguments`, behind `prefix`; `settings` are its own."""
         folder = self.folder / name
         folder.mkdir(parents=True)
         home = ["--home", str(folder / "home")]
-        command = [sys.executable, "-m", module, "run", *home, *arguments]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=_REPOSITORY,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                preexec_fn=None if self._stay else _die_with_parent(),  # noqa: PLW1509
-            )
-        node = Node(name, folder, process)
-        self.nodes.append(node)
+        command = [*prefix, sys.executable, "-m", module, "run", *home, *arguments]
+        node = Node(name, folder, command, {**self._environ, **(settings or {})})
+        self._run(node)
         return node
+
+    def restart(self, node: Node) -> None:
+        """Start a node again that was killed, in its home and under its address."""
+        self._run(node)
+
+    def _run(self, node: Node) -> None:
+        before = None if self._stay else _die_with_parent()
+
+        def run() -> None:
+            if self._ending:
+                raise RuntimeError("the run is being ended")
+            node.start(before)
+            if node not in self.nodes:
+                self.nodes.append(node)
+
+        self._starter.submit(run).result()
 
     def await_ready(self, nodes: Sequence[Node], within_s: float) -> None:
         """Wait for the READY line of each. Raises UserError when one ends or time is over."""
@@ -168,10 +210,18 @@ class Processes:
         """The nodes that have ended, by whatever cause."""
         return [node for node in self.nodes if node.process.poll() is not None]
 
+    def kill_all(self) -> None:
+        """End all at once, so that nobody waits for their answers any more."""
+        self._end_starts()
+        for node in self.nodes:
+            node.signal(signal.SIGKILL)
+
     def stop(self) -> None:
         """Ask all to end, wait, kill what is left. Leaves first, so that none looks for another."""
+        self._end_starts()
         for node in reversed(self.nodes):
             node.signal(signal.SIGTERM)
+            node.signal(signal.SIGCONT)  # one that stands still hears nothing
         deadline = time.monotonic() + STOPPING_S
         for node in self.nodes:
             try:
@@ -179,6 +229,11 @@ class Processes:
             except subprocess.TimeoutExpired:
                 self.kill(node)
             _pipe(node).close()
+
+    def _end_starts(self) -> None:
+        """From now on nothing is started; what was being started is among the nodes."""
+        self._ending = True
+        self._starter.submit(bool).result()
 
 
 def end_on_signals() -> None:
@@ -195,6 +250,12 @@ def _pipe(node: Node) -> IO[bytes]:
     if node.process.stdout is None:
         raise RuntimeError(f"{node.name} has no pipe")
     return node.process.stdout
+
+
+def _listening(command: Sequence[str], listen: str) -> list[str]:
+    """The same command, at an address that was drawn before."""
+    place = command.index("--listen") + 1
+    return [*command[:place], listen, *command[place + 1 :]]
 
 
 def _die_with_parent() -> Callable[[], None] | None:

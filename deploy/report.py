@@ -38,6 +38,15 @@ class Report(msgspec.Struct):
     bytes_useful: int
     bytes_wasted: int
     trace_sha256: str | None
+    echo_s: float | None = None  # how often nodes say that they live
+    wall_s: float | None = None  # what the run took
+    events_per_s: float | None = None
+    rss_bytes: int | None = None
+    bytes_sent: int | None = None  # over all links, headers included
+    load_p50: float | None = None  # messages that a super-peer handled
+    load_p95: float | None = None
+    load_max: float | None = None
+    messages_per_find: float | None = None  # all messages, those of leaves too, for one answer
 
 
 class Tally(msgspec.Struct):
@@ -52,13 +61,20 @@ class Tally(msgspec.Struct):
     reachable: int = 0
     messages: int = 0
     costs: list[tuple[int, int]] = []  # of each search: super-peers reached, messages
+    coverages: list[float] = []  # of each search: reached of the super-peers within its reach
     first_hit_s: list[float] = []
     done_s: list[float] = []
     failover_s: list[float] = []
     downloads: int = 0
     downloads_complete: int = 0
+    fetch_s: list[float] = []
     bytes_useful: int = 0
     bytes_wasted: int = 0
+
+    def add(self, other: "Tally") -> None:
+        """Count what another has counted too."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
     def recall(self) -> float | None:

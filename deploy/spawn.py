@@ -56,7 +56,7 @@ def _lay_out(network: Network) -> None:
     asked = network.scenario
     if asked.content.files:
         chosen = content.sources(asked)
-        content.lay_out(asked, chosen, network.shares(), asked.content.copies)
+        content.lay_out(asked, chosen, network.shares(), content.holders(asked, len(chosen)))
         real = sum(source.real is not None for source in chosen)
         _say(f"{len(chosen)} files laid out, {real} of them found on this machine")
 

@@ -4,15 +4,17 @@ How they are put to a network is each world's own business; what came of them is
 words by all of them, so that one judge (`deploy.judge`) can hold them against the truth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from common.limits import HITS_PER_QUERY_MAX
 from common.names import words
-from deploy.oracle import Held, Oracle
+from deploy.oracle import File, Held, Oracle
 from deploy.scenario import Phase
 from leaf.methods import GetResult, SearchResult
+
+TRIES: Final = 8  # to draw a leaf that lacks a file, before all of them are listed
 
 
 class Question(NamedTuple):
@@ -46,30 +48,69 @@ class Download(NamedTuple):
     error: str = ""
 
 
-def questions(phase: Phase, oracle: Oracle, leaves: Sequence[int], rng: Random) -> list[Question]:
-    """The searches of a phase, in random order: whole names of files, from random leaves."""
-    files = list({(held.id, held.name): held for held in oracle.held_by(leaves)}.values())
-    asked = [(held, leaf) for held in files for leaf in rng.sample(leaves, phase.leaves_per_file)]
-    asked += [(rng.choice(files), rng.choice(leaves)) for _ in range(phase.searches)]
+def questions(
+    phase: Phase, oracle: Oracle, leaves: Sequence[int], rng: Random, zipf: float = 0.0
+) -> list[Question]:
+    """The searches of a phase, in random order: whole names of files, from random leaves.
+
+    With `zipf` the first files of the oracle are asked for most.
+    """
+    files = oracle.there(dict.fromkeys(leaves))
+    if not files:
+        return []
+    asked = [(file, leaf) for file in files for leaf in rng.sample(leaves, phase.leaves_per_file)]
+    chosen = rng.choices(files, _weights(files, zipf), k=phase.searches)
+    asked += [(file, rng.choice(leaves)) for file in chosen]
     rng.shuffle(asked)
     return [
-        Question(leaf, tuple(words(held.name)), phase.ttl, phase.limit, phase.strategy)
-        for held, leaf in asked
+        Question(leaf, tuple(words(file.name)), phase.ttl, phase.limit, phase.strategy)
+        for file, leaf in asked
     ]
 
 
 def wanted_downloads(
-    count: int, oracle: Oracle, leaves: Sequence[int], rng: Random
+    phase: Phase, oracle: Oracle, leaves: Sequence[int], rng: Random, zipf: float = 0.0
 ) -> list[tuple[int, Held]]:
-    """Random files, each with a leaf that lacks its content."""
+    """Random files, each with a leaf that lacks its content; for a crowd one file, and many."""
+    if not (phase.gets or phase.crowd):
+        return []
+    present = dict.fromkeys(leaves)
     holders: dict[str, dict[int, None]] = {}
-    there = oracle.held_by(leaves)
-    for held in there:
-        holders.setdefault(held.id, {})[held.leaf] = None
-    lacking = [held for held in there if len(holders[held.id]) < len(leaves)]
+    for file in oracle.there(present):
+        there = holders.setdefault(file.id, {})
+        there.update((leaf, None) for leaf in file.leaves if leaf in present)
+    lacking = [file for file in oracle.there(present) if len(holders[file.id]) < len(leaves)]
     wanted: list[tuple[int, Held]] = []
-    for _ in range(count):
-        held = rng.choice(lacking)
-        others = [leaf for leaf in leaves if leaf not in holders[held.id]]
-        wanted.append((rng.choice(others), held))
+    if not lacking:
+        return wanted
+    for file in rng.choices(lacking, _weights(lacking, zipf), k=phase.gets):
+        there = holders[file.id]
+        if len(there) < len(leaves):
+            leaf = _lacking_leaf(there, leaves, rng)
+            there[leaf] = None  # nobody fetches the same twice
+            wanted.append((leaf, _held(file, present)))
+    if phase.crowd:
+        file = min(lacking, key=lambda one: len(holders[one.id]))
+        others = [leaf for leaf in leaves if leaf not in holders[file.id]]
+        crowd = rng.sample(others, min(phase.crowd, len(others)))
+        wanted += [(leaf, _held(file, present)) for leaf in crowd]
     return wanted
+
+
+def _lacking_leaf(holders: Container[int], leaves: Sequence[int], rng: Random) -> int:
+    """A random leaf that holds it not; few hold it, so a few tries mostly find one."""
+    for _ in range(TRIES):
+        leaf = rng.choice(leaves)
+        if leaf not in holders:
+            return leaf
+    return rng.choice([leaf for leaf in leaves if leaf not in holders])
+
+
+def _held(file: File, present: Container[int]) -> Held:
+    """One of those that are there and hold it."""
+    leaf = next(leaf for leaf in file.leaves if leaf in present)
+    return Held(leaf, file.id, file.name, file.folder)
+
+
+def _weights(files: Sequence[File], zipf: float) -> list[float]:
+    return [1 / (file.rank + 1) ** zipf for file in files]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from random import Random
 
-from deploy.content import Source, lay_out, real_files, sources, varied
+from deploy.content import Source, holders, lay_out, real_files, sources, varied
 from deploy.oracle import Held, Oracle
 from deploy.scenario import Content, Scenario
 
@@ -23,7 +23,12 @@ def test_made_files_are_the_same_for_a_seed(tmp_path: Path) -> None:
     """Names, sizes, bytes and holders are drawn from the seed alone."""
     asked = scenario(Content(files=20, copies=2, size_max=1000))
     for run in ("a", "b"):
-        lay_out(asked, sources(asked), [tmp_path / run / str(n) for n in range(4)], 2)
+        lay_out(
+            asked,
+            sources(asked),
+            [tmp_path / run / str(n) for n in range(4)],
+            holders(asked, len(sources(asked))),
+        )
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
     assert len(contents(tmp_path / "a")) == 40
 
@@ -32,7 +37,7 @@ def test_every_leaf_has_its_part(tmp_path: Path) -> None:
     """First copies go round in turn; sizes stay within the bounds."""
     asked = scenario(Content(files=8, size_min=10, size_max=50))
     shares = [tmp_path / str(n) for n in range(4)]
-    lay_out(asked, sources(asked), shares, 1)
+    lay_out(asked, sources(asked), shares, holders(asked, len(sources(asked))))
     held = [contents(share) for share in shares]
     assert [len(files) for files in held] == [2, 2, 2, 2]
     assert all(10 <= len(data) <= 50 for files in held for data in files.values())
@@ -46,7 +51,7 @@ def test_real_files_come_first_and_keep_their_folders(tmp_path: Path) -> None:
     chosen = sources(asked)
     assert [source.path for source in chosen if source.real] == ["docs/deep/note.txt"]
     assert len(chosen) == 3
-    lay_out(asked, chosen, [tmp_path / "share"], 1)
+    lay_out(asked, chosen, [tmp_path / "share"], [(0,)] * len(chosen))
     assert contents(tmp_path / "share")["docs/deep/note.txt"] == b"real"
 
 

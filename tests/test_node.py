@@ -81,10 +81,23 @@ def test_what_a_role_sends_to_itself_loops() -> None:
     leaf = Scribe({Stopped: [Dial(ME, AT, Door.CONTROL), Send(ME, JOIN)]})
     superpeer = Scribe({Received: [Send(ME, WELCOME)]})
     both = node((LEAF, SUPERPEER), leaf=leaf, superpeer=superpeer)
+    both.handle(Bound(AT, AT.at(1215)), 0.0)
     assert both.handle(Stopped(1.0), 0.0) == []
     assert Received(ME, JOIN) in superpeer.heard
     assert Received(ME, WELCOME) in leaf.heard
-    assert [event.peer for event in leaf.heard if isinstance(event, LinkUp)] == [ME]
+    (up,) = [event for event in leaf.heard if isinstance(event, LinkUp)]
+    assert (up.peer, up.bulk_port) == (ME, 1215)
+
+
+def test_nobody_hangs_on_doors_that_are_not_open_yet() -> None:
+    """A role that dials its own node too early hears no, and may try again."""
+    leaf = Scribe({Stopped: [Dial(ME, AT, Door.CONTROL)]})
+    one = node(leaf=leaf)
+    one.handle(Stopped(1.0), 0.0)
+    assert leaf.heard[-1] == LinkDown(ME, Door.CONTROL, "our own doors are not open yet")
+    one.handle(Bound(AT, None), 0.0)
+    one.handle(Stopped(1.0), 0.0)
+    assert isinstance(leaf.heard[-1], LinkUp)
 
 
 def test_hanging_up_on_oneself_is_told() -> None:
@@ -95,7 +108,9 @@ def test_hanging_up_on_oneself_is_told() -> None:
             LinkUp: [Hangup(ME, Door.CONTROL, "enough")],
         }
     )
-    node(leaf=leaf).handle(Stopped(1.0), 0.0)
+    one = node(leaf=leaf)
+    one.handle(Bound(AT, None), 0.0)
+    one.handle(Stopped(1.0), 0.0)
     assert leaf.heard[-1] == LinkDown(ME, Door.CONTROL, "enough")
 
 
@@ -160,6 +175,7 @@ def test_stepping_down_ends_the_links_to_ourselves() -> None:
     }
     leaf = Scribe(orders)
     both = node((LEAF, SUPERPEER), leaf=leaf, superpeer=Scribe())
+    both.handle(Bound(AT, None), 0.0)
     both.handle(Stopped(1.0), 0.0)
     both.handle(Asked(1, "leaf.demote", msgspec.Struct()), 0.0)
     assert leaf.heard[-2:] == [LinkDown(ME, Door.CONTROL, "stepped down"), Demoted()]

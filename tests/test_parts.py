@@ -1,6 +1,8 @@
 """Downloads on the disk: only what is proven is stored, and what was proven is known again."""
 
+import os
 import random
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.merkle import piece_size_bytes
+from common.shell.disk.diskcalls import DiskCalls
 from common.shell.disk.pairs import PartBusyError
 from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, PiecesLostError
 from tests.downloads import (
@@ -148,6 +151,26 @@ def test_a_clean_end_is_taken_up_where_it_was(tmp_path: Path) -> None:
     assert again.layer == TREE.layer
     fetch(again)
     assert again.finish().read_bytes() == DATA
+
+
+def test_a_clean_end_is_believed(tmp_path: Path) -> None:
+    """No piece is read again after one: a large part is taken up at once."""
+
+    class Counting(DiskCalls):
+        reads = 0
+
+        def preadv(self, fd: int, buffers: Sequence[memoryview], offset: int) -> int:
+            self.reads += 1
+            return os.preadv(fd, list(buffers), offset)
+
+    part = open_part(tmp_path / "a")
+    fetch(part)
+    part.close()
+    disk = Counting()
+    again = open_part(tmp_path / "a", disk=disk)
+    assert pieces_of(again.done) == list(range(6))
+    assert disk.reads == 0
+    again.close()
 
 
 def test_what_was_written_is_synced_by_close(tmp_path: Path) -> None:

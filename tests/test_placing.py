@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.shell.disk.diskcalls import DiskCalls
-from common.shell.disk.placing import Exists, numbered, place
+from common.shell.disk.placing import Exists, make_folders, numbered, place
 from tests.downloads import names_in
 
 
@@ -99,3 +99,34 @@ def test_place_refuses_a_source_that_was_replaced(tmp_path: Path, folder: int) -
         place(disk, folder, fd, "x.part", "x", exists=Exists.RENAME)
     assert names_in(tmp_path) == ["x.part"]
     os.close(fd)
+
+
+def test_folders_are_made_and_each_is_durable(tmp_path: Path) -> None:
+    """What is there is fine, a file in the way is not; the folder above each new one is synced."""
+
+    class Noting(DiskCalls):
+        def sync_folder(self, folder: int) -> None:
+            synced.append(os.fstat(folder).st_ino)
+            super().sync_folder(folder)
+
+    synced: list[int] = []
+    make_folders(Noting(), tmp_path / "a" / "b")
+    assert synced == [tmp_path.stat().st_ino, (tmp_path / "a").stat().st_ino]
+    make_folders(Noting(), tmp_path / "a" / "b")
+    assert len(synced) == 2
+    (tmp_path / "file").touch()
+    for wrong in (tmp_path / "file", tmp_path / "file" / "x"):
+        with pytest.raises(OSError, match=r"exists|Not a directory"):
+            make_folders(Noting(), wrong)
+
+
+def test_a_folder_that_cannot_be_made_durable_is_not_kept(tmp_path: Path) -> None:
+    """The next attempt would take it for one that is."""
+
+    class Broken(DiskCalls):
+        def sync_folder(self, folder: int) -> None:
+            raise OSError(errno.EIO, "lost")
+
+    with pytest.raises(OSError, match="lost"):
+        make_folders(Broken(), tmp_path / "a")
+    assert names_in(tmp_path) == []

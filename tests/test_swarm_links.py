@@ -11,7 +11,7 @@ from common.messages.fields import Contact
 from common.messages.swarm import NotInterested
 from leaf.signals import Joined, Orphaned, SourcesFound, SourcesUnwanted, SourcesWanted
 from leaf.swarm.links import STRANGERS_PER_SLOT, BulkLinks
-from leaf.swarm.locate import Locator
+from leaf.swarm.locate import QUESTIONS_MAX, Locator
 
 CONFIG = SwarmConfig()
 HERE = Address.of("10.0.0.1", 1214)
@@ -57,8 +57,10 @@ def test_asks_while_sources_are_wanted() -> None:
     assert locator.handle(SourcesWanted(ROOT, 5), 0.0) == []
     (first,) = located(locator.handle(Joined(PARENT, HERE, 0, 10), 1.0))
     assert (first.root, first.size, first.ttl) == (ROOT, 5, CONFIG.locate_ttl)
-    assert locator.wakeup() == 1.0 + CONFIG.locate_s
-    again = locator.handle(Woke(), 1.0 + CONFIG.locate_s)
+    due = locator.wakeup()
+    assert due is not None
+    assert 0.75 * CONFIG.locate_s <= due - 1.0 <= 1.25 * CONFIG.locate_s
+    again = locator.handle(Woke(), due)
     assert again[0] == Send(PARENT, Forget(first.guid))
     assert len(located(again)) == 1
     locator.handle(Orphaned("gone"), 40.0)
@@ -82,3 +84,16 @@ def test_sources_are_passed_on_within_their_scope() -> None:
     assert locator.handle(done, 0.0) == [SourcesFound(ROOT, (), done=True)]
     assert locator.handle(done, 0.0) == []
     assert sum(locator.dropped.values()) == 3
+
+
+def test_more_questions_than_a_parent_allows_take_turns() -> None:
+    """Few are open at once; the next is asked when one is answered, and each comes up again."""
+    locator = Locator(CONFIG, Random(1))
+    locator.handle(Joined(PARENT, HERE, 0, 10), 0.0)
+    roots = [bytes((number,)) * 32 for number in range(5)]
+    asked = [one for root in roots for one in located(locator.handle(SourcesWanted(root, 5), 0.0))]
+    assert [one.root for one in asked] == roots[:QUESTIONS_MAX]
+    for one in asked:
+        done = Received(PARENT, Sources(one.guid, (), done=True))
+        asked += located(locator.handle(done, 1.0))
+    assert [one.root for one in asked] == roots

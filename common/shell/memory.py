@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from common.core import Effect, Notify
 from common.shell.disk.diskcalls import DiskError
-from common.shell.disk.store import Store
+from common.shell.disk.remembered import Memory
 from common.shell.drive import Performer
 from common.storage import (
     RememberDownload,
@@ -20,12 +20,14 @@ from common.storage import (
 )
 
 
-def restored(store: Store) -> Restored:
+def restored(store: Memory) -> Restored:
     """What the last run left."""
     return Restored(store.shares(), store.downloads(), store.pins(), store.super_peers())
 
 
-def performers(store: Store, notify: Callable[[Notify], None]) -> dict[type[Effect], Performer]:
+def performers(
+    store: Memory, notify: Callable[[Notify], None], wall: Callable[[], float] = time.time
+) -> dict[type[Effect], Performer]:
     """The `Remember...` effects; each is one small transaction, done in place."""
 
     def share(effect: RememberShare) -> None:
@@ -41,7 +43,7 @@ def performers(store: Store, notify: Callable[[Notify], None]) -> dict[type[Effe
         store.remember_pin(effect.place, effect.node)
 
     def superpeer(effect: RememberSuperPeer) -> None:
-        store.remember_super_peer(effect.node, effect.address, time.time())
+        store.remember_super_peer(effect.node, effect.address, wall())
 
     def told(performer: Performer) -> Performer:
         def perform(effect: Effect) -> None:

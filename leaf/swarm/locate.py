@@ -1,13 +1,14 @@
 """Asking the parent who has a file, for as long as a download wants more sources.
 
-One question per file is under way at most; it is asked again every `locate_s`, and at once of a
-new parent. What the parent names is passed on only within the scope in which it may speak. Whom
+One question per file is under way at most, and two of all: a parent refuses what is too many, and
+all at once would be refused in the same order for ever. Each is asked again every `locate_s` or so,
+and of a new parent as soon as its turn comes. What the parent names is passed on only within the scope in which it may speak. Whom
 of them to link with is the download's choice.
 """
 
 from collections.abc import Callable
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from common.addresses import Address, may_tell
 from common.config import SwarmConfig
@@ -16,6 +17,8 @@ from common.deadlines import Deadlines
 from common.ids import Guid, NodeId, new_guid
 from common.messages.cluster import Forget, Locate, Sources
 from leaf.signals import Joined, Orphaned, SourcesFound, SourcesUnwanted, SourcesWanted
+
+QUESTIONS_MAX: Final = 2  # open at once: a parent refuses what is too much, always the same ones
 
 
 class Locator:
@@ -28,6 +31,7 @@ class Locator:
         self._parent_address: Address | None = None
         self._wanted: dict[bytes, int] = {}  # root -> size
         self._asked: dict[bytes, Guid] = {}  # root -> the question under way
+        self._due: dict[bytes, None] = {}  # roots to ask for, as soon as it is their turn
         self._deadlines = Deadlines()
         self.dropped: dict[str, int] = {}
 
@@ -42,32 +46,39 @@ class Locator:
     def _joined(self, event: Joined, now: float) -> list[Effect]:
         self._parent, self._parent_address = event.parent, event.address
         self._asked.clear()
-        return [effect for root in list(self._wanted) for effect in self._ask(root, now)]
+        self._due = dict.fromkeys(self._wanted)
+        return self._ask_next(now)
 
     def _orphaned(self, _event: Orphaned, _now: float) -> list[Effect]:
         self._parent = None
         self._asked.clear()
+        self._due.clear()
         return []
 
     def _sources_wanted(self, event: SourcesWanted, now: float) -> list[Effect]:
         if event.root in self._wanted:
             return []
         self._wanted[event.root] = event.size
-        return self._ask(event.root, now)
+        self._due[event.root] = None
+        return self._ask_next(now)
 
-    def _sources_unwanted(self, event: SourcesUnwanted, _now: float) -> list[Effect]:
+    def _sources_unwanted(self, event: SourcesUnwanted, now: float) -> list[Effect]:
         self._wanted.pop(event.root, None)
+        self._due.pop(event.root, None)
         self._deadlines.cancel(event.root)
-        return self._forget(event.root)
+        return self._forget(event.root) + self._ask_next(now)
 
-    def _ask(self, root: bytes, now: float) -> list[Effect]:
-        if self._parent is None:
-            return []
-        effects = self._forget(root)
-        guid = self._asked[root] = new_guid(self._rng)
-        self._deadlines.set(root, now + self._config.locate_s)
-        locate = Locate(guid, root, self._wanted[root], self._config.locate_ttl)
-        return [*effects, Send(self._parent, locate)]
+    def _ask_next(self, now: float) -> list[Effect]:
+        """Ask for those whose turn it is, while few questions are open."""
+        effects: list[Effect] = []
+        while self._due and self._parent is not None and len(self._asked) < QUESTIONS_MAX:
+            root = next(iter(self._due))
+            del self._due[root]
+            guid = self._asked[root] = new_guid(self._rng)
+            self._deadlines.set(root, now + self._config.locate_s * self._rng.uniform(0.75, 1.25))
+            locate = Locate(guid, root, self._wanted[root], self._config.locate_ttl)
+            effects.append(Send(self._parent, locate))
+        return effects
 
     def _forget(self, root: bytes) -> list[Effect]:
         guid = self._asked.pop(root, None)
@@ -75,7 +86,7 @@ class Locator:
             return []
         return [Send(self._parent, Forget(guid))]
 
-    def _received(self, event: Received, _now: float) -> list[Effect]:
+    def _received(self, event: Received, now: float) -> list[Effect]:
         message = event.message
         if not isinstance(message, Sources) or event.peer != self._parent:
             return self._drop("sources from a stranger")
@@ -86,14 +97,16 @@ class Locator:
             del self._asked[root]
         teller = self._parent_address
         told = tuple(each for each in message.sources if may_tell(each.address, teller))
-        return [SourcesFound(root, told, message.done)]
+        found = SourcesFound(root, told, message.done)
+        return [found, *(self._ask_next(now) if message.done else [])]
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
         for root in self._deadlines.pop_due(now):
             if isinstance(root, bytes) and root in self._wanted:
-                effects += self._ask(root, now)
-        return effects
+                effects += self._forget(root)
+                self._due[root] = None
+        return effects + self._ask_next(now)
 
     def _drop(self, reason: str) -> list[Effect]:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1

@@ -7,7 +7,6 @@ for nothing while others wait. Reads under way are bounded and further requests 
 rules is hung up on. Choosing whom to serve by what they give is not done yet.
 """
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
@@ -66,7 +65,7 @@ class Uploads:
         self._config = config
         self._wishes: dict[Key, _Wish] = {}  # in the order they came
         self._trees = Trees()
-        self._waiting: deque[tuple[Key, int]] = deque()  # requests not yet handed to the disk
+        self._waiting: list[tuple[Key, int]] = []  # requests not yet handed to the disk
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
         self._budget = Budget()
         self._last_read = 0
@@ -185,7 +184,7 @@ class Uploads:
         effects: list[Effect] = []
         kept: list[tuple[Key, int]] = []
         while self._waiting and not self._budget.spent:
-            key, offset = self._waiting.popleft()
+            key, offset = self._waiting.pop(0)
             wish = self._wishes.get(key)
             if wish is None or offset not in wish.requests:
                 continue
@@ -193,7 +192,7 @@ class Uploads:
                 effects.append(self._read(key, wish, offset))
             else:
                 kept.append((key, offset))
-        self._waiting.extendleft(reversed(kept))
+        self._waiting[:0] = kept
         return effects
 
     def _sent(self, event: Sent, _now: float) -> list[Effect]:

@@ -1,7 +1,8 @@
 """The calls to the disk that can fail, and the error that they become.
 
-Everything that writes for us goes through one `DiskCalls` object, so that a test can make the n-th
-call fail or record what was and wasn't synced. A failing call leaves as `DiskError`: which
+Everything below `jobs.py` reaches the disk through one `DiskCalls` object, so that a test can make
+the n-th call fail or record what was and wasn't synced, and a simulated file system can take its
+place. What changes nothing stands in `lookcalls.py`. A failing call leaves as `DiskError`: which
 operation, which path, which errno, one sentence and one fix. Names are opened relative to a folder
 descriptor, never through a link, and only created where nothing was: no method here can replace or
 truncate a file that was there before. No state, no retries: who calls decides what a failure means.
@@ -18,13 +19,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.errors import Exit, UserError
+from common.shell.disk.lookcalls import SAFELY, LookCalls
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KEPT_FREE = "64 MiB are kept free"  # parts.FREE_RESERVE_BYTES: a full disk may look as if not
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT, some network disks
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP)
-_SAFELY = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe must not hang an open
 
 
 class DiskError(UserError):
@@ -76,21 +77,29 @@ def naming(op: str, path: Path) -> Iterator[None]:
         raise DiskError(op, path, error.errno or errno.EIO) from error
 
 
-class DiskCalls:
+class DiskCalls(LookCalls):
     """The system calls themselves. `folder` is a descriptor of a folder, `name` a name in it."""
 
     def open_folder(self, path: Path) -> int:
         """A descriptor of the folder; everything in it is then reached relative to it."""
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
+    def make_folder(self, path: Path) -> None:
+        """A new folder; FileNotFoundError if the one above is not there."""
+        path.mkdir()
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove a folder with nothing in it."""
+        path.rmdir()
+
     def create(self, name: str, folder: int) -> int:
         """A new, empty file for reading and writing; FileExistsError if anything has that name."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFELY
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | SAFELY
         return os.open(name, flags, 0o666, dir_fd=folder)
 
     def reopen(self, name: str, folder: int) -> int:
         """An existing regular file for reading and writing; links and devices are refused."""
-        fd = os.open(name, os.O_RDWR | _SAFELY, dir_fd=folder)
+        fd = os.open(name, os.O_RDWR | SAFELY, dir_fd=folder)
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             raise OSError(errno.EINVAL, "not a regular file", name)
@@ -172,3 +181,6 @@ class DiskCalls:
         """Bytes that this user may still write to the disk that holds the descriptor."""
         disk = os.statvfs(fd)
         return disk.f_bavail * disk.f_frsize
+
+
+REAL = DiskCalls()  # it has no state

@@ -11,17 +11,15 @@ import os
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import Exit, UserError
-from common.shell.disk.diskcalls import naming
+from common.shell.disk.diskcalls import REAL, DiskCalls, naming
 
 OPEN_FILES_MAX = 64  # wild guess: 4 unchoke slots, some swarms, far below any descriptor limit
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe must not hang an open
-_ENTER = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 
 
 class FileStamp(NamedTuple):
@@ -60,8 +58,9 @@ class Descriptor:
     be somebody else's file.
     """
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, close: Callable[[int], None] = REAL.close) -> None:
         self.fd = fd
+        self._close = close
         self._users = 0
         self._retired = False
         self._lock = threading.Lock()
@@ -80,7 +79,7 @@ class Descriptor:
             self._users -= 1
             last = self._retired and self._users == 0
         if last:
-            os.close(self.fd)
+            self._close(self.fd)
 
     def retire(self) -> bool:
         """Let nobody in any more, and close when nobody is inside; False if it was retired."""
@@ -88,15 +87,16 @@ class Descriptor:
             before, self._retired = self._retired, True
             idle = not before and self._users == 0
         if idle:
-            os.close(self.fd)
+            self._close(self.fd)
         return not before
 
 
 class OpenFiles:
     """The least recently read shared files give way to others; safe to use from several threads."""
 
-    def __init__(self, limit: int = OPEN_FILES_MAX) -> None:
+    def __init__(self, limit: int = OPEN_FILES_MAX, disk: DiskCalls = REAL) -> None:
         self._limit = limit
+        self._disk = disk
         self._open: OrderedDict[tuple[Path, str], Descriptor] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -125,9 +125,9 @@ class OpenFiles:
         view = memoryview(buffer)[:length]
         try:
             with naming("read", path), self._opened(root, relpath) as fd:
-                check_stamp(fd, path, expected)
-                read_fully(fd, path, view, offset)
-                check_stamp(fd, path, expected)
+                check_stamp(fd, path, expected, self._disk)
+                read_fully(fd, path, view, offset, self._disk)
+                check_stamp(fd, path, expected, self._disk)
         except FileChangedError:
             self.forget(root, relpath)
             raise
@@ -165,7 +165,7 @@ class OpenFiles:
             return descriptor
 
     def _acquire_new(self, root: Path, relpath: str) -> Descriptor:
-        opened = Descriptor(open_beneath(root, relpath))
+        opened = Descriptor(open_beneath(root, relpath, self._disk), self._disk.close)
         opened.acquire()
         with self._lock:
             replaced = [self._open.pop((root, relpath), None)]
@@ -178,34 +178,34 @@ class OpenFiles:
         return opened
 
 
-def open_beneath(root: Path, relpath: str) -> int:
+def open_beneath(root: Path, relpath: str, disk: DiskCalls = REAL) -> int:
     """A descriptor for reading root/relpath; a link on the way is an OSError, `..` a ValueError."""
     *folders, name = relpath.split("/")
     if any(part in ("", ".", "..") for part in (*folders, name)):
         raise ValueError(f"not a path below a share: {relpath!r}")
-    here = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+    here = disk.open_folder(root)
     try:
         for folder in folders:
-            inner = os.open(folder, _ENTER, dir_fd=here)
-            os.close(here)
+            inner = disk.enter(folder, here)
+            disk.close(here)
             here = inner
-        return os.open(name, _READ, dir_fd=here)
+        return disk.open_to_read(name, here)
     finally:
-        os.close(here)
+        disk.close(here)
 
 
-def check_stamp(fd: int, path: Path, expected: FileStamp) -> None:
+def check_stamp(fd: int, path: Path, expected: FileStamp, disk: DiskCalls = REAL) -> None:
     """Raise FileChangedError unless the open file is regular, has a name and has that stamp."""
-    status = os.fstat(fd)
+    status = disk.fstat(fd)
     same = FileStamp.of(status) == expected
     if not same or not stat.S_ISREG(status.st_mode) or status.st_nlink == 0:
         raise FileChangedError(path)
 
 
-def read_fully(fd: int, path: Path, view: memoryview, offset: int) -> None:
+def read_fully(fd: int, path: Path, view: memoryview, offset: int, disk: DiskCalls = REAL) -> None:
     """Fill `view` from `offset`; a file that ends before has been cut: FileChangedError."""
     while view:
-        got = os.preadv(fd, [view], offset)
+        got = disk.preadv(fd, [view], offset)
         if got == 0:
             raise FileChangedError(path)
         view = view[got:]

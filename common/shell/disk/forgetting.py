@@ -10,11 +10,11 @@ from collections.abc import Container, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from common.shell.disk.diskcalls import DiskError
-from common.shell.disk.store import Store
+from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError
+from common.shell.disk.remembered import Hashes
 
 
-def forget_gone(store: Store, root: Path, present: Container[str]) -> None:
+def forget_gone(store: Hashes, root: Path, present: Container[str], disk: DiskCalls = REAL) -> None:
     """Forget hashes below `root` whose files are gone; `present` are relpaths known to be there.
 
     A store that cannot be written keeps them: they do no harm, and the next time comes.
@@ -25,14 +25,14 @@ def forget_gone(store: Store, root: Path, present: Container[str]) -> None:
             names = [
                 name
                 for name in store.hashes(folder)
-                if inside + name not in present and _is_gone(folder / name)
+                if inside + name not in present and _is_gone(disk, folder / name)
             ]
             if names:
                 store.forget_hashes(folder, names)
         store.forget_layers()
 
 
-def forget_share(store: Store, share: Path, others: Iterable[Path]) -> None:
+def forget_share(store: Hashes, share: Path, others: Iterable[Path]) -> None:
     """Forget the hashes of a share, but for what lies in one of the `others` too."""
     followed = list(others)
     with suppress(DiskError):
@@ -54,9 +54,9 @@ def _within(path: Path, folders: Iterable[Path]) -> bool:
     return any(path == folder or folder in path.parents for folder in folders)
 
 
-def _is_gone(path: Path) -> bool:
+def _is_gone(disk: DiskCalls, path: Path) -> bool:
     try:
-        path.lstat()
+        disk.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:

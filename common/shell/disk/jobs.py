@@ -3,13 +3,17 @@
 Each effect is one job; its event comes back through the loop. What was reported as written is in
 the partial file, and entered in its journal by the next sync: a sync follows half a second or
 64 MiB after the first unsynced write, so that one costs many pieces. Nothing here decides what to
-fetch, and nothing blocks the loop.
+fetch, and nothing blocks the loop. The disk, the loop, the pool and the clock are handed over, so
+that all of this runs on a simulated disk in virtual time as well.
 """
 
-import asyncio
 import errno
+import os
+import stat
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,15 +22,15 @@ from msgspec import structs
 from common.core import Effect, Event
 from common.errors import UserError
 from common.merkle import FileTree, piece_count, piece_size_bytes
-from common.shell.disk.diskcalls import DiskError, naming
+from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.failures import failed
 from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles
-from common.shell.disk.lanes import Lane
+from common.shell.disk.lanes import Lane, Loop, Pool, Timer
 from common.shell.disk.pairs import remove_pair
 from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, SyncFailedError
-from common.shell.disk.placing import Exists
-from common.shell.disk.scan import FoundFile, hash_file
-from common.shell.disk.store import Store
+from common.shell.disk.placing import Exists, make_folders
+from common.shell.disk.remembered import Hashes
+from common.shell.disk.scan import FoundFile, Hashing, hash_file
 from common.shell.drive import Performer
 from common.storage import (
     BytesRead,
@@ -66,18 +70,31 @@ class Finished(NamedTuple):
 class Disk:
     """The open downloads and files of one node."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, feed: Feed, store: Store | None) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        feed: Feed,
+        store: Hashes | None,
+        *,
+        calls: DiskCalls = REAL,
+        pool: Pool | None = None,
+        wall: Callable[[], float] = time.time,
+        hashing: Hashing = hash_file,
+    ) -> None:
         self._loop = loop
         self._feed = feed
         self._store = store
-        self._pool = ThreadPoolExecutor(THREADS, "disk")  # threads start with the first job
-        self._files = OpenFiles()
+        self._calls = calls
+        self._pool = pool or ThreadPoolExecutor(THREADS, "disk")  # threads start with the first job
+        self._wall = wall
+        self._hashing = hashing
+        self._files = OpenFiles(disk=calls)
         self._parts: dict[int, PartFile] = {}
         self._lanes: dict[int, Lane] = {}
         self._exists: dict[int, Exists] = {}
         self._finished: dict[int, Finished] = {}
         self._unsynced: dict[int, int] = {}  # download -> bytes written since the last sync
-        self._sync_timers: dict[int, asyncio.TimerHandle] = {}
+        self._sync_timers: dict[int, Timer] = {}
 
     def performers(self) -> dict[type[Effect], Performer]:
         """What this can do, by effect."""
@@ -111,8 +128,12 @@ class Disk:
     def _opened(self, effect: OpenPart) -> Event:
         target = Path(effect.target)
         with naming("open", target):
-            there = target.is_symlink() or target.exists()
-        same = there and self._is_same(target, effect)
+            status = self._calls.look(target)
+        there = status is not None
+        same = status is not None and self._is_same(target, status, effect)
+        if same and effect.create:
+            with suppress(UserError):  # what an end that was cut short left beside it
+                remove_pair(target, effect.root, effect.size, self._calls)
         if same or (there and effect.create and effect.exists == Exists.SKIP):
             return PartSkipped(effect.download, str(target), same)
         if not effect.create:
@@ -120,23 +141,22 @@ class Disk:
             return PartFailed(effect.download, "gone", reason, hint)
         if there and effect.exists == Exists.FAIL:
             raise DiskError("create", target, errno.EEXIST)
-        _make_folder(target.parent)
-        part = PartFile.open(target, effect.root, effect.size)
+        with naming("make", target.parent):
+            make_folders(self._calls, target.parent)
+        part = PartFile.open(target, effect.root, effect.size, disk=self._calls, wall=self._wall)
         self._parts[effect.download] = part
         return PartOpened(effect.download, part.done, part.layer)
 
-    def _is_same(self, target: Path, effect: OpenPart) -> bool:
+    def _is_same(self, target: Path, status: os.stat_result, effect: OpenPart) -> bool:
         """Whether the very content stands at the target already; remembers it for serving."""
-        if not target.is_file() or target.is_symlink():
-            return False
-        stamp = FileStamp.of(target.stat())
-        if stamp.size != effect.size:
+        stamp = FileStamp.of(status)
+        if not stat.S_ISREG(status.st_mode) or stamp.size != effect.size:
             return False
         known = self._store.hashes(target.parent).get(target.name) if self._store else None
         if known is not None and known.stamp == stamp:
             found = Finished(target, stamp, known.root, b"")
         else:
-            tree = hash_file(target.parent, FoundFile(target.name, stamp))
+            tree = self._hashing(target.parent, FoundFile(target.name, stamp), disk=self._calls)
             found = self._remembered(target, stamp, tree)
         if found.root == effect.root:
             self._finished[effect.download] = found
@@ -194,7 +214,7 @@ class Disk:
         path = part.finish(Exists.FAIL if failing else Exists.RENAME)
         self._parts.pop(download, None)
         with naming("read", path):
-            stamp = FileStamp.of(path.stat())
+            stamp = FileStamp.of(self._calls.lstat(path))
         self._finished[download] = Finished(path, stamp, part.root, layer)  # served from now on
         tree = FileTree(part.root, part.size, layer)
         self._finished[download] = self._remembered(path, stamp, tree)
@@ -212,7 +232,7 @@ class Disk:
         def work() -> None:
             part = self._parts.pop(effect.download, None)
             if part is None:
-                remove_pair(Path(effect.target), effect.root, effect.size)
+                remove_pair(Path(effect.target), effect.root, effect.size, self._calls)
                 return
             try:
                 part.abandon(delete_data=True)
@@ -285,21 +305,20 @@ class Disk:
     def _run_part(
         self, download: int, work: Callable[[], Event | None], *, exclusive: bool = False
     ) -> None:
-        def job() -> None:
+        def job() -> Event | None:
             try:
-                event = work()
+                return work()
             except PartClosedError:
-                return
+                return None
             except (UserError, NotProvenError) as error:
-                event = failed(download, error)
+                return failed(download, error)
             except Exception as error:  # a mistake of ours: loud, and answered all the same
                 self._shout(error)
-                event = PartFailed(download, "broken", "Something unexpected went wrong.", "")
-            self._tell(event)
+                return PartFailed(download, "broken", "Something unexpected went wrong.", "")
 
         lane = self._lanes.get(download)
         if lane is None:
-            lane = Lane(self._loop, self._pool, lambda: self._idle(download))
+            lane = Lane(self._loop, self._pool, lambda: self._idle(download), self._feed)
             self._lanes[download] = lane
         lane.put(job, exclusive=exclusive)
 
@@ -318,13 +337,9 @@ class Disk:
             except Exception as error:
                 self._shout(error)
                 event = ReadFailed(read, "disk")
-            self._tell(event)
+            self._loop.call_soon_threadsafe(self._feed, event)
 
         self._pool.submit(job)
-
-    def _tell(self, event: Event | None) -> None:
-        if event is not None:
-            self._loop.call_soon_threadsafe(self._feed, event)
 
     def _shout(self, error: Exception) -> None:
         context = {"message": "a disk job failed", "exception": error}
@@ -333,13 +348,6 @@ class Disk:
 
 def _nothing(_result: object) -> None:
     """For jobs whose success is no event."""
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DiskError("make", folder, error.errno or errno.EIO) from error
 
 
 def _written(part: PartFile, effect: WritePieces) -> Event:

@@ -8,7 +8,6 @@ entered. It knows records only: whether a claim is true is `parts.py`'s business
 """
 
 import enum
-import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -128,7 +127,7 @@ class Journal:
         self._end = end
         self._crc = crc
         self._disk = disk
-        self._allocated = os.fstat(fd).st_size
+        self._allocated = disk.fstat(fd).st_size
 
     @classmethod
     def begin(cls, fd: int, root: bytes, size: int, disk: DiskCalls) -> "Journal":

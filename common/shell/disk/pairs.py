@@ -7,7 +7,6 @@ that nobody has open is removed under the same rules.
 """
 
 import errno
-import fcntl
 import os
 import stat
 from contextlib import suppress
@@ -15,15 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Exit, UserError
-from common.merkle import piece_size_bytes
-from common.shell.disk.diskcalls import DiskCalls, DiskError, naming
+from common.merkle import piece_count, piece_size_bytes
+from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.journal import HEAD_BYTES, Journal, Replay, replay
 from common.shell.disk.placing import is_named, numbered
 
 PART = ".part"
 JOURNAL = ".journal"  # behind PART
-_READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 class PartBusyError(UserError):
@@ -37,13 +35,18 @@ class PartBusyError(UserError):
 
 @dataclass(slots=True)
 class Pair:
-    """Both files, open and locked. `doubtful` are claimed pieces that must be proven again."""
+    """Both files, open and locked. `doubtful` are claimed pieces that must be proven again.
+
+    `was_finished`: the part has all pieces and another name, so an end was cut short after it got
+    that name; unless every piece still holds, it is a file that the user has changed since.
+    """
 
     name: str  # of the part
     data: int
     journal: Journal
     found: Replay
     doubtful: list[int] = field(default_factory=list)
+    was_finished: bool = False
 
     @property
     def journal_name(self) -> str:
@@ -62,11 +65,11 @@ def take_pair(
     free: str | None = None
     for name in numbered(target.name, PART + JOURNAL):
         part = name.removesuffix(JOURNAL)
-        if _is_ours(folder, name, root, size):
-            pair = _resume(disk, folder, target.with_name(part), reserve_bytes)
+        if _is_ours(disk, folder, name, root, size):
+            pair = _resume(disk, folder, target.with_name(part), size, reserve_bytes)
             if pair is not None:
                 return pair
-        elif not _taken(folder, name) and not _taken(folder, part):
+        elif not _taken(disk, folder, name) and not _taken(disk, folder, part):
             free = part
             break
     if free is None:
@@ -75,12 +78,11 @@ def take_pair(
     return _begin(disk, folder, free, root, size)
 
 
-def remove_pair(target: Path, root: bytes, size: int, disk: DiskCalls | None = None) -> bool:
+def remove_pair(target: Path, root: bytes, size: int, disk: DiskCalls = REAL) -> bool:
     """Remove the pair that `take_pair` would take up; False if there is none.
 
     Needs no free space and reads no piece. Raises DiskError and PartBusyError.
     """
-    disk = disk or DiskCalls()
     with naming("delete", target.with_name(target.name + PART)):
         try:
             folder = disk.open_folder(target.parent)
@@ -89,14 +91,14 @@ def remove_pair(target: Path, root: bytes, size: int, disk: DiskCalls | None = N
         try:
             for name in numbered(target.name, PART + JOURNAL):
                 part = target.with_name(name.removesuffix(JOURNAL))
-                if _is_ours(folder, name, root, size):
+                if _is_ours(disk, folder, name, root, size):
                     if _removed(disk, folder, part, size):
                         return True
-                elif not _taken(folder, name) and not _taken(folder, part.name):
+                elif not _taken(disk, folder, name) and not _taken(disk, folder, part.name):
                     return False
             return False
         finally:
-            os.close(folder)
+            disk.close(folder)
 
 
 def _removed(disk: DiskCalls, folder: int, path: Path, size: int) -> bool:
@@ -107,64 +109,67 @@ def _removed(disk: DiskCalls, folder: int, path: Path, size: int) -> bool:
     except FileNotFoundError:
         return False
     try:
-        _lock(journal, path)
-        if not is_named(journal, name, folder):
+        _lock(disk, journal, path)
+        if not is_named(disk, journal, name, folder):
             return False
-        if _taken(folder, path.name):
-            there = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+        if _taken(disk, folder, path.name):
+            there = disk.stat_in(path.name, folder)
             if not stat.S_ISREG(there.st_mode) or there.st_size not in (0, size):
                 return False
             disk.unlink(path.name, folder)
         disk.unlink(name, folder)
         disk.sync_folder(folder)
     finally:
-        os.close(journal)
+        disk.close(journal)
     return True
 
 
-def _taken(folder: int, name: str) -> bool:
+def _taken(disk: DiskCalls, folder: int, name: str) -> bool:
     try:
-        os.stat(name, dir_fd=folder, follow_symlinks=False)
+        disk.stat_in(name, folder)
     except FileNotFoundError:
         return False
     return True
 
 
-def _is_ours(folder: int, name: str, root: bytes, size: int) -> bool:
+def _is_ours(disk: DiskCalls, folder: int, name: str, root: bytes, size: int) -> bool:
     """Whether a journal of this very download has that name; opened for reading only."""
     try:
-        fd = os.open(name, _READ, dir_fd=folder)
+        fd = disk.open_to_read(name, folder)
     except OSError:
         return False
     try:
-        found = replay(os.pread(fd, HEAD_BYTES, 0))
+        found = replay(disk.pread(fd, HEAD_BYTES, 0))
     except OSError:
         return False
     finally:
-        os.close(fd)
+        disk.close(fd)
     if found is None:
         return False
     return (found.root, found.size, found.piece_size) == (root, size, piece_size_bytes(size))
 
 
-def _resume(disk: DiskCalls, folder: int, path: Path, reserve_bytes: int) -> Pair | None:
+def _resume(disk: DiskCalls, folder: int, path: Path, size: int, reserve_bytes: int) -> Pair | None:
     """Lock and open the pair of `path`; None if it went or is no pair of ours after all."""
     opened: list[int] = []
     try:
         opened.append(disk.reopen(path.name + JOURNAL, folder))
-        _lock(opened[0], path)
-        found = replay(_contents(opened[0]))
-        if found is None or not is_named(opened[0], path.name + JOURNAL, folder):
+        _lock(disk, opened[0], path)
+        found = replay(disk.contents(opened[0]))
+        if found is None or not is_named(disk, opened[0], path.name + JOURNAL, folder):
             raise FileNotFoundError  # finished or removed while we waited for nothing
         journal = Journal(opened[0], found.end, found.crc, disk)
         opened.append(_reopen_data(disk, folder, path.name, journal, found))
-        missing = found.size - os.fstat(opened[1]).st_blocks * 512
+        there = disk.fstat(opened[1])
+        missing = size - there.st_blocks * 512
         _check_space(disk, folder, path, missing, reserve_bytes)
-        pair = Pair(path.name, opened[1], journal, found, _doubtful(opened[1], found))
+        was_finished = there.st_nlink > 1 and len(found.pieces) == piece_count(size)
+        doubtful = list(found.pieces) if was_finished else _doubtful(there, found)
+        pair = Pair(path.name, opened[1], journal, found, doubtful, was_finished)
         journal.enter_opened()
     except BaseException as error:
         for fd in opened:
-            os.close(fd)
+            disk.close(fd)
         if isinstance(error, FileNotFoundError | _ForeignPartError):
             return None
         raise
@@ -176,31 +181,35 @@ class _ForeignPartError(Exception):
 
 
 def _reopen_data(disk: DiskCalls, folder: int, name: str, journal: Journal, found: Replay) -> int:
+    is_new = False
     try:
         fd = disk.reopen(name, folder)
     except FileNotFoundError:  # somebody removed the part: begin again under the old journal
-        fd = disk.create(name, folder)
-        journal.enter_lost(list(found.pieces))
-        found.pieces.clear()
+        fd, is_new = disk.create(name, folder), True
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EINVAL, errno.EISDIR):
             raise _ForeignPartError from error
         raise
     try:
-        length = os.fstat(fd).st_size
+        if is_new:
+            journal.enter_lost(list(found.pieces))
+            found.pieces.clear()
+        length = disk.fstat(fd).st_size
         if length not in (0, found.size):
             raise _ForeignPartError
-        disk.extend(fd, found.size)
+        if length != found.size:  # Linux stamps a file anew even if its length stays
+            disk.extend(fd, found.size)
+        disk.sync_folder(folder)  # whoever made the two may have died before it did
     except BaseException:
-        os.close(fd)
+        disk.close(fd)
         raise
     return fd
 
 
-def _doubtful(data: int, found: Replay) -> list[int]:
+def _doubtful(part: os.stat_result, found: Replay) -> list[int]:
     if found.clean is None:
         return found.suspects()
-    same = FileStamp.of(os.fstat(data)) == found.clean
+    same = FileStamp.of(part) == found.clean
     return [] if same else list(found.pieces)  # edited or copied since: prove all of it
 
 
@@ -208,7 +217,7 @@ def _begin(disk: DiskCalls, folder: int, name: str, root: bytes, size: int) -> P
     made: list[tuple[int, str]] = []
     try:
         made.append((disk.create(name + JOURNAL, folder), name + JOURNAL))
-        _lock(made[0][0], Path(name))
+        _lock(disk, made[0][0], Path(name))
         journal = Journal.begin(made[0][0], root, size, disk)
         made.append((disk.create(name, folder), name))
         disk.extend(made[1][0], size)
@@ -218,22 +227,16 @@ def _begin(disk: DiskCalls, folder: int, name: str, root: bytes, size: int) -> P
         for fd, created in made:
             with suppress(OSError):
                 disk.unlink(created, folder)
-            os.close(fd)
+            disk.close(fd)
         raise
     return Pair(name, made[1][0], journal, Replay(size, piece_size_bytes(size), root))
 
 
-def _lock(fd: int, path: Path) -> None:
+def _lock(disk: DiskCalls, fd: int, path: Path) -> None:
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        disk.lock(fd)
     except BlockingIOError as error:
         raise PartBusyError(path) from error
-
-
-def _contents(fd: int) -> bytes:
-    with os.fdopen(os.dup(fd), "rb") as file:
-        file.seek(0)
-        return file.read()
 
 
 def _check_space(disk: DiskCalls, folder: int, path: Path, missing: int, reserve: int) -> None:

@@ -10,7 +10,6 @@ method may be called from any thread.
 """
 
 import errno
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 
 from common.errors import Exit, UserError
 from common.merkle import HASH_BYTES, Buffer, layer_root, piece_count, piece_hash, piece_span
-from common.shell.disk.diskcalls import DiskCalls, DiskError, naming
+from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import Descriptor, FileChangedError, FileStamp, read_fully
 from common.shell.disk.pairs import Pair, take_pair
 from common.shell.disk.placing import Exists, is_named, place
@@ -75,8 +74,8 @@ class PartFile:
             self._marks[index] = _WRITTEN | _DURABLE
         self._pending: dict[int, None] = {}  # written, not synced; in the order of writing
         self._failed_syncs = 0
-        self._folder = Descriptor(folder)
-        self._data = Descriptor(pair.data)
+        self._folder = Descriptor(folder, disk.close)
+        self._data = Descriptor(pair.data, disk.close)
         self._journal = pair.journal
         self._disk = disk
         self._wall = wall
@@ -99,22 +98,25 @@ class PartFile:
         Raises DiskError, ENOSPC too where what is missing would leave less than `reserve_bytes`
         free, and PartBusyError. Doubtful pieces are hashed before this returns.
         """
-        disk = disk or DiskCalls()
+        disk = disk or REAL
         with naming("open", target.parent):
             folder = disk.open_folder(target.parent)
         try:
             with naming("open", target):
                 pair = take_pair(disk, folder, target, root, size, reserve_bytes=reserve_bytes)
         except BaseException:
-            os.close(folder)
+            disk.close(folder)
             raise
         part = cls(target, folder, pair, disk, wall)
         try:
             part._recheck(pair.doubtful)
+            if not pair.was_finished or part.complete:
+                return part
+            part._leave_to_user()
         except BaseException:
             part._release()
             raise
-        return part
+        return cls.open(target, root, size, reserve_bytes=reserve_bytes, disk=disk, wall=wall)
 
     @property
     def layer(self) -> bytes:
@@ -206,7 +208,7 @@ class PartFile:
         buffer = into if into is not None and len(into) >= length else bytearray(length)
         view = memoryview(buffer)[:length]
         with naming("read", self.path), self._entered(self._data) as fd:
-            read_fully(fd, self.path, view, offset)
+            read_fully(fd, self.path, view, offset, self._disk)
         return view
 
     def finish(self, exists: Exists = Exists.RENAME) -> Path:
@@ -228,7 +230,8 @@ class PartFile:
             with naming("finish", self._target), self._inside() as (fd, folder):
                 self._disk.sync(fd)
                 name = self._place(fd, folder, exists)
-                with suppress(OSError):  # a journal alone does no harm
+                with suppress(OSError):  # a journal alone does no harm, nor one with its part
+                    self._disk.sync_folder(folder)
                     self._remove(self._journal.fd, self._pair.journal_name, folder)
             self._release()
             return self._target.with_name(name)
@@ -252,8 +255,15 @@ class PartFile:
             with suppress(DiskError, PartClosedError):
                 self.sync()
                 with naming("close", self.path), self._inside() as (fd, _):
-                    self._journal.enter_clean(FileStamp.of(os.fstat(fd)))
+                    self._journal.enter_clean(FileStamp.of(self._disk.fstat(fd)))
             self._release()
+
+    def _leave_to_user(self) -> None:
+        """Drop our name for a file that has another and was changed under it: it is not ours."""
+        with naming("open", self.path), self._inside() as (fd, folder):
+            self._remove(fd, self._pair.name, folder)
+            self._disk.sync_folder(folder)
+        self._release()
 
     def _known_layer(self) -> bytes | None:
         if self.pieces <= 1:
@@ -282,7 +292,7 @@ class PartFile:
                 start, length = piece_span(self.size, index)
                 view = memoryview(buffer)[:length]
                 try:
-                    read_fully(fd, self.path, view, start)
+                    read_fully(fd, self.path, view, start, self._disk)
                     held = self._layer is not None and self._holds(index, view)
                 except (OSError, FileChangedError):
                     held = False
@@ -319,7 +329,7 @@ class PartFile:
         return self._target.name
 
     def _remove(self, fd: int, name: str, folder: int) -> None:
-        if is_named(fd, name, folder):  # else it is somebody else's by now
+        if is_named(self._disk, fd, name, folder):  # else it is somebody else's by now
             self._disk.unlink(name, folder)
 
     @property
@@ -347,7 +357,7 @@ class PartFile:
         with self._journal_lock:
             if self._data.retire():
                 self._folder.retire()
-                os.close(self._journal.fd)
+                self._disk.close(self._journal.fd)
 
 
 def _runs(indexes: Sequence[int]) -> Iterator[tuple[int, int]]:

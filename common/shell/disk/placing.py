@@ -9,7 +9,8 @@ import enum
 import errno
 import os
 from collections.abc import Iterator
-from pathlib import PurePath
+from contextlib import suppress
+from pathlib import Path, PurePath
 
 from common.limits import FILE_NAME_BYTES_MAX
 from common.shell.disk.diskcalls import DiskCalls
@@ -45,9 +46,9 @@ def place(
     very file comes from an attempt that was cut short: it is completed. FileNotFoundError if
     `source` is no longer that file.
     """
-    there = is_named(fd, source, folder)
+    there = is_named(disk, fd, source, folder)
     for name in numbered(wanted):
-        if is_named(fd, name, folder):
+        if is_named(disk, fd, name, folder):
             disk.sync_folder(folder)
             if there:
                 disk.unlink(source, folder)
@@ -68,13 +69,49 @@ def _moved(disk: DiskCalls, folder: int, source: str, name: str, exists: Exists)
     return True
 
 
-def is_named(fd: int, name: str, folder: int) -> bool:
+def make_folders(disk: DiskCalls, folder: Path) -> None:
+    """Make a folder and those above it, each durable: a file is lost with the folder it is in.
+
+    OSError where there can be none; a folder that is there is fine.
+    """
+    try:
+        disk.make_folder(folder)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_folders(disk, folder.parent)
+        make_folders(disk, folder)
+        return
+    except OSError:
+        if not disk.is_folder(folder):
+            raise
+        return
+    try:
+        _sync_above(disk, folder)
+    except OSError:
+        with suppress(OSError):
+            disk.remove_folder(folder)  # else the next attempt would take it for durable
+        raise
+
+
+def _sync_above(disk: DiskCalls, folder: Path) -> None:
+    try:
+        above = disk.open_folder(folder.parent)
+    except PermissionError:
+        return  # who may write into a folder need not be able to open it
+    try:
+        disk.sync_folder(above)
+    finally:
+        disk.close(above)
+
+
+def is_named(disk: DiskCalls, fd: int, name: str, folder: int) -> bool:
     """Whether `name` still means the file that `fd` has open."""
     try:
-        named = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        named = disk.stat_in(name, folder)
     except FileNotFoundError:
         return False
-    mine = os.fstat(fd)
+    mine = disk.fstat(fd)
     return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)
 
 

@@ -7,16 +7,22 @@ while it is read is FileChangedError, never a wrong root. What is kept of it is 
 """
 
 import errno
-import os
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from common.limits import FILE_SIZE_MAX, PATH_DEPTH_MAX
 from common.merkle import FileHasher, FileTree
-from common.shell.disk.diskcalls import DiskError, naming
-from common.shell.disk.files import FileChangedError, FileStamp, check_stamp, open_beneath
+from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
+from common.shell.disk.files import (
+    FileChangedError,
+    FileStamp,
+    check_stamp,
+    open_beneath,
+    read_fully,
+)
+from common.shell.disk.lookcalls import Entry
 
 READ_BYTES: Final = 1024 * 1024  # measured: larger reads hash no faster
 UNFINISHED: Final = (".part", ".part.journal")
@@ -43,9 +49,9 @@ class Known(NamedTuple):
 Skipped = Callable[[str, str], None]  # relpath, reason: what the walk left out and should tell
 
 
-def share_root(share: Path) -> Path:
+def share_root(share: Path, disk: DiskCalls = REAL) -> Path:
     """The folder that relpaths of a share start from: the share, or the folder of a lone file."""
-    return share if share.is_dir() else share.parent
+    return share if disk.is_folder(share) else share.parent
 
 
 def walk(share: Path, skipped: Skipped = lambda _relpath, _reason: None) -> Iterator[FoundFile]:
@@ -55,7 +61,7 @@ def walk(share: Path, skipped: Skipped = lambda _relpath, _reason: None) -> Iter
 
 
 def walk_folders(
-    share: Path, skipped: Skipped = lambda _relpath, _reason: None
+    share: Path, skipped: Skipped = lambda _relpath, _reason: None, disk: DiskCalls = REAL
 ) -> Iterator[tuple[str, list[FoundFile]]]:
     """(folder's relpath, its files) for each folder of a share that has files.
 
@@ -63,7 +69,7 @@ def walk_folders(
     DiskError if it is the share itself.
     """
     with naming("read", share):
-        status = share.lstat()
+        status = disk.lstat(share)
     if stat.S_ISREG(status.st_mode):
         yield "", [FoundFile(share.name, FileStamp.of(status))]
         return
@@ -71,7 +77,7 @@ def walk_folders(
     while waiting:
         folder = waiting.pop()
         try:
-            with os.scandir(share / folder) as entries:
+            with disk.scandir(share / folder) as entries:
                 files, folders = _sorted(folder, entries, skipped)
         except OSError as error:
             if not folder:
@@ -87,7 +93,7 @@ def walk_folders(
 
 
 def _sorted(
-    folder: str, entries: Iterator[os.DirEntry[str]], skipped: Skipped
+    folder: str, entries: Iterator[Entry], skipped: Skipped
 ) -> tuple[list[FoundFile], list[str]]:
     prefix = folder + "/" if folder else ""
     files, folders = [], []
@@ -121,12 +127,13 @@ def compare(
     share: Path,
     lookup: Callable[[str], Mapping[str, Known]],
     skipped: Skipped = lambda _relpath, _reason: None,
+    disk: DiskCalls = REAL,
 ) -> Iterator[tuple[FoundFile, bytes | None]]:
     """Each file of a share with its root if it is unchanged, None if it must be hashed.
 
     `lookup` tells what is known of a folder, by file name; it is asked once for each folder.
     """
-    for folder, files in walk_folders(share, skipped):
+    for folder, files in walk_folders(share, skipped, disk):
         known = lookup(folder)
         start = len(folder) + 1 if folder else 0
         for file in files:
@@ -135,11 +142,25 @@ def compare(
             yield file, had.root if had is not None and unchanged else None
 
 
+class Hashing(Protocol):
+    """How the tree of a file is made: `hash_file` is it."""
+
+    def __call__(
+        self,
+        root: Path,
+        file: FoundFile,
+        cancelled: Callable[[], bool] = ...,
+        on_bytes: Callable[[int], None] = ...,
+        disk: DiskCalls = ...,
+    ) -> FileTree: ...
+
+
 def hash_file(
     root: Path,
     file: FoundFile,
     cancelled: Callable[[], bool] = lambda: False,
     on_bytes: Callable[[int], None] = lambda _count: None,
+    disk: DiskCalls = REAL,
 ) -> FileTree:
     """The tree of a file that has its stamp before, while and after it is read.
 
@@ -148,21 +169,22 @@ def hash_file(
     """
     path = root / file.relpath
     with naming("read", path):
-        fd = open_beneath(root, file.relpath)
-    with os.fdopen(fd, "rb", buffering=0) as reader, naming("read", path):
-        check_stamp(fd, path, file.stamp)
-        hasher, left = FileHasher(file.stamp.size), file.stamp.size
-        view = memoryview(bytearray(min(READ_BYTES, left)))
-        while left:
-            if cancelled():
-                raise HashCancelledError(path)
-            got = reader.readinto(view[:left])
-            if not got:
-                raise FileChangedError(path)
-            hasher.update(view[:got])
-            left -= got
-            on_bytes(got)
-        check_stamp(fd, path, file.stamp)
-        if FileStamp.of(path.lstat()) != file.stamp:
-            raise FileChangedError(path)  # another file was moved over it
+        fd = open_beneath(root, file.relpath, disk)
+        try:
+            check_stamp(fd, path, file.stamp, disk)
+            hasher, at, size = FileHasher(file.stamp.size), 0, file.stamp.size
+            buffer = memoryview(bytearray(min(READ_BYTES, size)))
+            while at < size:
+                if cancelled():
+                    raise HashCancelledError(path)
+                view = buffer[: size - at]
+                read_fully(fd, path, view, at, disk)
+                hasher.update(view)
+                at += len(view)
+                on_bytes(len(view))
+            check_stamp(fd, path, file.stamp, disk)
+            if FileStamp.of(disk.lstat(path)) != file.stamp:
+                raise FileChangedError(path)  # another file was moved over it
+        finally:
+            disk.close(fd)
     return hasher.finish()

@@ -15,7 +15,7 @@ from typing import Final
 from common.core import Effect, Event
 from common.errors import Exit
 from common.shell.disk.follower import RETRY_S, Follower
-from common.shell.disk.store import Store
+from common.shell.disk.remembered import Hashes
 from common.shell.drive import Performer
 from common.storage import FollowShare, ShareFailed, ShareSettled, UnfollowShare
 
@@ -31,7 +31,7 @@ class Shares:
         self,
         loop: asyncio.AbstractEventLoop,
         feed: Feed,
-        store: Store | None,
+        store: Hashes | None,
         private: tuple[Path, ...] = (),
         retry_s: float = RETRY_S,
     ) -> None:

@@ -1,0 +1,63 @@
+"""A scenario in virtual time: `python -m deploy.sim SCENARIO [--seed N] [--json]`.
+
+The same file, the same phases and the same judge as with processes, driving the very nodes that
+ZeroMQ drives. The same seed gives the same trace. What must never be is a violation.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from common.errors import UserError
+from deploy import loading, telling, verdict
+from deploy.network import read_error
+from deploy.sim.show import Show
+
+VIOLATIONS_TOLD = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the scenario that the command line names; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.sim", description=__doc__)
+    parser.add_argument("scenario", help="a path, or the name of a file in deploy/scenarios/")
+    parser.add_argument("--seed", type=int, help="instead of the scenario's")
+    telling.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        telling.check(options)
+        asked = loading.load(options.scenario)
+        if options.seed is not None:
+            asked = msgspec.structs.replace(asked, seed=options.seed)
+        show = Show(asked, _say)
+        report = show.run()
+    except UserError as error:
+        return _fail(error, as_json=options.json)
+    for violation in show.tally.violations[:VIOLATIONS_TOLD]:
+        _say(f"violation: {violation}")
+    try:
+        telling.tell(report, show.series(), options)
+    except UserError as error:
+        _say(read_error(error))
+        return error.code
+    if report.violations:
+        _say(f"replay: python -m deploy.sim {options.scenario} --seed {asked.seed}")
+    return verdict.exit_code(asked, report, _say)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _fail(error: UserError, *, as_json: bool) -> int:
+    _say(read_error(error))
+    if as_json:
+        told = {"code": error.code, "message": error.message, "hint": error.hint}
+        click.echo(msgspec.json.encode({"error": told}).decode())
+    return error.code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""What people do in a small world while all goes wrong: search, fetch, share, pause, walk away.
+
+A person asks any leaf that is there, for what is there, was there, or never was. What comes of it
+is for checkers to hold against the truth.
+"""
+
+from typing import Final
+
+from common.torrent import file_id
+from deploy.sim.chaos.arena import Arena
+from deploy.sim.chaos.truth import Content
+from deploy.sim.host import Host
+from deploy.sim.nodes import DOWNLOADS, SHARE
+from leaf.methods import Chosen, Exists, Get, Nothing, Remove, Search, Share, Unshare
+
+OTHER_SHARE: Final = "/other"
+EXISTS: Final[tuple[Exists, ...]] = ("rename", "rename", "skip", "fail")
+LEAVE_S: Final = (0.001, 8.0)  # after which somebody who is impatient does not wait any more
+
+
+class Doings:
+    """The people of one arena; `gets` is what was asked for and not given up."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+        self.until = 0.0
+        self.gets: dict[tuple[int, Content], str] = {}  # leaf, content -> target
+
+    def begin(self, until: float) -> None:
+        """Do things up to that time."""
+        self.until = until
+        self._next()
+
+    def _next(self) -> None:
+        arena = self._arena
+        if arena.world.now < self.until:
+            self._do()
+            arena.world.schedule.later(arena.rng.expovariate(1 / arena.plan.pause_s), self._next)
+
+    def _do(self) -> None:
+        arena = self._arena
+        leaves = arena.honest(arena.leaves)
+        if leaves:
+            does = arena.rng.choices(
+                [self.search, self.get, self.look, self.pause, self.remove, self.share],
+                [6, 3, 1, 1, 0.5, 1],
+            )[0]
+            does(arena.rng.choice(leaves))
+
+    def _ask(self, host: Host, method: str, params: object) -> None:
+        arena = self._arena
+        call = arena.world.people.ask(host, method, params, _heard)  # type: ignore[arg-type]
+        if arena.rng.random() < 0.1:
+            arena.world.schedule.later(
+                arena.rng.uniform(*LEAVE_S), lambda: arena.world.people.leave(call)
+            )
+
+    # --- one thing each ---------------------------------------------------------------------
+
+    def search(self, host: Host) -> None:
+        """Ask for a word, or several, of something that may be there."""
+        rng, names = self._arena.rng, self._names()
+        words = list(self._arena.truth.words_of(rng.choice(names))) if names else ["nothing"]
+        asked = rng.sample(words, rng.randint(1, len(words)))
+        if rng.random() < 0.1:
+            asked.append(f"-{rng.choice(words)}")
+        self._ask(
+            host,
+            "leaf.search",
+            Search(
+                asked,
+                limit=rng.choice((1, 3, 50, 1000)),
+                wait=rng.choice((2.0, 5.0, 10.0)),
+                ttl=rng.choice((0, 1, 2, 10, 10, 10)),
+                strategy=rng.choice(("ring", "ring", "flood")),
+                type=rng.choice(("", "", "", "audio")),
+                min_size=rng.choice((0, 0, 1000)),
+            ),
+        )
+
+    def _names(self) -> list[str]:
+        return [path for files in self._arena.truth.now.values() for path in files]
+
+    def get(self, host: Host) -> None:
+        """Fetch something, mostly what somebody has."""
+        arena, rng = self._arena, self._arena.rng
+        content = rng.choice(list(arena.truth.contents))
+        root, size = content
+        target = f"{DOWNLOADS}/file {rng.randrange(20)}"
+        exists: Exists = rng.choice(EXISTS)
+        arena.truth.fetched(host.number, content)
+        self.gets[host.number, content] = target
+        get = Get(
+            file_id(root, size),
+            to=target,
+            exists=exists,
+            detach=rng.random() < 0.3,
+            timeout=rng.choice((5.0, 20.0)),
+        )
+        self._ask(host, "leaf.get", get)
+
+    def look(self, host: Host) -> None:
+        """See how things are."""
+        method = self._arena.rng.choice(("leaf.downloads", "leaf.ls", "leaf.status"))
+        self._ask(host, method, Nothing())
+
+    def pause(self, host: Host) -> None:
+        """Pause all downloads, and go on soon."""
+        self._ask(host, "leaf.pause", Chosen())
+        rng, life = self._arena.rng, host.life
+        resume_s = rng.uniform(0.1, 5.0)
+
+        def resume() -> None:
+            if host.is_running and host.life == life:
+                self._ask(host, "leaf.resume", Chosen())
+
+        self._arena.world.schedule.later(resume_s, resume)
+
+    def remove(self, host: Host) -> None:
+        """Forget a download."""
+        mine = [content for number, content in self.gets if number == host.number]
+        if mine:
+            root, size = content = self._arena.rng.choice(mine)
+            del self.gets[host.number, content]
+            delete = self._arena.rng.random() < 0.5
+            self._ask(host, "leaf.rm", Remove(file_id(root, size), delete))
+
+    def share(self, host: Host) -> None:
+        """Share another folder, or no longer."""
+        arena = self._arena
+        files = arena.files[host.number]
+        if arena.rng.random() < 0.3:
+            self._ask(host, "leaf.unshare", Unshare(OTHER_SHARE))
+            return
+        if not files.exists(OTHER_SHARE):
+            data = arena.rng.randbytes(arena.rng.randint(1, 30_000))
+            files.put(f"{OTHER_SHARE}/other thing {host.number}.txt", data)
+            arena.truth.held[host.number, arena.truth.make(data)] = None
+        keep, wait = arena.rng.random() < 0.5, arena.rng.random() < 0.5
+        self._ask(host, "leaf.share", Share([OTHER_SHARE, SHARE], keep=keep, wait=wait))
+
+
+def _heard(_outcome: object) -> None:
+    """Checkers see what came of it."""

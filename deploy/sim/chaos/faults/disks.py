@@ -1,0 +1,79 @@
+"""Faults of disks: full, failing now and then, lying about a sync, decaying, read-only."""
+
+from typing import Final
+
+from deploy.sim.chaos.arena import Arena
+from deploy.sim.chaos.faults.strike import Strike
+from deploy.sim.filesystem import FileSystem
+from deploy.sim.host import Host
+from deploy.sim.nodes import DOWNLOADS, SHARE
+
+KINDS: Final = ("write", "sync", "allocate", "extend", "link", "sync_folder", "open", "read", "any")
+PROTECTED_S: Final = (2.0, 12.0)
+EIO: Final = 5
+
+
+def _disk(arena: Arena) -> tuple[Host, FileSystem]:
+    host = arena.rng.choice(arena.leaves)
+    return host, arena.files[host.number]
+
+
+def full(arena: Arena) -> None:
+    """No byte more fits for a while."""
+    _, files = _disk(arena)
+    files.full = True
+
+    def mend() -> None:
+        files.full = False
+
+    arena.lasting(arena.rng.uniform(2, 15), mend)
+
+
+def fails_once(arena: Arena) -> None:
+    """One operation to come fails."""
+    _, files = _disk(arena)
+    files.fail(arena.rng.choice(KINDS), nth=arena.rng.randint(1, 30), number=EIO)
+
+
+def fails_often(arena: Arena) -> None:
+    """Every tenth operation of a kind fails, for a while."""
+    _, files = _disk(arena)
+    kind = arena.rng.choice(KINDS)
+    files.fail(kind, chance=0.1, number=EIO)
+    arena.lasting(arena.rng.uniform(2, 10), lambda: files.fail(kind, chance=0.0))
+
+
+def dies_writing(arena: Arena) -> None:
+    """The power goes in the middle of an operation of the disk."""
+    host, files = _disk(arena)
+    files.cut_after(arena.rng.randint(1, 40))
+    arena.lasting(arena.rng.uniform(5, 20), host.start)
+
+
+def decays(arena: Arena) -> None:
+    """A byte of a shared file reads wrong from now on."""
+    host, files = _disk(arena)
+    held = list(arena.truth.now.get(host.number, {}).items())
+    if held:
+        path, content = arena.rng.choice(held)
+        arena.truth.decayed[host.number] = None
+        files.flip_bit(f"{SHARE}/{path}", arena.rng.randrange(max(content[1], 1)))
+
+
+def protected(arena: Arena) -> None:
+    """The folder of downloads cannot be written to."""
+    _, files = _disk(arena)
+    if files.exists(DOWNLOADS):
+        files.protect(DOWNLOADS)
+        for_s = arena.rng.uniform(*PROTECTED_S)
+        arena.lasting(for_s, lambda: files.protect(DOWNLOADS, writable=True))
+
+
+FAULTS: Final[dict[str, tuple[Strike, float]]] = {
+    "disk-full": (full, 10.0),
+    "disk-fails-once": (fails_once, 5.0),
+    "disk-fails-often": (fails_often, 15.0),
+    "disk-dies-writing": (dies_writing, 12.0),
+    "disk-decays": (decays, 20.0),
+    "disk-protected": (protected, 20.0),
+}

@@ -1,0 +1,217 @@
+"""After the faults: everything must be well again (invariants 19, 22, 23, 24).
+
+Every honest leaf has a parent that knows it, the super-peers are one network, every file that lies
+in a share is found from everywhere and nothing else is, downloads with a source are done, and
+nobody waits for an answer any more. Faults are over by then and the pauses of the plan are short,
+so what has not recovered never will.
+"""
+
+from typing import Final
+
+from common.names import words
+from common.torrent import file_id
+from deploy import graphs
+from deploy.sim.chaos.arena import Arena
+from deploy.sim.chaos.truth import Content
+from deploy.sim.host import Host
+from deploy.sim.inside import leaf_of, links_of, superpeer_of
+from leaf.methods import Search, SearchResult
+from leaf.swarm.download import State
+
+SEARCH_S: Final = 12.0
+PATIENCE_S: Final = 0.25  # between two looks for an answer
+WAITING: Final = (State.FETCHING, State.QUEUED, State.FINISHING)
+RULE_22: Final = "22: after the faults all are one network again"
+RULE_23: Final = "23: after the faults every file is found"
+RULE_24: Final = "24: after the faults downloads finish"
+
+
+class Liveness:
+    """Looks at one arena that has been quiet for long enough."""
+
+    def __init__(self, arena: Arena) -> None:
+        self._arena = arena
+        self._trusted = not arena.truth.lies  # a super-peer that lies may hide what it likes
+
+    def check(self) -> None:
+        """Tell of everything that is not well."""
+        leaves = self._arena.honest(self._arena.leaves)
+        self._overlay()
+        for leaf in leaves:
+            self._parent(leaf)
+            self._links(leaf)
+            self._catalogue(leaf)
+            self._downloads(leaf)
+        self._searches(leaves)
+        if not self._arena.world.stopped:
+            self._calls()
+
+    # --- one network ------------------------------------------------------------------------
+
+    def _overlay(self) -> None:
+        arena = self._arena
+        super_peers = arena.honest(arena.super_peers)
+        alive = [host.number for host in super_peers]
+        edges: list[graphs.Edge] = []
+        for host in super_peers:
+            inside = superpeer_of(host)
+            for peer in inside.overlay.neighbours if inside else ():
+                other = arena.world.by_node.get(peer)
+                if other is not None:
+                    edges.append((host.number, other.number))
+        beside = graphs.neighbours(alive, edges)
+        for host in super_peers:
+            reached = graphs.ball(beside, host.number, len(alive))
+            if len(reached) < len(alive):
+                self._tell(RULE_22, f"{host.name} reaches {len(reached)} of {len(alive)}")
+
+    def _parent(self, leaf: Host) -> None:
+        inside = leaf_of(leaf)
+        contact = inside.parent.contact if inside else None
+        parent = self._arena.world.by_node.get(contact.node) if contact else None
+        if parent is None or inside is None:
+            why = inside.parent.reason if inside else "it does not run"
+            self._tell(RULE_22, f"{leaf.name} has no parent: {why}")
+            return
+        there = superpeer_of(parent)
+        if there is not None and leaf.identity.node not in there.cluster.members:
+            self._tell(RULE_22, f"{parent.name} does not know its leaf {leaf.name}")
+        for host in self._arena.honest(self._arena.super_peers):
+            other = superpeer_of(host)
+            if host is not parent and other and leaf.identity.node in other.cluster.members:
+                self._tell(RULE_22, f"{host.name} thinks that {leaf.name} is its leaf")
+
+    def _links(self, leaf: Host) -> None:
+        """Both ends of a link agree that it is there."""
+        links = links_of(leaf)
+        for peer, door in links.snapshot() if links else ():
+            other = self._arena.world.by_node.get(peer)
+            if other is not None and other.number in self._arena.truth.hostile:
+                continue
+            there = links_of(other) if other is not None else None
+            if there is None or (leaf.identity.node, door) not in there.snapshot():
+                self._tell(RULE_22, f"{leaf.name} has a {door.value} link that nobody else has")
+
+    # --- every file -------------------------------------------------------------------------
+
+    def _catalogue(self, leaf: Host) -> None:
+        """The parent holds what the leaf publishes, and that is what lies in its share."""
+        arena, inside = self._arena, leaf_of(leaf)
+        contact = inside.parent.contact if inside else None
+        parent = arena.world.by_node.get(contact.node) if contact else None
+        there = superpeer_of(parent) if parent else None
+        kept = there.cluster._leaves.get(leaf.identity.node) if there else None
+        if inside is None or kept is None:
+            return
+        published = inside.publisher._catalogue.items()
+        if kept.holding._catalogue.items() != published:
+            self._tell(RULE_23, f"{parent.name if parent else ''} holds other files of {leaf.name}")
+        if leaf.number in arena.truth.decayed:
+            return
+        contents = {(entry.root, entry.size): None for _, entry in published}
+        shared = arena.truth.now.get(leaf.number, {})
+        for path, content in shared.items():
+            if content not in contents:
+                self._tell(RULE_23, f"{leaf.name} does not publish {path}")
+        for content in contents:
+            if (leaf.number, content) not in arena.truth.held:
+                self._tell(RULE_23, f"{leaf.name} publishes what it never had")
+
+    def _knock(self, leaves: list[Host]) -> None:
+        """Ask a little: who was left out for its silence is asked again by one search at a time."""
+        for _ in range(3):
+            for leaf in leaves:
+                self._arena.world.people.ask(leaf, "leaf.search", Search(["knock"]), _heard)
+                self._arena.world.run(self._arena.world.now + 1.0)
+
+    def _searches(self, leaves: list[Host]) -> None:
+        self._knock(leaves)
+        arena = self._arena
+        for leaf in leaves:
+            for path in self._some_paths():
+                asked = words(path.rpartition("/")[2])
+                heard: list[object] = []
+                search = Search(list(asked), limit=1000, wait=SEARCH_S - 2)
+                arena.world.people.ask(leaf, "leaf.search", search, heard.append)
+                until = arena.world.now + SEARCH_S
+                while not heard and arena.world.now < until and not arena.world.stopped:
+                    arena.world.run(min(arena.world.now + PATIENCE_S, until))
+                if not arena.world.stopped:
+                    self._answer(leaf, path, self._expected(asked), heard)
+
+    def _some_paths(self) -> list[str]:
+        arena = self._arena
+        paths = [
+            path
+            for leaf in arena.honest(arena.leaves)
+            if leaf.number not in arena.truth.decayed
+            for path in arena.truth.now.get(leaf.number, {})
+            if words(path.rpartition("/")[2])
+        ]
+        return arena.rng.sample(paths, min(2, len(paths)))
+
+    def _expected(self, asked: list[str]) -> dict[str, int]:
+        """How many honest leaves have each file in their share that has all these words."""
+        arena = self._arena
+        found: dict[tuple[Content, int], None] = {}
+        for leaf in arena.honest(arena.leaves):
+            if leaf.number in arena.truth.decayed:
+                continue
+            for path, content in arena.truth.now.get(leaf.number, {}).items():
+                if all(word in words(path) for word in asked):
+                    found[content, leaf.number] = None
+        counts: dict[str, int] = {}
+        for (root, size), _ in found:
+            counts[file_id(root, size)] = counts.get(file_id(root, size), 0) + 1
+        return counts
+
+    def _answer(self, leaf: Host, path: str, expected: dict[str, int], heard: list[object]) -> None:
+        result = heard[0] if heard else None
+        if not isinstance(result, SearchResult):
+            self._tell(RULE_23, f"{leaf.name} searched {path!r} and heard {result!r:.120}")
+            return
+        found = {hit.id: hit.sources for hit in result.hits}
+        missing = {one: count for one, count in expected.items() if found.get(one, 0) < count}
+        if self._trusted and missing:
+            text = f"{leaf.name} searched {path!r}: {len(missing)} of {len(expected)} files missing"
+            self._tell(RULE_23, text)
+        if self._trusted and not result.coverage.complete:
+            self._tell(RULE_23, f"{leaf.name} searched {path!r}: {result.coverage}")
+
+    # --- nobody waits -----------------------------------------------------------------------
+
+    def _downloads(self, leaf: Host) -> None:
+        arena, inside = self._arena, leaf_of(leaf)
+        if not self._is_led(leaf):
+            return
+        for download in inside.downloads._downloads.values() if inside else ():
+            record = download.record
+            holders = [
+                number
+                for number in arena.truth.holders((record.root, record.size))
+                if number not in arena.truth.decayed and self._is_led(arena.world.hosts[number])
+            ]
+            if holders and download.state in WAITING:
+                names = [arena.world.hosts[number].name for number in holders]
+                what = f"{leaf.name} still has a download {download.state.value}, though {names} "
+                self._tell(RULE_24, what + f"have it ({download.done_bytes} of {record.size})")
+
+    def _is_led(self, leaf: Host) -> bool:
+        """Whether its parent does no harm, so that it finds and is found."""
+        inside = leaf_of(leaf)
+        contact = inside.parent.contact if inside else None
+        parent = self._arena.world.by_node.get(contact.node) if contact else None
+        return parent is None or parent.number not in self._arena.truth.hostile
+
+    def _calls(self) -> None:
+        arena = self._arena
+        for method in arena.world.people.open_methods():
+            if method != "leaf.get":
+                self._tell("19: every request ends exactly once", f"{method} never did")
+
+    def _tell(self, rule: str, what: str) -> None:
+        self._arena.world.violate(rule, what)
+
+
+def _heard(_outcome: object) -> None:
+    """Nothing hangs on it."""

@@ -1,0 +1,104 @@
+"""One small world from its start to the verdict: warm up, faults and people, quiet, and a look.
+
+Safety is checked after every event, liveness at the end. The same seed always does the same.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from deploy.sim.chaos.arena import Arena
+from deploy.sim.chaos.doings import Doings
+from deploy.sim.chaos.faults import FAULTS
+from deploy.sim.chaos.liveness import Liveness
+from deploy.sim.chaos.plan import QUIET_S, WARM_S, ChaosPlan, draw
+from deploy.sim.checkers.answers import Answers
+from deploy.sim.checkers.bounds import Bounds
+from deploy.sim.checkers.clusters import Clusters
+from deploy.sim.checkers.durable import JournalsAreTrue
+from deploy.sim.checkers.hits import Hits
+from deploy.sim.checkers.leaves import Leaves
+from deploy.sim.checkers.pieces import PiecesAreTrue
+from deploy.sim.checkers.queries import Queries
+from deploy.sim.checkers.secrets import Secrets
+from deploy.sim.hostile import KINDS
+
+HOSTILE: Final[tuple[str, ...]] = KINDS
+
+
+class Verdict(msgspec.Struct):
+    """What came of one seed."""
+
+    seed: int
+    events: int
+    virtual_s: float
+    violations: list[str]
+    trace_sha256: str
+    struck: dict[str, int]  # faults, and how often each struck
+
+
+def run(
+    seed: int, faults: tuple[str, ...] | None = None, hostile: tuple[str, ...] | None = None
+) -> Verdict:
+    """Run the world of `seed`; `faults` and `hostile` nodes instead of those that it draws."""
+    plan = draw(seed, tuple(FAULTS), HOSTILE)
+    if faults is not None:
+        plan = msgspec.structs.replace(plan, faults=faults)
+    if hostile is not None:
+        plan = msgspec.structs.replace(plan, hostile=hostile)
+    return run_plan(plan)
+
+
+def run_plan(plan: ChaosPlan) -> Verdict:
+    """Run one world to its verdict, or to its first violation."""
+    arena = Arena(plan)
+    world, truth = arena.world, arena.truth
+    world.watch(
+        [
+            Queries(world.violate, truth.hostile),
+            Hits(world.violate, truth, world.by_node),
+            Answers(world.violate, truth.hostile),
+            PiecesAreTrue(world.violate, truth, arena.files),
+            JournalsAreTrue(world.violate, truth, arena.files),
+            Clusters(world.violate, world.by_node, truth.hostile),
+            Leaves(world.violate, truth, world.by_node),
+            Bounds(world.violate, world.schedule),
+            Secrets(world.violate),
+        ]
+    )
+    arena.start()
+    world.run(WARM_S)
+    end = WARM_S + plan.chaos_s
+    Doings(arena).begin(end)
+    for name in plan.faults:
+        _again(arena, name, end)()
+    world.run(end)
+    arena.heal()
+    world.run(end + QUIET_S)
+    if not world.stopped:
+        Liveness(arena).check()
+    return Verdict(
+        seed=plan.seed,
+        events=world.events,
+        virtual_s=round(world.now, 3),
+        violations=world.violations,
+        trace_sha256=arena.trace.hexdigest(),
+        struck=arena.struck,
+    )
+
+
+def _again(arena: Arena, name: str, end: float) -> Callable[[], None]:
+    """Let a fault strike now and then until `end`."""
+    strike, mean_s = FAULTS[name]
+
+    def wait() -> None:
+        arena.world.schedule.later(arena.rng.expovariate(1 / mean_s), happen)
+
+    def happen() -> None:
+        if arena.world.now < end:
+            strike(arena)
+            arena.count(name)
+            wait()
+
+    return wait

@@ -1,0 +1,93 @@
+"""10, 11, 16, 17, 18: everything has a limit: memory, queues, dials, and events in one moment.
+
+Books that a super-peer keeps for a peer end with its link. A node that wants to be woken over and
+over at the same moment has lost its way.
+"""
+
+from collections.abc import Callable
+
+from common import wire
+from common.core import Effect, Event, OpenLink
+from common.limits import CONTAINER_ITEMS_MAX
+from common.messages.fields import Message
+from common.messages.link import Ping, Pong
+from deploy.sim.host import Host
+from deploy.sim.inside import SuperPeerInside, leaf_of, superpeer_of
+from deploy.sim.schedule import Schedule
+from leaf.swarm.budget import ALL_BYTES_MAX
+
+MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
+DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on
+DIALS_S = 20.0
+READ_AHEAD_SLACK = 1024 * 1024
+
+
+class Bounds:
+    """Looks at one host after each of its events."""
+
+    def __init__(self, violate: Callable[[str, str], None], schedule: Schedule) -> None:
+        self._violate = violate
+        self._schedule = schedule
+        self._moment: tuple[int, float, int] = (-1, -1.0, 0)
+        self._dials: dict[tuple[int, int, object, object], list[float]] = {}
+        self._pinged: dict[bytes, int] = {}
+
+    def fed(self, host: Host, _event: Event, effects: list[Effect]) -> None:
+        """An event was taken in."""
+        number, at, count = self._moment
+        now = self._schedule.now
+        same = number == host.number and at == now
+        self._moment = (host.number, now, count + 1 if same else 1)
+        if self._moment[2] > MOMENT_EVENTS_MAX:
+            self._tell(host, "18: time goes on", "turns round and round")
+        for effect in effects:
+            if isinstance(effect, OpenLink):
+                self._dialled(host, effect)
+        inside = superpeer_of(host)
+        if inside is not None:
+            self._books(host, inside)
+        leaf = leaf_of(host)
+        if leaf is not None and leaf.uploads._budget._all > ALL_BYTES_MAX + READ_AHEAD_SLACK:
+            self._tell(host, "11: bulk on its way is bounded", "reads too far ahead")
+
+    def sent(
+        self, host: Host, _there: Host, message: Message, _data: memoryview | bytes | None
+    ) -> None:
+        """A message leaves: a pong is never longer than its ping."""
+        if isinstance(message, Ping):
+            self._pinged[message.nonce] = len(wire.encode(message))
+            return
+        allowed = self._pinged.get(message.nonce, 0) if isinstance(message, Pong) else None
+        if allowed is not None and len(wire.encode(message)) > allowed:
+            self._tell(host, "T4: a pong is no longer than its ping", "answers too much")
+
+    def _dialled(self, host: Host, effect: OpenLink) -> None:
+        now = self._schedule.now
+        key = (host.number, host.life, effect.address, effect.door)
+        times = self._dials.setdefault(key, [])
+        times.append(now)
+        while times[0] < now - DIALS_S:
+            times.pop(0)
+        if len(times) > DIALS_MAX:
+            self._tell(host, "16: dials are paced", f"dials {effect.address} over and over")
+
+    def _books(self, host: Host, inside: SuperPeerInside) -> None:
+        flood, config = inside.flood, inside.flood._config
+        if len(flood._seen) > config.seen_max or len(flood._trees) > config.open_max:
+            self._tell(host, "11: memory of queries is bounded", "remembers too many")
+        if any(count < 0 for count in flood._waiting.values()):
+            self._tell(host, "11: hits that wait are counted", "counts below zero")
+        waiting = sum(len(tree.outbox) for tree in flood._trees.values())
+        if waiting != sum(flood._waiting.values()):
+            self._tell(host, "11: hits that wait are counted", "has lost count")
+        if waiting > config.waiting_max + CONTAINER_ITEMS_MAX:
+            self._tell(host, "11: hits that wait are bounded", "lets too many wait")
+        for peer in (*flood._flows, *flood._credit):
+            if peer not in inside.links and peer != host.identity.node:
+                self._tell(host, "17: books end with the link", "keeps books of who is gone")
+        for peer in inside.searches._asked:
+            if peer not in inside.cluster.members and peer not in inside.links:
+                self._tell(host, "17: books end with the link", "searches for who is gone")
+
+    def _tell(self, host: Host, rule: str, what: str) -> None:
+        self._violate(rule, f"{host.name} {what}")

@@ -1,0 +1,85 @@
+"""7, 15, 17: one parent, no honest leaf accused, and nothing kept for a link that is gone.
+
+A leaf that has joined is linked to its parent and to no other as a parent. Whoever it holds for a
+liar did send wrong bytes. A wish of a leaf lives as long as the link that it came over.
+"""
+
+from collections.abc import Callable, Mapping
+
+from common.core import Effect, Event
+from common.doors import Door
+from common.ids import NodeId
+from deploy.sim.chaos.truth import Truth
+from deploy.sim.host import Host
+from deploy.sim.inside import LeafInside, leaf_of, links_of
+from leaf.parent import State
+from leaf.swarm.source import Phase
+
+CORRUPTING = ("corrupter",)
+
+
+class Leaves:
+    """Looks into each leaf after each of its events."""
+
+    def __init__(
+        self,
+        violate: Callable[[str, str], None],
+        truth: Truth,
+        by_node: dict[NodeId, Host],
+    ) -> None:
+        self._violate, self._truth, self._by_node = violate, truth, by_node
+
+    def fed(self, host: Host, _event: Event, _effects: list[Effect]) -> None:
+        """An event was taken in."""
+        inside = leaf_of(host)
+        if inside is None:
+            return
+        links = links_of(host)
+        up = links.snapshot() if links is not None else {}
+        self._parent(host, inside, up)
+        self._uploads(host, inside, up)
+        self._sources(host, inside, up)
+
+    def _parent(
+        self, host: Host, inside: LeafInside, up: Mapping[tuple[NodeId, Door], object]
+    ) -> None:
+        parent = inside.parent
+        if parent._state is not State.JOINED:
+            return
+        contact = parent.contact
+        if contact is None:
+            self._violate("7: a leaf has one parent", f"{host.name} has joined nobody")
+        elif contact.node != host.identity.node and (contact.node, Door.CONTROL) not in up:
+            self._violate("7: a leaf is linked to its parent", f"{host.name} is not")
+
+    def _uploads(
+        self, host: Host, inside: LeafInside, up: Mapping[tuple[NodeId, Door], object]
+    ) -> None:
+        uploads = inside.uploads
+        for peer, _ in uploads._wishes:
+            if (peer, Door.BULK) not in up and peer != host.identity.node:
+                self._violate("17: nothing outlives its link", f"{host.name} keeps a wish")
+        if uploads.served > uploads._config.upload_slots:
+            self._violate("10: no more slots than there are", f"{host.name} serves too many")
+
+    def _sources(
+        self, host: Host, inside: LeafInside, up: Mapping[tuple[NodeId, Door], object]
+    ) -> None:
+        for download in inside.downloads._under_way.values():
+            for peer in download._liars:
+                self._accused(host, peer)
+            if download._fetch is None:
+                continue
+            for peer in download._fetch.sources.liars:
+                self._accused(host, peer)
+            for source in download._fetch.sources:
+                linked = source.phase is Phase.LINKED and source.peer != host.identity.node
+                if linked and (source.peer, Door.BULK) not in up:
+                    self._violate("17: a linked source has a link", host.name)
+
+    def _accused(self, host: Host, peer: NodeId) -> None:
+        other = self._by_node.get(peer)
+        if other is None or other.number in self._truth.decayed:
+            return
+        if self._truth.hostile.get(other.number) not in CORRUPTING:
+            self._violate("15: nobody honest is banned", f"{host.name} accuses {other.name}")

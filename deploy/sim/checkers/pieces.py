@@ -1,0 +1,80 @@
+"""1, 3: nobody passes on a wrong byte, and what stands under a final name is the very content.
+
+An honest leaf sends only what is true of the file that it names, whatever was edited, lost or
+torn below it. A leaf whose disk decayed in silence may pass on what it read: that its reader
+rejects it is for others to check.
+"""
+
+from collections.abc import Callable
+
+from common.core import Effect, Event
+from common.messages.fields import Message
+from common.messages.swarm import Piece
+from common.storage import PartFinished, PartSkipped
+from deploy.sim.chaos.truth import Truth
+from deploy.sim.filesystem import FileSystem
+from deploy.sim.host import Host
+from deploy.sim.inside import leaf_of
+from leaf.methods import GetResult
+
+
+class PiecesAreTrue:
+    """Holds every byte that is sent, and every finished file, against the truth."""
+
+    def __init__(
+        self,
+        violate: Callable[[str, str], None],
+        truth: Truth,
+        files: dict[int, FileSystem],
+    ) -> None:
+        self._violate, self._truth, self._files = violate, truth, files
+        self._by_root: dict[bytes, bytes] = {}
+
+    def sent(
+        self, host: Host, there: Host, message: Message, data: memoryview | bytes | None
+    ) -> None:
+        """A message leaves."""
+        if not isinstance(message, Piece) or data is None:
+            return
+        if host.number in self._truth.hostile or host.number in self._truth.decayed:
+            return
+        content = self._content(message.root)
+        if content is not None and content[message.offset : message.offset + len(data)] != data:
+            self._violate(
+                "1: only proven bytes are served",
+                f"{host.name} sends {there.name} wrong bytes at {message.offset}",
+            )
+
+    def fed(self, host: Host, event: Event, _effects: list[Effect]) -> None:
+        """An event was taken in: is a file said to be finished?"""
+        if not isinstance(event, PartFinished) and not (
+            isinstance(event, PartSkipped) and event.same
+        ):
+            return
+        inside = leaf_of(host)
+        download = inside.downloads._downloads.get(event.download) if inside else None
+        if download is None:
+            return
+        record = download.record
+        self._final(host, event.path, (record.root, record.size))
+
+    def ended(self, host: Host, _call: int, outcome: object) -> None:
+        """A call ended: a file that is told to be verified is."""
+        if isinstance(outcome, GetResult) and outcome.verified and host.is_running:
+            for content in self._truth.contents:
+                if content[1] == outcome.size and outcome.path:
+                    return
+            self._violate("3: a final name is over the content", f"{host.name}: {outcome!r}")
+
+    def _final(self, host: Host, path: str, content: tuple[bytes, int]) -> None:
+        files = self._files[host.number]
+        if host.number in self._truth.decayed or not files.exists(path):
+            return
+        if files.read(path) != self._truth.contents.get(content):
+            self._violate("3: a final name is over the content", f"{host.name} has wrong {path}")
+
+    def _content(self, root: bytes) -> bytes | None:
+        if root not in self._by_root:
+            for (each, _), data in self._truth.contents.items():
+                self._by_root[each] = data
+        return self._by_root.get(root)

@@ -1,0 +1,93 @@
+"""8: no query is evaluated or forwarded twice by one node, or goes where queries do not go.
+
+Each super-peer sends one neighbour one query at most once, with one hop more than it had, never
+beyond the limit of hops, and never to a leaf. What was asked of a neighbour (`Query`, `Extend`) is
+answered by one `QueryDone` at most.
+"""
+
+from collections.abc import Callable
+
+from common.core import Effect, Event, FrameReceived, SendFrame
+from common.ids import Guid
+from common.limits import HOPS_MAX, TTL_MAX
+from common.messages.fields import Message
+from common.messages.overlay import Extend, Query, QueryDone
+from deploy.sim.host import Host
+from deploy.sim.inside import superpeer_of
+
+Pair = tuple[int, int, int, Guid]  # from, its life, to, which query
+
+
+class Queries:
+    """Follows every query over every link."""
+
+    def __init__(
+        self, violate: Callable[[str, str], None], hostile: dict[int, str] | None = None
+    ) -> None:
+        self._violate = violate
+        self._hostile = {} if hostile is None else hostile
+        self._sent: dict[Pair, int] = {}  # -> hops
+        self._owed: dict[Pair, int] = {}  # answers that the other end owes
+        self._evaluated: dict[tuple[int, int, Guid], None] = {}
+        self._counts: dict[tuple[int, int], int] = {}
+
+    def sent(
+        self, host: Host, there: Host, message: Message, _data: memoryview | bytes | None
+    ) -> None:
+        """A message leaves."""
+        if isinstance(message, Query):
+            self._query(host, there, message)
+        elif isinstance(message, Extend):
+            key = (host.number, host.life, there.number, message.guid)
+            self._owed[key] = self._owed.get(key, 0) + 1
+        elif isinstance(message, QueryDone):
+            self._done(host, there, message)
+
+    def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
+        """An event was taken in: was a query evaluated that had been before?"""
+        inside = superpeer_of(host)
+        if inside is None or host.number in self._hostile:
+            return
+        place = (host.number, host.life)
+        before, now = self._counts.get(place, 0), inside.flood.evaluated
+        self._counts[place] = now
+        if now == before or not isinstance(event, FrameReceived):
+            return
+        if not isinstance(event.message, Query):
+            return
+        guid = event.message.guid
+        key = (*place, guid)
+        if key in self._evaluated and not _said_duplicate(guid, effects):
+            self._tell(host, f"evaluated query {guid.hex()[:8]} twice")
+        self._evaluated[key] = None
+
+    def _query(self, host: Host, there: Host, query: Query) -> None:
+        key = (host.number, host.life, there.number, query.guid)
+        if host.number not in self._hostile:
+            if key in self._sent:
+                self._tell(host, f"sent {there.name} query {query.guid.hex()[:8]} twice")
+            if query.hops > HOPS_MAX or query.ttl > TTL_MAX + 1:
+                self._tell(host, f"sent a query of {query.hops} hops, ttl {query.ttl}")
+            honest = there.is_running and there.number not in self._hostile
+            if honest and superpeer_of(there) is None:
+                self._tell(host, f"sent a query to {there.name}, which is no super-peer")
+        self._sent[key] = query.hops
+        self._owed[key] = self._owed.get(key, 0) + 1
+
+    def _done(self, host: Host, there: Host, done: QueryDone) -> None:
+        if host.number in self._hostile:
+            return
+        key = (there.number, there.life, host.number, done.guid)
+        owed = self._owed.get(key, 0)
+        if not owed and there.is_running and there.number not in self._hostile:
+            self._tell(host, f"reported query {done.guid.hex()[:8]} to {there.name} unasked")
+        self._owed[key] = owed - 1
+
+    def _tell(self, host: Host, what: str) -> None:
+        self._violate("8: a query goes once, and where queries go", f"{host.name} {what}")
+
+
+def _said_duplicate(guid: Guid, effects: list[Effect]) -> bool:
+    """Whether who asked was told that the query is known: what was evaluated is another one."""
+    dones = [each.message for each in effects if isinstance(each, SendFrame)]
+    return any(isinstance(one, QueryDone) and one.guid == guid and one.duplicate for one in dones)

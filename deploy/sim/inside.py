@@ -1,0 +1,81 @@
+"""What a checker sees of a node: its machines, by name.
+
+The one place of the simulator that opens the roles' doors. Checkers read, they never write.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from common.links import Links
+from common.node import LEAF, SUPERPEER
+from deploy.sim.host import Host
+from leaf.downloads import Downloads
+from leaf.library import Library
+from leaf.parent import Parent
+from leaf.publish import Publisher
+from leaf.role import Leaf
+from leaf.search import Searches as LeafSearches
+from leaf.swarm.upload import Uploads
+from superpeer.cluster import Cluster
+from superpeer.flood import Flood
+from superpeer.overlay import Overlay
+from superpeer.role import SuperPeer
+from superpeer.search import Searches
+
+R = TypeVar("R")
+V = TypeVar("V")
+
+
+class SuperPeerInside:
+    """The machines of a super-peer."""
+
+    __slots__ = ("cluster", "flood", "links", "overlay", "searches")
+
+    def __init__(self, role: SuperPeer) -> None:
+        self.cluster: Cluster = role._cluster
+        self.flood: Flood = role._flood
+        self.overlay: Overlay = role._overlay
+        self.searches: Searches = role._searches
+        self.links = role._links
+
+
+class LeafInside:
+    """The machines of a leaf."""
+
+    __slots__ = ("downloads", "library", "parent", "publisher", "searches", "uploads")
+
+    def __init__(self, role: Leaf) -> None:
+        self.parent: Parent = role._parent
+        self.publisher: Publisher = role._publisher
+        self.library: Library = role._library
+        self.downloads: Downloads = role._downloads
+        self.searches: LeafSearches = role._searches
+        uploads = role._machines["uploads"]
+        if not isinstance(uploads, Uploads):
+            raise TypeError("uploads")
+        self.uploads = uploads
+
+
+def superpeer_of(host: Host) -> SuperPeerInside | None:
+    """The super-peer that a host runs, if it does."""
+    return _view(host, SUPERPEER, SuperPeer, SuperPeerInside)
+
+
+def leaf_of(host: Host) -> LeafInside | None:
+    """The leaf that a host runs, if it does."""
+    return _view(host, LEAF, Leaf, LeafInside)
+
+
+def links_of(host: Host) -> Links | None:
+    """The links of a host's node."""
+    return host.node._links if host.node is not None else None
+
+
+def _view(host: Host, name: str, kind: type[R], view: Callable[[R], V]) -> V | None:
+    role = host.node._roles.get(name) if host.node is not None else None
+    if not isinstance(role, kind):
+        return None
+    known: V | None = host.views.get(name)
+    if known is None:
+        known = host.views[name] = view(role)
+    return known

@@ -1,0 +1,91 @@
+"""The nodes of a simulated world: the real roles, put together as the entry points do it.
+
+Settings, keys and time come from the host; everything else is what `leaf.assembly` and
+`superpeer.assembly` give a daemon. There is no other code of any role here.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+import msgspec
+
+from common.addresses import Address
+from common.config import Config
+from common.core import Core
+from common.ids import node_text
+from common.meeting import Seed
+from common.network import Network
+from common.node import LEAF, SUPERPEER, Node
+from deploy.sim.host import Host
+from leaf.role import Leaf
+from superpeer.role import SuperPeer
+
+NETWORK: Final = Network("simulated")
+SHARE: Final = "/share"
+DOWNLOADS: Final = "/downloads"
+VERSION: Final = "simulated"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What kind of node a host runs."""
+
+    roles: tuple[str, ...]
+    config: Config = Config()
+    joins: tuple[Seed, ...] = ()  # super-peers that a super-peer is told to join
+    supers: tuple[Seed, ...] = ()  # super-peers that a leaf is told of
+    shares: tuple[str, ...] = ()
+    network: Network = NETWORK
+
+
+def builder(plan: Plan, rng: Random) -> Callable[[Host], Node]:
+    """Makes the node of a host's next life."""
+
+    def build(host: Host) -> Node:
+        config = plan.config
+
+        def superpeer(rng: Random) -> Core:
+            return SuperPeer(
+                host.identity.node,
+                config=config,
+                network=plan.network,
+                rng=rng,
+                seeds=plan.joins,
+                version=VERSION,
+            )
+
+        def leaf(rng: Random) -> Core:
+            return Leaf(
+                identity=host.identity,
+                config=config,
+                network=plan.network,
+                rng=rng,
+                supers=plan.supers,
+                epoch=int(host.wall),
+                shares=plan.shares,
+                downloads_dir=DOWNLOADS,
+                version=VERSION,
+            )
+
+        return Node(
+            host.identity.node,
+            plan.network,
+            config.link,
+            factories={LEAF: leaf, SUPERPEER: superpeer},
+            start=plan.roles,
+            rng=rng,
+            agent=VERSION,
+        )
+
+    return build
+
+
+def seed_of(host_address: Address, node: bytes) -> Seed:
+    """How one is told of a super-peer with its key."""
+    return Seed(f"{host_address}/{node_text(node)}", host_address, node)
+
+
+def seed_to(host: Host, *, with_key: bool = True) -> Seed:
+    """How one is told of a host."""
+    address = host.control
+    return seed_of(address, host.identity.node) if with_key else Seed(str(address), address)

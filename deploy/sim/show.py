@@ -1,0 +1,105 @@
+"""A scenario in virtual time, from its file to its report: staged, acted, counted."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+from deploy.report import Report, Tally, percentile
+from deploy.scenario import Scenario
+from deploy.series import Series
+from deploy.sim.acts import Acts
+from deploy.sim.inside import superpeer_of
+from deploy.sim.load import Load
+from deploy.sim.stage import Stage
+from deploy.sim.trace import Trace
+
+Say = Callable[[str], None]
+
+
+class Show:
+    """One run; after `run` its report, samples and violations are there."""
+
+    def __init__(self, scenario: Scenario, say: Say = lambda _text: None) -> None:
+        self._began = time.monotonic()
+        self.scenario = scenario
+        self.tally = Tally()
+        self.stage = Stage(scenario)
+        self.load = Load()
+        self._trace = None if scenario.large else Trace(self.stage.world.schedule)
+        self.stage.world.watch([self.load, *([self._trace] if self._trace else [])])
+        self._say = say
+
+    def run(self) -> Report:
+        """Let it happen, and tell what it showed."""
+        world = self.stage.world
+        self.acts = Acts(self.stage, self.tally, self._say)
+        self.acts.run()
+        self.tally.violations += world.violations
+        return self._report()
+
+    def _report(self) -> Report:
+        scenario, tally, world = self.scenario, self.tally, self.stage.world
+        wall_s = time.monotonic() - self._began
+        loads = self._loads()
+        finds = tally.searches + tally.downloads
+        return Report(
+            scenario=scenario.name,
+            seed=scenario.seed,
+            world="simulator",
+            super_peers=scenario.super_peers,
+            leaves=scenario.leaves,
+            virtual_s=round(world.now, 3),
+            events=world.events,
+            violations=len(tally.violations),
+            searches=tally.searches,
+            recall=tally.recall,
+            coverage=tally.coverage,
+            messages_per_query=tally.messages_per_query,
+            first_hit_p50_s=percentile(tally.first_hit_s, 50),
+            first_hit_p99_s=percentile(tally.first_hit_s, 99),
+            done_p50_s=percentile(tally.done_s, 50),
+            done_p99_s=percentile(tally.done_s, 99),
+            failover_p50_s=percentile(tally.failover_s, 50),
+            failover_p99_s=percentile(tally.failover_s, 99),
+            promotions=0,
+            demotions=0,
+            downloads=tally.downloads,
+            downloads_complete=tally.downloads_complete,
+            bytes_useful=tally.bytes_useful,
+            bytes_wasted=tally.bytes_wasted,
+            trace_sha256=self._trace.hexdigest() if self._trace else None,
+            echo_s=scenario.config.link.echo_s * scenario.time_scale,
+            wall_s=round(wall_s, 3),
+            events_per_s=round(world.events / wall_s, 1),
+            rss_bytes=peak_bytes(),
+            bytes_sent=None if scenario.large else world.wires.bytes_sent,
+            load_p50=percentile(loads, 50),
+            load_p95=percentile(loads, 95),
+            load_max=max(loads, default=None),
+            messages_per_find=round(self.load.finding / finds, 3) if finds else None,
+        )
+
+    def series(self) -> Series:
+        """The samples behind the figures."""
+        tally = self.tally
+        insides = [superpeer_of(host) for host in self.stage.super_peers]
+        return Series(
+            search_s=tally.done_s,
+            first_hit_s=tally.first_hit_s,
+            costs=tally.costs,
+            coverage=tally.coverages,
+            failover_s=tally.failover_s,
+            load=[int(load) for load in self._loads()],
+            leaves_per_super_peer=[len(each.cluster.members) for each in insides if each],
+        )
+
+    def _loads(self) -> list[float]:
+        """What each super-peer handled; where there is a holder of all, that counts too."""
+        return [float(self.load.by_host[host.number]) for host in self.stage.super_peers]
+
+
+def peak_bytes() -> int:
+    """The most memory that this process held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,212 @@
+"""A scenario put on stage: its hosts with their files, links and pasts, not started yet.
+
+Super-peers are the first hosts, leaves follow; where both live together leaf N is in host N. It
+follows who hangs where by what the leaves note, so that a judge can ask at any moment. What happens
+on it is `deploy.sim.acts`.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+import msgspec
+
+from common.addresses import Address
+from common.config import Config, scaled
+from common.core import Notify
+from common.ids import node_text
+from common.meeting import Seed
+from common.node import LEAF, SUPERPEER
+from common.storage import SharedFile
+from common.torrent import file_id
+from deploy import content, hosts
+from deploy.content import Source
+from deploy.oracle import Held, Oracle
+from deploy.scenario import Scenario
+from deploy.sim.disk import SimulatedDisk
+from deploy.sim.filesystem import FileSystem
+from deploy.sim.host import Host, Storage
+from deploy.sim.nodes import SHARE, Plan, builder, seed_of
+from deploy.sim.paths import Access
+from deploy.sim.shelf import Shelf
+from deploy.sim.store import MemoryStore, Trees
+from deploy.sim.world import World, identity_of
+from deploy.targets import SUPER_PEER
+
+PUBLISH_S: Final = 3.0  # after joining; what a leaf shares is not demanded earlier
+DISK_S: Final = 0.001  # of an operation of the disk, on average
+
+
+class Stage:
+    """The world of a scenario, and how it stands (see `deploy.judge.Standing`)."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.edges = scenario.edges()
+        self.world = World(
+            scenario.seed,
+            by_reference=scenario.large,
+            strict=False,
+            extra_delays=self._link_delays(),
+        )
+        self._config = scaled(scenario.config, scenario.time_scale)
+        self._trees = Trees()
+        self.files: dict[int, FileSystem] = {}  # by leaf
+        self._stores: dict[int, MemoryStore] = {}
+        self._shelves: dict[int, list[SharedFile]] = {}
+        self.data: dict[str, bytes] = {}  # by id, where there are bytes at all
+        self.oracle = Oracle(self._held())
+        self.super_peers = [self._super_peer(n) for n in range(scenario.super_peers)]
+        self.leaves = (
+            self.super_peers
+            if scenario.together
+            else [self._leaf(n) for n in range(scenario.leaves)]
+        )
+        self.alive = dict.fromkeys(range(scenario.super_peers))
+        self.alive_leaves = dict.fromkeys(range(scenario.leaves))
+        self.parents: dict[int, int] = {}  # of leaves that have had time to publish
+        self.joined: dict[int, tuple[int, float]] = {}  # leaf -> parent, since when
+        self._numbers = {
+            node_text(host.identity.node): n for n, host in enumerate(self.super_peers)
+        }
+        self._leaf_numbers = {host.number: n for n, host in enumerate(self.leaves)}
+        self.on_joined: Callable[[int], None] = lambda _leaf: None
+        self.world.watch([self])
+
+    # --- hosts ------------------------------------------------------------------------------
+
+    def _link_delays(self) -> dict[tuple[int, int], float]:
+        overlay, rng = self.scenario.overlay, self.scenario.random("delays")
+        if not overlay.delay_max_s:
+            return {}
+        low, high = overlay.delay_min_s, overlay.delay_max_s
+        return {edge: rng.uniform(low, high) for edge in self.edges}
+
+    def _address(self, number: int) -> Address:
+        return Address(b"\x0a" + (number + 1).to_bytes(3, "big"), 1214)
+
+    def _seed(self, number: int) -> Seed:
+        return seed_of(self._address(number), identity_of(self.scenario.seed, number).node)
+
+    def _super_peer(self, number: int) -> Host:
+        scenario = self.scenario
+        joins = tuple(self._seed(a) for a, b in self.edges if b == number)
+        if not scenario.together:
+            plan = Plan((SUPERPEER,), self._config, joins)
+            return self._add(f"super-peer {number}", plan, SUPER_PEER, number, has_bulk=False)
+        plan = Plan(
+            (SUPERPEER, LEAF),
+            self._config_of(number),
+            joins,
+            (self._seed(number),),
+            (SHARE,),
+        )
+        return self._add(f"node {number}", plan, SUPER_PEER, number, has_bulk=True)
+
+    def _leaf(self, number: int) -> Host:
+        supers = tuple(self._seed(other) for other in self.scenario.told(number))
+        plan = Plan((LEAF,), self._config_of(number), supers=supers, shares=(SHARE,))
+        return self._add(f"leaf {number}", plan, "leaf", number, has_bulk=True)
+
+    def _config_of(self, leaf: int) -> Config:
+        """A leaf that shares nothing serves nobody, where nobody is to serve what he fetched."""
+        if self.scenario.content.sharing_on or leaf in self.files or leaf in self._shelves:
+            return self._config
+        swarm = msgspec.structs.replace(self._config.swarm, upload_slots=0)
+        return msgspec.structs.replace(self._config, swarm=swarm)
+
+    def _add(self, name: str, plan: Plan, kind: str, number: int, *, has_bulk: bool) -> Host:
+        drawn = hosts.access(self.scenario, kind, number)
+        return self.world.add(
+            name,
+            self._address(len(self.world.hosts)),
+            build=builder(plan, self.world.draws),
+            equip=lambda host: self._equip(host, number if has_bulk else None),
+            access=Access(drawn.delay_s, drawn.up_rate, drawn.down_rate),
+            has_bulk=has_bulk,
+        )
+
+    def _equip(self, host: Host, leaf: int | None) -> Storage:
+        if self.scenario.large or leaf is None:
+            return Shelf(self._shelves.get(-1 if leaf is None else leaf, ()), host.take)
+        rng = Random(f"{self.scenario.seed}/disk/{leaf}/{host.life}")
+        if leaf not in self.files:
+            self._make_files(leaf)
+        return SimulatedDisk(
+            self.files[leaf],
+            self._stores.setdefault(leaf, MemoryStore()),
+            schedule=self.world.schedule.later,
+            now=lambda: host.wall,
+            feed=host.take,
+            latency=lambda: rng.expovariate(1 / DISK_S),
+            trees=self._trees,
+        )
+
+    # --- content ----------------------------------------------------------------------------
+
+    def _make_files(self, leaf: int) -> FileSystem:
+        rng = self.scenario.random(f"files of {leaf}")
+        self.files[leaf] = FileSystem(rng, lambda: self.world.now)
+        self.files[leaf].make_folder(SHARE)
+        return self.files[leaf]
+
+    def _held(self) -> list[Held]:
+        """Put every file where the scenario wants it; what there is to find."""
+        asked = self.scenario
+        chosen = content.sources(asked)
+        held: list[Held] = []
+        for number, (source, leaves) in enumerate(
+            zip(chosen, content.holders(asked, len(chosen)), strict=True)
+        ):
+            put = self._put_name if asked.large else self._put_bytes
+            held += put(number, source, leaves)
+        return held
+
+    def _put_bytes(self, _number: int, source: Source, leaves: Sequence[int]) -> list[Held]:
+        data = content.data_of(self.scenario, source)
+        tree = self._trees.of(data)
+        name = file_id(tree.root, tree.size)
+        self.data[name] = data
+        for leaf in leaves:
+            files = self.files[leaf] if leaf in self.files else self._make_files(leaf)
+            files.put(f"{SHARE}/{source.path}", data)
+        return _held_by(leaves, name, source)
+
+    def _put_name(self, number: int, source: Source, leaves: Sequence[int]) -> list[Held]:
+        """A file without bytes: its root stands for a content that nobody fetches."""
+        root = hashlib.sha256(source.path.encode()).digest()
+        file = SharedFile(SHARE, source.path, source.size, 1, number, root)
+        for leaf in leaves:
+            self._shelves.setdefault(leaf, []).append(file)
+        return _held_by(leaves, file_id(root, source.size), source)
+
+    # --- how it stands ----------------------------------------------------------------------
+
+    def noted(self, host: Host, note: Notify) -> None:
+        """Follow who has joined whom."""
+        leaf = self._leaf_numbers.get(host.number)
+        if leaf is None:
+            return
+        if note.name == "parent_joined":
+            joined = (self._numbers[str(note.fields["node"])], self.world.now)
+            self.joined[leaf] = joined
+            self.on_joined(leaf)
+            self.world.schedule.after(PUBLISH_S, self._published, (leaf, joined))
+        elif note.name == "parent_lost":
+            self.left(leaf)
+
+    def _published(self, what: tuple[int, tuple[int, float]]) -> None:
+        leaf, joined = what
+        if self.joined.get(leaf) == joined:
+            self.parents[leaf] = joined[0]
+
+    def left(self, leaf: int) -> None:
+        """A leaf has no parent any more."""
+        self.joined.pop(leaf, None)
+        self.parents.pop(leaf, None)
+
+
+def _held_by(leaves: Sequence[int], name: str, source: Source) -> list[Held]:
+    folder, _, file = source.path.rpartition("/")
+    return [Held(leaf, name, file, folder) for leaf in leaves]
