@@ -60,6 +60,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Catalogue:
     """The slots of one leaf. Changes are noted and hashed together when a root is asked for."""
 
+    __slots__ = ("_count", "_entries", "_levels", "_stale")
+
     def __init__(self) -> None:
         self._entries: list[Entry | None] = []
         self._levels = [bytearray()]  # as many as the largest tree so far had

@@ -15,6 +15,8 @@ _SLACK = 64
 class Deadlines:
     """The earliest deadline decides when a machine wants to be woken."""
 
+    __slots__ = ("_count", "_heap", "_when")
+
     def __init__(self) -> None:
         self._when: dict[Hashable, tuple[float, int]] = {}
         self._heap: list[tuple[float, int, Hashable]] = []

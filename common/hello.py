@@ -14,6 +14,8 @@ from common.wire import PROTOCOL_VERSION
 class Greeter:
     """Makes our hellos and checks theirs; `by_us` says which end dialled the link."""
 
+    __slots__ = ("_agent", "_me", "_my_curve", "_network", "bulk_port", "control_port")
+
     def __init__(self, me: NodeId, network: Network, agent: str) -> None:
         self._me = me
         self._my_curve = curve_key(me)

@@ -26,6 +26,8 @@ NODE_TEXT_CHARS: Final = 52  # 32 bytes in base32 without padding
 class Identity:
     """A node's own key pair, made from a 32-byte seed that only its key file holds."""
 
+    __slots__ = ("_signing", "curve_public", "curve_secret", "node")
+
     def __init__(self, seed: bytes) -> None:
         self._signing = signing.SigningKey(seed)
         self.node: NodeId = bytes(self._signing.verify_key)

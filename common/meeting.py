@@ -50,6 +50,8 @@ class Facts(msgspec.Struct, frozen=True):
 class Meeting:
     """The pings one node has under way, each under a nonce that only its pong can name."""
 
+    __slots__ = ("_asked", "_network", "_rng")
+
     def __init__(self, network: Network, rng: Random) -> None:
         self._network = network
         self._rng = rng

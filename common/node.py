@@ -6,7 +6,7 @@ a role sends to its own node loops in here, so a promoted leaf hangs on its own 
 a special case. It knows no message of any role.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import ClassVar
 
@@ -61,13 +61,18 @@ class NodeSnapshot(msgspec.Struct):
 class Node:
     """One identity with its links and roles; see the contract in `common.core`."""
 
+    __slots__ = (
+        *("_dropped", "_exited", "_factories", "_first", "_inbox", "_links", "_me"),
+        *("_own_doors", "_rng", "_roles"),
+    )
+
     def __init__(
         self,
         me: NodeId,
         network: Network,
         config: LinkConfig,
         *,
-        factories: dict[str, RoleFactory],
+        factories: Mapping[str, RoleFactory],
         start: tuple[str, ...],
         rng: Random,
         agent: str = "",

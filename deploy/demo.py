@@ -26,6 +26,7 @@ from deploy.asking import digest
 from deploy.content import Source
 from deploy.delay import Delays
 from deploy.drawing import draw
+from deploy.ground import Loopback
 from deploy.network import Network, read_error, wait_until
 from deploy.oracle import Held
 from deploy.processes import Processes, end_on_signals
@@ -252,7 +253,7 @@ def show(folder: Path | None, *, stay: bool) -> None:
     stayed = False
     try:
         with Delays() as delays, Processes(work, stay=stay) as processes:
-            play = Show(Network(scenario, processes, delays))
+            play = Show(Network(scenario, processes, Loopback(scenario, delays)))
             play.open(chosen)
             play.overlay()
             play.fetch()

@@ -16,6 +16,7 @@ from deploy.scenario import Scenario
 from deploy.targets import Target
 
 LOCALHOST: Final = "127.0.0.1"
+NODES_MAX: Final = 200  # beyond this put many nodes into one process: a world of its own
 
 
 class Ground(Protocol):
@@ -88,6 +89,10 @@ def refuse_beyond_processes(scenario: Scenario) -> None:
         _refuse(scenario, "hostile", "sim")
     if scenario.large:
         _refuse(scenario, "large", "sim")
+    nodes = scenario.super_peers + scenario.leaves
+    if nodes > NODES_MAX:
+        what = f"{nodes} nodes are too many for one process each: {NODES_MAX} at most"
+        raise UserError(Exit.USAGE, what, f"try `python -m deploy.sim {scenario.name}`")
 
 
 def _refuse(scenario: Scenario, key: str, *worlds: str) -> NoReturn:

@@ -8,6 +8,7 @@ import enum
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
+from common.limits import HITS_PER_QUERY_MAX
 from deploy import graphs
 from deploy.oracle import Oracle
 from deploy.report import Tally
@@ -40,6 +41,8 @@ class Strictness(enum.Enum):
     EXACT = "exact"  # all that lies within reach, nothing else, each super-peer once
     WHOLE = "whole"  # nothing of what lives may be missing, and the answer must know that
     TRUE = "true"  # what is said to be there was there; how much is missing is only counted
+    PRESENT = "present"  # the same, but all that is in the network is counted, linked or not
+    LEFT = "left"  # what is left: all that living leaves hold is counted, wherever they hang
 
 
 class Demand(NamedTuple):
@@ -77,8 +80,14 @@ class Judge:
         parent = standing.parents.get(question.leaf)
         return graphs.ball(beside, parent, question.ttl) if parent in beside else {}
 
-    def demand(self, question: Question) -> Demand:
+    def demand(self, question: Question, strictness: Strictness = Strictness.EXACT) -> Demand:
         """What a search that is asked now must bring."""
+        standing = self._standing
+        if strictness is Strictness.LEFT:
+            return Demand({}, self._oracle.expected(question.words, standing.alive_leaves))
+        if strictness is Strictness.PRESENT:
+            alive = dict.fromkeys(standing.alive, 0)
+            return Demand(alive, self._oracle.expected(question.words, _Hanging(standing, alive)))
         within = self.within(question)
         hanging = _Hanging(self._standing, within)
         return Demand(within, self._oracle.expected(question.words, hanging))
@@ -96,7 +105,9 @@ class Judge:
             return
         tally.searches += 1
         if outcome.result is None:
-            if strictness is not Strictness.TRUE:
+            if strictness in (Strictness.LEFT, Strictness.PRESENT):
+                tally.pairs_expected += sum(map(len, demand.sources.values()))
+            elif strictness is not Strictness.TRUE:
                 self.violated(f"{told(question)} failed: {outcome.error}")
             return
         self._count(outcome, demand, stayed)
@@ -109,9 +120,9 @@ class Judge:
         found = {hit.id: hit.sources for hit in result.hits}
         files = [(id_, sum(map(stayed, leaves))) for id_, leaves in demand.sources.items()]
         files = [(id_, count) for id_, count in files if count]
-        if len(files) > wanted:  # any of them will do
-            tally.pairs_expected += wanted
-            tally.pairs_found += min(len(found), wanted)
+        if wanted < HITS_PER_QUERY_MAX:  # who wants a few files wants none of them from everybody
+            tally.pairs_expected += min(len(files), wanted)
+            tally.pairs_found += min(len(found), len(files), wanted)
         else:
             tally.pairs_expected += sum(count for _, count in files)
             tally.pairs_found += sum(min(found.get(id_, 0), count) for id_, count in files)
@@ -134,7 +145,7 @@ class Judge:
         stayed: Callable[[int], bool],
     ) -> None:
         question, result = outcome.question, outcome.result
-        if result is None or strictness is Strictness.TRUE:
+        if result is None or strictness not in (Strictness.EXACT, Strictness.WHOLE):
             return
         expected = {id_: sum(map(stayed, leaves)) for id_, leaves in demand.sources.items()}
         expected = {id_: count for id_, count in expected.items() if count}

@@ -1,35 +1,38 @@
 """A scenario brought up as processes, and what can be asked of them.
 
 Super-peers start in waves, each after those it joins, so that every `--join` names a node that
-serves; leaves follow a few at a time. Links with a delay go through a proxy. All calls go to
-the daemons' own sockets, through the method tables that the commands use.
+serves; leaves follow a few at a time. Where nodes live and how they reach each other is the
+ground's business (`deploy.ground`). All calls go to the daemons' own sockets, through the method
+tables that the commands use. Who is `alive` can be asked and reached by all now: what was killed
+or parted is not, nor what stands still.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from common.config import Config
 from common.errors import Exit, UserError
 from common.shell.desk.calls import Calls
 from common.shell.desk.home import home_at
 from deploy import graphs
-from deploy.delay import Delays
+from deploy.ground import Ground
 from deploy.oracle import Held
-from deploy.processes import Node, Processes
+from deploy.processes import PREFIXES, Node, Processes
 from deploy.scenario import Scenario
-from deploy.targets import LEAF, SUPER_PEER
+from deploy.targets import LEAF, SUPER_PEER, Target
 from leaf.client import LeafClient
 from superpeer.methods import Listing, NeighbourRow, Nothing, Status
 
-NODES_MAX = 200  # beyond this put many nodes into one process: a world of its own
 STARTING_AT_ONCE = 8  # a daemon's start is mostly imports: more only queue for the processors
 POLL_S = 0.02
-ALONE = ("--listen", "127.0.0.1:0", "--no-lan")  # nothing but what the scenario names is met
+SERVES_NOBODY = {"LEAF_SWARM__UPLOAD_SLOTS": "0"}
 
 T = TypeVar("T")
 
@@ -37,24 +40,18 @@ T = TypeVar("T")
 class Network:
     """The running nodes, by number."""
 
-    def __init__(self, scenario: Scenario, processes: Processes, delays: Delays) -> None:
-        nodes = scenario.super_peers + scenario.leaves
-        if nodes > NODES_MAX:
-            raise UserError(
-                Exit.USAGE,
-                f"{nodes} nodes are too many for one process each: {NODES_MAX} at most",
-                f"try `python -m deploy.sim {scenario.name}`",
-            )
+    def __init__(self, scenario: Scenario, processes: Processes, ground: Ground) -> None:
         self.scenario = scenario
         self.processes = processes
+        self.ground = ground
         self.super_peers: list[Node] = []
         self.leaves: list[Node] = []
         self.killed: list[Node] = []
         self.alive = dict.fromkeys(range(scenario.super_peers))
         self.alive_leaves = dict.fromkeys(range(scenario.leaves))
         self.edges = scenario.edges()
-        self._delays = delays
-        self._rng = scenario.random("delays")
+        self.interrupted = threading.Event()
+        self.originals: dict[str, Path] = {}  # by id, of all that is shared at the start
 
     # --- bringing up --------------------------------------------------------------------------
 
@@ -78,28 +75,35 @@ class Network:
         self.on_leaves(self._publish)
 
     def _start_super_peer(self, number: int, started: dict[int, Node]) -> Node:
-        arguments = [*ALONE, "--static"]
-        for other in [a for a, b in self.edges if b == number]:
-            arguments += ["--join", self._way_to(started[other])]
-        return self.processes.start(f"{SUPER_PEER}-{number}", "superpeer", arguments)
+        arguments = ["--static"]
+        for edge in self.edges:
+            if edge[1] == number:
+                joined = started[edge[0]].ready
+                arguments += ["--join", f"{self.ground.way(edge, joined.listen)}/{joined.node}"]
+        return self._start(SUPER_PEER, number, arguments)
 
     def _start_leaf(self, number: int) -> Node:
-        share = self.share_of(number)
-        arguments = [*ALONE, "--no-promote"]
-        for told in self.scenario.told(number):
+        scenario, share = self.scenario, self.share_of(number)
+        arguments = ["--no-promote"]
+        for told in [number] if scenario.together else scenario.told(number):
             arguments += ["--super", self.super_peers[told].ready.place]
         if share.is_dir():
             arguments += ["--share", str(share)]
-        return self.processes.start(f"{LEAF}-{number}", "leaf", arguments)
+        serves = scenario.content.sharing_on or share.is_dir()
+        return self._start(LEAF, number, arguments, {} if serves else SERVES_NOBODY)
 
-    def _way_to(self, node: Node) -> str:
-        """Where a neighbour dials: the node itself, or a proxy that takes its time."""
-        overlay, ready = self.scenario.overlay, node.ready
-        if not overlay.delay_max_s:
-            return ready.place
-        host, _, port = ready.listen.rpartition(":")
-        delay_s = self._rng.uniform(overlay.delay_min_s, overlay.delay_max_s)
-        return f"127.0.0.1:{self._delays.before(host, int(port), delay_s)}/{ready.node}"
+    def _start(
+        self, kind: str, number: int, arguments: list[str], settings: dict[str, str] | None = None
+    ) -> Node:
+        """A node that meets nothing but what the scenario names."""
+        alone = ["--listen", f"{self.ground.address(kind, number)}:0", "--no-lan"]
+        return self.processes.start(
+            f"{kind}-{number}",
+            "leaf" if kind == LEAF else "superpeer",
+            [*alone, *arguments],
+            prefix=self.ground.prefix(kind, number),
+            settings=settings,
+        )
 
     def shares(self) -> list[Path]:
         """The folders that the leaves share; whoever fills them does so before `start`."""
@@ -129,8 +133,25 @@ class Network:
 
     def on_leaves(self, ask: Callable[[int], T]) -> dict[int, T]:
         """`ask` of the number of each leaf that is alive, a few at a time."""
-        with ThreadPoolExecutor(STARTING_AT_ONCE) as pool:
-            return dict(zip(self.alive_leaves, pool.map(ask, self.alive_leaves), strict=True))
+        leaves = sorted(self.alive_leaves)
+        with self.at_once(STARTING_AT_ONCE) as pool:
+            return dict(zip(leaves, pool.map(ask, leaves), strict=True))
+
+    @contextmanager
+    def at_once(self, threads: int) -> Iterator[ThreadPoolExecutor]:
+        """Threads that ask nodes; should the run be interrupted, they wait for no answer."""
+        with ThreadPoolExecutor(max(threads, 1)) as pool:
+            try:
+                yield pool
+            except BaseException as error:
+                if not isinstance(error, Exception):
+                    self.interrupt()
+                raise
+
+    def interrupt(self) -> None:
+        """The run ends now: whoever waits for a moment or an answer waits no longer."""
+        self.interrupted.set()
+        self.processes.kill_all()
 
     def shared_by(self, number: int) -> list[Held]:
         """What a leaf says it shares."""
@@ -143,6 +164,7 @@ class Network:
                 raise UserError(Exit.UNEXPECTED, f"leaf {number} has not hashed {row.path}")
             folder = Path(row.path).parent.relative_to(share).as_posix()
             held.append(Held(number, row.id, row.name, "" if folder == "." else folder))
+            self.originals.setdefault(row.id, Path(row.path))
         return held
 
     def parent_of(self, number: int) -> int | None:
@@ -173,31 +195,83 @@ class Network:
         """The edges that the scenario drew, among the super-peers that are alive."""
         return [(a, b) for a, b in self.edges if a in self.alive and b in self.alive]
 
-    # --- faults and rest ----------------------------------------------------------------------
+    # --- who is there, and rest ---------------------------------------------------------------
+
+    def node(self, target: Target) -> Node:
+        """The node of this kind and number."""
+        nodes = self.super_peers if target.kind == SUPER_PEER else self.leaves
+        return nodes[target.number]
+
+    def living(self, kind: str) -> dict[int, None]:
+        """The nodes of a kind that are alive."""
+        return self.alive if kind == SUPER_PEER else self.alive_leaves
+
+    def went(self, target: Target) -> None:
+        """A node is away for now."""
+        self.living(target.kind).pop(target.number, None)
+
+    def came(self, target: Target) -> None:
+        """A node is there again, unless it was killed in between."""
+        if self.node(target) not in self.killed:
+            self.living(target.kind)[target.number] = None
+
+    def restart(self, targets: Sequence[Target]) -> None:
+        """Start killed nodes again, each in its home and under its address. Raises UserError."""
+        nodes = [self.node(target) for target in targets]
+        for node in nodes:
+            self.processes.restart(node)
+        self.processes.await_ready(nodes, self.scenario.timeouts.ready_s)
+        self.killed = [node for node in self.killed if node not in nodes]
 
     def kill(self, kind: str, number: int) -> None:
-        """End a node as a crash would."""
-        nodes, alive = self.leaves, self.alive_leaves
-        if kind == SUPER_PEER:
-            nodes, alive = self.super_peers, self.alive
-        alive.pop(number, None)
-        self.killed.append(nodes[number])
-        self.processes.kill(nodes[number])
+        """End a node as a crash would, for good."""
+        target = Target(kind, number)
+        self.went(target)
+        self.killed.append(self.node(target))
+        self.processes.kill(self.node(target))
 
     def settle(self, files: int) -> None:
-        """Wait until the overlay is as drawn and all `files` entries stand in some index."""
+        """Wait until the overlay is as drawn, every leaf has a parent, and all `files` entries
+        stand in some index. Raises UserError."""
 
-        def state() -> tuple[list[graphs.Edge], int]:
-            return self.linked(), sum(self.status_of(number).files for number in self.alive)
+        def state() -> tuple[list[graphs.Edge], int, list[int]]:
+            lost = [
+                leaf for leaf, parent in self.on_leaves(self._seen_parent).items() if not parent
+            ]
+            entries = sum(self.status_of(number).files for number in self.alive)
+            return self.linked(), entries, lost
 
-        wanted = (self.expected_edges(), files)
+        wanted: tuple[list[graphs.Edge], int, list[int]] = (self.expected_edges(), files, [])
         seen = wait_until(state, lambda now: now == wanted, self.scenario.timeouts.settled_s)
         if seen != wanted:
             raise UserError(
                 Exit.TIMED_OUT,
                 f"the network does not settle: links {seen[0]} instead of {wanted[0]}, "
-                f"{seen[1]} entries in the indexes instead of {files}",
+                f"{seen[1]} entries in the indexes instead of {files}, "
+                f"leaves without a parent: {seen[2] or 'none'}",
             )
+
+    def _seen_parent(self, number: int) -> bool:
+        return not self.alive or self.parent_of(number) in self.alive
+
+
+def overrides(scenario: Scenario) -> dict[str, str]:
+    """The settings that a scenario changes for all nodes, as their environment names them."""
+    changed = _changed(scenario.config, Config())
+    changed["TIME_SCALE"] = str(scenario.time_scale)
+    return {prefix + key: value for prefix in PREFIXES for key, value in changed.items()}
+
+
+def _changed(config: msgspec.Struct, default: msgspec.Struct) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in config.__struct_fields__:
+        value, usual = getattr(config, name), getattr(default, name)
+        if isinstance(value, msgspec.Struct):
+            below = _changed(value, usual).items()
+            found |= {f"{name.upper()}__{key}": text for key, text in below}
+        elif value != usual:
+            found[name.upper()] = str(value)
+    return found
 
 
 def wait_until(look: Callable[[], T], good: Callable[[T], bool], within_s: float) -> T:

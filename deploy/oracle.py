@@ -68,6 +68,10 @@ class Oracle:
         """The files that one of these leaves holds."""
         return [file for file in self.files if any(leaf in leaves for leaf in file.leaves)]
 
+    def holders(self, file_id: str) -> list[int]:
+        """The leaves that hold this content, under whatever name."""
+        return [leaf for file in self.files if file.id == file_id for leaf in file.leaves]
+
     def expected(self, asked: Sequence[str], leaves: Container[int]) -> dict[str, list[int]]:
         """Which of `leaves` hold each file, by id, that has all these words."""
         rows = [self._by_word.get(word, {}) for word in asked]

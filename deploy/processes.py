@@ -160,7 +160,7 @@ class Processes:
         prefix: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
     ) -> Node:
-        """Run `python -m module run --home … arguments`, behind `prefix`; `settings` are its own."""
+        """Run `python -m module run --home … arguments` behind `prefix`, with own settings."""
         folder = self.folder / name
         folder.mkdir(parents=True)
         home = ["--home", str(folder / "home")]

@@ -46,6 +46,7 @@ class Report(msgspec.Struct):
     load_p50: float | None = None  # messages that a super-peer handled
     load_p95: float | None = None
     load_max: float | None = None
+    seed_copies: float | None = None  # where one leaf had all at first: what it sent, in files
     messages_per_find: float | None = None  # all messages, those of leaves too, for one answer
 
 

@@ -4,6 +4,7 @@ The same file runs in every world; what a world cannot do it says. Everything dr
 drawn from `seed`. Reading a file is `deploy.loading`, what cannot be is told by `deploy.soundness`.
 """
 
+from collections.abc import Sequence
 from random import Random
 from typing import Annotated, Literal
 
@@ -123,6 +124,7 @@ class Expect(Table, frozen=True):
     coverage_min: Share | None = None
     downloads_min: Share | None = None  # of all downloads, how many are whole at the end
     wasted_max: Seconds | None = None  # wasted bytes for each useful one
+    seed_copies_max: Seconds | None = None  # of what its first holder sent, in files
     failover_p99_max_s: Seconds | None = None
     first_hit_p99_max_s: Seconds | None = None
     messages_per_query_max: Seconds | None = None
@@ -170,7 +172,9 @@ class Scenario(Table, frozen=True):
     def told(self, leaf: int) -> list[int]:
         """The super-peers that a leaf is told of, the one it should hang on first."""
         relays = dict.fromkeys(self.attachment.relays)
-        parents = [number for number in range(self.super_peers) if number not in relays]
+        parents: Sequence[int] = range(self.super_peers)
+        if relays:
+            parents = [number for number in parents if number not in relays]
         told = range(leaf, leaf + min(self.attachment.told, len(parents)))
         return [parents[number % len(parents)] for number in told]
 

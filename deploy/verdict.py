@@ -22,6 +22,7 @@ def missed(expect: Expect, report: Report) -> list[str]:
     )
     most = (
         ("wasted bytes for each useful one", wasted, expect.wasted_max),
+        ("seed_copies", report.seed_copies, expect.seed_copies_max),
         ("failover_p99_s", report.failover_p99_s, expect.failover_p99_max_s),
         ("first_hit_p99_s", report.first_hit_p99_s, expect.first_hit_p99_max_s),
         ("messages_per_query", report.messages_per_query, expect.messages_per_query_max),

@@ -34,6 +34,8 @@ class _Asker:
 class Askers:
     """Everybody who waits for a download; as many as there are calls open."""
 
+    __slots__ = ("_askers", "deadlines")
+
     def __init__(self) -> None:
         self._askers: dict[int, _Asker] = {}  # by call
         self.deadlines = Deadlines()

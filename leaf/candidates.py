@@ -51,6 +51,8 @@ class Candidate:
 class Round:
     """One way through the candidates, from the first to the last."""
 
+    __slots__ = ("_alternatives", "_candidates", "_me")
+
     def __init__(self, seeds: Sequence[Seed], heard_of: Sequence[Contact], me: NodeId) -> None:
         self._me = me
         self._candidates = [_of_seed(seed) for seed in seeds]

@@ -33,6 +33,8 @@ Content = tuple[bytes, int]  # root and size
 class Verifier:
     """Checks hits; a leaf's signature over one generation is checked once."""
 
+    __slots__ = ("_network", "_signed")
+
     def __init__(self, network: str) -> None:
         self._network = network
         self._signed: dict[tuple[NodeId, int, bytes], None] = {}

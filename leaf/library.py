@@ -64,6 +64,11 @@ class _Waiting(msgspec.Struct):
 class Library:
     """The shares of a leaf."""
 
+    __slots__ = (
+        *("_acknowledged", "_by_path", "_by_root", "_bytes", "_for_this_run", "_revision"),
+        *("_shares", "_supers", "_waiting"),
+    )
+
     def __init__(self, shares: tuple[str, ...]) -> None:
         self._for_this_run = shares
         self._shares: dict[str, _Share] = {}

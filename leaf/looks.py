@@ -16,6 +16,8 @@ from leaf.swarm.download import Download
 class Looks:
     """Those who wait for a look of the disk; as many as there are calls open."""
 
+    __slots__ = ("_wishes",)
+
     def __init__(self) -> None:
         self._wishes: dict[int, tuple[Wanted, Download, float]] = {}  # by call; when it came
 

@@ -17,6 +17,8 @@ from leaf.swarm.download import Download
 class Offers:
     """The downloads that are published, by number."""
 
+    __slots__ = ("_offered",)
+
     def __init__(self) -> None:
         self._offered: dict[int, None] = {}
 

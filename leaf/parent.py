@@ -62,6 +62,12 @@ class State(enum.Enum):
 class Parent:
     """The leaf's end of its one link into the network."""
 
+    __slots__ = (
+        *("_began", "_busy_s", "_candidate", "_config", "_deadlines", "_dialled", "_epoch"),
+        *("_heard_of", "_links", "_me", "_meeting", "_pause_s", "_pins", "_published", "_rng"),
+        *("_round", "_seeds", "_state", "reason", "refused"),
+    )
+
     def __init__(
         self,
         *,

@@ -32,6 +32,13 @@ GENERATIONS_PER_LIFE_BITS: Final = 20  # one a second would last 12 days; more o
 class Publisher:
     """The slots of our catalogue, and which of them the parent may not have yet."""
 
+    __slots__ = (
+        *("_above_limit", "_afresh", "_awaited", "_catalogue", "_changed", "_config"),
+        *("_deadlines", "_first_generation", "_free", "_held", "_identity", "_limit"),
+        *("_network", "_parent", "_pending", "_queue", "_revision", "_revision_held"),
+        *("_sending", "_slots", "generation"),
+    )
+
     def __init__(self, identity: Identity, network: str, config: ParentConfig, epoch: int) -> None:
         self._identity = identity
         self._network = network

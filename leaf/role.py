@@ -114,6 +114,12 @@ class _Machine(Protocol):
 class Leaf:
     """One leaf; see the contract in `common.core`."""
 
+    __slots__ = (
+        *("_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
+        *("_listen", "_locator", "_machines", "_me", "_network", "_parent", "_publisher"),
+        *("_roles", "_searches", "_stopping", "_version"),
+    )
+
     def __init__(
         self,
         *,

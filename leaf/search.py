@@ -76,6 +76,11 @@ class Target(NamedTuple):
 class Searches:
     """The open searches of a leaf and the last finished one."""
 
+    __slots__ = (
+        *("_calls", "_config", "_deadlines", "_last", "_open", "_orphaned_because", "_parent"),
+        *("_parent_address", "_rng", "_verifier", "dropped"),
+    )
+
     def __init__(self, network: str, config: SearchConfig, rng: Random) -> None:
         self._config = config
         self._rng = rng

@@ -42,6 +42,11 @@ _SWEEP: Final = ("sweep", b"")
 class _Leaf:
     """One leaf in one of its lives."""
 
+    __slots__ = (
+        *("epoch", "here_since", "holding", "joined_at", "rtt_s", "source", "unacknowledged"),
+        *("unindexed",),
+    )
+
     def __init__(self, epoch: int, source: Contact, holding: Holding, here_since: float) -> None:
         self.epoch = epoch
         self.source = source

@@ -26,6 +26,11 @@ class PublishError(Exception):
 class Holding:
     """The slots of one leaf in one of its lives; `generation` 0 is the empty catalogue."""
 
+    __slots__ = (
+        *("_afresh", "_catalogue", "_entries_max", "_leaf", "_network", "_signature"),
+        *("_staged", "generation"),
+    )
+
     def __init__(self, network: str, leaf: NodeId, entries_max: int) -> None:
         self._network = network
         self._leaf = leaf

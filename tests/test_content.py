@@ -3,7 +3,7 @@
 from pathlib import Path
 from random import Random
 
-from deploy.content import Source, holders, lay_out, real_files, sources, varied
+from deploy.content import Source, data_of, holders, lay_out, real_files, sources, varied
 from deploy.oracle import Held, Oracle
 from deploy.scenario import Content, Scenario
 
@@ -53,6 +53,50 @@ def test_real_files_come_first_and_keep_their_folders(tmp_path: Path) -> None:
     assert len(chosen) == 3
     lay_out(asked, chosen, [tmp_path / "share"], [(0,)] * len(chosen))
     assert contents(tmp_path / "share")["docs/deep/note.txt"] == b"real"
+
+
+def test_holders_are_the_same_for_a_seed_and_each_leaf_holds_a_file_once() -> None:
+    """Who holds what is a pure function of the scenario; first copies go round in turn."""
+    asked = Scenario(super_peers=1, leaves=50, content=Content(copies=7))
+    spread = holders(asked, 200)
+    assert spread == holders(asked, 200)
+    assert spread != holders(Scenario(super_peers=1, leaves=50, seed=2, content=asked.content), 200)
+    assert [leaves[0] for leaves in spread[:60]] == [*range(50), *range(10)]
+    assert {len({*leaves}) for leaves in spread} == {7}
+    assert {leaf for leaves in spread for leaf in leaves} == {*range(50)}
+
+
+def test_the_files_of_a_small_network_do_not_shift_those_of_a_longer_list() -> None:
+    """The first files keep their leaves however many follow."""
+    asked = Scenario(super_peers=1, leaves=9, content=Content(copies=3))
+    assert holders(asked, 5) == holders(asked, 50)[:5]
+
+
+def test_popular_files_have_more_copies() -> None:
+    """With `zipf` the copies fall with the rank, down to one and never to none."""
+    asked = Scenario(super_peers=1, leaves=200, content=Content(copies=100, zipf=1.0))
+    counts = [len(leaves) for leaves in holders(asked, 300)]
+    assert counts[:4] == [100, 50, 33, 25]
+    assert counts[-1] == 1
+
+
+def test_only_sharers_hold_anything() -> None:
+    """`sharers` are the first leaves; copies beyond their number are not made."""
+    asked = Scenario(super_peers=1, leaves=100, content=Content(copies=3, sharers=4))
+    spread = holders(asked, 40)
+    assert {leaf for leaves in spread for leaf in leaves} == {0, 1, 2, 3}
+    crowded = Scenario(super_peers=1, leaves=5, content=Content(copies=9))
+    assert [sorted(leaves) for leaves in holders(crowded, 2)] == [[0, 1, 2, 3, 4]] * 2
+
+
+def test_bytes_without_a_disk_are_those_that_are_laid_out(tmp_path: Path) -> None:
+    """A world without files has the same content, made or real."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "note.txt").write_bytes(b"real")
+    asked = scenario(Content(files=5, folders=(str(tmp_path / "docs"),), size_max=500))
+    chosen = sources(asked)
+    lay_out(asked, chosen, [tmp_path / "share"], [(0,)] * len(chosen))
+    assert contents(tmp_path / "share") == {each.path: data_of(asked, each) for each in chosen}
 
 
 def test_only_plain_files_are_taken(tmp_path: Path) -> None:

@@ -10,10 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from common.config import Config, FloodConfig, LinkConfig
 from common.errors import Exit, UserError
 from deploy import spawn
+from deploy.network import overrides
 from deploy.processes import Processes
 from deploy.report import Report
+from deploy.scenario import Scenario
 
 SCENARIO = """
 super_peers = 3
@@ -67,6 +70,110 @@ def test_a_small_network_finds_and_fetches_everything(
     assert (report.downloads, report.downloads_complete) == (6, 6)
     assert report.failover_p50_s is not None
     assert report.bytes_wasted == 0
+
+
+STRUCK = """
+super_peers = 2
+leaves = 2
+together = true
+
+[config.link]
+stall_s = 0.6
+
+[content]
+files = 8
+size_max = 1000
+sharers = 1
+sharing_on = false
+
+[[phases]]
+name = "one stands still for less than death"
+searches = 6
+for_s = 1.2
+faults = [{ at_s = 0.2, stop = "super-peer 1", for_s = 0.8 }]
+
+[[phases]]
+name = "each file is found, one hit at a time"
+leaves_per_file = 2
+limit = 1
+
+[[phases]]
+name = "the busiest is started again"
+faults = [{ at_s = 0, restart = "busiest super-peer", for_s = 0.1 }]
+
+[[phases]]
+name = "each file is found, and fetched by a crowd"
+leaves_per_file = 2
+crowd = 1
+
+[expect]
+recall_min = 1.0
+downloads_min = 1.0
+"""
+
+
+@pytest.mark.processes
+def test_who_was_stopped_or_started_again_is_found_like_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is missing once the network has settled, and the same address serves again."""
+    path = tmp_path / "struck.toml"
+    path.write_text(STRUCK)
+    code = spawn.main([str(path), "--json", "--work", str(tmp_path / "work")])
+    printed = capsys.readouterr()
+    report = msgspec.json.decode(printed.out, type=Report)
+    assert (code, report.violations, report.recall) == (Exit.DONE, 0, 1.0), printed.err
+    assert (report.downloads, report.downloads_complete) == (1, 1)
+
+
+@pytest.mark.processes
+def test_a_node_is_started_again_under_its_old_address(tmp_path: Path) -> None:
+    """Same home, so the same key, and the same port."""
+    with Processes(tmp_path) as processes:
+        node = processes.start("one", "superpeer", ["--listen", "127.0.0.1:0", "--no-lan"])
+        processes.await_ready([node], 30)
+        before = node.ready.place
+        processes.kill(node)
+        processes.restart(node)
+        processes.await_ready([node], 30)
+        assert node.ready.place == before
+        assert processes.dead() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "world"),
+    [
+        (
+            "[[phases]]\nname = 'a'\nfaults = [{at_s = 0, cut = ['leaf 1'], for_s = 1}]",
+            "cut",
+            "netlab",
+        ),
+        ("[hosts]\nup_min = 1000\nup_max = 2000", "hosts.up_max", "netlab"),
+        ("[hosts]\ndelay_max_s = 0.1", "hosts.delay_max_s", "netlab"),
+        ("[churn]\nprofile = 'gnutella'", "churn.profile", "sim"),
+        ("[[hostile]]\nkind = 'silent'", "hostile", "sim"),
+    ],
+)
+def test_what_processes_cannot_do_is_said_before_any_is_started(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, key: str, world: str
+) -> None:
+    """The key and the world that can do it."""
+    path = tmp_path / "other.toml"
+    path.write_text(f"super_peers = 1\nleaves = 2\n{text}\n")
+    assert spawn.main([str(path), "--work", str(tmp_path / "work")]) == Exit.USAGE
+    said = capsys.readouterr().err
+    assert key in said
+    assert f"deploy.{world} other" in said
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_scenario_sets_what_differs_from_the_defaults() -> None:
+    """Each changed key reaches both programs by their environment, and so does the time scale."""
+    config = Config(link=LinkConfig(echo_s=0.5), flood=FloodConfig(open_max=7))
+    asked = Scenario(super_peers=1, leaves=0, config=config, time_scale=2.0)
+    changed = {"LINK__ECHO_S": "0.5", "FLOOD__OPEN_MAX": "7", "TIME_SCALE": "2.0"}
+    wanted = {p + key: value for p in ("LEAF_", "SUPERPEER_") for key, value in changed.items()}
+    assert overrides(asked) == wanted
 
 
 def test_an_impossible_scenario_is_a_document_and_an_exit_code(

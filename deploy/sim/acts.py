@@ -10,6 +10,8 @@ from functools import partial
 from random import Random
 from typing import Final, TypeVar
 
+import msgspec
+
 from common.core import Fail
 from deploy.churn import timeline
 from deploy.judge import Judge, Strictness
@@ -25,7 +27,9 @@ from deploy.workload import Outcome, Question, questions, wanted_downloads
 from leaf.methods import Get, GetResult, Search, SearchResult
 
 LOOK_S: Final = 0.25  # how often it is looked whether the network has settled
-START_S: Final = 1.0  # within which super-peers start, then for each 100 leaves the leaves
+START_S: Final = 1.0  # within which super-peers start; then the leaves
+LEAVES_PER_S: Final = 100
+LEAVES_PER_S_LARGE: Final = 2_000
 FETCHED: Final = "/fetched"
 SLACK_S: Final = 5.0  # how much later than its own limit an answer may come
 
@@ -44,6 +48,7 @@ class Acts:
         self.judge = Judge(stage, stage.oracle, tally)
         self.tallies: list[tuple[Phase, Tally]] = []  # of each phase, those that may fail too
         self._is_broken = False  # by a phase that may fail
+        self.before_phase: Callable[[Phase], None] = lambda _phase: None
         self._misfortune = Misfortune(stage, tally)
         self._left_at: dict[int, float] = {}  # leaves, when they last lost their parent
         self._fetches = 0
@@ -55,11 +60,12 @@ class Acts:
         """Bring it up and go through all phases."""
         self._start()
         for number, phase in enumerate(self._stage.scenario.phases):
-            if not self._churns:
-                self._settle(demanded=not self._is_broken)
-            self._is_broken |= phase.may_fail
             self._tally = Tally()
             self.judge = Judge(self._stage, self._stage.oracle, self._tally)
+            if not self._churns:
+                self._settle(demanded=not self._is_broken)
+            self.before_phase(phase)
+            self._is_broken |= phase.may_fail and any(fault.kill for fault in phase.faults)
             self._phase(phase, self._stage.scenario.random(f"phase {number}"))
             self.tallies.append((phase, self._tally))
             if not phase.may_fail:
@@ -72,9 +78,12 @@ class Acts:
 
     def _start(self) -> None:
         stage, rng = self._stage, self._stage.scenario.random("starts")
-        spread_s = START_S * max(len(stage.leaves) / 100, 1.0)
+        per_s = LEAVES_PER_S_LARGE if stage.scenario.large else LEAVES_PER_S
+        spread_s = max(len(stage.leaves) / per_s, START_S)
         for host in stage.super_peers:
             self._world.schedule.at(rng.uniform(0, START_S), _start, host)
+        for host in stage.hostile:
+            self._world.schedule.at(START_S + rng.uniform(0, spread_s), _start, host)
         if not stage.scenario.together:
             for host in stage.leaves:
                 self._world.schedule.at(START_S + rng.uniform(0, spread_s), _start, host)
@@ -128,14 +137,15 @@ class Acts:
             linked += len(inside.overlay.neighbours)
         drawn = sum(a in stage.alive and b in stage.alive for a, b in stage.edges)
         held = stage.oracle.count(stage.alive_leaves)
-        return files == held and linked >= 2 * drawn
+        at_least = files >= held if stage.hostile else files == held
+        return at_least and linked >= 2 * drawn
 
     # --- one phase ----------------------------------------------------------------------------
 
     def _phase(self, phase: Phase, rng: Random) -> None:
         stage = self._stage
-        present = [leaf for leaf in stage.alive_leaves if leaf in stage.parents]
         zipf = stage.scenario.content.zipf
+        present = list(stage.alive_leaves)
         asked = questions(phase, stage.oracle, present, rng, zipf)
         evaluated = self._evaluated()
         outcomes: list[Outcome] = []
@@ -144,7 +154,8 @@ class Acts:
         strictness = self._strictness(phase)
 
         def ask(question: Question, then: Then) -> None:
-            self._ask(question, strictness, outcomes, then)
+            now = self._drawn_anew(phase, rng) if self._churns else question
+            self._ask(now or question, strictness, outcomes, then)
 
         searches = self._begin(asked, ask, phase, phase.at_once)
         if not phase.for_s:
@@ -158,9 +169,20 @@ class Acts:
         self._await([searches, fetches], phase)
         self._world.run(max(self._world.now, struck_until))
 
+    def _drawn_anew(self, phase: Phase, rng: Random) -> Question | None:
+        """Where nodes come and go: a question from and for those that are there just now."""
+        stage = self._stage
+        one = msgspec.structs.replace(phase, searches=1, leaves_per_file=0)
+        drawn = questions(one, stage.oracle, list(stage.parents), rng, stage.scenario.content.zipf)
+        return drawn[0] if drawn else None
+
     def _strictness(self, phase: Phase) -> Strictness:
         scenario = self._stage.scenario
-        if self._churns or scenario.hostile or scenario.large or phase.may_fail:
+        if phase.may_fail:
+            return Strictness.LEFT
+        if self._churns:
+            return Strictness.PRESENT
+        if scenario.hostile or scenario.large:
             return Strictness.TRUE
         return Strictness.WHOLE if phase.faults else Strictness.EXACT
 
@@ -228,7 +250,7 @@ class Acts:
         self, question: Question, strictness: Strictness, outcomes: list[Outcome], then: Then
     ) -> None:
         stage, began = self._stage, self._world.now
-        demand = self.judge.demand(question)
+        demand = self.judge.demand(question, strictness)
         since = {leaf: stage.joined.get(leaf) for ids in demand.sources.values() for leaf in ids}
         first: list[float] = []
 
@@ -243,7 +265,10 @@ class Acts:
             found = Outcome(question, began, elapsed_s, first[0] if first else None, result, error)
             self._tally.searches_struck += self._misfortune.struck_between(began, self._world.now)
             self.judge.judge(
-                found, demand, strictness, lambda leaf: self._stayed(leaf, since.get(leaf))
+                found,
+                demand,
+                strictness,
+                lambda leaf: strictness is Strictness.LEFT or self._stayed(leaf, since.get(leaf)),
             )
             outcomes.append(found)
             self._world.schedule.later(0.0, then)

@@ -132,7 +132,7 @@ class Host:
         self._busy_until = 0.0
         self._armed_for: float | None = None
         self._out: dict[int, list[Sending]] = {}
-        self.views: dict[str, Any] = {}  # of this life's node, for who looks inside
+        self.views: dict[str, Any] | None = None  # of this life's node, for who looks inside
 
     @property
     def doors(self) -> dict[Door, Address]:
@@ -171,7 +171,7 @@ class Host:
         self.life += 1
         self.has_no_power = False
         self._armed_for = None
-        self.views.clear()
+        self.views = None
         self._draws.turn(self.number, self.turns)
         self.node = self._build(self)
         self.storage = self._equip(self)

@@ -75,6 +75,8 @@ def _view(host: Host, name: str, kind: type[R], view: Callable[[R], V]) -> V | N
     role = host.node._roles.get(name) if host.node is not None else None
     if not isinstance(role, kind):
         return None
+    if host.views is None:
+        host.views = {}
     known: V | None = host.views.get(name)
     if known is None:
         known = host.views[name] = view(role)

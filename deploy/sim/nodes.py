@@ -4,7 +4,7 @@ Settings, keys and time come from the host; everything else is what `leaf.assemb
 `superpeer.assembly` give a daemon. There is no other code of any role here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Final
 
@@ -16,7 +16,7 @@ from common.core import Core
 from common.ids import node_text
 from common.meeting import Seed
 from common.network import Network
-from common.node import LEAF, SUPERPEER, Node
+from common.node import LEAF, SUPERPEER, Node, RoleFactory
 from deploy.sim.host import Host
 from leaf.role import Leaf
 from superpeer.role import SuperPeer
@@ -38,40 +38,58 @@ class Plan(msgspec.Struct, frozen=True):
     network: Network = NETWORK
 
 
+class Roles(Mapping[str, RoleFactory]):
+    """What can be played at one host: the roles, made when they begin."""
+
+    __slots__ = ("_host", "_plan")
+
+    def __init__(self, host: Host, plan: Plan) -> None:
+        self._host, self._plan = host, plan
+
+    def __getitem__(self, role: str) -> RoleFactory:
+        return {LEAF: self._leaf, SUPERPEER: self._superpeer}[role]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((LEAF, SUPERPEER))
+
+    def __len__(self) -> int:
+        return 2
+
+    def _superpeer(self, rng: Random) -> Core:
+        plan = self._plan
+        return SuperPeer(
+            self._host.identity.node,
+            config=plan.config,
+            network=plan.network,
+            rng=rng,
+            seeds=plan.joins,
+            version=VERSION,
+        )
+
+    def _leaf(self, rng: Random) -> Core:
+        plan = self._plan
+        return Leaf(
+            identity=self._host.identity,
+            config=plan.config,
+            network=plan.network,
+            rng=rng,
+            supers=plan.supers,
+            epoch=int(self._host.wall),
+            shares=plan.shares,
+            downloads_dir=DOWNLOADS,
+            version=VERSION,
+        )
+
+
 def builder(plan: Plan, rng: Random) -> Callable[[Host], Node]:
-    """Makes the node of a host's next life."""
+    """Makes the node of a host's next life; may serve many hosts with the same plan."""
 
     def build(host: Host) -> Node:
-        config = plan.config
-
-        def superpeer(rng: Random) -> Core:
-            return SuperPeer(
-                host.identity.node,
-                config=config,
-                network=plan.network,
-                rng=rng,
-                seeds=plan.joins,
-                version=VERSION,
-            )
-
-        def leaf(rng: Random) -> Core:
-            return Leaf(
-                identity=host.identity,
-                config=config,
-                network=plan.network,
-                rng=rng,
-                supers=plan.supers,
-                epoch=int(host.wall),
-                shares=plan.shares,
-                downloads_dir=DOWNLOADS,
-                version=VERSION,
-            )
-
         return Node(
             host.identity.node,
             plan.network,
-            config.link,
-            factories={LEAF: leaf, SUPERPEER: superpeer},
+            plan.config.link,
+            factories=Roles(host, plan),
             start=plan.roles,
             rng=rng,
             agent=VERSION,

@@ -1,14 +1,16 @@
 """What lies between hosts: how long a byte takes, and whether it gets through at all.
 
 A host's access link has a delay and a rate each way. Control messages share the rate without
-waiting; bulk data queues, as many flows at one bottleneck do on average. A pair of hosts may be cut
+waiting; bulk data waits for its turn (`deploy.sim.uplink`). A pair of hosts may be cut
 in one direction or both, or clogged: what was sent meanwhile arrives when that is over, as over
 TCP.
 """
 
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Final, NamedTuple
+from typing import Final
+
+from deploy.sim.uplink import Uplink
 
 LOCAL_S: Final = 0.00005  # between two hosts that have no delay of their own
 TAIL_S: Final = 10.0  # the longest spike of a network in trouble: THREATS §3
@@ -17,20 +19,20 @@ TAIL_S: Final = 10.0  # the longest spike of a network in trouble: THREATS §3
 class Access:
     """One host's link to the network; rates in bytes/s, 0 for no limit."""
 
-    __slots__ = ("delay_s", "down_free", "down_rate", "up_free", "up_rate")
+    __slots__ = ("delay_s", "down_free", "down_rate", "up_rate", "uplink")
 
     def __init__(self, delay_s: float = 0.0, up_rate: float = 0.0, down_rate: float = 0.0) -> None:
         self.delay_s = delay_s
         self.up_rate, self.down_rate = up_rate, down_rate
-        self.up_free = self.down_free = 0.0
+        self.down_free = 0.0  # when all that is on its way here has come
+        self.uplink: Uplink | None = None  # made when something has to wait
 
-
-class Transit(NamedTuple):
-    """When something has left its sender, when its first byte arrives and when it is there."""
-
-    left: float
-    begins: float
-    arrives: float
+    def down_s(self, now: float, begins: float, size: int) -> float:
+        """How much longer `size` bytes take than from `begins` to now, for the downlink's sake."""
+        if not self.down_rate:
+            return 0.0
+        self.down_free = max(self.down_free, begins) + size / self.down_rate
+        return max(self.down_free - now, 0.0)
 
 
 class Paths:
@@ -54,20 +56,6 @@ class Paths:
         if self.spikes and self.rng.random() < self.spikes:
             delay_s += TAIL_S * self.rng.random() ** 4
         return delay_s
-
-    def transit(
-        self, now: float, delay_s: float, size: int, here: Access, there: Access, *, bulk: bool
-    ) -> Transit:
-        """When `size` bytes that are sent now have left and are there."""
-        up_s = size / here.up_rate if here.up_rate else 0.0
-        down_s = size / there.down_rate if there.down_rate else 0.0
-        if not bulk:
-            return Transit(now + up_s, now + delay_s, now + delay_s + up_s + down_s)
-        begins = max(now, here.up_free)
-        left = here.up_free = begins + up_s
-        reached = max(begins + delay_s, there.down_free)
-        arrives = there.down_free = max(left + delay_s, reached + down_s)
-        return Transit(left, begins + delay_s, arrives)
 
     # --- cuts -------------------------------------------------------------------------------
 

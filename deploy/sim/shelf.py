@@ -4,7 +4,7 @@ Files are there by name, size and root alone, and the same objects serve every h
 Nothing can be downloaded in such a world, and nothing is remembered.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from common.core import Effect, Event
@@ -26,8 +26,8 @@ Performer = Callable[[Any], None]
 _NOT_KEPT = (UnfollowShare, RememberDownload, RememberPin, RememberShare, RememberSuperPeer)
 
 
-class Shelf:
-    """What one host shares, in one share."""
+class Shelf(Mapping[type[Effect], Performer]):
+    """What one host shares, in one share; itself the table of what it can do."""
 
     __slots__ = ("_feed", "_files")
 
@@ -37,7 +37,20 @@ class Shelf:
 
     def performers(self) -> Mapping[type[Effect], Performer]:
         """Telling what is shared, and forgetting the rest."""
-        return {FollowShare: self._follow, **dict.fromkeys(_NOT_KEPT, _nothing)}
+        return self
+
+    def __getitem__(self, kind: type[Effect]) -> Performer:
+        if kind is FollowShare:
+            return self._follow
+        if kind in _NOT_KEPT:
+            return _nothing
+        raise KeyError(f"a large world does no {kind.__name__}")
+
+    def __iter__(self) -> Iterator[type[Effect]]:
+        return iter((FollowShare, *_NOT_KEPT))
+
+    def __len__(self) -> int:
+        return 1 + len(_NOT_KEPT)
 
     def restored(self) -> Restored:
         """Nothing of an earlier life."""

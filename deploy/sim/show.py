@@ -1,12 +1,13 @@
 """A scenario in virtual time, from its file to its report: staged, acted, counted."""
 
+import gc
 import resource
 import sys
 import time
 from collections.abc import Callable
 
 from deploy.report import Report, Tally, percentile
-from deploy.scenario import Scenario
+from deploy.scenario import Phase, Scenario
 from deploy.series import Series
 from deploy.sim.acts import Acts
 from deploy.sim.inside import superpeer_of
@@ -33,10 +34,22 @@ class Show:
     def run(self) -> Report:
         """Let it happen, and tell what it showed."""
         world = self.stage.world
+        gc.collect()
+        gc.freeze()  # what stands on the stage stays: looking it over again and again costs most
+        gc.disable()
         self.acts = Acts(self.stage, self.tally, self._say)
-        self.acts.run()
+        self.acts.before_phase = self._before
+        try:
+            self.acts.run()
+        finally:
+            gc.enable()
+            gc.unfreeze()
         self.tally.violations += world.violations
         return self._report()
+
+    def _before(self, phase: Phase) -> None:
+        """What may fail is not counted as the cost of what succeeds."""
+        self.load.paused |= phase.may_fail
 
     def _report(self) -> Report:
         scenario, tally, world = self.scenario, self.tally, self.stage.world
@@ -77,8 +90,17 @@ class Show:
             load_p50=percentile(loads, 50),
             load_p95=percentile(loads, 95),
             load_max=max(loads, default=None),
+            seed_copies=self._seed_copies(),
             messages_per_find=round(self.load.finding / finds, 3) if finds else None,
         )
+
+    def _seed_copies(self) -> float | None:
+        """How often a lone first holder sent what it had, on average over its files."""
+        if self.scenario.content.sharers != 1 or self.scenario.large:
+            return None
+        had = sum(len(data) for data in self.stage.data.values())
+        sent = self.load.data_by_host[self.stage.leaves[0].number]
+        return round(sent / had, 3) if had else None
 
     def series(self) -> Series:
         """The samples behind the figures."""

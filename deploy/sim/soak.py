@@ -2,21 +2,28 @@
 
 Seeds follow one another from `--seed` until so many events have been fed to nodes. The first
 violation ends it, with the one command that replays it; nothing is tried twice. The exit code is 0
-where all was well, 1 where it was not.
+where all was well, 1 where it was not. With `--probes` a run of a million events must also have
+reached every required probe.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from hashlib import sha256
 from itertools import count
+from typing import Final
 
 import click
 import msgspec
 
 from common.errors import Exit
 from deploy.sim.chaos.run import Verdict, run
+from deploy.sim.probes import missed, sentence
+
+PROBED_EVENTS: Final = 1_000_000  # in so many every required probe is reached
 
 
 class SoakReport(msgspec.Struct):
@@ -29,7 +36,9 @@ class SoakReport(msgspec.Struct):
     virtual_s: float
     wall_s: float
     events_per_s: float
+    trace_sha256: str  # over the traces of all seeds
     struck: dict[str, int]
+    probes: dict[str, int]
 
 
 def soak(first: int, events: int, jobs: int = 1) -> tuple[SoakReport, list[Verdict]]:
@@ -43,10 +52,6 @@ def soak(first: int, events: int, jobs: int = 1) -> tuple[SoakReport, list[Verdi
         if verdict.violations or fed >= events:
             break
     wall_s = time.monotonic() - began
-    struck: dict[str, int] = {}
-    for verdict in verdicts:
-        for name, times in verdict.struck.items():
-            struck[name] = struck.get(name, 0) + times
     bad = [verdict for verdict in verdicts if verdict.violations]
     report = SoakReport(
         seed=bad[0].seed if bad else first,
@@ -56,9 +61,18 @@ def soak(first: int, events: int, jobs: int = 1) -> tuple[SoakReport, list[Verdi
         virtual_s=round(sum(verdict.virtual_s for verdict in verdicts), 1),
         wall_s=round(wall_s, 1),
         events_per_s=round(fed / wall_s),
-        struck=dict(sorted(struck.items())),
+        trace_sha256=sha256("".join(each.trace_sha256 for each in verdicts).encode()).hexdigest(),
+        struck=_sums(verdict.struck for verdict in verdicts),
+        probes=_sums(verdict.probes for verdict in verdicts),
     )
     return report, verdicts
+
+
+def _sums(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for each in counts:
+        sums.update(each)
+    return dict(sorted(sums.items()))
 
 
 def _verdicts(first: int, jobs: int) -> Iterator[Verdict]:
@@ -84,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--probes", action="store_true", help="tell which were never reached")
     options = parser.parse_args(arguments)
     report, verdicts = soak(options.seed, options.events, options.jobs)
     for verdict in verdicts:
@@ -96,7 +111,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         for key, value in msgspec.to_builtins(report).items():
             click.echo(f"{key:14} {value}")
-    return Exit.UNEXPECTED if report.violations else Exit.DONE
+    fell_short = options.probes and _tell_missed(report)
+    return Exit.UNEXPECTED if report.violations or fell_short else Exit.DONE
+
+
+def _tell_missed(report: SoakReport) -> bool:
+    """Print the required probes that were never reached; whether the run was long enough that
+    each of them should have been."""
+    names = missed(report.probes)
+    for name in names:
+        click.echo(f"never reached: {name}: {sentence(name)}", err=True)
+    return bool(names) and report.events >= PROBED_EVENTS
 
 
 if __name__ == "__main__":

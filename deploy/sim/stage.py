@@ -17,23 +17,25 @@ from common.config import Config, scaled
 from common.core import Notify
 from common.ids import node_text
 from common.meeting import Seed
-from common.node import LEAF, SUPERPEER
+from common.node import LEAF, SUPERPEER, Node
 from common.storage import SharedFile
 from common.torrent import file_id
 from deploy import content, hosts
 from deploy.content import Source
 from deploy.oracle import Held, Oracle
 from deploy.scenario import Scenario
+from deploy.sim import hostile
 from deploy.sim.disk import SimulatedDisk
 from deploy.sim.filesystem import FileSystem
 from deploy.sim.host import Host, Storage
-from deploy.sim.nodes import SHARE, Plan, builder, seed_of
+from deploy.sim.nodes import NETWORK, SHARE, Plan, builder, seed_of
 from deploy.sim.paths import Access
 from deploy.sim.shelf import Shelf
 from deploy.sim.store import MemoryStore, Trees
 from deploy.sim.world import World, identity_of
 from deploy.targets import SUPER_PEER
 
+CLAIMS_MAX: Final = 100  # files that a hostile leaf claims to have
 PUBLISH_S: Final = 3.0  # after joining; what a leaf shares is not demanded earlier
 DISK_S: Final = 0.001  # of an operation of the disk, on average
 
@@ -50,12 +52,17 @@ class Stage:
             strict=False,
             extra_delays=self._link_delays(),
         )
+        self._first_leaf = 0 if scenario.together else scenario.super_peers
+        self._seeds: dict[int, Seed] = {}
+        self._builders: dict[tuple[int, ...], Callable[[Host], Node]] = {}
+        self._shelving = self._shelve
         self._config = scaled(scenario.config, scenario.time_scale)
         self._trees = Trees()
         self.files: dict[int, FileSystem] = {}  # by leaf
         self._stores: dict[int, MemoryStore] = {}
         self._shelves: dict[int, list[SharedFile]] = {}
         self.data: dict[str, bytes] = {}  # by id, where there are bytes at all
+        self._paths: list[tuple[str, str]] = []  # of all files: path in a share, id
         self.oracle = Oracle(self._held())
         self.super_peers = [self._super_peer(n) for n in range(scenario.super_peers)]
         self.leaves = (
@@ -63,6 +70,7 @@ class Stage:
             if scenario.together
             else [self._leaf(n) for n in range(scenario.leaves)]
         )
+        self.hostile = self._hostile()
         self.alive = dict.fromkeys(range(scenario.super_peers))
         self.alive_leaves = dict.fromkeys(range(scenario.leaves))
         self.parents: dict[int, int] = {}  # of leaves that have had time to publish
@@ -70,7 +78,6 @@ class Stage:
         self._numbers = {
             node_text(host.identity.node): n for n, host in enumerate(self.super_peers)
         }
-        self._leaf_numbers = {host.number: n for n, host in enumerate(self.leaves)}
         self.on_joined: Callable[[int], None] = lambda _leaf: None
         self.world.watch([self])
 
@@ -87,14 +94,18 @@ class Stage:
         return Address(b"\x0a" + (number + 1).to_bytes(3, "big"), 1214)
 
     def _seed(self, number: int) -> Seed:
-        return seed_of(self._address(number), identity_of(self.scenario.seed, number).node)
+        seed = self._seeds.get(number)
+        if seed is None:
+            node = identity_of(self.scenario.seed, number).node
+            seed = self._seeds[number] = seed_of(self._address(number), node)
+        return seed
 
     def _super_peer(self, number: int) -> Host:
         scenario = self.scenario
         joins = tuple(self._seed(a) for a, b in self.edges if b == number)
         if not scenario.together:
-            plan = Plan((SUPERPEER,), self._config, joins)
-            return self._add(f"super-peer {number}", plan, SUPER_PEER, number, has_bulk=False)
+            build = builder(Plan((SUPERPEER,), self._config, joins), self.world.draws)
+            return self._add(f"super-peer {number}", build, SUPER_PEER, number, has_bulk=False)
         plan = Plan(
             (SUPERPEER, LEAF),
             self._config_of(number),
@@ -102,12 +113,36 @@ class Stage:
             (self._seed(number),),
             (SHARE,),
         )
-        return self._add(f"node {number}", plan, SUPER_PEER, number, has_bulk=True)
+        build = builder(plan, self.world.draws)
+        return self._add(f"node {number}", build, SUPER_PEER, number, has_bulk=True)
 
     def _leaf(self, number: int) -> Host:
-        supers = tuple(self._seed(other) for other in self.scenario.told(number))
-        plan = Plan((LEAF,), self._config_of(number), supers=supers, shares=(SHARE,))
-        return self._add(f"leaf {number}", plan, "leaf", number, has_bulk=True)
+        told = self.scenario.told(number)
+        config = self._config_of(number)
+        key = (*told, config is not self._config)
+        if key not in self._builders:
+            supers = tuple(self._seed(other) for other in told)
+            plan = Plan((LEAF,), config, supers=supers, shares=(SHARE,))
+            self._builders[key] = builder(plan, self.world.draws)
+        return self._add(f"leaf {number}", self._builders[key], "leaf", number, has_bulk=True)
+
+    def _hostile(self) -> list[Host]:
+        """Those that do harm; leaves among them claim to have some of what the others have."""
+        rng, added = self.scenario.random("hostile"), []
+        for each in self.scenario.hostile:
+            for _ in range(each.nodes):
+                chosen = rng.sample(self._paths, min(CLAIMS_MAX, len(self._paths)))
+                told = rng.sample(range(self.scenario.super_peers), min(3, len(self._seeds)))
+                host = hostile.add(
+                    self.world,
+                    each.kind,
+                    self._address(len(self.world.hosts)),
+                    tuple(self._seed(number) for number in told),
+                    {path: self.data[name] for path, name in chosen},
+                    NETWORK,
+                )
+                added.append(host)
+        return added
 
     def _config_of(self, leaf: int) -> Config:
         """A leaf that shares nothing serves nobody, where nobody is to serve what he fetched."""
@@ -116,20 +151,31 @@ class Stage:
         swarm = msgspec.structs.replace(self._config.swarm, upload_slots=0)
         return msgspec.structs.replace(self._config, swarm=swarm)
 
-    def _add(self, name: str, plan: Plan, kind: str, number: int, *, has_bulk: bool) -> Host:
+    def _add(
+        self,
+        name: str,
+        build: Callable[[Host], Node],
+        kind: str,
+        number: int,
+        *,
+        has_bulk: bool,
+    ) -> Host:
         drawn = hosts.access(self.scenario, kind, number)
+        by_leaf = has_bulk and not self.scenario.large
         return self.world.add(
             name,
             self._address(len(self.world.hosts)),
-            build=builder(plan, self.world.draws),
-            equip=lambda host: self._equip(host, number if has_bulk else None),
+            build=build,
+            equip=(lambda host: self._equip(host, number)) if by_leaf else self._shelving,
             access=Access(drawn.delay_s, drawn.up_rate, drawn.down_rate),
             has_bulk=has_bulk,
         )
 
-    def _equip(self, host: Host, leaf: int | None) -> Storage:
-        if self.scenario.large or leaf is None:
-            return Shelf(self._shelves.get(-1 if leaf is None else leaf, ()), host.take)
+    def _shelve(self, host: Host) -> Storage:
+        """The disk of a super-peer, and in a large world of everybody."""
+        return Shelf(self._shelves.get(host.number - self._first_leaf, ()), host.take)
+
+    def _equip(self, host: Host, leaf: int) -> Storage:
         rng = Random(f"{self.scenario.seed}/disk/{leaf}/{host.life}")
         if leaf not in self.files:
             self._make_files(leaf)
@@ -168,6 +214,7 @@ class Stage:
         tree = self._trees.of(data)
         name = file_id(tree.root, tree.size)
         self.data[name] = data
+        self._paths.append((source.path, name))
         for leaf in leaves:
             files = self.files[leaf] if leaf in self.files else self._make_files(leaf)
             files.put(f"{SHARE}/{source.path}", data)
@@ -185,8 +232,8 @@ class Stage:
 
     def noted(self, host: Host, note: Notify) -> None:
         """Follow who has joined whom."""
-        leaf = self._leaf_numbers.get(host.number)
-        if leaf is None:
+        leaf = host.number - self._first_leaf
+        if not 0 <= leaf < len(self.leaves):
             return
         if note.name == "parent_joined":
             joined = (self._numbers[str(note.fields["node"])], self.world.now)

@@ -31,6 +31,7 @@ from common.limits import BODY_BYTES_MAX, CONTROL_FRAME_BYTES_MAX, HANDSHAKE_S
 from common.messages.fields import Message
 from deploy.sim.paths import Paths
 from deploy.sim.schedule import Schedule
+from deploy.sim.uplink import Uplink
 
 if TYPE_CHECKING:
     from deploy.sim.host import Host
@@ -46,17 +47,16 @@ Sending = tuple[Message, memoryview | bytes | None]
 class Wire:
     """One link; end 0 dialled, end 1 accepted."""
 
-    __slots__ = ("arrives", "door", "held", "hosts", "lives", "number", "power_lost", "up")
+    __slots__ = ("arrives", "dark", "door", "held", "hosts", "number", "up")
 
     def __init__(self, number: int, door: Door, dialler: "Host", acceptor: "Host") -> None:
         self.number = number
         self.door = door
         self.hosts = (dialler, acceptor)
-        self.lives = (dialler.life, acceptor.life)
         self.up = [True, True]
         self.arrives = [0.0, 0.0]  # at each end, when the last that was sent to it does
-        self.held: list[list[Event]] = [[], []]  # what waits for a way to each end
-        self.power_lost = [False, False]
+        self.held: list[Sequence[Event]] = [(), ()]  # what waits for a way to each end
+        self.dark = -1  # the end whose host lost its power
 
     def end_of(self, host: "Host") -> int:
         """Which end is this host's."""
@@ -168,23 +168,51 @@ class Wires:
     def _send_one(
         self, host: "Host", wire: Wire, end: int, message: Message, data: memoryview | bytes | None
     ) -> None:
-        there = wire.hosts[end]
-        bulk = data is not None
-        bodies = host.dialect.bodies(codec.encode(message), alone=bulk)
+        bodies = host.dialect.bodies(codec.encode(message), alone=data is not None)
         size = sum(map(len, bodies)) + (len(data) if data is not None else 0) + OVERHEAD_BYTES
         self.bytes_sent += size
-        delay_s = self._delay(host, there)
-        now = self._schedule.now
-        transit = self._paths.transit(now, delay_s, size, host.access, there.access, bulk=bulk)
-        if data is not None:
-            sent = (wire, 1 - end, DataSent(wire.number, len(data)))
-            self._schedule.at(transit.left, self._here, sent)
-            heard = transit.begins + HEARD_S
-            while heard < transit.arrives:
-                self._schedule.at(heard, self._here, (wire, end, LinkHeard(wire.number)))
-                heard += HEARD_S
         events = [event for body in bodies for event in self._read(wire, body, message, data)]
-        self._pass(wire, end, events, transit.arrives - now)
+        access = host.access
+        if data is None:
+            up_s = size / access.up_rate if access.up_rate else 0.0
+            down = wire.hosts[end].access.down_rate
+            down_s = size / down if down else 0.0
+            self._pass(wire, end, events, self._delay(host, wire.hosts[end]) + up_s + down_s)
+        elif access.up_rate:
+            self._queue(host, wire, end, size, len(data), events)
+        else:
+            self._leave(wire, end, self._schedule.now, size, len(data), events)
+
+    def _queue(
+        self, host: "Host", wire: Wire, end: int, size: int, length: int, events: list[Event]
+    ) -> None:
+        """Bulk data waits for its turn at the uplink."""
+        access, begins = host.access, self._schedule.now
+        if access.uplink is None:
+            access.uplink = Uplink(self._schedule)
+        heard: list[Event] = [LinkHeard(wire.number)]
+        access.uplink.put(
+            wire,
+            1 - end,
+            size,
+            lambda: access.up_rate,
+            lambda: self._pass(wire, end, heard, self._delay(host, wire.hosts[end])),
+            lambda: self._leave(wire, end, begins, size, length, events),
+        )
+
+    def _leave(
+        self, wire: Wire, end: int, begins: float, size: int, length: int, events: list[Event]
+    ) -> None:
+        """All of it has left: it is there after the way, and what the other end's link takes."""
+        now, here, there = self._schedule.now, wire.hosts[1 - end], wire.hosts[end]
+        self._schedule.at(now, self._here, (wire, 1 - end, DataSent(wire.number, length)))
+        delay_s = self._delay(here, there)
+        down_s = there.access.down_s(now, begins, size)
+        heard = now + delay_s + HEARD_S
+        while heard < now + delay_s + down_s:
+            self._schedule.at(heard, self._here, (wire, end, LinkHeard(wire.number)))
+            heard += HEARD_S
+        self._pass(wire, end, events, delay_s + down_s)
 
     def _read(
         self, wire: Wire, body: bytes, message: Message, data: memoryview | bytes | None
@@ -205,11 +233,11 @@ class Wires:
         when = wire.arrives[end] = max(wire.arrives[end], self._schedule.now + delay_s)
         self._schedule.at(when, self._arrive, (wire, end, events))
 
-    def _arrive(self, what: tuple[Wire, int, list[Event]]) -> None:
+    def _arrive(self, what: tuple[Wire, int, Sequence[Event]]) -> None:
         wire, end, events = what
         here, there = wire.hosts[end], wire.hosts[1 - end]
         if wire.held[end] or self._paths.is_cut(there.number, here.number):
-            wire.held[end] += events
+            wire.held[end] = [*wire.held[end], *events]
             return
         for event in events:
             if not wire.up[end]:
@@ -227,7 +255,7 @@ class Wires:
 
     def _reset(self, wire: Wire, end: int) -> None:
         """Something came for a link whose host lost its power: once it is back it says so."""
-        if wire.power_lost[end] and wire.hosts[end].is_running and wire.up[1 - end]:
+        if wire.dark == end and wire.hosts[end].is_running and wire.up[1 - end]:
             gone: list[Event] = [LinkClosed(wire.number, "reset")]
             self._pass(wire, 1 - end, gone, self._delay(wire.hosts[end], wire.hosts[1 - end]))
 
@@ -238,7 +266,7 @@ class Wires:
     def _resume(self, pair: tuple[int, int]) -> None:
         for wire in self._between(*pair):
             end = 0 if wire.hosts[0].number == pair[1] else 1
-            waiting, wire.held[end] = wire.held[end], []
+            waiting, wire.held[end] = wire.held[end], ()
             if waiting:
                 self._arrive((wire, end, waiting))
 
@@ -266,7 +294,7 @@ class Wires:
         for wire in list(host.wires.values()):
             end = wire.end_of(host)
             self._end(wire, end)
-            wire.power_lost[end] = power
+            wire.dark = end if power else wire.dark
             if not power:
                 self._tell_other(wire, end, "connection reset")
 

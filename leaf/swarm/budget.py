@@ -16,6 +16,8 @@ LEAF_BYTES_MAX: Final = 8 * 1024 * 1024  # = the window that a downloader has at
 class Budget:
     """Bytes on their way from the disk to the links."""
 
+    __slots__ = ("_all", "_taken")
+
     def __init__(self) -> None:
         self._taken: dict[NodeId, int] = {}
         self._all = 0

@@ -20,6 +20,8 @@ from leaf.swarm.upload import Uploads
 class IdleLinks:
     """Looks now and then for links that can go."""
 
+    __slots__ = ("_deadlines", "_downloads", "_idle_s", "_links", "_uploads")
+
     def __init__(
         self, links: BulkLinks, downloads: Downloads, uploads: Uploads, config: SwarmConfig
     ) -> None:

@@ -19,6 +19,8 @@ STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one serv
 class BulkLinks:
     """The bulk links of one leaf."""
 
+    __slots__ = ("_heard_at", "_strangers", "_strangers_max")
+
     def __init__(self, config: SwarmConfig) -> None:
         self._heard_at: dict[NodeId, float] = {}
         self._strangers: dict[NodeId, None] = {}  # they dialled us

@@ -2,8 +2,8 @@
 
 One question per file is under way at most, and two of all: a parent refuses what is too many, and
 all at once would be refused in the same order for ever. Each is asked again every `locate_s` or so,
-and of a new parent as soon as its turn comes. What the parent names is passed on only within the scope in which it may speak. Whom
-of them to link with is the download's choice.
+and of a new parent as soon as its turn comes. What the parent names is passed on only within the
+scope in which it may speak. Whom of them to link with is the download's choice.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,11 @@ QUESTIONS_MAX: Final = 2  # open at once: a parent refuses what is too much, alw
 
 class Locator:
     """The open questions for sources; no more than there are downloads."""
+
+    __slots__ = (
+        *("_asked", "_config", "_deadlines", "_due", "_parent", "_parent_address", "_rng"),
+        *("_wanted", "dropped"),
+    )
 
     def __init__(self, config: SwarmConfig, rng: Random) -> None:
         self._config = config

@@ -9,6 +9,8 @@ from leaf.swarm.download import Download
 class Stock:
     """A view on the library and the downloads; it changes neither."""
 
+    __slots__ = ("_downloads", "_library")
+
     def __init__(self, library: Library, downloads: Downloads) -> None:
         self._library = library
         self._downloads = downloads

@@ -20,6 +20,8 @@ _Waiting = list[tuple[NodeId, TreeRequest]]
 class Trees:
     """The layers at hand, by root."""
 
+    __slots__ = ("_reads", "_trees", "_waiting")
+
     def __init__(self) -> None:
         self._trees: dict[bytes, tuple[bytes, LayerTree]] = {}
         self._reads: dict[int, tuple[bytes, int]] = {}  # read -> root, size

@@ -60,6 +60,11 @@ class _Wish:
 class Uploads:
     """Everybody who wants something of this leaf."""
 
+    __slots__ = (
+        *("_budget", "_config", "_last_read", "_reads", "_stock", "_trees", "_waiting"),
+        *("_wishes",),
+    )
+
     def __init__(self, stock: Stock, config: SwarmConfig) -> None:
         self._stock = stock
         self._config = config

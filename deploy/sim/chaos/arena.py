@@ -71,14 +71,18 @@ class Arena:
     def _super_peer(self, number: int) -> Host:
         plan = self.plan
         joins = tuple(self._seed(a, number) for a, b in plan.edges if b == number)
-        return self._add(f"super-peer {number}", Plan((SUPERPEER,), plan.config, joins), bulk=False)
+        return self._add(
+            f"super-peer {number}", Plan((SUPERPEER,), plan.settings, joins), bulk=False
+        )
 
     def _leaf(self, number: int) -> Host:
         plan = self.plan
         me = plan.super_peers + number
         supers = tuple(self._seed(other, me) for other in plan.told[number])
         return self._add(
-            f"leaf {number}", Plan((LEAF,), plan.config, supers=supers, shares=(SHARE,)), bulk=True
+            f"leaf {number}",
+            Plan((LEAF,), plan.settings, supers=supers, shares=(SHARE,)),
+            bulk=True,
         )
 
     def _hostile(self, kind: str) -> Host:

@@ -6,13 +6,16 @@ is for checkers to hold against the truth.
 
 from typing import Final
 
-from common.torrent import file_id
+from common.torrent import file_id, parse_file_id
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content
 from deploy.sim.host import Host
 from deploy.sim.nodes import DOWNLOADS, SHARE
-from leaf.methods import Chosen, Exists, Get, Nothing, Remove, Search, Share, Unshare
+from deploy.sim.people import Ending
+from leaf.methods import Chosen, Exists, Get, Nothing, Remove, Search, SearchResult, Share, Unshare
 
+FETCHES: Final = 0.15  # of the searches, after how many something is fetched
+FETCHED_MAX: Final = 4 * 1024 * 1024  # bytes: an unwritten file takes memory here
 OTHER_SHARE: Final = "/other"
 EXISTS: Final[tuple[Exists, ...]] = ("rename", "rename", "skip", "fail")
 LEAVE_S: Final = (0.001, 8.0)  # after which somebody who is impatient does not wait any more
@@ -47,9 +50,11 @@ class Doings:
             )[0]
             does(arena.rng.choice(leaves))
 
-    def _ask(self, host: Host, method: str, params: object) -> None:
+    def _ask(
+        self, host: Host, method: str, params: object, on_end: Ending = lambda _outcome: None
+    ) -> None:
         arena = self._arena
-        call = arena.world.people.ask(host, method, params, _heard)  # type: ignore[arg-type]
+        call = arena.world.people.ask(host, method, params, on_end)  # type: ignore[arg-type]
         if arena.rng.random() < 0.1:
             arena.world.schedule.later(
                 arena.rng.uniform(*LEAVE_S), lambda: arena.world.people.leave(call)
@@ -76,15 +81,26 @@ class Doings:
                 type=rng.choice(("", "", "", "audio")),
                 min_size=rng.choice((0, 0, 1000)),
             ),
+            lambda outcome: self._found(host, outcome),
         )
+
+    def _found(self, host: Host, outcome: object) -> None:
+        """Now and then what was found is fetched, whatever it is."""
+        rng = self._arena.rng
+        hits = outcome.hits if isinstance(outcome, SearchResult) else []
+        small = [hit for hit in hits if hit.size <= FETCHED_MAX]
+        if small and rng.random() < FETCHES:
+            self._fetch(host, parse_file_id(rng.choice(small).id))
 
     def _names(self) -> list[str]:
         return [path for files in self._arena.truth.now.values() for path in files]
 
     def get(self, host: Host) -> None:
         """Fetch something, mostly what somebody has."""
+        self._fetch(host, self._arena.rng.choice(list(self._arena.truth.contents)))
+
+    def _fetch(self, host: Host, content: Content) -> None:
         arena, rng = self._arena, self._arena.rng
-        content = rng.choice(list(arena.truth.contents))
         root, size = content
         target = f"{DOWNLOADS}/file {rng.randrange(20)}"
         exists: Exists = rng.choice(EXISTS)
@@ -138,7 +154,3 @@ class Doings:
             arena.truth.held[host.number, arena.truth.make(data)] = None
         keep, wait = arena.rng.random() < 0.5, arena.rng.random() < 0.5
         self._ask(host, "leaf.share", Share([OTHER_SHARE, SHARE], keep=keep, wait=wait))
-
-
-def _heard(_outcome: object) -> None:
-    """Checkers see what came of it."""

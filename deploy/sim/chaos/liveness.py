@@ -19,6 +19,7 @@ from leaf.methods import Search, SearchResult
 from leaf.swarm.download import State
 
 SEARCH_S: Final = 12.0
+KNOCK_S: Final = 1.0
 PATIENCE_S: Final = 0.25  # between two looks for an answer
 WAITING: Final = (State.FETCHING, State.QUEUED, State.FINISHING)
 RULE_22: Final = "22: after the faults all are one network again"
@@ -121,8 +122,9 @@ class Liveness:
         """Ask a little: who was left out for its silence is asked again by one search at a time."""
         for _ in range(3):
             for leaf in leaves:
-                self._arena.world.people.ask(leaf, "leaf.search", Search(["knock"]), _heard)
-                self._arena.world.run(self._arena.world.now + 1.0)
+                search = Search(["knock"], wait=KNOCK_S)
+                self._arena.world.people.ask(leaf, "leaf.search", search, _heard)
+                self._arena.world.run(self._arena.world.now + KNOCK_S)
 
     def _searches(self, leaves: list[Host]) -> None:
         self._knock(leaves)
@@ -204,10 +206,14 @@ class Liveness:
         return parent is None or parent.number not in self._arena.truth.hostile
 
     def _calls(self) -> None:
-        arena = self._arena
-        for method in arena.world.people.open_methods():
-            if method != "leaf.get":
-                self._tell("19: every request ends exactly once", f"{method} never did")
+        arena, people = self._arena, self._arena.world.people
+        if "leaf.search" in people.open_methods():  # a parent that is silent costs all its time
+            arena.world.run(arena.world.now + SEARCH_S)
+        for call in people._calls.values():
+            waits = call.method == "leaf.share" and not self._is_led(call.host)
+            if call.method != "leaf.get" and not waits:
+                what = f"{call.method} of {call.host.name} never did"
+                self._tell("19: every request ends exactly once", what)
 
     def _tell(self, rule: str, what: str) -> None:
         self._arena.world.violate(rule, what)

@@ -21,6 +21,7 @@ from common.config import (
     SwarmConfig,
 )
 from deploy import graphs
+from deploy.sim.hostile.mask import SUPER_PEERS
 
 WARM_S: Final = 6.0  # from the first start to the first fault
 CHAOS_S: Final = (25.0, 60.0)
@@ -49,6 +50,17 @@ class ChaosPlan(msgspec.Struct, frozen=True):
     skew: tuple[float, ...]  # of each node's clock
     chaos_s: float
     pause_s: float  # mean time between two things that people do
+
+    @property
+    def settings(self) -> Config:
+        """The settings, with places for hostile leaves too.
+
+        Keys are free, and a leaf that has an entry keeps its place.
+        """
+        guests = sum(kind not in SUPER_PEERS for kind in self.hostile)
+        room = self.config.cluster.leaves_max + guests
+        cluster = msgspec.structs.replace(self.config.cluster, leaves_max=room)
+        return msgspec.structs.replace(self.config, cluster=cluster)
 
     def address(self, number: int) -> Address:
         """Where host `number` is."""

@@ -23,6 +23,7 @@ from deploy.sim.checkers.pieces import PiecesAreTrue
 from deploy.sim.checkers.queries import Queries
 from deploy.sim.checkers.secrets import Secrets
 from deploy.sim.hostile import KINDS
+from deploy.sim.probes import Probes
 
 HOSTILE: Final[tuple[str, ...]] = KINDS
 
@@ -36,6 +37,7 @@ class Verdict(msgspec.Struct):
     violations: list[str]
     trace_sha256: str
     struck: dict[str, int]  # faults, and how often each struck
+    probes: dict[str, int]  # situations, and how often each came up
 
 
 def run(
@@ -67,6 +69,8 @@ def run_plan(plan: ChaosPlan) -> Verdict:
             Secrets(world.violate),
         ]
     )
+    probes = Probes(world.schedule, truth.hostile)
+    world.watch([probes])
     arena.start()
     world.run(WARM_S)
     end = WARM_S + plan.chaos_s
@@ -85,6 +89,7 @@ def run_plan(plan: ChaosPlan) -> Verdict:
         violations=world.violations,
         trace_sha256=arena.trace.hexdigest(),
         struck=arena.struck,
+        probes=probes.finish(world.hosts),
     )
 
 

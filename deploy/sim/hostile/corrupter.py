@@ -57,7 +57,7 @@ class Corrupter:
 
     def _interested(self, peer: bytes, message: Interested) -> list[Effect]:
         root = message.root
-        if root not in self._wares.wares:
+        if not self._wares.has(root, message.size):
             return [Send(peer, Reject(root, "not_here"))]
         effects: list[Effect] = [Send(peer, Bitfield(root)), Send(peer, Unchoke(root))]
         if self._rng.random() < 0.2:

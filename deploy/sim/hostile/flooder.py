@@ -30,6 +30,7 @@ from common.messages.swarm import (
     Interested,
     NotInterested,
     Piece,
+    Reject,
     Request,
     TreeRequest,
     Unchoke,
@@ -146,6 +147,8 @@ class Flooder:
     # --- towards other leaves ---------------------------------------------------------------
 
     def _received(self, peer: NodeId, message: Message, now: float) -> list[Effect]:
+        if isinstance(message, Interested):
+            return [Send(peer, Reject(message.root, "too_many"))]
         if isinstance(message, SearchHits):
             heard = [(hit.entry.root, hit.entry.size) for hit in message.hits]
             self._files = list(dict.fromkeys([*self._files, *heard]))[-REMEMBERED_MAX:]
@@ -153,7 +156,9 @@ class Flooder:
         if isinstance(message, Sources):
             return self._meet(list(message.sources))
         if isinstance(message, Unchoke):
-            return self._ask(peer, message.root) if self._is_time(peer, now) else []
+            if self._is_time(peer, now):
+                return self._ask(peer, message.root)
+            return [] if HOLDS_SLOTS else [Send(peer, NotInterested(message.root))]
         if isinstance(message, Published) or self._rng.random() < 0.98:
             return []
         return [Send(peer, NotInterested(bytes(32)))]

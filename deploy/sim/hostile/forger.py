@@ -49,6 +49,7 @@ from deploy.sim.hostile.forgeries import Forgeries
 from deploy.sim.hostile.nature import Nature
 
 TURN_S: Final = (0.3, 1.2)
+PARTS: Final = 0.02  # of the turns, after how many it is no neighbour for a while
 QUERIES_KEPT: Final = 30
 ABSURD: Final = (0, 1, 7, 2**32, 2**53)
 HITS: Final = (0, 1, 5, 12, 30)
@@ -92,7 +93,7 @@ class Forger:
         return min((time for time in times if time is not None), default=None)
 
     def _contacts(self) -> Any:
-        return self._forgeries.sources(self._rng.choice((0, 2, 40)))
+        return self._forgeries.strangers(self._rng.choice((0, 2, 40)))
 
     # --- answers ----------------------------------------------------------------------------
 
@@ -180,18 +181,29 @@ class Forger:
     def _turn(self, now: float) -> list[Effect]:
         """Something that nobody asked for, to each neighbour."""
         self._deadlines.set("turn", now + self._rng.uniform(*TURN_S))
-        effects: list[Effect] = []
-        for peer in self._linked:
-            name = self._rng.choice(list(self._SAYINGS))
-            self.done[name] += 1
-            effects += [Send(peer, message) for message in self._SAYINGS[name](self)]
+        effects: list[Effect] = [
+            Send(peer, Link(0, self._contacts()))
+            for peer in self._foothold.linked
+            if peer not in self._linked
+        ]
+        for peer in list(self._linked):
+            effects += [Send(peer, message) for message in self._unasked(peer)]
         return effects
+
+    def _unasked(self, peer: NodeId) -> list[Message]:
+        if self._rng.random() < PARTS:
+            self._linked.pop(peer, None)
+            return self._leaves()
+        name = self._rng.choice(list(self._SAYINGS))
+        self.done[name] += 1
+        return self._SAYINGS[name](self)
 
     def _gossips(self) -> list[Message]:
         return [Neighbourhood(self._rng.choice(ABSURD), self._contacts())]
 
     def _leaves(self) -> list[Message]:
-        """No neighbour any more, and one again."""
+        """No neighbour any more, and one again at once, which is too soon."""
+        self.done["unlinked"] += 1
         return [Unlinked(self._contacts()), Link(0, self._contacts()), Linked(0)]
 
     def _asks(self) -> list[Message]:
@@ -234,7 +246,6 @@ class Forger:
 
     _SAYINGS: ClassVar[dict[str, Callable[["Forger"], list[Message]]]] = {
         "gossip": _gossips,
-        "unlinked": _leaves,
         "query": _asks,
         "junk query": _junk,
         "replay": _replays,

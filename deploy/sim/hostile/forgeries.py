@@ -15,12 +15,14 @@ from common import wire
 from common.addresses import Address
 from common.catalogue import Entry, slot_hash, statement
 from common.errors import RemoteProtocolError
+from common.ids import curve_key
 from common.messages.cluster import Hit
 from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from deploy.sim.hostile.nature import Nature
 
 KEPT_MAX: Final = 40
+NAMES_MANY: Final = False  # see `Forgeries._nobody`
 MOVES_SOURCES: Final = False  # see `Forgeries._moved`
 
 
@@ -52,9 +54,36 @@ class Forgeries:
         return hits[:count]
 
     def sources(self, count: int) -> tuple[Contact, ...]:
-        """Leaves that nobody is, at places where nobody is."""
+        """Leaves that are not there."""
+        return tuple(self._nobody() for _ in range(count))
+
+    def strangers(self, count: int) -> tuple[Contact, ...]:
+        """Super-peers that are not there."""
+        near = self._nature
+        return tuple(Contact(self._rng.randbytes(32), near.nearby) for _ in range(count))
+
+    def _nobody(self) -> Contact:
+        """A leaf that is not there, with a key that is none, so that nobody dials it.
+
+        With `NAMES_MANY` a key that might be one, at a place where nobody is or at one that is not
+        a leaf's. Sources are tried in the order in which they were heard of, and a dial that nobody
+        answers takes all its time, three times, and again when it is named again; so true ones
+        never have their turn where few links are allowed. And nothing bounds how often a leaf dials
+        one place under many keys.
+        """
         rng = self._rng
-        return tuple(Contact(rng.randbytes(32), self._nature.nearby) for _ in range(count))
+        if NAMES_MANY:
+            places = [self._nature.nearby, *[seed.address for seed in self._nature.told]]
+            return Contact(rng.randbytes(32), rng.choice(places))
+        node = rng.randbytes(32)
+        while _is_key(node):
+            node = rng.randbytes(32)
+        return Contact(node, self._nature.nearby)
+
+    def _ourselves(self) -> Contact:
+        """We as a leaf, though we have no bulk door."""
+        address = self._nature.address
+        return Contact(self._nature.identity.node, address.at(address.port + 1))
 
     def _entry(self, body: bytes) -> Entry:
         """What the query would like to find."""
@@ -73,7 +102,7 @@ class Forgeries:
 
     def _forged(self, entry: Entry) -> Hit:
         rng = self._rng
-        source = Contact(rng.randbytes(32), self._nature.nearby)
+        source = self._nobody()
         proof = tuple(rng.randbytes(32) for _ in range(rng.choice((0, 1, 24))))
         return Hit(source, entry, rng.choice((0, 19_999)), 1, proof, rng.randbytes(64))
 
@@ -81,8 +110,7 @@ class Forgeries:
         """A catalogue of one entry, signed by us: all of it holds but the file itself."""
         identity, generation = self._nature.identity, self._rng.randrange(1, 2**53)
         said = statement(self._nature.network.name, identity.node, generation, slot_hash(entry))
-        source = Contact(identity.node, self._nature.nearby)
-        return Hit(source, entry, 0, generation, (), identity.sign(said))
+        return Hit(self._ourselves(), entry, 0, generation, (), identity.sign(said))
 
     def _stray(self, entry: Entry) -> Hit:
         """At an address of which nobody may tell, or that is no place."""
@@ -107,8 +135,7 @@ class Forgeries:
 
     def _stolen(self, _entry: Entry) -> Hit | None:
         """A true hit that we say is ours."""
-        source = Contact(self._nature.identity.node, self._nature.nearby)
-        return self._changed(lambda _hit: {"source": source})
+        return self._changed(lambda _hit: {"source": self._ourselves()})
 
     def _moved(self, _entry: Entry) -> Hit | None:
         """A true hit with its leaf at another place.
@@ -118,8 +145,8 @@ class Forgeries:
         """
         if not MOVES_SOURCES:
             return None
-        nearby = self._nature.nearby
-        return self._changed(lambda hit: {"source": Contact(hit.source.node, nearby)})
+        place = self._nature.nearby
+        return self._changed(lambda hit: {"source": Contact(hit.source.node, place)})
 
     def _again(self, _entry: Entry) -> Hit | None:
         """A true hit of whatever query, as it came."""
@@ -145,3 +172,12 @@ class Forgeries:
         "moved": _moved,
         "again": _again,
     }
+
+
+def _is_key(node: bytes) -> bool:
+    """Whether somebody might have it."""
+    try:
+        curve_key(node)
+    except ValueError:
+        return False
+    return True

@@ -16,7 +16,7 @@ from common.deadlines import Deadlines
 from common.limits import FILE_SIZE_MAX
 from common.messages.cluster import Join, Publish, Put
 from common.messages.fields import Message
-from common.messages.swarm import Bitfield, Choke, Interested, Reject, Request, Unchoke
+from common.messages.swarm import Bitfield, Interested, Reject, Unchoke
 from common.names import words
 from deploy.sim.hostile.foothold import Membership
 from deploy.sim.hostile.nature import Nature
@@ -25,7 +25,7 @@ from deploy.sim.hostile.wares import Ware, Wares
 ENTRIES: Final = 90  # fewer than a search of all takes, so that others still have room
 BURIES_OTHERS: Final = False  # see `_claims`
 BURYING: Final = 1_000
-WAVER_S: Final = 0.3  # between two changes of mind
+HOLDS_TURNS: Final = False  # see `Poisoner._received`
 GAME_S: Final = (0.7, 2.5)
 WORDS: Final = ("blue", "night", "train", "river", "stone", "list", "en", "größe", "夜", "new")
 NAMES: Final = ("../../etc/passwd", "con.txt", ".hidden", "a\u202egnp.exe", "\u2028", "x" * 255)
@@ -41,7 +41,6 @@ class Poisoner:
         self._wares = Wares(nature)
         self._claims()
         self._membership = Membership(nature, self._wares)
-        self._wavers_at = 0.0
         self._deadlines = Deadlines()
         self.done: Counter[str] = Counter()
 
@@ -51,7 +50,7 @@ class Poisoner:
         if isinstance(event, Bound):
             self._deadlines.set("game", now + self._rng.uniform(*GAME_S))
         elif isinstance(event, Received):
-            effects += self._received(event, now)
+            effects += self._received(event)
         elif isinstance(event, Woke) and self._deadlines.pop_due(now):
             self._deadlines.set("game", now + self._rng.uniform(*GAME_S))
             effects += self._play()
@@ -140,17 +139,19 @@ class Poisoner:
 
     # --- who comes to fetch -----------------------------------------------------------------
 
-    def _received(self, event: Received, now: float) -> list[Effect]:
+    def _received(self, event: Received) -> list[Effect]:
+        """Who believed it is turned away; with `HOLDS_TURNS` it is kept hoping.
+
+        A download that is linked with anybody takes one of the few turns, whatever comes of the
+        link, so wishes for what is not there would keep those for what is there waiting.
+        """
         message, peer = event.message, event.peer
         if isinstance(message, Interested):
             self.done["wanted"] += 1
             root = message.root
-            if self._rng.random() < 0.5:
+            if not HOLDS_TURNS:
                 return [Send(peer, Reject(root, self._rng.choice(("gone", "not_here", "disk"))))]
             return [Send(peer, Bitfield(root)), Send(peer, Unchoke(root))]
-        if isinstance(message, Request) and now >= self._wavers_at:
-            self._wavers_at = now + WAVER_S  # at once, it would go on without time passing
-            return [Send(peer, Choke(message.root)), Send(peer, Unchoke(message.root))]
         return []
 
     _GAMES: ClassVar[dict[str, Callable[["Poisoner"], list[Message]]]] = {

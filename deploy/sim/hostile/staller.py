@@ -31,7 +31,9 @@ from deploy.sim.hostile.wares import Wares
 
 DRIP_S: Final = (15.0, 60.0)  # between two pieces
 WAVER_S: Final = 1.5  # between choke and unchoke
-WAYS: Final = ("mute", "never", "never", "choking", "empty", "wavering", "drip")
+HOLDS_LINKS: Final = False  # see `Staller._interested`
+WAYS: Final = ("mute", "never", "never", "drip")
+HOLDING: Final = ("choking", "empty", "wavering")
 
 Wish = tuple[NodeId, bytes]
 
@@ -87,10 +89,16 @@ class Staller:
         return []
 
     def _interested(self, peer: NodeId, message: Interested, now: float) -> list[Effect]:
+        """Take the wish in, one way or another.
+
+        With `HOLDS_LINKS` also so that the other end has no claim that could run out: a source that
+        chokes, shows no piece, or changes its mind is never given up, and where a download may have
+        one link or two, it reaches no other source.
+        """
         root, wish = message.root, (peer, message.root)
-        if root not in self._wares.wares:
+        if not self._wares.has(root, message.size):
             return [Send(peer, Reject(root, "not_here"))]
-        way = self._ways[wish] = self._rng.choice(WAYS)
+        way = self._ways[wish] = self._rng.choice((*WAYS, *HOLDING) if HOLDS_LINKS else WAYS)
         self.done[way] += 1
         if way == "mute":
             return []

@@ -49,6 +49,10 @@ class Wares:
     def __len__(self) -> int:
         return len(self.catalogue)
 
+    def has(self, root: bytes, size: int) -> bool:
+        """Whether this content is truly there."""
+        return root in self.wares and self.wares[root].tree.size == size
+
     def stock(self, path: str, data: bytes) -> None:
         """Claim a content that is there."""
         ware = Ware(data)

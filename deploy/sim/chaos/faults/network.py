@@ -88,13 +88,15 @@ def late(arena: Arena) -> None:
 
 
 def narrow(arena: Arena) -> None:
-    """A host's link is slow for a while: 20 kB/s to 1 MB/s."""
+    """A host's link is slow for a while: 60 kB/s to 1 MB/s, so that what is still on its way when
+    the faults are over arrives soon after."""
     access = arena.rng.choice(arena.world.hosts).access
-    access.up_rate = arena.rng.choice((20e3, 200e3, 1e6))
+    access.up_rate = arena.rng.choice((60e3, 200e3, 1e6))
     access.down_rate = arena.rng.choice((0.0, 200e3, 1e6))
 
     def mend() -> None:
         access.up_rate = access.down_rate = 0.0
+        access.down_free = arena.world.now
 
     arena.lasting(arena.rng.uniform(5, 20), mend)
 

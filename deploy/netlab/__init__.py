@@ -1,0 +1,1 @@
+"""A network of hosts on one machine: a namespace for each, all on one bridge."""

@@ -1,0 +1,33 @@
+"""A scenario on hosts of their own: `python -m deploy.netlab SCENARIO [--seed N] [--json]`.
+
+Each node is a real process in its own network namespace, behind an access link with the rates and
+the delay that the scenario draws for it; hosts can be cut off. It takes root on Linux: elsewhere it
+says that it is skipped, and why. How a scenario runs is `deploy.running`.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import click
+import msgspec
+
+from common.errors import Exit
+from deploy import running
+from deploy.netlab.lab import laboratory
+from deploy.netlab.machine import SkippedError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the scenario that the command line names; the exit code."""
+    options = running.parsed("deploy.netlab", __doc__, arguments)
+    try:
+        return running.main(options, laboratory)
+    except SkippedError as skipped:
+        running.say(f"skipped: {skipped}")
+        if options.json:
+            click.echo(msgspec.json.encode({"skipped": str(skipped)}).decode())
+        return Exit.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
