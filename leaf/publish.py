@@ -26,7 +26,7 @@ from leaf.signals import Acknowledged, Joined, Offered, Orphaned
 GATHER_S: Final = 0.2  # as many changes as come within it make one generation; wild guess
 PACE_S: Final = 0.02  # 4 messages of 32 KiB each time: 6 MB/s, 20,000 files in half a second
 ENTRY_BYTES: Final = 64  # of an entry on the wire, beside its texts
-GENERATIONS_PER_LIFE_BITS: Final = 20  # one a second would last 12 days; more only borrow ahead
+GENERATIONS_PER_LIFE_BITS: Final = 11  # of a life of a millisecond; one makes 5 a second at most
 
 
 class Publisher:

@@ -133,7 +133,7 @@ class Leaf:
         downloads_dir: str,
         version: str,
     ) -> None:
-        """`epoch` is this life's beginning in wall seconds; `shares` are for this run only."""
+        """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only."""
         me, name = identity.node, network.name
         publisher = Publisher(identity, name, config.parent, epoch)
         library = Library(shares)

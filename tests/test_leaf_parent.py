@@ -128,7 +128,7 @@ def test_joins_and_remembers() -> None:
     seeking = Seeking(seed(1))
     assert isinstance(seeking.first[0], SendDatagram)
     assert seeking.pong(1) == [Dial(KEYS[1], at(1), Door.CONTROL)]
-    assert seeking.link_up(1) == [Send(KEYS[1], Join(1, 1 << 20, 0))]
+    assert seeking.link_up(1) == [Send(KEYS[1], Join(1, 1 << 11, 0))]
     effects = seeking.hears(1, Welcome(7, 5.0, 100))
     assert RememberPin("sp1:1214", KEYS[1]) in effects
     assert RememberSuperPeer(KEYS[1], at(1)) in effects
@@ -265,7 +265,7 @@ def test_a_link_that_is_there_is_used() -> None:
     """Without a dial, and it is not ours to hang up."""
     seeking = Seeking(seed(1))
     seeking.link_up(1)
-    assert seeking.pong(1) == [Send(KEYS[1], Join(1, 1 << 20, 0))]
+    assert seeking.pong(1) == [Send(KEYS[1], Join(1, 1 << 11, 0))]
     assert not [each for each in seeking.wait(CONFIG.join_s) if isinstance(each, Hangup)]
 
 

@@ -17,7 +17,7 @@ from deploy.hosts import Access
 from deploy.netlab import __main__ as netlab
 from deploy.netlab import wiring
 from deploy.netlab.machine import Machine, clean_leftovers
-from deploy.netlab.switch import QUEUE_S, Fabric, Plan, mac
+from deploy.netlab.switch import QUEUE_BYTES, QUEUE_S, Fabric, Plan, mac
 from deploy.report import Report
 from deploy.scenario import Hosts, Overlay, Scenario
 
@@ -295,13 +295,13 @@ def test_who_is_cut_off_reaches_only_his_own_part() -> None:
 
 
 def test_a_slow_link_takes_frames_one_after_another_and_loses_what_waits_too_long() -> None:
-    """1,000 bytes/s: a frame of 10 bytes each 10 ms, and at most the queue's length waits."""
-    switch = fabric(0.0, 0.0, rates=[0.0, 1000.0])
-    for _ in range(20):
-        switch.came(0, frame(1, 10), 0.0)
+    """At 100,000 bytes/s a frame of 1,000 takes 10 ms, and a queue's length of them waits."""
+    switch = fabric(0.0, 0.0, rates=[0.0, 100_000.0])
+    for _ in range(40):
+        switch.came(0, frame(1, 1000), 0.0)
     assert list(switch.due(0.0)) == []
     assert len(list(switch.due(0.0101))) == 1
-    assert len(list(switch.due(9.0))) == round(QUEUE_S / 0.01)
+    assert len(list(switch.due(9.0))) == (QUEUE_S * 100_000 + QUEUE_BYTES) // 1000
 
 
 @given(

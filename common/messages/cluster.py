@@ -38,7 +38,7 @@ Strategy = Literal["ring", "flood"]
 
 
 class Join(Message, frozen=True, array_like=True):
-    """Be my parent: I have this catalogue, and this is my `epoch`-th life (wall seconds)."""
+    """Be my parent: I have this catalogue, and this is my life `epoch` (wall ms at its start)."""
 
     epoch: Count
     generation: Count

@@ -23,7 +23,8 @@ import msgspec
 from deploy.graphs import Edge
 
 MAC_PREFIX: Final = b"\x02\x00"  # locally administered
-QUEUE_S: Final = 0.05  # what waits longer for a slow link is lost, as in a home router
+QUEUE_S: Final = 0.05  # what waits longer for a slow link is lost, as in a home router ...
+QUEUE_BYTES: Final = 10 * 1514  # ... but for so much, which even the slowest holds
 BATCH: Final = 32  # frames from one host before the others have their turn
 FRAME_BYTES_MAX: Final = 2048
 READY: Final = b"READY\n"
@@ -81,9 +82,9 @@ class Fabric:
             if has_passed:
                 yield host, frame
                 continue
-            begin = max(at, self._free_at[host])
-            if begin - at <= QUEUE_S:
-                self._free_at[host] = begin + len(frame) / self._down_rates[host]
+            begin, rate = max(at, self._free_at[host]), self._down_rates[host]
+            if begin - at <= QUEUE_S + QUEUE_BYTES / rate:
+                self._free_at[host] = begin + len(frame) / rate
                 self._push(self._free_at[host], True, host, frame)
 
     def _receivers(self, source: int, frame: bytes) -> Sequence[int]:

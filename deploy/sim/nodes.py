@@ -74,7 +74,7 @@ class Roles(Mapping[str, RoleFactory]):
             network=plan.network,
             rng=rng,
             supers=plan.supers,
-            epoch=int(self._host.wall),
+            epoch=int(self._host.wall * 1000),
             shares=plan.shares,
             downloads_dir=DOWNLOADS,
             version=VERSION,

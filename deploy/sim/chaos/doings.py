@@ -15,6 +15,7 @@ from deploy.sim.people import Ending
 from leaf.methods import Chosen, Exists, Get, Nothing, Remove, Search, SearchResult, Share, Unshare
 
 FETCHES: Final = 0.15  # of the searches, after how many something is fetched
+FETCHED_MIN: Final = 1  # a hit of no bytes under a root that is none is taken for proven
 FETCHED_MAX: Final = 4 * 1024 * 1024  # bytes: an unwritten file takes memory here
 OTHER_SHARE: Final = "/other"
 EXISTS: Final[tuple[Exists, ...]] = ("rename", "rename", "skip", "fail")
@@ -88,7 +89,7 @@ class Doings:
         """Now and then what was found is fetched, whatever it is."""
         rng = self._arena.rng
         hits = outcome.hits if isinstance(outcome, SearchResult) else []
-        small = [hit for hit in hits if hit.size <= FETCHED_MAX]
+        small = [hit for hit in hits if FETCHED_MIN <= hit.size <= FETCHED_MAX]
         if small and rng.random() < FETCHES:
             self._fetch(host, parse_file_id(rng.choice(small).id))
 

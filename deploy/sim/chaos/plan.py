@@ -122,6 +122,7 @@ def _config(rng: Random, leaves: int, super_peers: int) -> Config:
         link=LinkConfig(echo_s=rng.choice((0.5, 1.0)), dead_s=rng.choice((2.0, 2.5, 4.0))),
         cluster=ClusterConfig(
             leaves_max=room,
+            entries_max=rng.choice((200, 20_000)),
             lease_s=rng.choice((2.0, 5.0)),
             busy_retry_s=2.0,
             searches_max=rng.choice((3, 64)),

@@ -27,6 +27,7 @@ from deploy.sim.hostile.wares import Ware, Wares
 LIES: Final = ("flipped", "flipped", "random", "short", "long", "elsewhere", "twice", "bare")
 TREE_LIES: Final = ("random", "short", "unproven", "bare")
 TRUE_PIECE: Final = 0.3  # how often it sends what it was asked for, so that it stays a while
+ODD_BITFIELD: Final = 0.1
 TRUE_TREE: Final = 0.8  # without the hashes nobody asks it for pieces
 
 
@@ -59,7 +60,11 @@ class Corrupter:
         root = message.root
         if not self._wares.has(root, message.size):
             return [Send(peer, Reject(root, "not_here"))]
-        effects: list[Effect] = [Send(peer, Bitfield(root)), Send(peer, Unchoke(root))]
+        bits = b""
+        if self._rng.random() < ODD_BITFIELD:
+            self.done["odd bit field"] += 1
+            bits = bytes(3_000)
+        effects: list[Effect] = [Send(peer, Bitfield(root, bits)), Send(peer, Unchoke(root))]
         if self._rng.random() < 0.2:
             self.done["have of any piece"] += 1
             effects.append(Send(peer, Have(root, self._rng.choice((0, 1, 2**20 - 1)))))

@@ -73,7 +73,9 @@ class Flooder:
             self._deadlines.set("flood", now + FLOOD_S)
         elif isinstance(event, Received):
             effects += self._received(event.peer, event.message, now)
-        elif isinstance(event, LinkUp) and event.door is Door.BULK:
+        elif isinstance(event, LinkUp):
+            if event.door is Door.CONTROL:  # before it is anybody's leaf
+                return [Send(event.peer, self._search(ttl=0)), *effects]
             effects += self._fetch(event.peer)
         elif isinstance(event, Woke):
             for what in self._deadlines.pop_due(now):
@@ -175,7 +177,8 @@ class Flooder:
     def _fetch(self, peer: NodeId) -> list[Effect]:
         """Want all that was heard of, and more than there is."""
         files = [*self._files[-8:], (self._rng.randbytes(32), 1)]
-        return [Send(peer, Interested(root, size)) for root, size in files]
+        first: Effect = Send(peer, Request(files[0][0], 0, 16_384))  # without a slot
+        return [first, *[Send(peer, Interested(root, size)) for root, size in files]]
 
     def _is_time(self, peer: NodeId, now: float) -> bool:
         """Once a while of each: two that answer at once would go on without time passing."""

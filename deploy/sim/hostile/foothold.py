@@ -11,7 +11,7 @@ from common.core import Bound, Dial, Effect, Event, Hangup, LinkDown, LinkUp, Re
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
-from common.messages.cluster import Busy, Join, Published, Welcome
+from common.messages.cluster import Busy, Join, Welcome
 from deploy.sim.hostile.nature import Nature
 from deploy.sim.hostile.wares import Wares
 
@@ -93,6 +93,4 @@ class Membership:
             return [Send(peer, publish) for publish in self._wares.publish()]
         if isinstance(message, Busy):
             return [Hangup(peer, Door.CONTROL, "busy")]
-        if isinstance(message, Published) and message.refused and peer == self.parent:
-            return []
         return []

@@ -50,6 +50,8 @@ from deploy.sim.hostile.nature import Nature
 
 TURN_S: Final = (0.3, 1.2)
 PARTS: Final = 0.02  # of the turns, after how many it is no neighbour for a while
+BURST: Final = 230
+BURST_S: Final = 15.0  # once in a life
 QUERIES_KEPT: Final = 30
 ABSURD: Final = (0, 1, 7, 2**32, 2**53)
 HITS: Final = (0, 1, 5, 12, 30)
@@ -75,6 +77,7 @@ class Forger:
         effects = self._foothold.handle(event, now)
         if isinstance(event, Bound):
             self._deadlines.set("turn", now + 1.0)
+            self._deadlines.set("burst", now + BURST_S)
         elif isinstance(event, LinkUp) and event.peer in self._foothold.linked:
             effects.append(Send(event.peer, Link(self._rng.choice(ABSURD), self._contacts())))
         elif isinstance(event, LinkDown) and event.door is Door.CONTROL:
@@ -83,8 +86,9 @@ class Forger:
             on_message = self._MESSAGES.get(type(event.message))
             said = on_message(self, event.peer, event.message) if on_message else []
             effects += [Send(event.peer, message) for message in said]
-        elif isinstance(event, Woke) and self._deadlines.pop_due(now):
-            effects += self._turn(now)
+        elif isinstance(event, Woke):
+            for what in self._deadlines.pop_due(now):
+                effects += self._burst() if what == "burst" else self._turn(now)
         return effects
 
     def wakeup(self) -> float | None:
@@ -198,6 +202,11 @@ class Forger:
         self.done[name] += 1
         return self._SAYINGS[name](self)
 
+    def _burst(self) -> list[Effect]:
+        """More queries at once than any neighbour is granted, to one of them."""
+        asked = [self._asks(ttl=0)[0] for _ in range(BURST)]
+        return [Send(peer, query) for peer in list(self._linked)[:1] for query in asked]
+
     def _gossips(self) -> list[Message]:
         return [Neighbourhood(self._rng.choice(ABSURD), self._contacts())]
 
@@ -206,13 +215,14 @@ class Forger:
         self.done["unlinked"] += 1
         return [Unlinked(self._contacts()), Link(0, self._contacts()), Linked(0)]
 
-    def _asks(self) -> list[Message]:
+    def _asks(self, ttl: int | None = None) -> list[Message]:
         """A query of our own, at the limits; what comes is material."""
         rng = self._rng
         body = wire.pack(QueryBody(5_000, Terms((rng.choice(WORDS),))))
         nonce = rng.randbytes(16)
         hops = rng.choice((0, 1, 9, 10))
-        return [Query(query_guid(nonce, body), nonce, rng.choice((0, 1, 10)), hops, body)]
+        depth = rng.choice((0, 1, 10)) if ttl is None else ttl
+        return [Query(query_guid(nonce, body), nonce, depth, hops, body)]
 
     def _junk(self) -> list[Message]:
         """Queries that are none: of another name, of no body, of nothing."""

@@ -119,6 +119,10 @@ class Poisoner:
         """Not even the wire takes that slot."""
         return [Publish(self._wares.generation + 1, (Put(20_000, self._entry()),))]
 
+    def _deep(self) -> list[Message]:
+        entry = Entry(bytes(32), 1, "deep.txt", "/".join(["d"] * 33))
+        return [Publish(self._wares.generation + 1, (Put(0, entry),))]
+
     def _standing(self) -> list[Message]:
         return [Publish(self._wares.generation, signature=self._wares.signature())]
 
@@ -160,6 +164,7 @@ class Poisoner:
         "unsigned": _unsigned,
         "slot beyond": _beyond,
         "slot far beyond": _far_beyond,
+        "folder too deep": _deep,
         "generation stands": _standing,
         "generation falls": _falling,
         "generation at the top": _topmost,

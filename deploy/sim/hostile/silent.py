@@ -17,6 +17,7 @@ from deploy.sim.hostile.foothold import Foothold
 from deploy.sim.hostile.nature import Nature
 
 LATE: Final = 0.3  # how often it reports after all
+MUTE: Final = 0.3  # of those who want to join, how many are not even told that they may
 LATE_S: Final = (1.0, 8.0)
 
 
@@ -52,6 +53,8 @@ class Silent:
         if isinstance(message, Link):
             return [Send(peer, Linked(0))]
         if isinstance(message, Join):
+            if self._rng.random() < MUTE:
+                return []
             self.done["leaf taken in"] += 1
             return [Send(peer, Welcome(0, 5.0, 20_000))]
         if isinstance(message, Search | Locate):

@@ -33,12 +33,8 @@ _ENDS: Final = {
     "replaced by a newer link": "link-replaced",
     "silent for": "link-silent",
     "no hello in time": "hello-never-came",
-    "no hello": "hello-missing",
     "duplicate link": "duplicate-link",
-    "this is yourself": "dialled-ourselves",
-    "the node's key": "hello-of-another-key",
     "bye": "link-ended-by-bye",
-    "refused": "link-refused-by-them",
     "idle": "link-idle",
     "too many links": "link-too-many",
     "no data in time": "source-given-up",
@@ -46,27 +42,20 @@ _ENDS: Final = {
     "piece hashes": "source-sent-wrong-hashes",
     "a piece that nobody": "source-sent-unasked",
     "a piece beyond": "source-has-beyond",
-    "a piece without": "source-sent-nothing",
     "a bit field": "source-odd-bitfield",
     "a request that": "asker-odd-request",
     "no 1": "asker-odd-range",
     "it gives way": "idle-leaf-gave-way",
     "no welcome": "join-never-answered",
     "it takes no more": "join-busy-left",
-    "stopping": "link-ended-by-stop",
-    "a piece": "source-odd-piece",
 }
 
 LINKS: Final = {
     "link-replaced": "A newer link of the same node took the place of one that was up.",
     "link-silent": "A link was given up because nothing came over it.",
     "hello-never-came": "A link was open, and its hello did not come in time.",
-    "hello-missing": "Something else than a hello came first.",
     "duplicate-link": "Of two dials the one that must not stay was refused.",
-    "dialled-ourselves": "A node met itself.",
-    "hello-of-another-key": "A hello named another key than the link's.",
     "link-ended-by-bye": "A link ended by a goodbye of the other end.",
-    "link-refused-by-them": "The other end refused a link.",
     "link-idle": "A bulk link ended because nobody used it.",
     "link-too-many": "A stranger's bulk link was one too many.",
     "source-given-up": "A source that brought nothing was hung up on.",
@@ -74,15 +63,12 @@ LINKS: Final = {
     "source-sent-wrong-hashes": "A source was found out by piece hashes that prove nothing.",
     "source-sent-unasked": "A source sent a piece that nobody asked for, or of another length.",
     "source-has-beyond": "A source said that it has a piece beyond the end.",
-    "source-sent-nothing": "A source sent a piece without data.",
     "source-odd-bitfield": "A source sent a bit field of the wrong length.",
-    "source-odd-piece": "A source sent something else about a piece that breaks the rules.",
     "asker-odd-request": "A downloader asked for what is no whole pieces.",
     "asker-odd-range": "A downloader asked for hashes that cannot be proven together.",
     "idle-leaf-gave-way": "A leaf that shares nothing gave its place to one that shares.",
     "join-never-answered": "A super-peer did not answer a join.",
     "join-busy-left": "A leaf left a super-peer that takes no more.",
-    "link-ended-by-stop": "A link ended because its node stopped.",
     "dial-no-answer": "A dial met nobody.",
     "dial-connection-refused": "A dial met a closed door.",
     "dial-no-handshake": "A dial met a process that stands still.",
@@ -94,7 +80,6 @@ LINKS: Final = {
     "newer-node-passed-over": "A message of a later release was passed over.",
     "pong-after-timeout": "A pong came when nobody waited for it any more.",
     "pong-twice": "A pong came twice.",
-    "pong-refused": "A pong refused us.",
     "frozen-accused-nobody": "A node that had stood still for long gave none of its links up.",
     "frozen-lost-its-links": "A node that had stood still woke up to links that were gone.",
     "goodbye-said": "A node said goodbye before it went.",
@@ -118,10 +103,14 @@ class LinkProbes:
         self._schedule = schedule
         self._pinged: dict[bytes, float] = {}
         self._awake: dict[int, tuple[int, float]] = {}  # by host: its life, its last event
+        self._slept: dict[int, None] = {}
         self._numbers: dict[int, int] = {}  # by host: the last download that it remembered
 
     def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """An event was taken in."""
+        life, at = self._awake.get(host.number, (0, 0.0))
+        if life == host.life and self._schedule.now - at >= ASLEEP_S:
+            self._slept[host.number] = None
         on_event = self._EVENTS.get(type(event))
         if on_event is not None:
             on_event(self, host, event, effects)
@@ -138,8 +127,8 @@ class LinkProbes:
     # --- events -----------------------------------------------------------------------------
 
     def _woke(self, host: Host, _event: Woke, effects: list[Effect]) -> None:
-        life, at = self._awake.get(host.number, (0, 0.0))
-        if life != host.life or self._schedule.now - at < ASLEEP_S:
+        """The first time that it looks at its clock after it stood still."""
+        if self._slept.pop(host.number, self) is not None:
             return
         links = links_of(host)
         silent = any(isinstance(e, CloseLink) and e.reason.startswith("silent") for e in effects)
@@ -170,8 +159,6 @@ class LinkProbes:
             self._hit("pong-twice")
         elif self._schedule.now - asked_at > PONG_S:
             self._hit("pong-after-timeout")
-        if pong.refusal:
-            self._hit("pong-refused")
 
     def _restored(self, host: Host, event: Restored, _effects: list[Effect]) -> None:
         if host.life < 2:
