@@ -15,6 +15,7 @@ from typing import Final
 from common.addresses import Address, may_tell
 from common.catalogue import EMPTY, PROOF_HASHES_MAX, Entry, inner_hash, slot_hash, statement
 from common.ids import NodeId, is_signed
+from common.merkle import EMPTY_ROOT
 from common.messages.cluster import Hit
 from common.messages.fields import Contact
 from common.names import safe_name
@@ -43,6 +44,8 @@ class Verifier:
         """Why this hit is not believed; '' where it is."""
         if not matches(terms, hit.entry):
             return "hit does not match"
+        if (hit.entry.size == 0) != (hit.entry.root == EMPTY_ROOT):
+            return "hit of a file that cannot be"
         if not may_tell(hit.source.address, teller):
             return "hit out of scope"
         root = proven_root(hit.slot, hit.entry, hit.proof)

@@ -13,6 +13,7 @@ from common.limits import (
     PATH_DEPTH_MAX,
     STRING_BYTES_MAX,
 )
+from common.merkle import EMPTY_ROOT
 from common.messages.cluster import Hit, Publish
 from common.messages.fields import Contact
 
@@ -95,6 +96,8 @@ class Holding:
                 raise PublishError("a name or a folder is too long")
             if folder.count(b"/") >= PATH_DEPTH_MAX:
                 raise PublishError("a folder is too deep")
+            if (put.entry.size == 0) != (put.entry.root == EMPTY_ROOT):
+                raise PublishError("an empty file has no such root")
 
     def _commit(self, message: Publish, signature: bytes) -> Changes:
         if message.generation <= self.generation and not self._afresh:

@@ -1,5 +1,6 @@
 """Churn is what was measured: medians, tails, means, and how old the nodes are that are up."""
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -41,7 +42,7 @@ def test_a_timeline_alternates_from_a_state_at_zero() -> None:
     for seed in range(200):
         changes = timeline("gnutella", Random(seed), 36_000)
         assert changes[0].at_s == 0.0
-        assert all(a.comes != b.comes for a, b in zip(changes, changes[1:], strict=False))
+        assert all(a.comes != b.comes for a, b in pairwise(changes))
         assert all(0 < change.at_s <= 36_000 for change in changes[1:])
 
 

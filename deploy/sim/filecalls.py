@@ -111,6 +111,8 @@ class ProcessCalls(DiskCalls):
         self._begin("read")
         data, into = self._fds.file(fd).data, buffers[0]
         count = max(0, min(len(into), len(data) - offset))
+        if count > 1 and self._files.short_reads > self._files.rng.random():
+            count = self._files.rng.randrange(1, count)
         into[:count] = memoryview(data)[offset : offset + count]
         return count
 

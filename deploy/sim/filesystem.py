@@ -26,7 +26,7 @@ class FileSystem:
 
     __slots__ = (
         *("_dirty", "_inodes", "_now", "_processes", "_root", "_used_blocks"),
-        *("capacity_bytes", "faults", "full", "lies", "rng", "watchers"),
+        *("capacity_bytes", "faults", "full", "lies", "rng", "short_reads", "watchers"),
     )
 
     def __init__(
@@ -38,6 +38,8 @@ class FileSystem:
         """Nothing more fits, whatever the capacity."""
         self.lies = False
         """A sync of a file says yes and does nothing, as drives with a cache of their own do."""
+        self.short_reads = 0.0
+        """How likely a read brings less than it was asked for, as a read may."""
         self.faults: DiskFaults | None = None
         self.watchers: list[Watcher] = []
         """Told the path of each name or content that changed, but for what programs write."""

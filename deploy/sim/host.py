@@ -82,7 +82,8 @@ class Host:
 
     __slots__ = (
         *("number", "name", "identity", "access", "control", "bulk", "node", "life", "turns"),
-        *("wires", "dialect", "clock_rate", "wall_jump_s", "cost_s", "fragile", "views"),
+        *("wires", "dialect", "clock_rate", "clock_offset_s", "wall_jump_s", "fragile", "views"),
+        *("cost_s", "slow_until", "thawed_at"),
         *("is_frozen", "has_no_power", "storage", "_schedule", "_wires", "_draws", "_watcher"),
         *("_people", "_build", "_equip", "_performers", "_inbox", "_busy", "_busy_until"),
         *("_armed_for", "_out"),
@@ -117,7 +118,9 @@ class Host:
         self.wires: dict[int, Wire] = {}
         self.dialect: Dialect = PLAIN
         self.clock_rate = 1.0
+        self.clock_offset_s = 0.0  # what its monotonic clock showed when the world began
         self.wall_jump_s = 0.0
+        self.slow_until = self.thawed_at = -math.inf  # when its last trouble of that kind ended
         self.cost_s = 0.0  # of processor time for an event; 0: too little to matter
         self.is_frozen = False
         self.has_no_power = False
@@ -155,12 +158,12 @@ class Host:
     @property
     def clock(self) -> float:
         """Its own monotonic seconds."""
-        return self._schedule.now * self.clock_rate
+        return self._schedule.now * self.clock_rate + self.clock_offset_s
 
     @property
     def wall(self) -> float:
         """Its own wall clock, in Unix seconds."""
-        return EPOCH_S + self.clock + self.wall_jump_s
+        return EPOCH_S + self._schedule.now * self.clock_rate + self.wall_jump_s
 
     # --- lives ------------------------------------------------------------------------------
 
@@ -227,6 +230,7 @@ class Host:
         if not self.is_frozen:
             return
         self.is_frozen = False
+        self.thawed_at = self._schedule.now
         self._armed_for = None
         self._drain()
         if self.node is not None:
@@ -337,8 +341,8 @@ class Host:
 
     def _moment_of(self, clock: float) -> float:
         """The first moment at which its own clock shows this, or a little more."""
-        moment = clock / self.clock_rate
-        while moment * self.clock_rate < clock:
+        moment = (clock - self.clock_offset_s) / self.clock_rate
+        while moment * self.clock_rate + self.clock_offset_s < clock:
             moment = math.nextafter(moment, math.inf)
         return moment
 

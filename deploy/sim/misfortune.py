@@ -97,9 +97,10 @@ class Misfortune:
                 host.stop(GRACE_S)
 
     def _gain(self, kind: str, number: int, host: Host) -> None:
-        alive = self._stage.alive if kind == SUPER_PEER else self._stage.alive_leaves
-        alive[number] = None
-        if self._stage.scenario.together:
+        together = self._stage.scenario.together
+        if kind == SUPER_PEER or together:
+            self._stage.alive[number] = None
+        if kind != SUPER_PEER or together:
             self._stage.alive_leaves[number] = None
         host.start()
 
@@ -111,7 +112,7 @@ class Misfortune:
         """It is gone; its leaves look for another from now on."""
         stage = self._stage
         together = stage.scenario.together
-        if kind == SUPER_PEER:
+        if kind == SUPER_PEER or together:
             stage.alive.pop(number, None)
             for leaf in self._leaves_of(number):
                 self._orphaned.setdefault(leaf, self._world.now)

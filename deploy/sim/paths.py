@@ -44,6 +44,8 @@ class Paths:
         self.spikes = 0.0  # the share of messages that are late by up to TAIL_S
         self._extra = extra or {}
         self._cut: dict[tuple[int, int], int] = {}  # how many cuts lie on a direction
+        self.late_until = -1.0  # when the network was last in trouble
+        self.healed: dict[tuple[int, int], float] = {}  # when a direction was last free again
         self.on_heal: Callable[[int, int], None] = lambda _a, _b: None
 
     def delay(self, a: int, b: int, here: Access, there: Access) -> float:
@@ -70,10 +72,11 @@ class Paths:
             self._cut[pair] = self._cut.get(pair, 0) + 1
         return directions
 
-    def heal(self, directions: Iterable[tuple[int, int]]) -> None:
+    def heal(self, directions: Iterable[tuple[int, int]], now: float = 0.0) -> None:
         """Take these cuts away; what waited goes on where none is left."""
         for pair in directions:
             self._cut[pair] -= 1
             if not self._cut[pair]:
                 del self._cut[pair]
+                self.healed[pair] = now
                 self.on_heal(*pair)

@@ -50,7 +50,7 @@ class Stage:
             scenario.seed,
             by_reference=scenario.large,
             strict=False,
-            extra_delays=self._link_delays(),
+            extra_delays=hosts.link_delays(scenario),
         )
         self._first_leaf = 0 if scenario.together else scenario.super_peers
         self._seeds: dict[int, Seed] = {}
@@ -82,13 +82,6 @@ class Stage:
         self.world.watch([self])
 
     # --- hosts ------------------------------------------------------------------------------
-
-    def _link_delays(self) -> dict[tuple[int, int], float]:
-        overlay, rng = self.scenario.overlay, self.scenario.random("delays")
-        if not overlay.delay_max_s:
-            return {}
-        low, high = overlay.delay_min_s, overlay.delay_max_s
-        return {edge: rng.uniform(low, high) for edge in self.edges}
 
     def _address(self, number: int) -> Address:
         return Address(b"\x0a" + (number + 1).to_bytes(3, "big"), 1214)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from common.config import SwarmConfig
-from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent
+from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent, Woke
+from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX
@@ -43,6 +44,9 @@ WISHES_MAX: Final = 4_000  # leaves that want something, waiting ones included (
 WISHES_PER_LEAF_MAX: Final = 64  # files; wild guess
 WAITING_MAX: Final = OPEN_REQUESTS_MAX * 64  # requests that the disk has not begun, of all leaves
 
+SLOT_IDLE_S: Final = 10.0  # BEP 3 decides anew who is served as often
+_IDLE: Final = "idle"
+
 _REASONS: Final[dict[str, Reason]] = {"changed": "changed", "gone": "gone"}
 
 Key = tuple[NodeId, bytes]  # who, and the root of what
@@ -54,6 +58,7 @@ class _Wish:
 
     size: int
     unchoked: bool = False
+    asked_at: float = 0.0  # when it was unchoked or asked for something last
     requests: dict[int, int] = field(default_factory=dict)  # offset -> length, not answered yet
 
 
@@ -61,8 +66,8 @@ class Uploads:
     """Everybody who wants something of this leaf."""
 
     __slots__ = (
-        *("_budget", "_config", "_last_read", "_reads", "_stock", "_trees", "_waiting"),
-        *("_wishes",),
+        *("_budget", "_config", "_deadlines", "_last_read", "_now", "_reads", "_stock", "_trees"),
+        *("_waiting", "_wishes"),
     )
 
     def __init__(self, stock: Stock, config: SwarmConfig) -> None:
@@ -74,14 +79,17 @@ class Uploads:
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
         self._budget = Budget()
         self._last_read = 0
+        self._deadlines = Deadlines()
+        self._now = 0.0
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
+        self._now = now
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
-        """Nothing here is due by itself."""
-        return None
+        """When slots that nobody uses are looked for."""
+        return self._deadlines.earliest()
 
     @property
     def served(self) -> int:
@@ -144,10 +152,29 @@ class Uploads:
             if free <= 0:
                 break
             if not wish.unchoked:
-                wish.unchoked = True
+                wish.unchoked, wish.asked_at = True, self._now
                 free -= 1
                 effects.append(Send(peer, Unchoke(root)))
+        if self.served < len(self._wishes) and self._deadlines.get(_IDLE) is None:
+            self._deadlines.set(_IDLE, self._now + SLOT_IDLE_S)
         return effects
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        """While others wait, who asks for nothing gives his slot to them and comes last."""
+        self._deadlines.pop_due(now)
+        idle = [
+            key
+            for key, wish in self._wishes.items()
+            if wish.unchoked and not wish.requests and now - wish.asked_at >= SLOT_IDLE_S
+        ]
+        waiting = len(self._wishes) - self.served
+        effects: list[Effect] = []
+        for peer, root in idle[:waiting]:
+            wish = self._wishes.pop((peer, root))
+            self._wishes[peer, root] = wish
+            wish.unchoked = False
+            effects.append(Send(peer, Choke(root)))
+        return effects + self._fill_slots()
 
     def _proven(self, event: PiecesProven, _now: float) -> list[Effect]:
         """What we have just got ourselves others may have too."""
@@ -174,7 +201,7 @@ class Uploads:
         full = len(wish.requests) >= OPEN_REQUESTS_MAX or len(self._waiting) >= WAITING_MAX
         if full or offset in wish.requests:
             return [Send(peer, Reject(message.root, "too_many", offset))]
-        wish.requests[offset] = message.length
+        wish.requests[offset], wish.asked_at = message.length, self._now
         self._waiting.append((key, offset))
         return self._read_next()
 
@@ -266,6 +293,7 @@ class Uploads:
         wish = self._wishes.get((peer, root))
         if wish is None or not wish.unchoked:
             return [Send(peer, Reject(root, "choked"))]
+        wish.asked_at = self._now
         if self._stock.find(root, wish.size) is None or message.first >= piece_count(wish.size):
             return [Send(peer, Reject(root, "gone"))]
         if not self._budget.has_room(peer):
@@ -306,6 +334,7 @@ class Uploads:
         Sent: _sent,
         PiecesProven: _proven,
         Withdrawn: _withdrawn,
+        Woke: _woke,
     }
 
     _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {

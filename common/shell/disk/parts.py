@@ -17,7 +17,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from common.errors import Exit, UserError
-from common.merkle import HASH_BYTES, Buffer, layer_root, piece_count, piece_hash, piece_span
+from common.merkle import (
+    EMPTY_ROOT,
+    HASH_BYTES,
+    Buffer,
+    layer_root,
+    piece_count,
+    piece_hash,
+    piece_span,
+)
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import Descriptor, FileChangedError, FileStamp, read_fully
 from common.shell.disk.pairs import Pair, take_pair
@@ -225,6 +233,8 @@ class PartFile:
                 trusted = [n for n, mark in enumerate(self._marks) if not mark & _HASHED]
             if missing:
                 raise NotProvenError(f"{missing} pieces of {self.path} are missing")
+            if not self.size and self.root != EMPTY_ROOT:
+                raise NotProvenError(f"no bytes at all are not the file {self.path} is to be")
             if lost := self._recheck(trusted):
                 raise PiecesLostError(self.path, lost)
             with naming("finish", self._target), self._inside() as (fd, folder):

@@ -50,8 +50,9 @@ class Arena:
         self.leaves = [self._leaf(n) for n in range(plan.leaves)]
         for number in plan.newer:
             self.world.hosts[number].dialect = Newer()
-        for host, skew in zip(self.world.hosts, plan.skew, strict=True):
+        for host, skew, shows in zip(self.world.hosts, plan.skew, plan.clocks, strict=True):
             host.clock_rate = 1.0 + skew
+            host.clock_offset_s = shows
         self._fill()
         self.hostile = [self._hostile(kind) for kind in plan.hostile]
 
@@ -72,7 +73,9 @@ class Arena:
         plan = self.plan
         joins = tuple(self._seed(a, number) for a, b in plan.edges if b == number)
         return self._add(
-            f"super-peer {number}", Plan((SUPERPEER,), plan.settings, joins), bulk=False
+            f"super-peer {number}",
+            Plan((SUPERPEER,), plan.settings, joins, network=plan.network),
+            bulk=False,
         )
 
     def _leaf(self, number: int) -> Host:
@@ -81,7 +84,7 @@ class Arena:
         supers = tuple(self._seed(other, me) for other in plan.told[number])
         return self._add(
             f"leaf {number}",
-            Plan((LEAF,), plan.settings, supers=supers, shares=(SHARE,)),
+            Plan((LEAF,), plan.settings, supers=supers, shares=(SHARE,), network=plan.network),
             bulk=True,
         )
 
@@ -101,6 +104,7 @@ class Arena:
             self.plan.address(number),
             tuple(rng.sample(told, len(told))),
             {path: held[content] for _, path, content in claims},
+            self.plan.network,
         )
 
     def _seed(self, other: int, told_to: int) -> Seed:

@@ -15,7 +15,7 @@ from deploy.sim.people import Ending
 from leaf.methods import Chosen, Exists, Get, Nothing, Remove, Search, SearchResult, Share, Unshare
 
 FETCHES: Final = 0.15  # of the searches, after how many something is fetched
-FETCHED_MIN: Final = 1  # a hit of no bytes under a root that is none is taken for proven
+FETCHED_MIN: Final = 0
 FETCHED_MAX: Final = 4 * 1024 * 1024  # bytes: an unwritten file takes memory here
 OTHER_SHARE: Final = "/other"
 EXISTS: Final[tuple[Exists, ...]] = ("rename", "rename", "skip", "fail")
@@ -106,6 +106,7 @@ class Doings:
         target = f"{DOWNLOADS}/file {rng.randrange(20)}"
         exists: Exists = rng.choice(EXISTS)
         arena.truth.fetched(host.number, content)
+        arena.truth.name(content, target)
         self.gets[host.number, content] = target
         get = Get(
             file_id(root, size),
@@ -152,6 +153,8 @@ class Doings:
         if not files.exists(OTHER_SHARE):
             data = arena.rng.randbytes(arena.rng.randint(1, 30_000))
             files.put(f"{OTHER_SHARE}/other thing {host.number}.txt", data)
-            arena.truth.held[host.number, arena.truth.make(data)] = None
+            content = arena.truth.make(data)
+            arena.truth.held[host.number, content] = None
+            arena.truth.name(content, f"other thing {host.number}.txt")
         keep, wait = arena.rng.random() < 0.5, arena.rng.random() < 0.5
         self._ask(host, "leaf.share", Share([OTHER_SHARE, SHARE], keep=keep, wait=wait))

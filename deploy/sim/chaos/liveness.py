@@ -9,6 +9,7 @@ so what has not recovered never will.
 from typing import Final
 
 from common.names import words
+from common.shell.disk.files import OPEN_FILES_MAX
 from common.torrent import file_id
 from deploy import graphs
 from deploy.sim.chaos.arena import Arena
@@ -43,6 +44,7 @@ class Liveness:
             self._links(leaf)
             self._catalogue(leaf)
             self._downloads(leaf)
+            self._descriptors(leaf)
         self._searches(leaves)
         if not self._arena.world.stopped:
             self._calls()
@@ -193,10 +195,25 @@ class Liveness:
                 for number in arena.truth.holders((record.root, record.size))
                 if number not in arena.truth.decayed and self._is_led(arena.world.hosts[number])
             ]
-            if holders and download.state in WAITING:
+            given_up = download.state is State.PAUSED and record.reason  # nobody paused it
+            full = download.state is State.FAILED and "No space" in record.reason
+            if holders and (download.state in WAITING or given_up or full):
                 names = [arena.world.hosts[number].name for number in holders]
                 what = f"{leaf.name} still has a download {download.state.value}, though {names} "
                 self._tell(RULE_24, what + f"have it ({download.done_bytes} of {record.size})")
+
+    def _descriptors(self, leaf: Host) -> None:
+        """A disk keeps open what is being fetched or was served lately, and nothing else."""
+        calls = getattr(getattr(leaf.storage, "_working", None), "_calls", None)
+        inside = leaf_of(leaf)
+        if calls is None or inside is None:
+            return
+        parts = sum(
+            each.state in (*WAITING, State.PAUSED) for each in inside.downloads._downloads.values()
+        )
+        if calls.open_count > 3 * parts + OPEN_FILES_MAX:
+            what = f"{leaf.name} has {calls.open_count} descriptors open for {parts} downloads"
+            self._tell("17: nothing stays open", what)
 
     def _is_led(self, leaf: Host) -> bool:
         """Whether its parent does no harm, so that it finds and is found."""

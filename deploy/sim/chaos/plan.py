@@ -20,8 +20,10 @@ from common.config import (
     ParentConfig,
     SwarmConfig,
 )
+from common.network import Network
 from deploy import graphs
 from deploy.sim.hostile.mask import SUPER_PEERS
+from deploy.sim.nodes import NETWORK
 
 WARM_S: Final = 6.0  # from the first start to the first fault
 CHAOS_S: Final = (25.0, 60.0)
@@ -48,6 +50,8 @@ class ChaosPlan(msgspec.Struct, frozen=True):
     hostile: tuple[str, ...]
     newer: tuple[int, ...]  # nodes of a later release
     skew: tuple[float, ...]  # of each node's clock
+    clocks: tuple[float, ...]  # what each node's monotonic clock shows at first
+    network: Network  # with a key, or open
     chaos_s: float
     pause_s: float  # mean time between two things that people do
 
@@ -91,6 +95,8 @@ def draw(seed: int, faults: tuple[str, ...], hostile: tuple[str, ...]) -> ChaosP
         hostile=tuple(kind for kind in hostile if rng.random() < 0.15),
         newer=tuple(n for n in range(nodes) if rng.random() < 0.15),
         skew=tuple(rng.choice((0.0, 0.0, 0.01, -0.01)) for _ in range(nodes)),
+        clocks=tuple(rng.choice((0.0, rng.uniform(0, 1e6))) for _ in range(nodes)),
+        network=rng.choice((NETWORK, Network(NETWORK.name, rng.randbytes(24)))),
         chaos_s=rng.uniform(*CHAOS_S),
         pause_s=rng.choice((0.2, 0.5, 1.5)),
     )
@@ -107,6 +113,9 @@ def _files(rng: Random, leaves: int, contents: int) -> list[tuple[int, str, int]
     """Each content at one to three leaves, under names that share words."""
     words = ("blue", "night", "train", "river", "stone", "list-en", "größe", "夜")
     files = []
+    if rng.random() < 0.25:  # one who has far more than all others
+        leaf = rng.randrange(leaves)
+        files = [(leaf, f"many/{words[n % 3]} {n}.txt", n % contents) for n in range(120)]
     for content in range(contents):
         for leaf in rng.sample(range(leaves), min(rng.randint(1, 3), leaves)):
             name = f"{rng.choice(words)} {rng.choice(words)} {content}.{rng.choice(('txt', 'ogg'))}"
@@ -126,12 +135,16 @@ def _config(rng: Random, leaves: int, super_peers: int) -> Config:
             lease_s=rng.choice((2.0, 5.0)),
             busy_retry_s=2.0,
             searches_max=rng.choice((3, 64)),
+            near_searches_per_s=rng.choice((4.0, 200.0)),
+            near_searches_burst=rng.choice((4, 200)),
             idle_leaf_s=rng.choice((5.0, 60.0)),
         ),
         overlay=OverlayConfig(redial_max_s=6.0, relink_s=rng.choice((1.0, 5.0)), gossip_s=1.0),
         flood=FloodConfig(
             open_s=rng.choice((10.0, 60.0)),
             ring_s=rng.choice((1.0, 3.0)),
+            queries_per_s=rng.choice((20.0, 200.0)),
+            queries_burst=rng.choice((20, 200)),
             silent_s=3.0,
             silent_max_s=8.0,
             open_max=rng.choice((4, 20_000)) if tight else 20_000,

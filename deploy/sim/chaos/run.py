@@ -13,15 +13,18 @@ from deploy.sim.chaos.doings import Doings
 from deploy.sim.chaos.faults import FAULTS
 from deploy.sim.chaos.liveness import Liveness
 from deploy.sim.chaos.plan import QUIET_S, WARM_S, ChaosPlan, draw
+from deploy.sim.checkers.accusations import Accusations
 from deploy.sim.checkers.answers import Answers
 from deploy.sim.checkers.bounds import Bounds
 from deploy.sim.checkers.clusters import Clusters
 from deploy.sim.checkers.durable import JournalsAreTrue
 from deploy.sim.checkers.hits import Hits
 from deploy.sim.checkers.leaves import Leaves
+from deploy.sim.checkers.manners import Manners
 from deploy.sim.checkers.pieces import PiecesAreTrue
 from deploy.sim.checkers.queries import Queries
 from deploy.sim.checkers.secrets import Secrets
+from deploy.sim.checkers.shown import Shown
 from deploy.sim.hostile import KINDS
 from deploy.sim.probes import Probes
 
@@ -66,7 +69,16 @@ def run_plan(plan: ChaosPlan) -> Verdict:
             Clusters(world.violate, world.by_node, truth.hostile),
             Leaves(world.violate, truth, world.by_node),
             Bounds(world.violate, world.schedule),
-            Secrets(world.violate),
+            Secrets(world.violate, plan.network.key),
+            Accusations(
+                world.violate,
+                world.schedule,
+                world.paths,
+                truth.hostile,
+                plan.config.link.dead_s,
+            ),
+            Manners(world.violate, truth.hostile),
+            Shown(world.violate, truth, world.by_node),
         ]
     )
     probes = Probes(world.schedule, truth.hostile)

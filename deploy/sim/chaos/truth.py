@@ -20,6 +20,7 @@ class Truth:
         self.contents: dict[Content, bytes] = {}
         self.held: dict[tuple[int, Content], None] = {}  # ever: host number, content
         self.now: dict[int, dict[str, Content]] = {}  # by host: path in the share -> content
+        self.named: dict[Content, dict[str, None]] = {}  # ever: every path that it had
         self.hostile: dict[int, str] = {}  # hosts that do harm, and how
         self.decayed: dict[int, None] = {}  # hosts whose disk once gave wrong bytes
 
@@ -34,8 +35,13 @@ class Truth:
         """A file lies in a share now."""
         content = self.make(data)
         self.now.setdefault(host, {})[path] = content
+        self.name(content, path)
         self.held[host, content] = None
         return content
+
+    def name(self, content: Content, path: str) -> None:
+        """Somebody calls it so."""
+        self.named.setdefault(content, {})[path] = None
 
     def take(self, host: int, path: str) -> None:
         """It does not any more."""

@@ -7,32 +7,41 @@ over at the same moment has lost its way.
 from collections.abc import Callable
 
 from common import wire
-from common.core import Effect, Event, OpenLink
+from common.core import Effect, Event, FrameReceived, OpenLink, Woke
 from common.limits import CONTAINER_ITEMS_MAX
+from common.links import Links, Phase
 from common.messages.fields import Message
 from common.messages.link import Ping, Pong
+from common.messages.overlay import QueryHits
 from deploy.sim.host import Host
-from deploy.sim.inside import SuperPeerInside, leaf_of, superpeer_of
+from deploy.sim.inside import SuperPeerInside, leaf_of, links_of, superpeer_of
 from deploy.sim.schedule import Schedule
 from leaf.swarm.budget import ALL_BYTES_MAX
+from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
 
 MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
 DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on
 DIALS_S = 20.0
 READ_AHEAD_SLACK = 1024 * 1024
+HELLO_SLACK_S = 20.0  # a host that was asleep looks later
+WINDOW_HITS_MAX = 2 * HITS_PER_WINDOW  # of one link within a window, wherever it begins
 
 
 class Bounds:
     """Looks at one host after each of its events."""
 
-    def __init__(self, violate: Callable[[str, str], None], schedule: Schedule) -> None:
+    def __init__(
+        self, violate: Callable[[str, str], None], schedule: Schedule, hello_s: float = 2.0
+    ) -> None:
         self._violate = violate
+        self._hello_s = hello_s
         self._schedule = schedule
         self._moment: tuple[int, float, int] = (-1, -1.0, 0)
         self._dials: dict[tuple[int, int, object, object], list[float]] = {}
         self._pinged: dict[bytes, int] = {}
+        self._windows: dict[tuple[int, int], tuple[float, int]] = {}
 
-    def fed(self, host: Host, _event: Event, effects: list[Effect]) -> None:
+    def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """An event was taken in."""
         number, at, count = self._moment
         now = self._schedule.now
@@ -43,6 +52,8 @@ class Bounds:
         for effect in effects:
             if isinstance(effect, OpenLink):
                 self._dialled(host, effect)
+        if isinstance(event, Woke | FrameReceived):
+            self._links(host)
         inside = superpeer_of(host)
         if inside is not None:
             self._books(host, inside)
@@ -51,15 +62,47 @@ class Bounds:
             self._tell(host, "11: bulk on its way is bounded", "reads too far ahead")
 
     def sent(
-        self, host: Host, _there: Host, message: Message, _data: memoryview | bytes | None
+        self, host: Host, there: Host, message: Message, _data: memoryview | bytes | None
     ) -> None:
-        """A message leaves: a pong is never longer than its ping."""
+        """A message leaves: a pong is never longer than its ping, hits come in windows."""
+        if isinstance(message, QueryHits) and superpeer_of(host) is not None:
+            self._hits(host, there, len(message.hits))
         if isinstance(message, Ping):
             self._pinged[message.nonce] = len(wire.encode(message))
             return
         allowed = self._pinged.get(message.nonce, 0) if isinstance(message, Pong) else None
         if allowed is not None and len(wire.encode(message)) > allowed:
             self._tell(host, "T4: a pong is no longer than its ping", "answers too much")
+
+    def _hits(self, host: Host, there: Host, count: int) -> None:
+        now, key = self._schedule.now, (host.number, there.number)
+        began, hits = self._windows.get(key, (-1.0, 0))
+        if now >= began + WINDOW_S:
+            began, hits = now, 0
+        self._windows[key] = (began, hits + count)
+        if hits + count > WINDOW_HITS_MAX:
+            self._tell(host, "11: hits cross a link in windows", f"sends {hits + count} at once")
+
+    def _links(self, host: Host) -> None:
+        """Each link that is up is to who it says, the only one by its door; others come up soon."""
+        links = links_of(host)
+        if not isinstance(links, Links):  # a hostile node's book
+            return
+        seen: dict[object, None] = {}
+        for link in links._links.values():
+            wire = host.wires.get(link.number)
+            if link.phase is Phase.UP and wire is not None:
+                other = wire.hosts[1 - wire.end_of(host)]
+                known = other.identity.node == link.peer or wire.dark >= 0
+                if not known and wire.up[1 - wire.end_of(host)]:
+                    self._tell(host, "T16: a peer is who he says", f"believes {other.name}")
+                if (link.peer, link.door) in seen:
+                    self._tell(host, "17: one link to a peer by each door", "has two")
+                seen[link.peer, link.door] = None
+            waits_s = host.clock - link.opened_at
+            mute = link.phase is Phase.GREETING and waits_s > HELLO_SLACK_S + self._hello_s
+            if mute and host.cost_s == 0 and not host.is_frozen:
+                self._tell(host, "17: who says nothing is hung up on", "keeps a mute link")
 
     def _dialled(self, host: Host, effect: OpenLink) -> None:
         now = self._schedule.now

@@ -61,10 +61,11 @@ class Clusters:
             if len(leaf.holding) > config.entries_max:
                 self._tell(host, "10: no leaf is above its limit of entries", "holds too many")
             owner = self._by_node.get(peer)
-            if owner is None or owner.number in self._hostile:
+            if owner is None or owner.bulk is None:
                 continue
-            bulk = owner.bulk
-            if bulk is not None and leaf.source.address != bulk:
+            there = leaf.source.address
+            claims = owner.number in self._hostile and there.ip == owner.control.ip
+            if there != owner.bulk and not claims:
                 self._tell(host, "6: an address was observed", f"puts {owner.name} elsewhere")
 
     def _index(self, host: Host, inside: SuperPeerInside) -> None:

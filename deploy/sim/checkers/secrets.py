@@ -4,15 +4,25 @@ import base64
 from collections.abc import Callable
 
 from common.core import Notify
+from common.messages.fields import Message
+from common.messages.link import Hello
 from deploy.sim.host import Host
 
 
 class Secrets:
     """Looks for the host's private key in every form in which bytes are written."""
 
-    def __init__(self, violate: Callable[[str, str], None]) -> None:
+    def __init__(self, violate: Callable[[str, str], None], network_key: bytes = b"") -> None:
         self._violate = violate
+        self._network_key = network_key
         self._forms: dict[bytes, tuple[str, ...]] = {}
+
+    def sent(
+        self, host: Host, _there: Host, message: Message, _data: memoryview | bytes | None
+    ) -> None:
+        """A message leaves: a hello proves the network's key, it does not show it."""
+        if isinstance(message, Hello) and self._network_key and self._network_key in message.proof:
+            self._violate("20: no secret is told", f"{host.name} shows the network's key")
 
     def noted(self, host: Host, note: Notify) -> None:
         """A line for the log."""

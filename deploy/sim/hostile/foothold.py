@@ -83,8 +83,10 @@ class Membership:
         return self._foothold.wakeup()
 
     def join(self) -> Join:
-        """Be my parent."""
-        return Join(self._nature.epoch, self._wares.generation, len(self._wares))
+        """Be my parent; and let others dial somebody who knows nothing of it."""
+        nature = self._nature
+        advertised = nature.rng.choice((None, nature.nearby))
+        return Join(nature.epoch, self._wares.generation, len(self._wares), advertised)
 
     def _received(self, event: Received) -> list[Effect]:
         message, peer = event.message, event.peer

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
+import msgspec
+
 from common.addresses import Address
 from common.core import (
     Bound,
@@ -43,6 +45,9 @@ from common.messages.table import BY_MESSAGE
 from common.wire import Unknown
 from deploy.sim.hostile.nature import Harm, Nature, Shown
 
+SAYS_NOTHING: Final = 0.1  # of the links that it dials
+SOMEBODY_ELSE: Final = 0.1  # of its hellos
+SHORT_PING: Final = 0.2  # of its sweeps
 SWEEP_S: Final = 0.9  # between two echoes on each link
 SILENT_S: Final = 4.0  # after which a link is dropped
 SUPER_PEERS: Final = ("forger", "silent")  # the kinds that are super-peers to others
@@ -151,10 +156,16 @@ class Mask:
     def _opened(self, event: LinkOpened, now: float) -> list[Effect]:
         link = self._links.all[event.link] = _Link(event, now)
         self._dials.pop(event.dial or 0, None)
-        return [self._hello(link)] if link.by_us else []
+        if not link.by_us or self._nature.rng.random() < SAYS_NOTHING:
+            return []  # they speak first, or nobody ever does
+        return [self._hello(link)]
 
     def _hello(self, link: _Link) -> Effect:
+        """Who we are; now and then somebody else, of whom we were told."""
         hello = self._greeter.hello(link.curve_key, link.address, by_us=link.by_us)
+        others = [seed.node for seed in self._nature.told if seed.node is not None]
+        if others and self._nature.rng.random() < SOMEBODY_ELSE:
+            hello = msgspec.structs.replace(hello, node=self._nature.rng.choice(others))
         return SendFrame(link.number, hello)
 
     def _dial_failed(self, event: DialFailed, now: float) -> list[Effect]:
@@ -215,6 +226,7 @@ class Mask:
             self._sweep_at = now + SWEEP_S
             for link in list(self._links.all.values()):
                 effects += self._sweep(link, now)
+            effects += self._ping()
         due_at = self._harm.wakeup()
         if due_at is not None and due_at <= now:
             effects += self._give(event, now)
@@ -224,6 +236,14 @@ class Mask:
         if now - link.heard_at > SILENT_S:
             return [CloseLink(link.number, "silent"), *self._lost(link, now)]
         return [SendFrame(link.number, Echo(int(now * 1e6)))] if link.peer else []
+
+    def _ping(self) -> list[Effect]:
+        """A ping that is shorter than its pong would be."""
+        nature = self._nature
+        if not nature.told or nature.rng.random() > SHORT_PING:
+            return []
+        ping = Ping(nature.rng.randbytes(16), nature.network.name)
+        return [SendDatagram(nature.rng.choice(nature.told).address, ping)]
 
     def _datagram(self, event: DatagramReceived, _now: float) -> list[Effect]:
         ping = event.message

@@ -43,6 +43,17 @@ def fails_often(arena: Arena) -> None:
     arena.lasting(arena.rng.uniform(2, 10), lambda: files.fail(kind, chance=0.0))
 
 
+def reads_short(arena: Arena) -> None:
+    """Reads bring less than they were asked for, for a while."""
+    _, files = _disk(arena)
+    files.short_reads = 0.3
+
+    def mend() -> None:
+        files.short_reads = 0.0
+
+    arena.lasting(arena.rng.uniform(5, 20), mend)
+
+
 def dies_writing(arena: Arena) -> None:
     """The power goes in the middle of an operation of the disk."""
     host, files = _disk(arena)
@@ -73,6 +84,7 @@ FAULTS: Final[dict[str, tuple[Strike, float]]] = {
     "disk-full": (full, 10.0),
     "disk-fails-once": (fails_once, 5.0),
     "disk-fails-often": (fails_often, 15.0),
+    "disk-reads-short": (reads_short, 10.0),
     "disk-dies-writing": (dies_writing, 12.0),
     "disk-decays": (decays, 20.0),
     "disk-protected": (protected, 20.0),

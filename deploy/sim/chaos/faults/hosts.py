@@ -103,6 +103,7 @@ def slow(arena: Arena) -> None:
 
     def mend() -> None:
         host.cost_s = 0.0
+        host.slow_until = arena.world.now
 
     arena.lasting(arena.rng.uniform(2, 15), mend)
 

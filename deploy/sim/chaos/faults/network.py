@@ -14,7 +14,7 @@ def _cut(arena: Arena, pairs: Iterable[tuple[int, int]], for_s: float | None = N
     paths = arena.world.paths
     cut = paths.cut(pairs)
     hold_s = arena.rng.uniform(*HOLD_S) if for_s is None else for_s
-    arena.lasting(hold_s, lambda: paths.heal(cut))
+    arena.lasting(hold_s, lambda: paths.heal(cut, arena.world.now))
 
 
 def _both(a: Iterable[Host], b: Iterable[Host]) -> list[tuple[int, int]]:
@@ -83,6 +83,7 @@ def late(arena: Arena) -> None:
 
     def mend() -> None:
         paths.jitter_s = paths.spikes = 0.0
+        paths.late_until = arena.world.now + 10.0  # the last spike is over by then
 
     arena.lasting(arena.rng.uniform(5, 20), mend)
 

@@ -1,0 +1,68 @@
+"""G4, 16: nobody who lives is taken for dead, and nobody is dialled where he cannot be.
+
+A link is given up as silent only if the other end could not speak: it was dead, frozen or slow, or
+the way was cut or late, within the time that silence takes. Who was asleep himself accuses nobody.
+Addresses are dialled within the scope in which they were learned: all nodes of a small world are in
+one scope.
+"""
+
+from collections.abc import Callable
+
+from common.core import CloseLink, Effect, Event, OpenLink
+from deploy.sim.host import Host
+from deploy.sim.paths import Paths
+from deploy.sim.schedule import Schedule
+
+SILENT = "silent for"
+SLACK_S = 3.0  # how long after a trouble its silence may still be heard
+
+
+class Accusations:
+    """Looks at every link that is given up, and every dial."""
+
+    def __init__(
+        self,
+        violate: Callable[[str, str], None],
+        schedule: Schedule,
+        paths: Paths,
+        hostile: dict[int, str],
+        dead_s: float,
+    ) -> None:
+        self._violate, self._schedule, self._paths = violate, schedule, paths
+        self._hostile, self._dead_s = hostile, dead_s
+
+    def fed(self, host: Host, _event: Event, effects: list[Effect]) -> None:
+        """An event was taken in."""
+        if host.number in self._hostile:
+            return
+        for effect in effects:
+            if isinstance(effect, CloseLink) and effect.reason.startswith(SILENT):
+                self._silent(host, effect)
+            elif isinstance(effect, OpenLink) and effect.address.scope < host.control.scope:
+                what = f"{host.name} dials {effect.address}"
+                self._violate("6: an address is used within its scope", what)
+
+    def _silent(self, host: Host, effect: CloseLink) -> None:
+        wire = host.wires.get(effect.link)
+        if wire is None:
+            return
+        end = 1 - wire.end_of(host)
+        other, now = wire.hosts[end], self._schedule.now
+        if host.thawed_at > now - self._dead_s / 2:
+            self._violate("G4: who was asleep accuses nobody", f"{host.name} accuses {other.name}")
+        elif not wire.up[end] or other.number in self._hostile:
+            return
+        elif not self._has_excuse(host, other, now - self._dead_s - SLACK_S):
+            what = f"{host.name} takes {other.name} for dead: {effect.reason}"
+            self._violate("G4: nobody who lives is taken for dead", what)
+
+    def _has_excuse(self, host: Host, other: Host, since: float) -> bool:
+        paths = self._paths
+        pairs = ((host.number, other.number), (other.number, host.number))
+        return (
+            any(each.is_frozen or each.thawed_at > since for each in (host, other))
+            or any(each.cost_s or each.slow_until > since for each in (host, other))
+            or any(paths.is_cut(*pair) or paths.healed.get(pair, -1.0) > since for pair in pairs)
+            or paths.spikes > 0
+            or paths.late_until > since
+        )

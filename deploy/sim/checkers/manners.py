@@ -1,0 +1,52 @@
+"""19, 21: what was refused is not asked for, and an honest catalogue is not refused.
+
+A leaf asks no pieces of one that choked it. A super-peer that does no harm holds every catalogue
+that an honest leaf signs, unless it is above a limit.
+"""
+
+from collections.abc import Callable
+
+from common.core import Effect, Event, FrameReceived
+from common.messages.cluster import Published
+from common.messages.fields import Message
+from common.messages.swarm import Choke, Request, Unchoke
+from deploy.sim.host import Host
+
+Place = tuple[int, int, int, bytes]  # asker, its life, link, root
+LIMITS = ("at most", "more words", "too long", "too deep")
+
+
+class Manners:
+    """Follows chokes as they are heard, and refusals as they are sent."""
+
+    def __init__(self, violate: Callable[[str, str], None], hostile: dict[int, str]) -> None:
+        self._violate, self._hostile = violate, hostile
+        self._choked: dict[Place, bool] = {}
+
+    def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
+        """An event was taken in: a choke counts for what is sent from here on."""
+        if not isinstance(event, FrameReceived) or host.number in self._hostile:
+            return
+        message = event.message
+        if isinstance(message, Choke | Unchoke):
+            place = (host.number, host.life, event.link, message.root)
+            self._choked[place] = isinstance(message, Choke)
+        for effect in effects:
+            asked = getattr(effect, "message", None)
+            if isinstance(asked, Request):
+                place = (host.number, host.life, getattr(effect, "link", 0), asked.root)
+                if self._choked.get(place, False):
+                    what = f"{host.name} asks for pieces of one that choked it"
+                    self._violate("19: a choke is kept to", what)
+
+    def sent(
+        self, host: Host, there: Host, message: Message, _data: memoryview | bytes | None
+    ) -> None:
+        """A message leaves."""
+        if not isinstance(message, Published) or not message.refused:
+            return
+        if host.number in self._hostile or there.number in self._hostile:
+            return
+        if not any(limit in message.refused for limit in LIMITS):
+            what = f"{host.name} refuses what {there.name} published: {message.refused}"
+            self._violate("21: an honest catalogue is held", what)
