@@ -26,12 +26,14 @@ LEAVES = [Identity(bytes([number]) * 32) for number in range(1, 4)]
 COVERAGE = Coverage(3, 4, 12, 0.5, True)
 
 
-def hit(who: int, name: str, content: int = 1, slot: int = 0, generation: int = 1) -> Hit:
+def hit(
+    who: int, name: str, content: int = 1, slot: int = 0, generation: int = 1, size: int = 100
+) -> Hit:
     """A hit as an honest leaf and its parent make it."""
     catalogue = Catalogue()
     for filler in range(slot):
         catalogue.put(filler, Entry(bytes(32), 1, f"filler {filler}"))
-    entry = Entry(content.to_bytes(32, "big"), 100, name)
+    entry = Entry(content.to_bytes(32, "big"), size, name)
     catalogue.put(slot, entry)
     node = LEAVES[who].node
     signature = LEAVES[who].sign(statement("test", node, generation, catalogue.root()))
@@ -140,12 +142,22 @@ def test_forged_hits_are_dropped_and_counted(kind: str) -> None:
     assert [row.names for row in searching.result().hits] == [["blue.mp3"]]
 
 
+@pytest.mark.parametrize(("content", "size"), [(7, 0), (0, 7)])
+def test_a_file_that_cannot_be_is_not_shown(content: int, size: int) -> None:
+    """Nothing has a root but one that stands for it, and that stands for nothing else."""
+    searching = Searching()
+    searching.ask("blue")
+    assert searching.hear(hit(0, "blue.mp3", content=content, size=size)) == []
+    assert searching.core.dropped == {"hit of a file that cannot be": 1}
+    assert searching.hear(hit(0, "blue.mp3", content=0, size=0)) != []
+
+
 def test_hits_beyond_what_was_wanted_are_dropped() -> None:
     """Nobody can send more hits than were asked for."""
     searching = Searching()
     searching.ask("blue", limit=1)
     for number in range(6):
-        searching.hear(hit(0, f"blue {number}.mp3", content=number))
+        searching.hear(hit(0, f"blue {number}.mp3", content=number + 1))
     assert searching.core.dropped == {"more hits than wanted": 2}
     assert len(searching.result().hits) == 1
 

@@ -271,3 +271,13 @@ def test_a_journal_cut_anywhere_claims_a_subset(tmp_path: Path) -> None:
             assert span == DATA[index * PIECE : (index + 1) * PIECE]
         again.close()
     part.close()
+
+
+def test_no_bytes_are_a_file_only_under_the_root_that_stands_for_them(tmp_path: Path) -> None:
+    """Whoever names another root for nothing gets nothing under a final name."""
+    part = PartFile.open(tmp_path / "a", b"x" * 32, 0, reserve_bytes=0)
+    with pytest.raises(NotProvenError):
+        part.finish()
+    assert not (tmp_path / "a").exists()
+    part.close()
+    assert PartFile.open(tmp_path / "b", bytes(32), 0, reserve_bytes=0).finish().exists()

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from common.config import SwarmConfig
-from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent
+from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent, Woke
 from common.doors import Door
 from common.ids import Identity
 from common.limits import OPEN_REQUESTS_MAX
@@ -31,7 +31,7 @@ from leaf.signals import Withdrawn
 from leaf.swarm.budget import LEAF_BYTES_MAX
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.stock import Stock
-from leaf.swarm.upload import Uploads
+from leaf.swarm.upload import SLOT_IDLE_S, Uploads
 from tests.memory_disk import MemoryDisk, shared, tree_of
 
 DATA = Random(1).randbytes(100_000)  # 7 pieces
@@ -96,6 +96,20 @@ def test_slots_go_to_who_waited_longest() -> None:
     serving.says(A, Interested(ROOT, len(DATA)))
     gone = serving.uploads.handle(LinkDown(B, Door.BULK, "gone"), 0.0)
     assert gone == [Send(A, Unchoke(ROOT))]
+
+
+def test_a_slot_that_nobody_uses_goes_to_who_waits() -> None:
+    """Who has a slot and asks for nothing comes last, and comes up again the same way."""
+    serving = Serving(slots=1)
+    for peer in (A, B):
+        serving.says(peer, Interested(ROOT, len(DATA)))
+    assert serving.uploads.wakeup() == SLOT_IDLE_S
+    swapped = serving.uploads.handle(Woke(), SLOT_IDLE_S)
+    assert swapped == [Send(A, Choke(ROOT)), Send(B, Unchoke(ROOT))]
+    serving.uploads.handle(Received(B, Request(ROOT, 0, 16384)), SLOT_IDLE_S + 1)
+    assert serving.uploads.handle(Woke(), 2 * SLOT_IDLE_S) == []
+    serving.uploads.handle(Received(B, NotInterested(ROOT)), 2 * SLOT_IDLE_S)
+    assert serving.uploads.served == 1
 
 
 def test_unknown_files_are_refused() -> None:
