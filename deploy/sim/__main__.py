@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-from common.errors import UserError
+from common.errors import Exit, UserError
 from deploy import loading, telling, verdict
 from deploy.network import read_error
+from deploy.scenario import Scenario
 from deploy.sim.show import Show
 
 VIOLATIONS_TOLD = 10
@@ -24,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.sim", description=__doc__)
     parser.add_argument("scenario", help="a path, or the name of a file in deploy/scenarios/")
     parser.add_argument("--seed", type=int, help="instead of the scenario's")
+    parser.add_argument("--sizes", help="run it with 10,30,100 super-peers too, for the plot")
     telling.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
@@ -33,18 +35,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asked = msgspec.structs.replace(asked, seed=options.seed)
         show = Show(asked, _say)
         report = show.run()
+        series = show.series()
+        series.sizes = [_sized(asked, size) for size in _sizes(options.sizes)]
     except UserError as error:
         return _fail(error, as_json=options.json)
     for violation in show.tally.violations[:VIOLATIONS_TOLD]:
         _say(f"violation: {violation}")
     try:
-        telling.tell(report, show.series(), options)
+        telling.tell(report, series, options)
     except UserError as error:
         _say(read_error(error))
         return error.code
     if report.violations:
         _say(f"replay: python -m deploy.sim {options.scenario} --seed {asked.seed}")
     return verdict.exit_code(asked, report, _say)
+
+
+def _sizes(text: str | None) -> list[int]:
+    """The sizes of a sweep. Raises UserError."""
+    try:
+        sizes = [int(part) for part in text.split(",")] if text else []
+    except ValueError:
+        sizes = [0]
+    if any(size < 1 for size in sizes):
+        raise UserError(Exit.USAGE, f"--sizes {text} is no list of numbers", "say 10,30,100")
+    return sizes
+
+
+def _sized(asked: Scenario, super_peers: int) -> tuple[int, float, float]:
+    """What a search costs, in messages and bytes, where there are so many super-peers."""
+    leaves = max(asked.leaves * super_peers // asked.super_peers, 1)
+    sized = msgspec.structs.replace(asked, super_peers=super_peers, leaves=leaves)
+    report = Show(sized, _say).run()
+    searches = max(report.searches, 1)
+    return super_peers, report.messages_per_query or 0.0, (report.bytes_sent or 0) / searches
 
 
 def _say(text: str) -> None:

@@ -7,6 +7,7 @@ decoded on its way, so that nothing crosses that the real wire would not carry. 
 lost, doubled and overtaken. Nothing here knows what messages mean.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -47,7 +48,7 @@ Sending = tuple[Message, memoryview | bytes | None]
 class Wire:
     """One link; end 0 dialled, end 1 accepted."""
 
-    __slots__ = ("arrives", "dark", "door", "held", "hosts", "number", "up")
+    __slots__ = ("arrives", "dark", "door", "gone_at", "held", "hosts", "number", "up")
 
     def __init__(self, number: int, door: Door, dialler: "Host", acceptor: "Host") -> None:
         self.number = number
@@ -56,6 +57,7 @@ class Wire:
         self.up = [True, True]
         self.arrives = [0.0, 0.0]  # at each end, when the last that was sent to it does
         self.held: list[Sequence[Event]] = [(), ()]  # what waits for a way to each end
+        self.gone_at = math.inf  # when the first of its ends was closed
         self.dark = -1  # the end whose host lost its power
 
     def end_of(self, host: "Host") -> int:
@@ -307,6 +309,7 @@ class Wires:
 
     def _end(self, wire: Wire, end: int) -> None:
         wire.up[end] = False
+        wire.gone_at = min(wire.gone_at, self._schedule.now)
         wire.hosts[end].wires.pop(wire.number, None)
 
     def _tell_other(self, wire: Wire, end: int, reason: str) -> None:

@@ -68,7 +68,7 @@ def run_plan(plan: ChaosPlan) -> Verdict:
             JournalsAreTrue(world.violate, truth, arena.files),
             Clusters(world.violate, world.by_node, truth.hostile),
             Leaves(world.violate, truth, world.by_node),
-            Bounds(world.violate, world.schedule),
+            Bounds(world.violate, world.schedule, plan.config.link),
             Secrets(world.violate, plan.network.key),
             Accusations(
                 world.violate,

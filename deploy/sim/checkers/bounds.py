@@ -7,6 +7,7 @@ over at the same moment has lost its way.
 from collections.abc import Callable
 
 from common import wire
+from common.config import LinkConfig
 from common.core import Effect, Event, FrameReceived, OpenLink, Woke
 from common.limits import CONTAINER_ITEMS_MAX
 from common.links import Links, Phase
@@ -23,7 +24,7 @@ MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
 DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on
 DIALS_S = 20.0
 READ_AHEAD_SLACK = 1024 * 1024
-HELLO_SLACK_S = 20.0  # a host that was asleep looks later
+SLACK_S = 5.0  # later than its limit something may be noticed: a sweep, a clock, a late message
 WINDOW_HITS_MAX = 2 * HITS_PER_WINDOW  # of one link within a window, wherever it begins
 
 
@@ -31,10 +32,10 @@ class Bounds:
     """Looks at one host after each of its events."""
 
     def __init__(
-        self, violate: Callable[[str, str], None], schedule: Schedule, hello_s: float = 2.0
+        self, violate: Callable[[str, str], None], schedule: Schedule, config: LinkConfig
     ) -> None:
         self._violate = violate
-        self._hello_s = hello_s
+        self._hello_s, self._dead_s = config.hello_s, config.dead_s
         self._schedule = schedule
         self._moment: tuple[int, float, int] = (-1, -1.0, 0)
         self._dials: dict[tuple[int, int, object, object], list[float]] = {}
@@ -89,6 +90,7 @@ class Bounds:
         if not isinstance(links, Links):  # a hostile node's book
             return
         seen: dict[object, None] = {}
+        now = self._schedule.now
         for link in links._links.values():
             wire = host.wires.get(link.number)
             if link.phase is Phase.UP and wire is not None:
@@ -100,9 +102,18 @@ class Bounds:
                     self._tell(host, "17: one link to a peer by each door", "has two")
                 seen[link.peer, link.door] = None
             waits_s = host.clock - link.opened_at
-            mute = link.phase is Phase.GREETING and waits_s > HELLO_SLACK_S + self._hello_s
-            if mute and host.cost_s == 0 and not host.is_frozen:
+            mute = link.phase is Phase.GREETING and waits_s > SLACK_S + self._hello_s
+            if self._is_sound(host) and mute:
                 self._tell(host, "17: who says nothing is hung up on", "keeps a mute link")
+            gone = wire is not None and now - wire.gone_at > self._dead_s + 2 * SLACK_S
+            if self._is_sound(host) and link.phase is Phase.UP and gone:
+                self._tell(host, "22: the dead are noticed", "keeps a link that nobody has")
+
+    def _is_sound(self, host: Host) -> bool:
+        """Whether it has had time to look: neither asleep, nor slow, nor just awake again."""
+        since = self._schedule.now - self._dead_s - 2 * SLACK_S
+        late = host.is_frozen or host.cost_s > 0
+        return not late and host.thawed_at < since and host.slow_until < since
 
     def _dialled(self, host: Host, effect: OpenLink) -> None:
         now = self._schedule.now

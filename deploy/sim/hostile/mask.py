@@ -233,7 +233,7 @@ class Mask:
         return effects
 
     def _sweep(self, link: _Link, now: float) -> list[Effect]:
-        if now - link.heard_at > SILENT_S:
+        if link.peer is not None and now - link.heard_at > SILENT_S:
             return [CloseLink(link.number, "silent"), *self._lost(link, now)]
         return [SendFrame(link.number, Echo(int(now * 1e6)))] if link.peer else []
 
