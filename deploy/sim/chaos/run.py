@@ -19,12 +19,14 @@ from deploy.sim.checkers.bounds import Bounds
 from deploy.sim.checkers.clusters import Clusters
 from deploy.sim.checkers.durable import JournalsAreTrue
 from deploy.sim.checkers.hits import Hits
+from deploy.sim.checkers.leases import Leases
 from deploy.sim.checkers.leaves import Leaves
 from deploy.sim.checkers.manners import Manners
 from deploy.sim.checkers.pieces import PiecesAreTrue
 from deploy.sim.checkers.queries import Queries
 from deploy.sim.checkers.secrets import Secrets
 from deploy.sim.checkers.shown import Shown
+from deploy.sim.checkers.signed import Signed
 from deploy.sim.hostile import KINDS
 from deploy.sim.probes import Probes
 
@@ -79,6 +81,8 @@ def run_plan(plan: ChaosPlan) -> Verdict:
             ),
             Manners(world.violate, truth.hostile),
             Shown(world.violate, truth, world.by_node),
+            Leases(world.violate),
+            Signed(world.violate, plan.network.name),
         ]
     )
     probes = Probes(world.schedule, truth.hostile)

@@ -51,6 +51,16 @@ class Truth:
         """A leaf holds, or will hold, what it asked for."""
         self.held[host, content] = None
 
+    def is_content(self, data: bytes, content: Content) -> bool:
+        """Whether these bytes are what that content names.
+
+        What a decayed disk shares is a content that nobody made; there the hash decides.
+        """
+        if content in self.contents:
+            return data == self.contents[content]
+        tree = self.trees.of(data)
+        return (tree.root, tree.size) == content
+
     def holders(self, content: Content) -> list[int]:
         """Who has it in a share now."""
         return [host for host, files in self.now.items() if content in files.values()]

@@ -8,10 +8,10 @@ answered by one `QueryDone` at most.
 from collections.abc import Callable
 
 from common.core import Effect, Event, FrameReceived, SendFrame
-from common.ids import Guid
+from common.ids import Guid, NodeId
 from common.limits import HOPS_MAX, TTL_MAX
 from common.messages.fields import Message
-from common.messages.overlay import Extend, Query, QueryDone
+from common.messages.overlay import Extend, Query, QueryDone, QueryHits
 from deploy.sim.host import Host
 from deploy.sim.inside import superpeer_of
 
@@ -30,6 +30,8 @@ class Queries:
         self._owed: dict[Pair, int] = {}  # answers that the other end owes
         self._evaluated: dict[tuple[int, int, Guid], None] = {}
         self._counts: dict[tuple[int, int], int] = {}
+        self._heard: dict[tuple[int, int, Guid], set[int]] = {}  # by whom: with how many hops
+        self._passed: dict[Pair, set[tuple[NodeId, int, bytes]]] = {}  # hits: of whom, slot, root
 
     def sent(
         self, host: Host, there: Host, message: Message, _data: memoryview | bytes | None
@@ -42,6 +44,8 @@ class Queries:
             self._owed[key] = self._owed.get(key, 0) + 1
         elif isinstance(message, QueryDone):
             self._done(host, there, message)
+        elif isinstance(message, QueryHits) and not self._hostile:
+            self._hits(host, there, message)
 
     def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
         """An event was taken in: was a query evaluated that had been before?"""
@@ -71,8 +75,21 @@ class Queries:
             honest = there.is_running and there.number not in self._hostile
             if honest and superpeer_of(there) is None:
                 self._tell(host, f"sent a query to {there.name}, which is no super-peer")
+            heard = self._heard.get((host.number, host.life, query.guid), {0})
+            if query.hops - 1 not in heard:
+                self._tell(host, f"passes a query on with {query.hops} hops, not one more")
+        self._heard.setdefault((there.number, there.life, query.guid), set()).add(query.hops)
         self._sent[key] = query.hops
         self._owed[key] = self._owed.get(key, 0) + 1
+
+    def _hits(self, host: Host, there: Host, message: QueryHits) -> None:
+        key = (host.number, host.life, there.number, message.guid)
+        passed = self._passed.setdefault(key, set())
+        for hit in message.hits:
+            one = (hit.source.node, hit.slot, hit.entry.root)
+            if one in passed:
+                self._tell(host, f"passes a hit to {there.name} twice: {hit.entry.name!r}")
+            passed.add(one)
 
     def _done(self, host: Host, there: Host, done: QueryDone) -> None:
         if host.number in self._hostile:
