@@ -18,6 +18,7 @@ FETCHES: Final = 0.15  # of the searches, after how many something is fetched
 FETCHED_MIN: Final = 0
 FETCHED_MAX: Final = 4 * 1024 * 1024  # bytes: an unwritten file takes memory here
 OTHER_SHARE: Final = "/other"
+NUMBERS: Final = " ".join(map(str, range(1, 30)))  # one of them, where the target is taken
 EXISTS: Final[tuple[Exists, ...]] = ("rename", "rename", "skip", "fail")
 LEAVE_S: Final = (0.001, 8.0)  # after which somebody who is impatient does not wait any more
 
@@ -107,6 +108,7 @@ class Doings:
         exists: Exists = rng.choice(EXISTS)
         arena.truth.fetched(host.number, content)
         arena.truth.name(content, target)
+        arena.truth.name(content, f"{target} ({NUMBERS})")
         self.gets[host.number, content] = target
         get = Get(
             file_id(root, size),
@@ -154,7 +156,7 @@ class Doings:
             data = arena.rng.randbytes(arena.rng.randint(1, 30_000))
             files.put(f"{OTHER_SHARE}/other thing {host.number}.txt", data)
             content = arena.truth.make(data)
-            arena.truth.held[host.number, content] = None
+            arena.truth.fetched(host.number, content)
             arena.truth.name(content, f"other thing {host.number}.txt")
         keep, wait = arena.rng.random() < 0.5, arena.rng.random() < 0.5
         self._ask(host, "leaf.share", Share([OTHER_SHARE, SHARE], keep=keep, wait=wait))

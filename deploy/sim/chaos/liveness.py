@@ -45,6 +45,7 @@ class Liveness:
             self._catalogue(leaf)
             self._downloads(leaf)
             self._descriptors(leaf)
+            self._patience(leaf)
         self._searches(leaves)
         if not self._arena.world.stopped:
             self._calls()
@@ -64,9 +65,20 @@ class Liveness:
                     edges.append((host.number, other.number))
         beside = graphs.neighbours(alive, edges)
         for host in super_peers:
+            self._trees(host)
             reached = graphs.ball(beside, host.number, len(alive))
             if len(reached) < len(alive):
                 self._tell(RULE_22, f"{host.name} reaches {len(reached)} of {len(alive)}")
+
+    def _trees(self, host: Host) -> None:
+        """A query is remembered as open as long as whoever asked remembers it."""
+        inside = superpeer_of(host)
+        for guid, tree in inside.flood._trees.items() if inside and self._trusted else ():
+            asker = self._arena.world.by_node.get(tree.asker)
+            there = superpeer_of(asker) if asker is not None else None
+            if there is not None and guid not in there.flood._trees:
+                what = f"{host.name} keeps a query that {asker.name if asker else ''} has ended"
+                self._tell("17: what is over is forgotten", what)
 
     def _parent(self, leaf: Host) -> None:
         inside = leaf_of(leaf)
@@ -117,8 +129,12 @@ class Liveness:
             if content not in contents:
                 self._tell(RULE_23, f"{leaf.name} does not publish {path}")
         for content in contents:
-            if (leaf.number, content) not in arena.truth.held:
-                self._tell(RULE_23, f"{leaf.name} publishes what it never had")
+            if not arena.truth.may_share(leaf.number, content):
+                self._tell(RULE_23, f"{leaf.name} publishes what it does not have")
+        for root, files in inside.library._by_root.items():
+            for file in files.values():
+                if not arena.truth.may_share(leaf.number, (root, file.size)):
+                    self._tell(RULE_23, f"{leaf.name} serves what it does not share")
 
     def _knock(self, leaves: list[Host]) -> None:
         """Ask a little: who was left out for its silence is asked again by one search at a time."""
@@ -204,16 +220,28 @@ class Liveness:
 
     def _descriptors(self, leaf: Host) -> None:
         """A disk keeps open what is being fetched or was served lately, and nothing else."""
-        calls = getattr(getattr(leaf.storage, "_working", None), "_calls", None)
-        inside = leaf_of(leaf)
-        if calls is None or inside is None:
+        working, inside = getattr(leaf.storage, "_working", None), leaf_of(leaf)
+        if working is None or inside is None:
             return
         parts = sum(
             each.state in (*WAITING, State.PAUSED) for each in inside.downloads._downloads.values()
         )
-        if calls.open_count > 3 * parts + OPEN_FILES_MAX:
-            what = f"{leaf.name} has {calls.open_count} descriptors open for {parts} downloads"
+        if any(number not in inside.downloads._downloads for number in working._disk._parts):
+            self._tell("17: nothing stays open", f"{leaf.name} keeps the part of no download")
+        open_count = working._calls.open_count
+        if open_count > 3 * parts + OPEN_FILES_MAX:
+            what = f"{leaf.name} has {open_count} descriptors open for {parts} downloads"
             self._tell("17: nothing stays open", what)
+
+    def _patience(self, leaf: Host) -> None:
+        """Who waits for what nobody has is told so after his timeout."""
+        inside = leaf_of(leaf)
+        askers = inside.downloads._askers if inside else None
+        for call, asker in askers._askers.items() if askers else ():
+            until = askers.deadlines.get(("patience", call)) if askers else None
+            if until is not None and until > leaf.clock + asker.timeout_s:
+                what = f"leaf.get of {leaf.name} waits {until - leaf.clock:.0f} s more"
+                self._tell("19: every request ends exactly once", what)
 
     def _is_led(self, leaf: Host) -> bool:
         """Whether its parent does no harm, so that it finds and is found."""

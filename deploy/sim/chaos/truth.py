@@ -19,6 +19,7 @@ class Truth:
         self.trees = Trees()
         self.contents: dict[Content, bytes] = {}
         self.held: dict[tuple[int, Content], None] = {}  # ever: host number, content
+        self.wanted: dict[tuple[int, Content], None] = {}  # ever: what people of a host asked for
         self.now: dict[int, dict[str, Content]] = {}  # by host: path in the share -> content
         self.named: dict[Content, dict[str, None]] = {}  # ever: every path that it had
         self.hostile: dict[int, str] = {}  # hosts that do harm, and how
@@ -49,6 +50,7 @@ class Truth:
 
     def fetched(self, host: int, content: Content) -> None:
         """A leaf holds, or will hold, what it asked for."""
+        self.wanted[host, content] = None
         self.held[host, content] = None
 
     def is_content(self, data: bytes, content: Content) -> bool:
@@ -60,6 +62,10 @@ class Truth:
             return data == self.contents[content]
         tree = self.trees.of(data)
         return (tree.root, tree.size) == content
+
+    def may_share(self, host: int, content: Content) -> bool:
+        """Whether a file with it lies there now, or may, because it was fetched."""
+        return content in self.now.get(host, {}).values() or (host, content) in self.wanted
 
     def holders(self, content: Content) -> list[int]:
         """Who has it in a share now."""

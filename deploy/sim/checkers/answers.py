@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from common.core import Answer, Asked, AskerLeft, Effect, Event, Exited, Fail
 from common.messages.fields import Message
 from common.messages.swarm import Piece, Reject, Request
 from deploy.sim.host import Host
@@ -28,10 +29,24 @@ class Answers:
         self._ended: dict[int, None] = {}
         self._methods: dict[int, str] = {}
         self._requests: dict[Place, int] = {}
+        self._waiting: dict[tuple[int, int], dict[int, str]] = {}  # host, life: what it was asked
 
     def asked(self, _host: Host, call: int, method: str, _params: msgspec.Struct) -> None:
         """Somebody asks."""
         self._methods[call] = method
+
+    def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
+        """An event was taken in: who ends in order leaves nobody waiting."""
+        waiting = self._waiting.setdefault((host.number, host.life), {})
+        if isinstance(event, Asked):
+            waiting[event.call] = event.method
+        elif isinstance(event, AskerLeft):
+            waiting.pop(event.call, None)
+        for effect in effects:
+            if isinstance(effect, Answer | Fail):
+                waiting.pop(effect.call, None)
+            elif isinstance(effect, Exited) and waiting:
+                self._tell(host, f"ends, and does not answer {', '.join(waiting.values())}")
 
     def ended(self, host: Host, call: int, outcome: object) -> None:
         """A call has ended, or the node thinks so."""

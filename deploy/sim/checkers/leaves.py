@@ -6,9 +6,12 @@ liar did send wrong bytes. A wish of a leaf lives as long as the link that it ca
 
 from collections.abc import Callable, Mapping
 
-from common.core import Effect, Event
+from common.core import Effect, Event, FrameReceived
 from common.doors import Door
 from common.ids import NodeId
+from common.links import Links
+from common.links import Phase as LinkPhase
+from common.messages.cluster import Busy
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
 from deploy.sim.inside import LeafInside, leaf_of, links_of
@@ -29,12 +32,14 @@ class Leaves:
     ) -> None:
         self._violate, self._truth, self._by_node = violate, truth, by_node
 
-    def fed(self, host: Host, _event: Event, _effects: list[Effect]) -> None:
+    def fed(self, host: Host, event: Event, _effects: list[Effect]) -> None:
         """An event was taken in."""
         inside = leaf_of(host)
         if inside is None:
             return
         links = links_of(host)
+        if isinstance(event, FrameReceived) and isinstance(event.message, Busy) and links:
+            self._refused(host, inside, links, event.link)
         up = links.snapshot() if links is not None else {}
         self._parent(host, inside, up)
         self._uploads(host, inside, up)
@@ -51,6 +56,13 @@ class Leaves:
             self._violate("7: a leaf has one parent", f"{host.name} has joined nobody")
         elif contact.node != host.identity.node and (contact.node, Door.CONTROL) not in up:
             self._violate("7: a leaf is linked to its parent", f"{host.name} is not")
+
+    def _refused(self, host: Host, inside: LeafInside, links: Links, number: int) -> None:
+        link, contact = links._links.get(number), inside.parent.contact
+        if link is None or link.dial is None or link.phase is not LinkPhase.UP:
+            return
+        if contact is None or contact.node != link.peer:
+            self._violate("7: who refuses is left alone", f"{host.name} keeps a link to it")
 
     def _uploads(
         self, host: Host, inside: LeafInside, up: Mapping[tuple[NodeId, Door], object]

@@ -1,20 +1,24 @@
-"""8: no query is evaluated or forwarded twice by one node, or goes where queries do not go.
+"""8, 10, 23: queries go once, as far as they may; what comes back is no more than was asked for.
 
 Each super-peer sends one neighbour one query at most once, with one hop more than it had, never
 beyond the limit of hops, and never to a leaf. What was asked of a neighbour (`Query`, `Extend`) is
-answered by one `QueryDone` at most.
+answered by one `QueryDone` at most; who never answers is told of as lost. A hit crosses a link
+once, and no more of them than were wanted.
 """
 
 from collections.abc import Callable
 
+from common import wire
 from common.core import Effect, Event, FrameReceived, SendFrame
+from common.errors import RemoteProtocolError
 from common.ids import Guid, NodeId
-from common.limits import HOPS_MAX, TTL_MAX
+from common.limits import HITS_PER_QUERY_MAX, HOPS_MAX, TTL_MAX
 from common.messages.fields import Message
-from common.messages.overlay import Extend, Query, QueryDone, QueryHits
+from common.messages.overlay import Extend, Query, QueryBody, QueryDone, QueryHits
 from deploy.sim.host import Host
 from deploy.sim.inside import superpeer_of
 
+Asked = tuple[int, int, Guid]  # by whom, in which life, which query
 Pair = tuple[int, int, int, Guid]  # from, its life, to, which query
 
 
@@ -28,10 +32,12 @@ class Queries:
         self._hostile = {} if hostile is None else hostile
         self._sent: dict[Pair, int] = {}  # -> hops
         self._owed: dict[Pair, int] = {}  # answers that the other end owes
+        self._awaited: dict[Asked, dict[int, None]] = {}  # who has not answered in this ring
         self._evaluated: dict[tuple[int, int, Guid], None] = {}
         self._counts: dict[tuple[int, int], int] = {}
-        self._heard: dict[tuple[int, int, Guid], set[int]] = {}  # by whom: with how many hops
-        self._passed: dict[Pair, set[tuple[NodeId, int, bytes]]] = {}  # hits: of whom, slot, root
+        self._heard: dict[Asked, set[int]] = {}  # with how many hops
+        self._bodies: dict[Guid, bytes] = {}
+        self._passed: dict[Pair, list[tuple[NodeId, int, bytes]]] = {}  # hits: of whom, slot, root
 
     def sent(
         self, host: Host, there: Host, message: Message, _data: memoryview | bytes | None
@@ -40,11 +46,10 @@ class Queries:
         if isinstance(message, Query):
             self._query(host, there, message)
         elif isinstance(message, Extend):
-            key = (host.number, host.life, there.number, message.guid)
-            self._owed[key] = self._owed.get(key, 0) + 1
+            self._owes(host, there, message.guid)
         elif isinstance(message, QueryDone):
             self._done(host, there, message)
-        elif isinstance(message, QueryHits) and not self._hostile:
+        elif isinstance(message, QueryHits) and host.number not in self._hostile:
             self._hits(host, there, message)
 
     def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
@@ -80,18 +85,28 @@ class Queries:
                 self._tell(host, f"passes a query on with {query.hops} hops, not one more")
         self._heard.setdefault((there.number, there.life, query.guid), set()).add(query.hops)
         self._sent[key] = query.hops
+        self._owes(host, there, query.guid)
+        self._bodies[query.guid] = query.body
+
+    def _owes(self, host: Host, there: Host, guid: Guid) -> None:
+        key = (host.number, host.life, there.number, guid)
         self._owed[key] = self._owed.get(key, 0) + 1
+        self._awaited.setdefault((host.number, host.life, guid), {})[there.number] = None
 
     def _hits(self, host: Host, there: Host, message: QueryHits) -> None:
         key = (host.number, host.life, there.number, message.guid)
-        passed = self._passed.setdefault(key, set())
+        passed = self._passed.setdefault(key, [])
         for hit in message.hits:
             one = (hit.source.node, hit.slot, hit.entry.root)
-            if one in passed:
+            if one in passed and not self._hostile:
                 self._tell(host, f"passes a hit to {there.name} twice: {hit.entry.name!r}")
-            passed.add(one)
+            passed.append(one)
+        body = self._bodies.get(message.guid, b"")
+        if there.number not in self._hostile and len(passed) > _wanted(body):
+            self._tell(host, f"passes {len(passed)} hits to {there.name}, more than were wanted")
 
     def _done(self, host: Host, there: Host, done: QueryDone) -> None:
+        self._awaited.get((there.number, there.life, done.guid), {}).pop(host.number, None)
         if host.number in self._hostile:
             return
         key = (there.number, there.life, host.number, done.guid)
@@ -99,6 +114,11 @@ class Queries:
         if not owed and there.is_running and there.number not in self._hostile:
             self._tell(host, f"reported query {done.guid.hex()[:8]} to {there.name} unasked")
         self._owed[key] = owed - 1
+        if done.duplicate or done.left_out:
+            return
+        silent = self._awaited.pop((host.number, host.life, done.guid), None)
+        if silent and not done.lost:
+            self._tell(host, f"reports query {done.guid.hex()[:8]} whole, though some were silent")
 
     def _tell(self, host: Host, what: str) -> None:
         self._violate("8: a query goes once, and where queries go", f"{host.name} {what}")
@@ -108,3 +128,11 @@ def _said_duplicate(guid: Guid, effects: list[Effect]) -> bool:
     """Whether who asked was told that the query is known: what was evaluated is another one."""
     dones = [each.message for each in effects if isinstance(each, SendFrame)]
     return any(isinstance(one, QueryDone) and one.guid == guid and one.duplicate for one in dones)
+
+
+def _wanted(body: bytes) -> int:
+    """How many hits a query asks for; as many as may be where that cannot be read."""
+    try:
+        return wire.unpack(body, QueryBody).wanted
+    except RemoteProtocolError:
+        return HITS_PER_QUERY_MAX
