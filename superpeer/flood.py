@@ -210,13 +210,14 @@ class Flood:
         return self._abandon(tree) if what == "open" else self._end_ring(tree, now)
 
     def _end_ring(self, tree: Tree, now: float) -> list[Effect]:
-        """A ring took too long: report without those that still owe an answer."""
-        for peer in list(tree.owing):
+        """A ring took too long: report without those that still owe an answer, who may stop."""
+        late = list(tree.owing)
+        for peer in late:
             self._silence.missed(peer, now)
             tree.lose(peer)
         self._waiting[tree.asker] -= len(tree.outbox)
         tree.cut()
-        return self._advance(tree, now)
+        return [*(Send(peer, Prune(tree.guid)) for peer in late), *self._advance(tree, now)]
 
     # --- the steps they share ---------------------------------------------------------------
 

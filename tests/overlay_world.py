@@ -38,6 +38,7 @@ from common.core import (
 from common.doors import Door
 from common.ids import Identity, NodeId, node_text
 from common.meeting import Seed
+from common.merkle import EMPTY_ROOT
 from common.messages.cluster import Join, Publish, Put
 from common.messages.cluster import Search as SearchMessage
 from common.messages.fields import Message
@@ -339,8 +340,9 @@ class World:
 
 
 def entry_of(name: str, size: int = 1) -> Entry:
-    """An entry whose content is named by its name."""
-    return Entry(name.encode().ljust(32, b"\0")[:32], size, name)
+    """An entry whose content is named by its name, unless it is empty."""
+    root = name.encode().ljust(32, b"\0")[:32] if size else EMPTY_ROOT
+    return Entry(root, size, name)
 
 
 def signed(puppet: Puppet, puts: tuple[Put, ...], *, afresh: bool = False) -> Publish:

@@ -83,7 +83,7 @@ class Host:
     __slots__ = (
         *("number", "name", "identity", "access", "control", "bulk", "node", "life", "turns"),
         *("wires", "dialect", "clock_rate", "clock_offset_s", "wall_jump_s", "fragile", "views"),
-        *("cost_s", "slow_until", "thawed_at"),
+        *("cost_s", "frozen_at", "slow_until", "thawed_at"),
         *("is_frozen", "has_no_power", "storage", "_schedule", "_wires", "_draws", "_watcher"),
         *("_people", "_build", "_equip", "_performers", "_inbox", "_busy", "_busy_until"),
         *("_armed_for", "_out"),
@@ -120,6 +120,7 @@ class Host:
         self.clock_rate = 1.0
         self.clock_offset_s = 0.0  # what its monotonic clock showed when the world began
         self.wall_jump_s = 0.0
+        self.frozen_at = 0.0
         self.slow_until = self.thawed_at = -math.inf  # when its last trouble of that kind ended
         self.cost_s = 0.0  # of processor time for an event; 0: too little to matter
         self.is_frozen = False
@@ -223,7 +224,8 @@ class Host:
 
     def freeze(self) -> None:
         """It stands still, as by SIGSTOP; what comes waits."""
-        self.is_frozen = self.node is not None
+        if self.node is not None and not self.is_frozen:
+            self.is_frozen, self.frozen_at = True, self._schedule.now
 
     def thaw(self) -> None:
         """It goes on: first with what came, then with what is due."""

@@ -219,6 +219,7 @@ def _begin(disk: DiskCalls, folder: int, name: str, root: bytes, size: int) -> P
         made.append((disk.create(name + JOURNAL, folder), name + JOURNAL))
         _lock(disk, made[0][0], Path(name))
         journal = Journal.begin(made[0][0], root, size, disk)
+        disk.sync_folder(folder)  # else one of that name, removed before, could claim our part
         made.append((disk.create(name, folder), name))
         disk.extend(made[1][0], size)
         disk.sync(made[1][0])

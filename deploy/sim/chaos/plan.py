@@ -139,7 +139,12 @@ def _config(rng: Random, leaves: int, super_peers: int) -> Config:
             near_searches_burst=rng.choice((4, 200)),
             idle_leaf_s=rng.choice((5.0, 60.0)),
         ),
-        overlay=OverlayConfig(redial_max_s=6.0, relink_s=rng.choice((1.0, 5.0)), gossip_s=1.0),
+        overlay=OverlayConfig(
+            degree_max=rng.choice((3, 32)),
+            redial_max_s=6.0,
+            relink_s=rng.choice((1.0, 5.0)),
+            gossip_s=1.0,
+        ),
         flood=FloodConfig(
             open_s=rng.choice((10.0, 60.0)),
             ring_s=rng.choice((1.0, 3.0)),

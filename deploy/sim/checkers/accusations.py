@@ -14,6 +14,7 @@ from deploy.sim.paths import Paths
 from deploy.sim.schedule import Schedule
 
 SILENT = "silent for"
+ASLEEP_S = 1.5  # who was away for so long has noticed it himself
 SLACK_S = 3.0  # how long after a trouble its silence may still be heard
 
 
@@ -48,7 +49,8 @@ class Accusations:
             return
         end = 1 - wire.end_of(host)
         other, now = wire.hosts[end], self._schedule.now
-        if host.thawed_at > now - self._dead_s / 2:
+        long_s = host.thawed_at - host.frozen_at
+        if host.thawed_at > now - self._dead_s / 2 and long_s > ASLEEP_S:
             self._violate("G4: who was asleep accuses nobody", f"{host.name} accuses {other.name}")
         elif not wire.up[end] or other.number in self._hostile:
             return

@@ -3,7 +3,7 @@
 Each super-peer sends one neighbour one query at most once, with one hop more than it had, never
 beyond the limit of hops, and never to a leaf. What was asked of a neighbour (`Query`, `Extend`) is
 answered by one `QueryDone` at most; who never answers is told of as lost. A hit crosses a link
-once, and no more of them than were wanted.
+once for each super-peer that has it, and no more of them than were wanted.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from common.core import Effect, Event, FrameReceived, SendFrame
 from common.errors import RemoteProtocolError
 from common.ids import Guid, NodeId
 from common.limits import HITS_PER_QUERY_MAX, HOPS_MAX, TTL_MAX
+from common.messages.cluster import Welcome
 from common.messages.fields import Message
 from common.messages.overlay import Extend, Query, QueryBody, QueryDone, QueryHits
 from deploy.sim.host import Host
@@ -36,6 +37,7 @@ class Queries:
         self._evaluated: dict[tuple[int, int, Guid], None] = {}
         self._counts: dict[tuple[int, int], int] = {}
         self._heard: dict[Asked, set[int]] = {}  # with how many hops
+        self._parents: dict[NodeId, dict[int, None]] = {}  # by leaf: who may have it in the index
         self._bodies: dict[Guid, bytes] = {}
         self._passed: dict[Pair, list[tuple[NodeId, int, bytes]]] = {}  # hits: of whom, slot, root
 
@@ -47,6 +49,8 @@ class Queries:
             self._query(host, there, message)
         elif isinstance(message, Extend):
             self._owes(host, there, message.guid)
+        elif isinstance(message, Welcome):
+            self._parents.setdefault(there.identity.node, {})[host.number] = None
         elif isinstance(message, QueryDone):
             self._done(host, there, message)
         elif isinstance(message, QueryHits) and host.number not in self._hostile:
@@ -98,9 +102,10 @@ class Queries:
         passed = self._passed.setdefault(key, [])
         for hit in message.hits:
             one = (hit.source.node, hit.slot, hit.entry.root)
-            if one in passed and not self._hostile:
-                self._tell(host, f"passes a hit to {there.name} twice: {hit.entry.name!r}")
             passed.append(one)
+            holders = self._parents.get(hit.source.node, {})
+            if passed.count(one) > len(holders) and not self._hostile:
+                self._tell(host, f"passes a hit to {there.name} twice: {hit.entry.name!r}")
         body = self._bodies.get(message.guid, b"")
         if there.number not in self._hostile and len(passed) > _wanted(body):
             self._tell(host, f"passes {len(passed)} hits to {there.name}, more than were wanted")

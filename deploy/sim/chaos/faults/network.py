@@ -92,7 +92,7 @@ def narrow(arena: Arena) -> None:
     """A host's link is slow for a while: 60 kB/s to 1 MB/s, so that what is still on its way when
     the faults are over arrives soon after."""
     access = arena.rng.choice(arena.world.hosts).access
-    access.up_rate = arena.rng.choice((60e3, 200e3, 1e6))
+    access.up_rate = arena.rng.choice((5e3, 60e3, 200e3, 1e6))
     access.down_rate = arena.rng.choice((0.0, 200e3, 1e6))
 
     def mend() -> None:
