@@ -222,10 +222,12 @@ class Overlay:
         )
 
     def _has_room(self, peer: NodeId | None = None) -> bool:
-        """Whether one more may be a neighbour; who is no seed of ours leaves places for those."""
+        """Whether one more may be a neighbour; who is no seed of ours leaves places for those,
+        but for the first."""
         places = min(self._config.degree_max, DEGREE_MAX)
         if peer is None or not self.joining.is_seed(peer):
-            places -= min(self._config.seed_places, self.joining.seeds_missing)
+            kept = min(self._config.seed_places, self.joining.seeds_missing)
+            places = max(places - kept, 1)
         return self._admitting and len(self.neighbours) < places
 
     def _part(self, peer: NodeId, now: float) -> None:

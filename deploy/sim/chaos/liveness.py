@@ -22,6 +22,7 @@ from leaf.swarm.download import State
 SEARCH_S: Final = 12.0
 KNOCK_S: Final = 1.0
 PATIENCE_S: Final = 0.25  # between two looks for an answer
+PLACES: Final = 8  # neighbours, with which everybody has room
 WAITING: Final = (State.FETCHING, State.QUEUED, State.FINISHING)
 RULE_22: Final = "22: after the faults all are one network again"
 RULE_23: Final = "23: after the faults every file is found"
@@ -65,20 +66,14 @@ class Liveness:
                     edges.append((host.number, other.number))
         beside = graphs.neighbours(alive, edges)
         for host in super_peers:
-            self._trees(host)
             reached = graphs.ball(beside, host.number, len(alive))
-            if len(reached) < len(alive):
+            if len(reached) < len(alive) and not self._may_be_surrounded():
                 self._tell(RULE_22, f"{host.name} reaches {len(reached)} of {len(alive)}")
 
-    def _trees(self, host: Host) -> None:
-        """A query is remembered as open as long as whoever asked remembers it."""
-        inside = superpeer_of(host)
-        for guid, tree in inside.flood._trees.items() if inside and self._trusted else ():
-            asker = self._arena.world.by_node.get(tree.asker)
-            there = superpeer_of(asker) if asker is not None else None
-            if there is not None and guid not in there.flood._trees:
-                what = f"{host.name} keeps a query that {asker.name if asker else ''} has ended"
-                self._tell("17: what is over is forgotten", what)
+    def _may_be_surrounded(self) -> bool:
+        """Whether neighbours that do harm can take all places: nothing keeps some for others."""
+        arena = self._arena
+        return bool(arena.truth.hostile) and arena.plan.config.overlay.degree_max < PLACES
 
     def _parent(self, leaf: Host) -> None:
         inside = leaf_of(leaf)
@@ -98,11 +93,14 @@ class Liveness:
 
     def _links(self, leaf: Host) -> None:
         """Both ends of a link agree that it is there."""
-        links = links_of(leaf)
-        for peer, door in links.snapshot() if links else ():
+        links, now = links_of(leaf), self._arena.world.now
+        for (peer, door), link in links._up.items() if links else ():
             other = self._arena.world.by_node.get(peer)
             if other is not None and other.number in self._arena.truth.hostile:
                 continue
+            wire = leaf.wires.get(link.number)
+            if wire is not None and now - KNOCK_S < wire.gone_at <= now:
+                continue  # word of its end is on its way
             there = links_of(other) if other is not None else None
             if there is None or (leaf.identity.node, door) not in there.snapshot():
                 self._tell(RULE_22, f"{leaf.name} has a {door.value} link that nobody else has")

@@ -8,17 +8,19 @@ from collections.abc import Callable
 
 from common import wire
 from common.config import LinkConfig
-from common.core import Effect, Event, FrameReceived, OpenLink, Woke
+from common.core import Effect, Event, FrameReceived, OpenLink, SendFrame, Woke
+from common.ids import Guid
 from common.limits import CONTAINER_ITEMS_MAX
 from common.links import Links, Phase
 from common.messages.fields import Message
 from common.messages.link import Ping, Pong
-from common.messages.overlay import QueryHits
+from common.messages.overlay import Prune, QueryHits
 from deploy.sim.host import Host
 from deploy.sim.inside import SuperPeerInside, leaf_of, links_of, superpeer_of
 from deploy.sim.schedule import Schedule
 from leaf.swarm.budget import ALL_BYTES_MAX
 from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
+from superpeer.query import Tree
 
 MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
 DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on
@@ -40,6 +42,7 @@ class Bounds:
         self._moment: tuple[int, float, int] = (-1, -1.0, 0)
         self._dials: dict[tuple[int, int, object, object], list[float]] = {}
         self._pinged: dict[bytes, int] = {}
+        self._trees: dict[tuple[int, int], dict[Guid, Tree]] = {}
         self._windows: dict[tuple[int, int], tuple[float, int]] = {}
 
     def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
@@ -57,7 +60,7 @@ class Bounds:
             self._links(host)
         inside = superpeer_of(host)
         if inside is not None:
-            self._books(host, inside)
+            self._books(host, inside, effects)
         leaf = leaf_of(host)
         if leaf is not None and leaf.uploads._budget._all > ALL_BYTES_MAX + READ_AHEAD_SLACK:
             self._tell(host, "11: bulk on its way is bounded", "reads too far ahead")
@@ -125,7 +128,7 @@ class Bounds:
         if len(times) > DIALS_MAX:
             self._tell(host, "16: dials are paced", f"dials {effect.address} over and over")
 
-    def _books(self, host: Host, inside: SuperPeerInside) -> None:
+    def _books(self, host: Host, inside: SuperPeerInside, effects: list[Effect]) -> None:
         flood, config = inside.flood, inside.flood._config
         if len(flood._seen) > config.seen_max or len(flood._trees) > config.open_max:
             self._tell(host, "11: memory of queries is bounded", "remembers too many")
@@ -136,6 +139,17 @@ class Bounds:
             self._tell(host, "11: hits that wait are counted", "has lost count")
         if waiting > config.waiting_max + CONTAINER_ITEMS_MAX:
             self._tell(host, "11: hits that wait are bounded", "lets too many wait")
+        before, after = self._trees.get((host.number, host.life), {}), dict(flood._trees)
+        self._trees[host.number, host.life] = after
+        told = [
+            each.message.guid
+            for each in effects
+            if isinstance(each, SendFrame) and isinstance(each.message, Prune)
+        ]
+        for guid, tree in before.items():
+            below = [peer for peer in (*tree.owing, *tree.branches) if peer in inside.links]
+            if guid not in after and told.count(guid) < len(below):
+                self._tell(host, "17: who is below a query is told of its end", "tells nobody")
         for peer in (*flood._flows, *flood._credit):
             if peer not in inside.links and peer != host.identity.node:
                 self._tell(host, "17: books end with the link", "keeps books of who is gone")

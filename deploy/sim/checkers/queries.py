@@ -119,10 +119,10 @@ class Queries:
         if not owed and there.is_running and there.number not in self._hostile:
             self._tell(host, f"reported query {done.guid.hex()[:8]} to {there.name} unasked")
         self._owed[key] = owed - 1
-        if done.duplicate or done.left_out:
+        if done.duplicate:
             return
         silent = self._awaited.pop((host.number, host.life, done.guid), None)
-        if silent and not done.lost:
+        if silent and not (done.lost or done.left_out):
             self._tell(host, f"reports query {done.guid.hex()[:8]} whole, though some were silent")
 
     def _tell(self, host: Host, what: str) -> None:
