@@ -95,7 +95,8 @@ class Queries:
     def _owes(self, host: Host, there: Host, guid: Guid) -> None:
         key = (host.number, host.life, there.number, guid)
         self._owed[key] = self._owed.get(key, 0) + 1
-        self._awaited.setdefault((host.number, host.life, guid), {})[there.number] = None
+        if there.number not in self._hostile:
+            self._awaited.setdefault((host.number, host.life, guid), {})[there.number] = None
 
     def _hits(self, host: Host, there: Host, message: QueryHits) -> None:
         key = (host.number, host.life, there.number, message.guid)
