@@ -70,7 +70,7 @@ def run_plan(plan: ChaosPlan) -> Verdict:
             JournalsAreTrue(world.violate, truth, arena.files),
             Clusters(world.violate, world.by_node, truth.hostile),
             Leaves(world.violate, truth, world.by_node),
-            Bounds(world.violate, world.schedule, plan.config.link),
+            Bounds(world.violate, world.schedule, plan.config.link, world.hosts),
             Secrets(world.violate, plan.network.key),
             Accusations(
                 world.violate,

@@ -23,6 +23,7 @@ class Truth:
         self.now: dict[int, dict[str, Content]] = {}  # by host: path in the share -> content
         self.named: dict[Content, dict[str, None]] = {}  # ever: every path that it had
         self.hostile: dict[int, str] = {}  # hosts that do harm, and how
+        self.rotten: dict[int, None] = {}  # hosts of which a part once did
         self.decayed: dict[int, None] = {}  # hosts whose disk once gave wrong bytes
 
     def make(self, data: bytes) -> Content:

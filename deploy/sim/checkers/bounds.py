@@ -4,11 +4,13 @@ Books that a super-peer keeps for a peer end with its link. A node that wants to
 over at the same moment has lost its way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from common import wire
+from common.addresses import Address
 from common.config import LinkConfig
-from common.core import Effect, Event, FrameReceived, OpenLink, SendFrame, Woke
+from common.core import DialFailed, Effect, Event, FrameReceived, OpenLink, SendFrame, Woke
+from common.doors import Door
 from common.ids import Guid
 from common.limits import CONTAINER_ITEMS_MAX
 from common.links import Links, Phase
@@ -25,6 +27,7 @@ from superpeer.query import Tree
 MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
 DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on
 DIALS_S = 20.0
+HEARSAY_DIALS_MAX = 10  # of one where nobody is: once in `redial_max_s`, by hearsay or not
 READ_AHEAD_SLACK = 1024 * 1024
 SLACK_S = 5.0  # later than its limit something may be noticed: a sweep, a clock, a late message
 WINDOW_HITS_MAX = 2 * HITS_PER_WINDOW  # of one link within a window, wherever it begins
@@ -34,13 +37,18 @@ class Bounds:
     """Looks at one host after each of its events."""
 
     def __init__(
-        self, violate: Callable[[str, str], None], schedule: Schedule, config: LinkConfig
+        self,
+        violate: Callable[[str, str], None],
+        schedule: Schedule,
+        config: LinkConfig,
+        hosts: Sequence[Host],
     ) -> None:
-        self._violate = violate
+        self._violate, self._hosts = violate, hosts
         self._hello_s, self._dead_s = config.hello_s, config.dead_s
         self._schedule = schedule
         self._moment: tuple[int, float, int] = (-1, -1.0, 0)
         self._dials: dict[tuple[int, int, object, object], list[float]] = {}
+        self._open_dials: dict[tuple[int, int, int], Address] = {}  # of bulk doors
         self._pinged: dict[bytes, int] = {}
         self._trees: dict[tuple[int, int], dict[Guid, Tree]] = {}
         self._windows: dict[tuple[int, int], tuple[float, int]] = {}
@@ -53,9 +61,14 @@ class Bounds:
         self._moment = (host.number, now, count + 1 if same else 1)
         if self._moment[2] > MOMENT_EVENTS_MAX:
             self._tell(host, "18: time goes on", "turns round and round")
+        failed = None
+        if isinstance(event, DialFailed):
+            failed = self._open_dials.pop((host.number, host.life, event.dial), None)
         for effect in effects:
             if isinstance(effect, OpenLink):
                 self._dialled(host, effect)
+                if effect.address == failed:
+                    self._tell(host, "16: dials are paced", f"dials {failed} again at once")
         if isinstance(event, Woke | FrameReceived):
             self._links(host)
         inside = superpeer_of(host)
@@ -123,9 +136,13 @@ class Bounds:
         key = (host.number, host.life, effect.address, effect.door)
         times = self._dials.setdefault(key, [])
         times.append(now)
+        if effect.door is Door.BULK:
+            self._open_dials[host.number, host.life, effect.dial] = effect.address
+        nobody = all(each.control != effect.address for each in self._hosts)
+        allowed = HEARSAY_DIALS_MAX if nobody and superpeer_of(host) else DIALS_MAX
         while times[0] < now - DIALS_S:
             times.pop(0)
-        if len(times) > DIALS_MAX:
+        if len(times) > allowed:
             self._tell(host, "16: dials are paced", f"dials {effect.address} over and over")
 
     def _books(self, host: Host, inside: SuperPeerInside, effects: list[Effect]) -> None:

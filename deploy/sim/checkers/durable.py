@@ -29,7 +29,7 @@ class JournalsAreTrue:
     def darkened(self, host: Host) -> None:
         """The power is gone, and with it what was not synced."""
         files = self._files[host.number]
-        if not files.exists(DOWNLOADS):
+        if not files.exists(DOWNLOADS) or host.number in self._truth.rotten:
             return
         for name in files.names(DOWNLOADS):
             if name.endswith(JOURNAL):

@@ -85,13 +85,16 @@ class Leaves:
             for peer in download._fetch.sources.liars:
                 self._accused(host, peer)
             for source in download._fetch.sources:
+                if source.peer in download._fetch.sources.liars:
+                    self._violate("15: a liar is asked no more", f"{host.name} asks one again")
                 linked = source.phase is Phase.LINKED and source.peer != host.identity.node
                 if linked and (source.peer, Door.BULK) not in up:
                     self._violate("17: a linked source has a link", host.name)
 
     def _accused(self, host: Host, peer: NodeId) -> None:
         other = self._by_node.get(peer)
-        if other is None or other.number in self._truth.decayed:
+        truth = self._truth
+        if other is None or other.number in truth.decayed or other.number in truth.rotten:
             return
         if self._truth.hostile.get(other.number) not in CORRUPTING:
             self._violate("15: nobody honest is banned", f"{host.name} accuses {other.name}")

@@ -7,11 +7,13 @@ rejects it is for others to check.
 
 from collections.abc import Callable
 
+import msgspec
+
 from common.core import Effect, Event
 from common.messages.fields import Message
-from common.messages.swarm import Piece
+from common.messages.swarm import Bitfield, Piece
 from common.storage import PartFinished, PartSkipped
-from deploy.sim.chaos.truth import Truth
+from deploy.sim.chaos.truth import Content, Truth
 from deploy.sim.filesystem import FileSystem
 from deploy.sim.host import Host
 from deploy.sim.inside import leaf_of
@@ -28,15 +30,19 @@ class PiecesAreTrue:
         files: dict[int, FileSystem],
     ) -> None:
         self._violate, self._truth, self._files = violate, truth, files
+        self._finals: dict[tuple[int, str], Content] = {}
         self._by_root: dict[bytes, bytes] = {}
 
     def sent(
         self, host: Host, there: Host, message: Message, data: memoryview | bytes | None
     ) -> None:
         """A message leaves."""
+        if isinstance(message, Bitfield) and not message.bits:
+            self._claims_all(host, message.root)
         if not isinstance(message, Piece) or data is None:
             return
-        if host.number in self._truth.hostile or host.number in self._truth.decayed:
+        truth = self._truth
+        if any(host.number in each for each in (truth.hostile, truth.decayed, truth.rotten)):
             return
         content = self._content(message.root)
         if content is not None and content[message.offset : message.offset + len(data)] != data:
@@ -44,6 +50,19 @@ class PiecesAreTrue:
                 "1: only proven bytes are served",
                 f"{host.name} sends {there.name} wrong bytes at {message.offset}",
             )
+
+    def _claims_all(self, host: Host, root: bytes) -> None:
+        inside = leaf_of(host)
+        if inside is None:
+            return
+        downloads = inside.downloads._downloads.values()
+        served = [one for one in downloads if one.record.root == root and one.can_be_served]
+        for download in served:
+            size = download.record.size
+            if inside.library.find(root, size) or any(one.done_bytes == size for one in served):
+                return
+            what = f"{host.name} says that it has all of what it is fetching"
+            self._violate("1: nobody claims what he has not", what)
 
     def fed(self, host: Host, event: Event, _effects: list[Effect]) -> None:
         """An event was taken in: is a file said to be finished?"""
@@ -58,6 +77,11 @@ class PiecesAreTrue:
         record = download.record
         self._final(host, event.path, (record.root, record.size))
 
+    def asked(self, host: Host, _call: int, method: str, _params: msgspec.Struct) -> None:
+        """Somebody asks: who removes downloads may want their files gone too."""
+        if method == "leaf.rm":
+            self._finals = {key: one for key, one in self._finals.items() if key[0] != host.number}
+
     def ended(self, host: Host, _call: int, outcome: object) -> None:
         """A call ended: a file that is told to be verified is."""
         if isinstance(outcome, GetResult) and outcome.verified and host.is_running:
@@ -66,9 +90,14 @@ class PiecesAreTrue:
                     return
             self._violate("3: a final name is over the content", f"{host.name}: {outcome!r}")
 
-    def _final(self, host: Host, path: str, content: tuple[bytes, int]) -> None:
+    def _final(self, host: Host, path: str, content: Content) -> None:
         files = self._files[host.number]
-        if host.number in self._truth.decayed or not files.exists(path):
+        if not files.exists(path):
+            return
+        before = self._finals.setdefault((host.number, path), content)
+        if before != content:
+            self._violate("3: nothing is replaced", f"{host.name}: {path} was another file")
+        if host.number in self._truth.decayed:
             return
         if not self._truth.is_content(files.read(path), content):
             self._violate("3: a final name is over the content", f"{host.name} has wrong {path}")

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from common.shell.disk.pairs import PART
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.faults.strike import Strike
 from deploy.sim.filesystem import FileSystem
@@ -9,6 +10,7 @@ from deploy.sim.host import Host
 from deploy.sim.nodes import DOWNLOADS, SHARE
 
 KINDS: Final = ("write", "sync", "allocate", "extend", "link", "sync_folder", "open", "read", "any")
+DOWN_S: Final = (0.5, 5.0)
 PROTECTED_S: Final = (2.0, 12.0)
 EIO: Final = 5
 
@@ -71,6 +73,19 @@ def decays(arena: Arena) -> None:
         files.flip_bit(f"{SHARE}/{path}", arena.rng.randrange(max(content[1], 1)))
 
 
+def part_decays(arena: Arena) -> None:
+    """A process dies, and a byte of what it had fetched so far reads wrong from then on."""
+    host, files = _disk(arena)
+    names = files.names(DOWNLOADS) if files.exists(DOWNLOADS) else []
+    parts = [name for name in names if name.endswith(PART)]
+    if parts:
+        path = f"{DOWNLOADS}/{arena.rng.choice(parts)}"
+        arena.truth.rotten[host.number] = None
+        arena.world.kill(host)
+        arena.lasting(arena.rng.uniform(*DOWN_S), host.start)
+        files.flip_bit(path, arena.rng.randrange(max(len(files.read(path)), 1)))
+
+
 def protected(arena: Arena) -> None:
     """The folder of downloads cannot be written to."""
     _, files = _disk(arena)
@@ -87,5 +102,6 @@ FAULTS: Final[dict[str, tuple[Strike, float]]] = {
     "disk-reads-short": (reads_short, 10.0),
     "disk-dies-writing": (dies_writing, 12.0),
     "disk-decays": (decays, 20.0),
+    "disk-part-decays": (part_decays, 6.0),
     "disk-protected": (protected, 20.0),
 }
