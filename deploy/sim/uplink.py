@@ -41,6 +41,10 @@ class Uplink:
         self._waiting: dict[tuple[Wire, int], deque[_Frame]] = {}
         self._busy = False
 
+    def has(self, wire: "Wire", end: int) -> bool:
+        """Whether something of this end of a wire is still waiting."""
+        return (wire, end) in self._waiting
+
     def put(
         self, wire: "Wire", end: int, size: int, rate: Callable[[], float], moved: Left, left: Left
     ) -> None:

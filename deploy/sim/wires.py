@@ -174,21 +174,22 @@ class Wires:
         size = sum(map(len, bodies)) + (len(data) if data is not None else 0) + OVERHEAD_BYTES
         self.bytes_sent += size
         events = [event for body in bodies for event in self._read(wire, body, message, data)]
-        access = host.access
-        if data is None:
+        access, length = host.access, 0 if data is None else len(data)
+        waits = access.uplink is not None and access.uplink.has(wire, 1 - end)
+        if waits or (data is not None and access.up_rate):
+            self._queue(host, wire, end, size, length, events)
+        elif data is None:
             up_s = size / access.up_rate if access.up_rate else 0.0
             down = wire.hosts[end].access.down_rate
             down_s = size / down if down else 0.0
             self._pass(wire, end, events, self._delay(host, wire.hosts[end]) + up_s + down_s)
-        elif access.up_rate:
-            self._queue(host, wire, end, size, len(data), events)
         else:
-            self._leave(wire, end, self._schedule.now, size, len(data), events)
+            self._leave(wire, end, self._schedule.now, size, length, events)
 
     def _queue(
         self, host: "Host", wire: Wire, end: int, size: int, length: int, events: list[Event]
     ) -> None:
-        """Bulk data waits for its turn at the uplink."""
+        """Bulk data waits for its turn at the uplink, and what comes behind it on the same link."""
         access, begins = host.access, self._schedule.now
         if access.uplink is None:
             access.uplink = Uplink(self._schedule)
@@ -207,7 +208,8 @@ class Wires:
     ) -> None:
         """All of it has left: it is there after the way, and what the other end's link takes."""
         now, here, there = self._schedule.now, wire.hosts[1 - end], wire.hosts[end]
-        self._schedule.at(now, self._here, (wire, 1 - end, DataSent(wire.number, length)))
+        if length:
+            self._schedule.at(now, self._here, (wire, 1 - end, DataSent(wire.number, length)))
         delay_s = self._delay(here, there)
         down_s = there.access.down_s(now, begins, size)
         heard = now + delay_s + HEARD_S
