@@ -15,7 +15,7 @@ from deploy import graphs
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content
 from deploy.sim.host import Host
-from deploy.sim.inside import leaf_of, links_of, superpeer_of
+from deploy.sim.inside import LeafInside, leaf_of, links_of, superpeer_of
 from leaf.methods import Search, SearchResult
 from leaf.swarm.download import State
 
@@ -202,7 +202,10 @@ class Liveness:
         arena, inside = self._arena, leaf_of(leaf)
         if not self._is_led(leaf):
             return
+        turns_are_held = inside is not None and self._turns_are_held(inside)
         for download in inside.downloads._downloads.values() if inside else ():
+            if turns_are_held and download.state is State.QUEUED:
+                continue
             record = download.record
             holders = [
                 number
@@ -215,6 +218,13 @@ class Liveness:
                 names = [arena.world.hosts[number].name for number in holders]
                 what = f"{leaf.name} still has a download {download.state.value}, though {names} "
                 self._tell(RULE_24, what + f"have it ({download.done_bytes} of {record.size})")
+
+    def _turns_are_held(self, inside: LeafInside) -> bool:
+        """Whether swarms that nobody can complete take all turns: a known weakness."""
+        downloads = inside.downloads
+        linked = [each.record for each in downloads._under_way.values() if each.linked > 0]
+        dead = [one for one in linked if not self._arena.truth.holders((one.root, one.size))]
+        return len(dead) >= downloads._config.downloads_active_max
 
     def _descriptors(self, leaf: Host) -> None:
         """A disk keeps open what is being fetched or was served lately, and nothing else."""

@@ -29,7 +29,7 @@ HOLDS_TURNS: Final = False  # see `Poisoner._received`
 GAME_S: Final = (0.7, 2.5)
 WORDS: Final = ("blue", "night", "train", "river", "stone", "list", "en", "größe", "夜", "new")
 NAMES: Final = ("../../etc/passwd", "con.txt", ".hidden", "a\u202egnp.exe", "\u2028", "x" * 255)
-SIZES: Final = (0, 1, 16_384, 16_385, 2**31, FILE_SIZE_MAX)
+SIZES: Final = (1, 16_384, 16_385, 2**31, FILE_SIZE_MAX)
 
 
 class Poisoner:
@@ -123,6 +123,12 @@ class Poisoner:
         entry = Entry(bytes(32), 1, "deep.txt", "/".join(["d"] * 33))
         return [Publish(self._wares.generation + 1, (Put(0, entry),))]
 
+    def _hollow(self) -> list[Message]:
+        """Nothing at all, under the root of something."""
+        self._wares.generation += 1
+        put = Put(0, Entry(self._rng.randbytes(32), 0, f"{self._rng.choice(WORDS)} hollow.txt"))
+        return [Publish(self._wares.generation, (put,), signature=self._wares.signature())]
+
     def _standing(self) -> list[Message]:
         return [Publish(self._wares.generation, signature=self._wares.signature())]
 
@@ -165,6 +171,7 @@ class Poisoner:
         "slot beyond": _beyond,
         "slot far beyond": _far_beyond,
         "folder too deep": _deep,
+        "hollow": _hollow,
         "generation stands": _standing,
         "generation falls": _falling,
         "generation at the top": _topmost,
