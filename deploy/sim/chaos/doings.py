@@ -15,6 +15,8 @@ from deploy.sim.people import Ending
 from leaf.methods import Chosen, Exists, Get, Nothing, Remove, Search, SearchResult, Share, Unshare
 
 FETCHES: Final = 0.15  # of the searches, after how many something is fetched
+REGRETS: Final = 0.1  # of what is fetched
+REGRETS_S: Final = 0.02  # after which somebody has changed his mind
 FETCHED_MIN: Final = 0
 FETCHED_MAX: Final = 4 * 1024 * 1024  # bytes: an unwritten file takes memory here
 OTHER_SHARE: Final = "/other"
@@ -118,6 +120,16 @@ class Doings:
             timeout=rng.choice((5.0, 20.0)),
         )
         self._ask(host, "leaf.get", get)
+        if rng.random() < REGRETS:
+            arena.world.schedule.later(
+                rng.uniform(0, REGRETS_S), lambda: self._regret(host, content)
+            )
+
+    def _regret(self, host: Host, content: Content) -> None:
+        """It was not meant: what is hardly begun is removed."""
+        if host.is_running:
+            self.gets.pop((host.number, content), None)
+            self._ask(host, "leaf.rm", Remove(file_id(*content), delete_data=True))
 
     def look(self, host: Host) -> None:
         """See how things are."""

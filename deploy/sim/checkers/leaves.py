@@ -18,6 +18,7 @@ from deploy.sim.inside import LeafInside, leaf_of, links_of
 from leaf.parent import State
 from leaf.swarm.source import Phase
 
+SLACK_S = 1.0
 CORRUPTING = ("corrupter",)
 
 
@@ -85,6 +86,9 @@ class Leaves:
             for peer in download._fetch.sources.liars:
                 self._accused(host, peer)
             for source in download._fetch.sources:
+                due = download._fetch.sources.deadlines.get(("data", source.peer))
+                if due is not None and due > host.clock + download._config.request_s + SLACK_S:
+                    self._violate("19: who answers nothing is given up", f"{host.name} waits on")
                 if source.peer in download._fetch.sources.liars:
                     self._violate("15: a liar is asked no more", f"{host.name} asks one again")
                 linked = source.phase is Phase.LINKED and source.peer != host.identity.node

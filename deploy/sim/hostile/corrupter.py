@@ -2,13 +2,14 @@
 
 It joins and publishes true roots under its own signature, so searches and locates find it. What it
 then sends is wrong in every way that bytes can be wrong: flipped, random, too short or too long, of
-another place, twice, without data; the same goes for piece hashes. Now and then it is right.
+another place, twice, without data, late; the same goes for piece hashes. Now and then it is right.
 """
 
 from collections import Counter
 from typing import Final
 
 from common.core import Effect, Event, Received, Send
+from common.deadlines import Deadlines
 from common.messages.swarm import (
     Bitfield,
     Have,
@@ -28,6 +29,8 @@ LIES: Final = ("flipped", "flipped", "random", "short", "long", "elsewhere", "tw
 TREE_LIES: Final = ("random", "short", "unproven", "bare")
 TRUE_PIECE: Final = 0.3  # how often it sends what it was asked for, so that it stays a while
 ODD_BITFIELD: Final = 0.1
+LATE: Final = 0.2
+LATE_S: Final = (3.0, 14.0)  # around the patience of who asked
 TRUE_TREE: Final = 0.8  # without the hashes nobody asks it for pieces
 
 
@@ -38,6 +41,9 @@ class Corrupter:
         self._rng = nature.rng
         self._wares = Wares(nature)
         self._membership = Membership(nature, self._wares)
+        self._deadlines = Deadlines()
+        self._kept: dict[object, list[Effect]] = {}  # answers, until they are late
+        self._count = 0
         self.done: Counter[str] = Counter()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -49,12 +55,26 @@ class Corrupter:
             if isinstance(message, TreeRequest):
                 return self._tree(peer, message)
             if isinstance(message, Request):
-                return self._request(peer, message)
-        return self._membership.handle(event, now)
+                return self._later(self._request(peer, message), now)
+        effects = self._membership.handle(event, now)
+        for key in self._deadlines.pop_due(now):
+            effects = [*effects, *self._kept.pop(key, [])]
+        return effects
+
+    def _later(self, answer: list[Effect], now: float) -> list[Effect]:
+        """Now and then an answer comes when nobody expects it any more."""
+        if self._rng.random() >= LATE:
+            return answer
+        self.done["late answer"] += 1
+        self._count += 1
+        self._kept[self._count] = answer
+        self._deadlines.set(self._count, now + self._rng.uniform(*LATE_S))
+        return []
 
     def wakeup(self) -> float | None:
         """The next deadline."""
-        return self._membership.wakeup()
+        times = (self._membership.wakeup(), self._deadlines.earliest())
+        return min((time for time in times if time is not None), default=None)
 
     def _interested(self, peer: bytes, message: Interested) -> list[Effect]:
         root = message.root

@@ -66,24 +66,25 @@ def dies_writing(arena: Arena) -> None:
 def decays(arena: Arena) -> None:
     """A byte of a shared file reads wrong from now on."""
     host, files = _disk(arena)
-    held = list(arena.truth.now.get(host.number, {}).items())
+    held = [(path, one) for path, one in arena.truth.now.get(host.number, {}).items() if one[1]]
     if held:
         path, content = arena.rng.choice(held)
         arena.truth.decayed[host.number] = None
-        files.flip_bit(f"{SHARE}/{path}", arena.rng.randrange(max(content[1], 1)))
+        files.flip_bit(f"{SHARE}/{path}", arena.rng.randrange(content[1]))
 
 
 def part_decays(arena: Arena) -> None:
     """A process dies, and a byte of what it had fetched so far reads wrong from then on."""
     host, files = _disk(arena)
     names = files.names(DOWNLOADS) if files.exists(DOWNLOADS) else []
-    parts = [name for name in names if name.endswith(PART)]
-    if parts:
-        path = f"{DOWNLOADS}/{arena.rng.choice(parts)}"
+    parts = [f"{DOWNLOADS}/{name}" for name in names if name.endswith(PART)]
+    begun = [path for path in parts if files.read(path)]
+    if begun:
+        path = arena.rng.choice(begun)
         arena.truth.rotten[host.number] = None
         arena.world.kill(host)
         arena.lasting(arena.rng.uniform(*DOWN_S), host.start)
-        files.flip_bit(path, arena.rng.randrange(max(len(files.read(path)), 1)))
+        files.flip_bit(path, arena.rng.randrange(len(files.read(path))))
 
 
 def protected(arena: Arena) -> None:
