@@ -48,7 +48,7 @@ class Bounds:
         self._schedule = schedule
         self._moment: tuple[int, float, int] = (-1, -1.0, 0)
         self._dials: dict[tuple[int, int, object, object], list[float]] = {}
-        self._open_dials: dict[tuple[int, int, int], Address] = {}  # of bulk doors
+        self._open_dials: dict[tuple[int, int, int], tuple[Address, bytes]] = {}  # of bulk doors
         self._pinged: dict[bytes, int] = {}
         self._trees: dict[tuple[int, int], dict[Guid, Tree]] = {}
         self._windows: dict[tuple[int, int], tuple[float, int]] = {}
@@ -67,8 +67,9 @@ class Bounds:
         for effect in effects:
             if isinstance(effect, OpenLink):
                 self._dialled(host, effect)
-                if effect.address == failed:
-                    self._tell(host, "16: dials are paced", f"dials {failed} again at once")
+                if (effect.address, effect.curve_key) == failed:
+                    what = f"dials {effect.address} again at once"
+                    self._tell(host, "16: dials are paced", what)
         if isinstance(event, Woke | FrameReceived):
             self._links(host)
         inside = superpeer_of(host)
@@ -137,7 +138,8 @@ class Bounds:
         times = self._dials.setdefault(key, [])
         times.append(now)
         if effect.door is Door.BULK:
-            self._open_dials[host.number, host.life, effect.dial] = effect.address
+            target = (effect.address, effect.curve_key)
+            self._open_dials[host.number, host.life, effect.dial] = target
         nobody = all(each.control != effect.address for each in self._hosts)
         allowed = HEARSAY_DIALS_MAX if nobody and superpeer_of(host) else DIALS_MAX
         while times[0] < now - DIALS_S:

@@ -76,6 +76,24 @@ def drop_links(arena: Arena) -> None:
             arena.world.wires.cut_off(wire, "dropped on the way")
 
 
+def stutter(arena: Arena) -> None:
+    """A leaf loses its links, finds them again, and loses them for longer."""
+    leaf = arena.rng.choice(arena.leaves)
+    _drop_all(arena, leaf)
+
+    def again() -> None:
+        others = [each for each in arena.world.hosts if each is not leaf]
+        _cut(arena, _both([leaf], others), for_s=arena.rng.uniform(2.0, 8.0))
+        _drop_all(arena, leaf)
+
+    arena.world.schedule.later(arena.rng.uniform(0.5, 2.0), again)
+
+
+def _drop_all(arena: Arena, host: Host) -> None:
+    for wire in list(host.wires.values()):
+        arena.world.wires.cut_off(wire, "dropped on the way")
+
+
 def late(arena: Arena) -> None:
     """Messages take 30 to 100 ms on average, a few of them seconds."""
     paths = arena.world.paths
@@ -122,6 +140,7 @@ FAULTS: Final[dict[str, tuple[Strike, float]]] = {
     "flap": (flap, 25.0),
     "clog": (clog, 25.0),
     "drop-links": (drop_links, 6.0),
+    "stutter": (stutter, 15.0),
     "late": (late, 15.0),
     "narrow": (narrow, 10.0),
     "datagrams": (datagrams, 15.0),
