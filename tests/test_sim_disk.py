@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.core import Event
+from common.shell.disk.journal import replay
 from common.storage import (
     BytesRead,
     ClosePart,
@@ -24,10 +25,11 @@ from common.storage import (
     PiecesWritten,
     WritePieces,
 )
-from tests.simulated_disk import CONTENT, TARGET, TREE, Fetcher, World
+from tests.simulated_disk import CONTENT, TARGET, TREE, Fetcher, World, tree_of
 
 FOLDER = "/home/new"
 OPEN = OpenPart(1, TREE.root, len(CONTENT), TARGET, "rename")
+OTHER = tree_of(Random(6).randbytes(40_000))
 ALL = WritePieces(1, 0, memoryview(CONTENT))
 
 
@@ -78,6 +80,23 @@ def test_the_power_may_go_again_and_again(cuts: list[int], seed: int) -> None:
             fetcher.begin()
     world.files.cut_after(0)
     survives(world, fetcher.run())
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_journal_of_before_claims_nothing_of_a_new_part(seed: int) -> None:
+    """A download ended, its file was moved away, another begins there, and the power goes."""
+    for cut_at in count(1):
+        world = World(seed)
+        assert Fetcher(world).run() == TARGET
+        world.files.delete(TARGET)
+        world.hear = world.events.append
+        world.files.cut_after(cut_at)
+        world.do(OpenPart(2, OTHER.root, OTHER.size, TARGET, "rename"))
+        if not world.power_cuts:
+            break
+        if world.files.exists(TARGET + ".part") and world.files.exists(TARGET + ".part.journal"):
+            found = replay(world.files.read(TARGET + ".part.journal"))
+            assert found is None or not found.pieces
 
 
 @pytest.mark.parametrize("seed", range(4))
