@@ -10,6 +10,7 @@ import msgspec
 
 from common.ids import NodeId
 from common.names import words
+from common.torrent import file_id
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
 from deploy.sim.inside import leaf_of
@@ -40,6 +41,10 @@ class Shown:
         """A call ended."""
         inside = leaf_of(host)
         if isinstance(outcome, SearchResult) and inside is not None:
+            shown = {hit.id: None for hit in outcome.hits}
+            for row in inside.searches._last:  # of another search, where two ended at once
+                if file_id(*row.content) not in shown:
+                    return
             for row in inside.searches._last:
                 self._look(host, self._asked.get(call, ()), row)
 
