@@ -159,6 +159,11 @@ class FileSystem:
         """What is in a folder, sorted."""
         return sorted(self._folder(folder).entries)
 
+    def names_of(self, path: str) -> int:
+        """How many names a file has."""
+        node = self.find(path)
+        return node.links if node is not None else 0
+
     def fold(self, path: str, known: Callable[[bytes], bytes | None]) -> None:
         """Hold a file's content by the one copy that all hosts have of it, if there is one."""
         node = self.find(path)

@@ -74,11 +74,14 @@ def decays(arena: Arena) -> None:
 
 
 def part_decays(arena: Arena) -> None:
-    """A process dies, and a byte of what it had fetched so far reads wrong from then on."""
+    """A process dies, and a byte of what it had fetched so far reads wrong from then on.
+
+    Not of what has its final name too: that was proven, and is not read again.
+    """
     host, files = _disk(arena)
     names = files.names(DOWNLOADS) if files.exists(DOWNLOADS) else []
     parts = [f"{DOWNLOADS}/{name}" for name in names if name.endswith(PART)]
-    begun = [path for path in parts if files.read(path)]
+    begun = [path for path in parts if files.read(path) and files.names_of(path) == 1]
     if begun:
         path = arena.rng.choice(begun)
         arena.truth.rotten[host.number] = None
