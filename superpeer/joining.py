@@ -55,6 +55,11 @@ class _Wanted:
         self.complaint = ""  # the last one, so that each is told once
 
     @property
+    def is_seed(self) -> bool:
+        """Whether we were told to join it."""
+        return self.tries_max is None
+
+    @property
     def is_hearsay(self) -> bool:
         """Whether we know of it only because another named it."""
         return self.tries_max is not None and self.settled_at is None
@@ -68,8 +73,8 @@ class _Wanted:
 class Joining:
     """The wanted peers by place. `links` and `neighbours` are read as they are at the moment.
 
-    `has_room` says whether this peer may be asked to be one more neighbour (None: its key is not
-    known), `greeting` what it is asked with.
+    `has_room` says whether this peer (None: its key is not known), a seed or not, may be one more
+    neighbour, `greeting` what it is asked with.
     """
 
     def __init__(
@@ -80,7 +85,7 @@ class Joining:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         neighbours: Container[NodeId],
-        has_room: Callable[[NodeId | None], bool],
+        has_room: Callable[[NodeId | None, bool], bool],
         greeting: Callable[[NodeId], Link],
         meeting: Meeting,
         seeds: tuple[Seed, ...],
@@ -118,12 +123,12 @@ class Joining:
 
     def is_seed(self, node: NodeId) -> bool:
         """Whether we were told to join it."""
-        return any(wanted.tries_max is None for wanted in self._known_as(node))
+        return any(wanted.is_seed for wanted in self._known_as(node))
 
     @property
     def seeds_missing(self) -> int:
         """How many seeds are not our neighbours now."""
-        seeds = [wanted for wanted in self._wanted.values() if wanted.tries_max is None]
+        seeds = [wanted for wanted in self._wanted.values() if wanted.is_seed]
         return sum(wanted.node not in self._neighbours for wanted in seeds)
 
     # --- what happened ----------------------------------------------------------------------
@@ -244,7 +249,7 @@ class Joining:
 
     def _try(self, wanted: _Wanted, now: float) -> list[Effect]:
         """Ping a place whose key was not told, dial the others; not while there is no room."""
-        if not self._has_room(wanted.node):
+        if not self._has_room(wanted.node, wanted.is_seed):
             return self._rest(wanted, now, "")
         if wanted.seed.node is not None:
             return self._dial(wanted, now)
@@ -278,7 +283,7 @@ class Joining:
 
     def _ask(self, wanted: _Wanted, now: float) -> list[Effect]:
         """Ask over the link; one that says nothing is asked again after the longest pause."""
-        if wanted.node is None or not self._has_room(wanted.node):
+        if wanted.node is None or not self._has_room(wanted.node, wanted.is_seed):
             return self._rest(wanted, now, "")
         wanted.phase = Phase.ASKED
         self._deadlines.set(wanted.place, now + self._config.redial_max_s)

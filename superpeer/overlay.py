@@ -221,11 +221,11 @@ class Overlay:
             if may_tell(contact.address, neighbour.address)
         )
 
-    def _has_room(self, peer: NodeId | None = None) -> bool:
+    def _has_room(self, peer: NodeId | None = None, is_seed: bool = False) -> bool:
         """Whether one more may be a neighbour; who is no seed of ours leaves places for those,
         but for the first."""
         places = min(self._config.degree_max, DEGREE_MAX)
-        if peer is None or not self.joining.is_seed(peer):
+        if not is_seed and (peer is None or not self.joining.is_seed(peer)):
             kept = min(self._config.seed_places, self.joining.seeds_missing)
             places = max(places - kept, 1)
         return self._admitting and len(self.neighbours) < places
