@@ -14,6 +14,7 @@ from deploy.sim.paths import Paths
 from deploy.sim.schedule import Schedule
 
 SILENT = "silent for"
+MISDEEDS = ("a piece without data", "a piece that nobody asked for")
 ASLEEP_S = 1.5  # who was away for so long has noticed it himself
 SLACK_S = 3.0  # how long after a trouble its silence may still be heard
 
@@ -39,9 +40,18 @@ class Accusations:
         for effect in effects:
             if isinstance(effect, CloseLink) and effect.reason.startswith(SILENT):
                 self._silent(host, effect)
+            elif isinstance(effect, CloseLink) and effect.reason.endswith(MISDEEDS):
+                self._misdeed(host, effect)
             elif isinstance(effect, OpenLink) and effect.address.scope < host.control.scope:
                 what = f"{host.name} dials {effect.address}"
                 self._violate("6: an address is used within its scope", what)
+
+    def _misdeed(self, host: Host, effect: CloseLink) -> None:
+        wire = host.wires.get(effect.link)
+        other = wire.hosts[1 - wire.end_of(host)] if wire is not None else host
+        if other.number not in self._hostile:
+            what = f"{host.name} hangs up on {other.name}: {effect.reason}"
+            self._violate("15: nobody honest is accused", what)
 
     def _silent(self, host: Host, effect: CloseLink) -> None:
         wire = host.wires.get(effect.link)
