@@ -339,6 +339,13 @@ class World:
         heapq.heappush(self._heap, (self.now + delay_s, next(self._count), happen))
 
 
+def neighbours(world: World, name: str) -> list[str]:
+    """The names of its neighbours, sorted."""
+    (answer,) = world.ask(name, "superpeer.neighbours")
+    assert isinstance(answer, list)
+    return sorted(world.texts[row.node] for row in answer)
+
+
 def entry_of(name: str, size: int = 1) -> Entry:
     """An entry whose content is named by its name, unless it is empty."""
     root = name.encode().ljust(32, b"\0")[:32] if size else EMPTY_ROOT

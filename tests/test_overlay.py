@@ -13,16 +13,9 @@ from common.storage import RememberPin
 from superpeer.joining import NEIGHBOUR_TRIES_MAX, STRANGER_TRIES_MAX
 from superpeer.methods import Graph
 from superpeer.overlay import NOTES_BURST
-from tests.overlay_world import World
+from tests.overlay_world import World, neighbours
 
 NARROW = Config(overlay=OverlayConfig(degree_max=1))
-
-
-def neighbours(world: World, name: str) -> list[str]:
-    """The names of its neighbours, sorted."""
-    (answer,) = world.ask(name, "superpeer.neighbours")
-    assert isinstance(answer, list)
-    return sorted(world.texts[row.node] for row in answer)
 
 
 def notes(world: World, name: str) -> list[dict[str, object]]:
@@ -375,36 +368,3 @@ def test_lines_about_neighbours_are_limited_in_all() -> None:
         world.hang_up(f"one{number}", "sp1", "lost")
     lines = [effect for _, effect in world.effects if isinstance(effect, Notify)]
     assert NOTES_BURST <= len(lines) <= NOTES_BURST + 21
-
-
-def test_places_are_kept_for_our_own_seeds() -> None:
-    """Strangers find no room in them; the seed does when it comes."""
-    world = World()
-    config = Config(overlay=OverlayConfig(degree_max=2, seed_places=1))
-    world.superpeer("sp1", config=config, seeds=(world.seed("sp2"),))
-    for name in ("one", "two"):
-        world.leaf(name)
-        world.connect(name, "sp1")
-        world.say(name, "sp1", Link(0))
-        world.advance(0.5)
-    assert neighbours(world, "sp1") == ["one"]
-    world.superpeer("sp2")
-    world.advance(61.0)
-    assert neighbours(world, "sp1") == ["one", "sp2"]
-
-
-def test_a_seed_without_a_key_is_tried_though_all_free_places_are_kept() -> None:
-    """Those kept for seeds are what it is to have; and a stranger always finds one place."""
-    world = World()
-    config = Config(overlay=OverlayConfig(degree_max=3, seed_places=4))
-    seeds = (world.seed("sp2", keyed=False), world.seed("sp3", keyed=False))
-    world.superpeer("sp1", config=config, seeds=seeds)
-    world.leaf("one")
-    world.connect("one", "sp1")
-    world.say("one", "sp1", Link(0))
-    world.advance(0.5)
-    assert neighbours(world, "sp1") == ["one"]
-    world.superpeer("sp2")
-    world.superpeer("sp3")
-    world.advance(61.0)
-    assert neighbours(world, "sp1") == ["one", "sp2", "sp3"]
