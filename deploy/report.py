@@ -9,6 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from deploy.scenario import Scenario
+
 
 class Report(msgspec.Struct):
     """What a run showed; times in seconds, volumes in bytes."""
@@ -103,3 +105,38 @@ def percentile(values: Sequence[float], percent: float) -> float | None:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def report_of(
+    asked: Scenario, world: str, tally: Tally, *, virtual_s: float, wall_s: float
+) -> Report:
+    """What every world can tell of a run; the keys that only some can are null still."""
+    return Report(
+        scenario=asked.name,
+        seed=asked.seed,
+        world=world,
+        super_peers=asked.super_peers,
+        leaves=asked.leaves,
+        virtual_s=round(virtual_s, 3),
+        events=None,
+        violations=len(tally.violations),
+        searches=tally.searches,
+        recall=tally.recall,
+        coverage=tally.coverage,
+        messages_per_query=tally.messages_per_query,
+        first_hit_p50_s=percentile(tally.first_hit_s, 50),
+        first_hit_p99_s=percentile(tally.first_hit_s, 99),
+        done_p50_s=percentile(tally.done_s, 50),
+        done_p99_s=percentile(tally.done_s, 99),
+        failover_p50_s=percentile(tally.failover_s, 50),
+        failover_p99_s=percentile(tally.failover_s, 99),
+        promotions=None,
+        demotions=None,
+        downloads=tally.downloads,
+        downloads_complete=tally.downloads_complete,
+        bytes_useful=tally.bytes_useful,
+        bytes_wasted=tally.bytes_wasted,
+        trace_sha256=None,
+        echo_s=asked.config.link.echo_s * asked.time_scale,
+        wall_s=round(wall_s, 3),
+    )

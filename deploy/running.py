@@ -25,7 +25,7 @@ from deploy.network import Network, overrides, read_error
 from deploy.oracle import Held, Oracle
 from deploy.phases import PhaseRun
 from deploy.processes import Processes, end_on_signals
-from deploy.report import Report, Tally, percentile
+from deploy.report import Report, Tally, report_of
 from deploy.scenario import Scenario
 from deploy.series import Series
 
@@ -54,7 +54,8 @@ def run(asked: Scenario, folder: Path, ground: Ground) -> tuple[Report, Tally]:
         for node in processes.dead():
             if node not in network.killed:
                 total.violations.append(f"{node.name} died: {node.last_words()}")
-    return _report(asked, ground.world, total, time.monotonic() - began), total
+    took_s = time.monotonic() - began
+    return report_of(asked, ground.world, total, virtual_s=took_s, wall_s=took_s), total
 
 
 def _lay_out(network: Network) -> list[Source]:
@@ -84,39 +85,6 @@ def _settle(network: Network, oracle: Oracle, tally: Tally, *, demanded: bool) -
     except UserError as error:
         if demanded:
             tally.violations.append(error.message)
-
-
-def _report(asked: Scenario, world: str, tally: Tally, elapsed_s: float) -> Report:
-    """The figures of a run. Processes cannot tell their events apart nor replay them."""
-    return Report(
-        scenario=asked.name,
-        seed=asked.seed,
-        world=world,
-        super_peers=asked.super_peers,
-        leaves=asked.leaves,
-        virtual_s=round(elapsed_s, 3),
-        events=None,
-        violations=len(tally.violations),
-        searches=tally.searches,
-        recall=tally.recall,
-        coverage=tally.coverage,
-        messages_per_query=tally.messages_per_query,
-        first_hit_p50_s=percentile(tally.first_hit_s, 50),
-        first_hit_p99_s=percentile(tally.first_hit_s, 99),
-        done_p50_s=percentile(tally.done_s, 50),
-        done_p99_s=percentile(tally.done_s, 99),
-        failover_p50_s=percentile(tally.failover_s, 50),
-        failover_p99_s=percentile(tally.failover_s, 99),
-        promotions=None,
-        demotions=None,
-        downloads=tally.downloads,
-        downloads_complete=tally.downloads_complete,
-        bytes_useful=tally.bytes_useful,
-        bytes_wasted=tally.bytes_wasted,
-        trace_sha256=None,
-        echo_s=asked.config.link.echo_s * asked.time_scale,
-        wall_s=round(elapsed_s, 3),
-    )
 
 
 def _series(tally: Tally) -> Series:

@@ -6,7 +6,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from deploy.report import Report, Tally, percentile
+import msgspec
+
+from deploy.report import Report, Tally, percentile, report_of
 from deploy.scenario import Phase, Scenario
 from deploy.series import Series
 from deploy.sim.acts import Acts
@@ -56,34 +58,13 @@ class Show:
         wall_s = time.monotonic() - self._began
         loads = self._loads()
         finds = tally.searches + tally.downloads
-        return Report(
-            scenario=scenario.name,
-            seed=scenario.seed,
-            world="simulator",
-            super_peers=scenario.super_peers,
-            leaves=scenario.leaves,
-            virtual_s=round(world.now, 3),
+        shown = report_of(scenario, "simulator", tally, virtual_s=world.now, wall_s=wall_s)
+        return msgspec.structs.replace(
+            shown,
             events=world.events,
-            violations=len(tally.violations),
-            searches=tally.searches,
-            recall=tally.recall,
-            coverage=tally.coverage,
-            messages_per_query=tally.messages_per_query,
-            first_hit_p50_s=percentile(tally.first_hit_s, 50),
-            first_hit_p99_s=percentile(tally.first_hit_s, 99),
-            done_p50_s=percentile(tally.done_s, 50),
-            done_p99_s=percentile(tally.done_s, 99),
-            failover_p50_s=percentile(tally.failover_s, 50),
-            failover_p99_s=percentile(tally.failover_s, 99),
             promotions=0,
             demotions=0,
-            downloads=tally.downloads,
-            downloads_complete=tally.downloads_complete,
-            bytes_useful=tally.bytes_useful,
-            bytes_wasted=tally.bytes_wasted,
             trace_sha256=self._trace.hexdigest() if self._trace else None,
-            echo_s=scenario.config.link.echo_s * scenario.time_scale,
-            wall_s=round(wall_s, 3),
             events_per_s=round(world.events / wall_s, 1),
             rss_bytes=peak_bytes(),
             bytes_sent=None if scenario.large else world.wires.bytes_sent,
