@@ -30,7 +30,6 @@ from common.ids import NodeId
 from common.messages.fields import Contact
 from common.names import safe_name
 from common.storage import (
-    ClosePart,
     DownloadRecord,
     FilesShared,
     PartFailed,
@@ -315,8 +314,6 @@ class Downloads:
         now: float,
     ) -> list[Effect]:
         download = self._downloads.get(event.download)
-        if download is None and isinstance(event, PartOpened):
-            return [ClosePart(event.download)]  # it was removed meanwhile
         effects = self._pass(download, event, now)
         if download is not None and isinstance(event, PartSkipped | PartFailed):
             effects += self._looks.looked(download, now)
