@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles
 from deploy.sim.diskfaults import PowerCutError
 from deploy.sim.filecalls import ProcessCalls
-from deploy.sim.filenodes import SECTOR
+from deploy.sim.filenodes import BLOCK, SECTOR
 from tests.simulated_files import NEW, OLD, STEP, Machine, durable_file, made, refused
 
 SEEDS = range(200)
@@ -217,6 +217,34 @@ def test_a_flipped_bit_leaves_no_trace() -> None:
     files.flip_bit("/s/a", 7)
     assert process.lstat(Path("/s/a")) == before
     assert files.read("/s/a") != OLD == b"o" * len(OLD)
+
+
+def test_a_worn_block_cannot_be_read_until_it_is_written() -> None:
+    """A read that meets it fails, one beside it does not; what is written anew can be read."""
+    files, process, folder = made()
+    fd = durable_file(process, folder)
+    process.write(fd, NEW * 16, 0)
+    files.wear_out("/d/a", BLOCK + 1)
+    refused(errno.EIO, process.pread, fd, 2, BLOCK)
+    refused(errno.EIO, process.preadv, fd, [memoryview(bytearray(BLOCK + 1))], 0)
+    assert process.pread(fd, BLOCK, 0) == (NEW * 16)[:BLOCK]
+    process.write(fd, NEW * 16, 0)
+    assert process.pread(fd, len(NEW) * 16, 0) == NEW * 16
+
+
+@given(at=st.integers(0, len(OLD)), synced=st.booleans(), seed=st.integers(0, 99))
+def test_durable_is_the_worst_that_a_power_cut_leaves(at: int, synced: bool, seed: int) -> None:
+    """Each of its bytes is what was synced last, and a power cut leaves it or what was written."""
+    files, process, folder = made(seed)
+    fd = durable_file(process, folder)
+    process.write(fd, NEW, at)
+    if synced:
+        process.sync(fd)
+    sure, written = files.durable("/d/a"), process.contents(fd)
+    assert sure[: len(OLD)] == (written if synced else OLD)[: len(OLD)]
+    files.power_loss()
+    for byte, worst, best in zip(files.read("/d/a"), sure, written, strict=False):
+        assert byte in (worst, best)
 
 
 def test_content_is_held_once() -> None:

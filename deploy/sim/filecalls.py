@@ -111,6 +111,7 @@ class ProcessCalls(DiskCalls):
         self._begin("read")
         data, into = self._fds.file(fd).data, buffers[0]
         count = max(0, min(len(into), len(data) - offset))
+        self._readable(fd, offset, count)
         if count > 1 and self._files.short_reads > self._files.rng.random():
             count = self._files.rng.randrange(1, count)
         into[:count] = memoryview(data)[offset : offset + count]
@@ -118,6 +119,7 @@ class ProcessCalls(DiskCalls):
 
     def pread(self, fd: int, count: int, offset: int) -> bytes:
         self._begin("read")
+        self._readable(fd, offset, count)
         return bytes(self._fds.file(fd).data[offset : offset + count])
 
     def contents(self, fd: int) -> bytes:
@@ -234,6 +236,11 @@ class ProcessCalls(DiskCalls):
         self._ended(cut)
 
     # --- below ------------------------------------------------------------------------------
+
+    def _readable(self, fd: int, start: int, count: int) -> None:
+        file = self._fds.file(fd)
+        if file.worn and file.is_worn(start, count):
+            refuse(errno.EIO)
 
     def _begin(self, kind: str) -> bool:
         """Whether the power goes once the operation has changed what it changes."""

@@ -28,7 +28,7 @@ class File:
 
     __slots__ = (
         *("blocks", "counted", "data", "inode", "links", "locked_by", "mtime_ns"),
-        *("opens", "_safe_mtime_ns", "_stale", "_undo"),
+        *("opens", "worn", "_safe_mtime_ns", "_stale", "_undo"),
     )
 
     def __init__(self, inode: int, mtime_ns: int, data: bytes | bytearray = b"") -> None:
@@ -43,6 +43,8 @@ class File:
         """A 1 for each block that it owns; None: all of them."""
         self.counted = 0
         """How many blocks of the disk are counted as taken by it."""
+        self.worn: dict[int, None] = {}
+        """Blocks that cannot be read any more, until they are written anew."""
         self._safe_mtime_ns = mtime_ns
         self._undo: list[_Before] = []
         self._stale: dict[int, bytes] | None = None
@@ -80,6 +82,8 @@ class File:
         """New bytes, not durable yet."""
         held = self._writable()
         size, length = len(held), len(data)
+        for block in range(start // BLOCK, -(-(start + length) // BLOCK)) if self.worn else ():
+            self.worn.pop(block, None)
         self._undo.append(_Before(start, length, held[start : start + length], size))
         if start > size:
             held.extend(bytes(start - size))
@@ -105,11 +109,31 @@ class File:
         self.data, self.blocks = data, None
         self.mtime_ns = self._safe_mtime_ns = mtime_ns
         self._undo.clear()
+        self.worn.clear()
         self._stale = None
 
     def flip_bit(self, offset: int) -> None:
         """The medium decays."""
         self._writable()[offset] ^= 1
+
+    def wear_out(self, offset: int) -> None:
+        """The medium decays so far that it says so."""
+        self.flip_bit(offset)
+        self.worn[offset // BLOCK] = None
+
+    def is_worn(self, start: int, count: int) -> bool:
+        """Whether some of these bytes cannot be read."""
+        return any(start < (n + 1) * BLOCK and n * BLOCK < start + count for n in self.worn)
+
+    def durable(self) -> bytes:
+        """What the disk has if it took nothing that it need not have taken yet."""
+        held = bytearray(self.data)
+        for change in reversed(self._undo):
+            _restore(held, change, change.start, change.start + change.length)
+        for sector, old in (self._stale or {}).items():
+            start = sector * SECTOR
+            _restore(held, _Before(start, len(old), old, 0), start, start + len(old))
+        return bytes(held)
 
     def sync(self) -> None:
         """All that was written is durable, but for what a failed sync dropped before."""
@@ -244,7 +268,7 @@ def _lose(held: bytearray, change: _Before, reached: dict[int, None], rng: Rando
         if fate < 0.5:
             reached[start // SECTOR] = None
             continue
-        if mode <= 0.75 and fate > 0.9:  # torn: its first bytes are new
+        if mode <= 0.75 and fate > 0.7:  # torn: its first bytes are new
             reached[start // SECTOR] = None
             start += rng.randrange(end - start)  # noqa: PLW2901
         _restore(held, change, start, end)

@@ -93,6 +93,10 @@ class FileSystem:
         """The medium decays: this byte reads wrong from now on, and no stamp tells of it."""
         self._file(path).flip_bit(offset)
 
+    def wear_out(self, path: str, offset: int) -> None:
+        """The medium decays: what is around this byte cannot be read until it is written anew."""
+        self._file(path).wear_out(offset)
+
     def _faults(self) -> DiskFaults:
         if self.faults is None:
             self.faults = DiskFaults(self.rng)
@@ -150,6 +154,10 @@ class FileSystem:
     def read(self, path: str) -> bytes:
         """The content; FileNotFoundError."""
         return bytes(self._file(path).data)
+
+    def durable(self, path: str) -> bytes:
+        """What would be left of the content if the power went now, at worst; FileNotFoundError."""
+        return self._file(path).durable()
 
     def exists(self, path: str) -> bool:
         """Whether something has this name."""

@@ -14,7 +14,7 @@ from deploy.sim.schedule import Schedule
 if TYPE_CHECKING:
     from deploy.sim.wires import Wire
 
-SEGMENT_BYTES: Final = 4 * 1024
+SEGMENT_BYTES: Final = 1460  # what an Ethernet frame carries of a stream
 SEGMENT_S: Final = 0.05  # of the rate, where that is more
 
 Left = Callable[[], None]
