@@ -8,6 +8,9 @@ from typing import TypeVar
 
 from common.links import Links
 from common.node import LEAF, SUPERPEER
+from common.shell.disk.jobs import Disk
+from common.shell.disk.parts import PartFile
+from deploy.sim.disk import SimulatedDisk
 from deploy.sim.host import Host
 from leaf.downloads import Downloads
 from leaf.library import Library
@@ -69,6 +72,18 @@ def leaf_of(host: Host) -> LeafInside | None:
 def links_of(host: Host) -> Links | None:
     """The links of a host's node."""
     return host.node._links if host.node is not None else None
+
+
+def disk_of(host: Host) -> Disk | None:
+    """What performs a host's downloads and reads, once it has had to."""
+    working = host.storage._working if isinstance(host.storage, SimulatedDisk) else None
+    return working._disk if working is not None else None
+
+
+def parts_of(host: Host) -> dict[int, PartFile]:
+    """The downloads that a host's disk has open, by number."""
+    disk = disk_of(host)
+    return disk._parts if disk is not None else {}
 
 
 def _view(host: Host, name: str, kind: type[R], view: Callable[[R], V]) -> V | None:

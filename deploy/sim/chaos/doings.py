@@ -4,8 +4,11 @@ A person asks any leaf that is there, for what is there, was there, or never was
 is for checkers to hold against the truth.
 """
 
+from functools import partial
 from typing import Final
 
+from common.core import Effect, Event
+from common.storage import OpenPart
 from common.torrent import file_id, parse_file_id
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content
@@ -15,8 +18,8 @@ from deploy.sim.people import Ending
 from leaf.methods import Chosen, Exists, Get, Nothing, Remove, Search, SearchResult, Share, Unshare
 
 FETCHES: Final = 0.15  # of the searches, after how many something is fetched
-REGRETS: Final = 0.1  # of what is fetched
-REGRETS_S: Final = 0.02  # after which somebody has changed his mind
+REGRETS: Final = 0.05  # of what is begun to be fetched
+REGRETS_S: Final = 0.004  # within which somebody changes his mind: about as long as a disk takes
 FETCHED_MIN: Final = 0
 FETCHED_MAX: Final = 4 * 1024 * 1024  # bytes: an unwritten file takes memory here
 OTHER_SHARE: Final = "/other"
@@ -120,10 +123,16 @@ class Doings:
             timeout=rng.choice((5.0, 20.0)),
         )
         self._ask(host, "leaf.get", get)
-        if rng.random() < REGRETS:
-            arena.world.schedule.later(
-                rng.uniform(0, REGRETS_S), lambda: self._regret(host, content)
-            )
+
+    def fed(self, host: Host, _event: Event, effects: list[Effect]) -> None:
+        """A host took in an event: is it about to begin a download that nobody wants any more?"""
+        arena = self._arena
+        begun = [each for each in effects if isinstance(each, OpenPart)]
+        for part in begun if arena.world.now < self.until else ():
+            if arena.rng.random() < REGRETS:
+                after_s = arena.rng.uniform(0, REGRETS_S)
+                regret = partial(self._regret, host, (part.root, part.size))
+                arena.world.schedule.later(after_s, regret)
 
     def _regret(self, host: Host, content: Content) -> None:
         """It was not meant: what is hardly begun is removed."""

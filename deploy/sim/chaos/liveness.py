@@ -9,13 +9,12 @@ so what has not recovered never will.
 from typing import Final
 
 from common.names import words
-from common.shell.disk.files import OPEN_FILES_MAX
 from common.torrent import file_id
 from deploy import graphs
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content
 from deploy.sim.host import Host
-from deploy.sim.inside import LeafInside, leaf_of, links_of, superpeer_of
+from deploy.sim.inside import LeafInside, leaf_of, links_of, parts_of, superpeer_of
 from leaf.methods import Search, SearchResult
 from leaf.swarm.download import State
 
@@ -45,7 +44,7 @@ class Liveness:
             self._links(leaf)
             self._catalogue(leaf)
             self._downloads(leaf)
-            self._descriptors(leaf)
+            self._parts(leaf)
             self._patience(leaf)
         self._searches(leaves)
         if not self._arena.world.stopped:
@@ -226,20 +225,12 @@ class Liveness:
         dead = [one for one in linked if not self._arena.truth.holders((one.root, one.size))]
         return len(dead) >= downloads._config.downloads_active_max
 
-    def _descriptors(self, leaf: Host) -> None:
-        """A disk keeps open what is being fetched or was served lately, and nothing else."""
-        working, inside = getattr(leaf.storage, "_working", None), leaf_of(leaf)
-        if working is None or inside is None:
-            return
-        parts = sum(
-            each.state in (*WAITING, State.PAUSED) for each in inside.downloads._downloads.values()
-        )
-        if any(number not in inside.downloads._downloads for number in working._disk._parts):
+    def _parts(self, leaf: Host) -> None:
+        """A disk keeps open what is a download, and nothing else."""
+        inside = leaf_of(leaf)
+        known = inside.downloads._downloads if inside is not None else {}
+        if any(number not in known for number in parts_of(leaf)):
             self._tell("17: nothing stays open", f"{leaf.name} keeps the part of no download")
-        open_count = working._calls.open_count
-        if open_count > 3 * parts + OPEN_FILES_MAX:
-            what = f"{leaf.name} has {open_count} descriptors open for {parts} downloads"
-            self._tell("17: nothing stays open", what)
 
     def _patience(self, leaf: Host) -> None:
         """Who waits for what nobody has is told so after his timeout."""

@@ -160,7 +160,7 @@ def _config(rng: Random, leaves: int, super_peers: int) -> Config:
             downloads_active_max=rng.choice((1, 8)),
             links_max=rng.choice((2, 50)),
             upload_slots=rng.choice((1, 64)),
-            request_s=rng.choice((4.0, 10.0)),
+            request_s=rng.choice((1.0, 4.0, 10.0)),
             locate_s=5.0,
             link_idle_s=rng.choice((5.0, 60.0)),
             redial_s=0.5,

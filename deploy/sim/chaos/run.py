@@ -21,9 +21,11 @@ from deploy.sim.checkers.durable import JournalsAreTrue
 from deploy.sim.checkers.hits import Hits
 from deploy.sim.checkers.leases import Leases
 from deploy.sim.checkers.leaves import Leaves
+from deploy.sim.checkers.litter import Litter
 from deploy.sim.checkers.manners import Manners
 from deploy.sim.checkers.pieces import PiecesAreTrue
 from deploy.sim.checkers.queries import Queries
+from deploy.sim.checkers.requests import RequestsAreAnswered
 from deploy.sim.checkers.secrets import Secrets
 from deploy.sim.checkers.shown import Shown
 from deploy.sim.checkers.signed import Signed
@@ -68,15 +70,17 @@ def run_plan(plan: ChaosPlan) -> Verdict:
             Answers(world.violate, truth.hostile),
             PiecesAreTrue(world.violate, truth, arena.files),
             JournalsAreTrue(world.violate, truth, arena.files),
+            Litter(world.violate, truth, arena.files),
+            RequestsAreAnswered(world.violate, truth.hostile),
             Clusters(world.violate, world.by_node, truth.hostile),
             Leaves(world.violate, truth, world.by_node),
-            Bounds(world.violate, world.schedule, plan.config.link, world.hosts),
+            Bounds(world.violate, world.schedule, plan.config, world.hosts),
             Secrets(world.violate, plan.network.key),
             Accusations(
                 world.violate,
                 world.schedule,
                 world.paths,
-                truth.hostile,
+                truth,
                 plan.config.link.dead_s,
             ),
             Manners(world.violate, truth.hostile),
@@ -90,7 +94,9 @@ def run_plan(plan: ChaosPlan) -> Verdict:
     arena.start()
     world.run(WARM_S)
     end = WARM_S + plan.chaos_s
-    Doings(arena).begin(end)
+    people = Doings(arena)
+    world.watch([people])
+    people.begin(end)
     for name in plan.faults:
         _again(arena, name, end)()
     world.run(end)

@@ -25,6 +25,8 @@ class Truth:
         self.hostile: dict[int, str] = {}  # hosts that do harm, and how
         self.rotten: dict[int, None] = {}  # hosts of which a part once did
         self.decayed: dict[int, None] = {}  # hosts whose disk once gave wrong bytes
+        self.meddled: dict[int, None] = {}  # hosts where a part was once edited between two lives
+        self.clumsy: dict[int, None] = {}  # hosts where for a while anything could fail
 
     def make(self, data: bytes) -> Content:
         """A content that exists from now on."""

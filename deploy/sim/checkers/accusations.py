@@ -1,4 +1,4 @@
-"""G4, 16: nobody who lives is taken for dead, and nobody is dialled where he cannot be.
+"""G4, 15, 16: nobody who lives is taken for dead, nobody honest is accused, nobody dialled in vain.
 
 A link is given up as silent only if the other end could not speak: it was dead, frozen or slow, or
 the way was cut or late, within the time that silence takes. Who was asleep himself accuses nobody.
@@ -9,12 +9,21 @@ one scope.
 from collections.abc import Callable
 
 from common.core import CloseLink, Effect, Event, OpenLink
+from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
 from deploy.sim.paths import Paths
 from deploy.sim.schedule import Schedule
 
 SILENT = "silent for"
-MISDEEDS = ("a piece without data", "a piece that nobody asked for")
+MISDEEDS = (  # no honest leaf does any of these, whatever happens to it ...
+    "a piece without data",
+    "a piece that nobody asked for",
+    "a bit field of the wrong length",
+    "a piece beyond the end of the file",
+    "a request that is not whole pieces",
+    "piece hashes that do not lead to the root",
+)
+LIES = ("wrong bytes",)  # ... nor this, unless its disk deceives it
 ASLEEP_S = 1.5  # who was away for so long has noticed it himself
 SLACK_S = 3.0  # how long after a trouble its silence may still be heard
 
@@ -27,11 +36,11 @@ class Accusations:
         violate: Callable[[str, str], None],
         schedule: Schedule,
         paths: Paths,
-        hostile: dict[int, str],
+        truth: Truth,
         dead_s: float,
     ) -> None:
         self._violate, self._schedule, self._paths = violate, schedule, paths
-        self._hostile, self._dead_s = hostile, dead_s
+        self._truth, self._hostile, self._dead_s = truth, truth.hostile, dead_s
 
     def fed(self, host: Host, _event: Event, effects: list[Effect]) -> None:
         """An event was taken in."""
@@ -40,7 +49,7 @@ class Accusations:
         for effect in effects:
             if isinstance(effect, CloseLink) and effect.reason.startswith(SILENT):
                 self._silent(host, effect)
-            elif isinstance(effect, CloseLink) and effect.reason.endswith(MISDEEDS):
+            elif isinstance(effect, CloseLink) and effect.reason.endswith((*MISDEEDS, *LIES)):
                 self._misdeed(host, effect)
             elif isinstance(effect, OpenLink) and effect.address.scope < host.control.scope:
                 what = f"{host.name} dials {effect.address}"
@@ -49,7 +58,9 @@ class Accusations:
     def _misdeed(self, host: Host, effect: CloseLink) -> None:
         wire = host.wires.get(effect.link)
         other = wire.hosts[1 - wire.end_of(host)] if wire is not None else host
-        if other.number not in self._hostile:
+        deceived = other.number in self._truth.decayed or other.number in self._truth.rotten
+        excused = deceived and effect.reason.endswith(LIES)
+        if other.number not in self._hostile and not excused:
             what = f"{host.name} hangs up on {other.name}: {effect.reason}"
             self._violate("15: nobody honest is accused", what)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from common import wire
 from common.addresses import Address
-from common.config import LinkConfig
+from common.config import Config
 from common.core import DialFailed, Effect, Event, FrameReceived, OpenLink, SendFrame, Woke
 from common.doors import Door
 from common.ids import Guid
@@ -27,7 +27,7 @@ from superpeer.query import Tree
 MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
 DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on
 DIALS_S = 20.0
-HEARSAY_DIALS_MAX = 10  # of one where nobody is: once in `redial_max_s`, by hearsay or not
+HEARSAY_PAUSE = 0.9  # of `redial_max_s`: a place where nobody is is dialled no sooner again
 READ_AHEAD_SLACK = 1024 * 1024
 SLACK_S = 5.0  # later than its limit something may be noticed: a sweep, a clock, a late message
 WINDOW_HITS_MAX = 2 * HITS_PER_WINDOW  # of one link within a window, wherever it begins
@@ -40,11 +40,12 @@ class Bounds:
         self,
         violate: Callable[[str, str], None],
         schedule: Schedule,
-        config: LinkConfig,
+        config: Config,
         hosts: Sequence[Host],
     ) -> None:
         self._violate, self._hosts = violate, hosts
-        self._hello_s, self._dead_s = config.hello_s, config.dead_s
+        self._hello_s, self._dead_s = config.link.hello_s, config.link.dead_s
+        self._hearsay_s = config.overlay.redial_max_s * HEARSAY_PAUSE
         self._schedule = schedule
         self._moment: tuple[int, float, int] = (-1, -1.0, 0)
         self._dials: dict[tuple[int, int, object, object], list[float]] = {}
@@ -136,15 +137,16 @@ class Bounds:
         now = self._schedule.now
         key = (host.number, host.life, effect.address, effect.door)
         times = self._dials.setdefault(key, [])
+        nobody = all(each.control != effect.address for each in self._hosts)
+        if times and now - times[-1] < self._hearsay_s and nobody and superpeer_of(host):
+            self._tell(host, "16: dials are paced", f"dials {effect.address} too soon again")
         times.append(now)
         if effect.door is Door.BULK:
             target = (effect.address, effect.curve_key)
             self._open_dials[host.number, host.life, effect.dial] = target
-        nobody = all(each.control != effect.address for each in self._hosts)
-        allowed = HEARSAY_DIALS_MAX if nobody and superpeer_of(host) else DIALS_MAX
         while times[0] < now - DIALS_S:
             times.pop(0)
-        if len(times) > allowed:
+        if len(times) > DIALS_MAX:
             self._tell(host, "16: dials are paced", f"dials {effect.address} over and over")
 
     def _books(self, host: Host, inside: SuperPeerInside, effects: list[Effect]) -> None:

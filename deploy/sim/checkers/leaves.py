@@ -1,7 +1,8 @@
-"""7, 15, 17: one parent, no honest leaf accused, and nothing kept for a link that is gone.
+"""7, 15, 17, 23: one parent, no honest leaf accused, nothing kept for a link that is gone.
 
 A leaf that has joined is linked to its parent and to no other as a parent. Whoever it holds for a
-liar did send wrong bytes. A wish of a leaf lives as long as the link that it came over.
+liar did send wrong bytes. A wish of a leaf lives as long as the link that it came over. What has
+changed in its shares is on its way, or will be.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,6 +46,14 @@ class Leaves:
         self._parent(host, inside, up)
         self._uploads(host, inside, up)
         self._sources(host, inside, up)
+        self._publisher(host, inside)
+
+    def _publisher(self, host: Host, inside: LeafInside) -> None:
+        """What has changed will be published, even if nothing else ever changes."""
+        publisher = inside.publisher
+        awaits = publisher._sending or publisher._awaited or publisher.wakeup() is not None
+        if publisher._pending and not awaits:
+            self._violate("23: changes are published", f"{host.name} keeps one to itself")
 
     def _parent(
         self, host: Host, inside: LeafInside, up: Mapping[tuple[NodeId, Door], object]

@@ -1,7 +1,8 @@
 """19, 21: what was refused is not asked for, and an honest catalogue is not refused.
 
-A leaf asks no pieces of one that choked it. A super-peer that does no harm holds every catalogue
-that an honest leaf signs, unless it is above a limit.
+A leaf asks no pieces of one that choked it, and hands its disk nothing that was not proven. A
+super-peer that does no harm holds every catalogue that an honest leaf signs, unless it is above a
+limit.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from deploy.sim.host import Host
 from deploy.sim.inside import leaf_of
 
 Place = tuple[int, int, int, bytes]  # asker, its life, link, root
+SENSELESS = ("These hashes do not lead", "Something unexpected")
 LIMITS = ("at most", "more words", "too long", "too deep")
 
 
@@ -32,6 +34,8 @@ class Manners:
         if host.number in self._hostile:
             return
         self._wasted(host, event, effects)
+        if isinstance(event, PartFailed) and event.reason.startswith(SENSELESS):
+            self._violate("21: a disk is asked for what can be", f"{host.name}: {event.reason}")
         if not isinstance(event, FrameReceived):
             return
         message = event.message

@@ -75,6 +75,12 @@ class PiecesAreTrue:
         record = download.record
         self._final(host, event.path, (record.root, record.size))
 
+    def darkened(self, host: Host) -> None:
+        """The power is gone: a finished file holds what it held."""
+        for number, path in self._finals:
+            if number == host.number:
+                self._is_whole(host, path, self._finals[number, path])
+
     def asked(self, host: Host, _call: int, method: str, _params: msgspec.Struct) -> None:
         """Somebody asks: who removes downloads may want their files gone too."""
         if method == "leaf.rm":
@@ -95,7 +101,11 @@ class PiecesAreTrue:
         before = self._finals.setdefault((host.number, path), content)
         if before != content:
             self._violate("3: nothing is replaced", f"{host.name}: {path} was another file")
-        if host.number in self._truth.decayed:
+        self._is_whole(host, path, content)
+
+    def _is_whole(self, host: Host, path: str, content: Content) -> None:
+        files = self._files[host.number]
+        if host.number in self._truth.decayed or not files.exists(path):
             return
         if not self._truth.is_content(files.read(path), content):
             self._violate("3: a final name is over the content", f"{host.name} has wrong {path}")

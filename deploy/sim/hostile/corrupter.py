@@ -26,12 +26,12 @@ from deploy.sim.hostile.nature import Nature
 from deploy.sim.hostile.wares import Ware, Wares
 
 LIES: Final = ("flipped", "flipped", "random", "short", "long", "elsewhere", "twice", "bare")
-TREE_LIES: Final = ("random", "short", "unproven", "bare")
+TREE_LIES: Final = ("random", "random", "random", "short", "unproven", "bare")
 TRUE_PIECE: Final = 0.3  # how often it sends what it was asked for, so that it stays a while
 ODD_BITFIELD: Final = 0.1
 LATE: Final = 0.2
 LATE_S: Final = (3.0, 14.0)  # around the patience of who asked
-TRUE_TREE: Final = 0.8  # without the hashes nobody asks it for pieces
+TRUE_TREE: Final = 0.3  # without the hashes nobody asks it for pieces
 
 
 class Corrupter:

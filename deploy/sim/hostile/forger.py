@@ -49,7 +49,7 @@ from deploy.sim.hostile.forgeries import Forgeries
 from deploy.sim.hostile.nature import Nature
 
 TURN_S: Final = (0.3, 1.2)
-PARTS: Final = 0.02  # of the turns, after how many it is no neighbour for a while
+PARTS: Final = 0.08  # of the turns, after how many it is no neighbour for a while
 BURST: Final = 230
 BURST_S: Final = 15.0  # once in a life
 QUERIES_KEPT: Final = 30

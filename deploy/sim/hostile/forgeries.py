@@ -34,6 +34,7 @@ class Forgeries:
         self._rng = nature.rng
         self._done = done
         self._true: list[Hit] = []
+        self._victim = nature.nearby  # where all that we name are said to be
 
     def collect(self, hits: Sequence[Hit]) -> None:
         """Remember true hits, to change them later."""
@@ -58,9 +59,15 @@ class Forgeries:
         return tuple(self._nobody() for _ in range(count))
 
     def strangers(self, count: int) -> tuple[Contact, ...]:
-        """Super-peers that are not there."""
-        near = self._nature
-        return tuple(Contact(self._rng.randbytes(32), near.nearby) for _ in range(count))
+        """Super-peers that are not there, all at the one place at which we aim dials."""
+        return tuple(Contact(self._key(), self._victim) for _ in range(count))
+
+    def _key(self) -> bytes:
+        """A key that somebody might have, mostly."""
+        node = self._rng.randbytes(32)
+        while not _is_key(node) and self._rng.random() < 0.9:
+            node = self._rng.randbytes(32)
+        return node
 
     def _nobody(self) -> Contact:
         """A leaf that is not there, with a key that is none, so that nobody dials it.

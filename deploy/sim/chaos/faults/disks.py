@@ -5,18 +5,23 @@ from typing import Final
 from common.shell.disk.pairs import PART
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.faults.strike import Strike
+from deploy.sim.diskfaults import ANY
 from deploy.sim.filesystem import FileSystem
 from deploy.sim.host import Host
+from deploy.sim.inside import parts_of
 from deploy.sim.nodes import DOWNLOADS, SHARE
 
-KINDS: Final = ("write", "sync", "allocate", "extend", "link", "sync_folder", "open", "read", "any")
+KINDS: Final = ("write", "sync", "allocate", "extend", "link", "sync_folder", "open", "read", ANY)
+BUSY: Final = 0.6
 DOWN_S: Final = (0.5, 5.0)
 PROTECTED_S: Final = (2.0, 12.0)
 EIO: Final = 5
 
 
 def _disk(arena: Arena) -> tuple[Host, FileSystem]:
-    host = arena.rng.choice(arena.leaves)
+    """A leaf's, rather of one that has work for it."""
+    busy = [leaf for leaf in arena.leaves if parts_of(leaf)] if arena.rng.random() < BUSY else []
+    host = arena.rng.choice(busy or arena.leaves)
     return host, arena.files[host.number]
 
 
@@ -32,15 +37,18 @@ def full(arena: Arena) -> None:
 
 
 def fails_once(arena: Arena) -> None:
-    """One operation to come fails."""
+    """One operation to come fails, often a sync: what that should have kept is lost."""
     _, files = _disk(arena)
-    files.fail(arena.rng.choice(KINDS), nth=arena.rng.randint(1, 30), number=EIO)
+    kind = arena.rng.choice((*KINDS, "sync", "sync", "sync"))
+    files.fail(kind, nth=arena.rng.randint(1, 10), number=EIO)
 
 
 def fails_often(arena: Arena) -> None:
     """Every tenth operation of a kind fails, for a while."""
-    _, files = _disk(arena)
+    host, files = _disk(arena)
     kind = arena.rng.choice(KINDS)
+    if kind == ANY:
+        arena.truth.clumsy[host.number] = None
     files.fail(kind, chance=0.1, number=EIO)
     arena.lasting(arena.rng.uniform(2, 10), lambda: files.fail(kind, chance=0.0))
 
@@ -74,7 +82,8 @@ def decays(arena: Arena) -> None:
 
 
 def part_decays(arena: Arena) -> None:
-    """A process dies, and a byte of what it had fetched so far reads wrong from then on.
+    """A process dies, and a byte of what it had fetched so far reads wrong from then on, or not
+    at all.
 
     Not of what has its final name too: that was proven, and is not read again.
     """
@@ -87,7 +96,8 @@ def part_decays(arena: Arena) -> None:
         arena.truth.rotten[host.number] = None
         arena.world.kill(host)
         arena.lasting(arena.rng.uniform(*DOWN_S), host.start)
-        files.flip_bit(path, arena.rng.randrange(len(files.read(path))))
+        decay = arena.rng.choice((files.flip_bit, files.wear_out))
+        decay(path, arena.rng.randrange(len(files.read(path))))
 
 
 def protected(arena: Arena) -> None:
