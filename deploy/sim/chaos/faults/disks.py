@@ -25,6 +25,12 @@ def _disk(arena: Arena) -> tuple[Host, FileSystem]:
     return host, arena.files[host.number]
 
 
+def _may_be_clumsy(arena: Arena, host: Host, kind: str) -> None:
+    """Where anything can fail, so can the removal of what could not be made."""
+    if kind == ANY:
+        arena.truth.clumsy[host.number] = None
+
+
 def full(arena: Arena) -> None:
     """No byte more fits for a while."""
     _, files = _disk(arena)
@@ -38,8 +44,9 @@ def full(arena: Arena) -> None:
 
 def fails_once(arena: Arena) -> None:
     """One operation to come fails, often a sync: what that should have kept is lost."""
-    _, files = _disk(arena)
+    host, files = _disk(arena)
     kind = arena.rng.choice((*KINDS, "sync", "sync", "sync"))
+    _may_be_clumsy(arena, host, kind)
     files.fail(kind, nth=arena.rng.randint(1, 10), number=EIO)
 
 
@@ -47,8 +54,7 @@ def fails_often(arena: Arena) -> None:
     """Every tenth operation of a kind fails, for a while."""
     host, files = _disk(arena)
     kind = arena.rng.choice(KINDS)
-    if kind == ANY:
-        arena.truth.clumsy[host.number] = None
+    _may_be_clumsy(arena, host, kind)
     files.fail(kind, chance=0.1, number=EIO)
     arena.lasting(arena.rng.uniform(2, 10), lambda: files.fail(kind, chance=0.0))
 
