@@ -1,7 +1,7 @@
 """Whom a leaf asks to be its parent, in order, and what became of each.
 
-One round goes through the super-peers that were named, then those we only heard of. Those
-without a key are pinged all at once; the first in order that is not known to be out of the question
+One round goes through the super-peers that were named, then those we only heard of; who makes up
+others costs a round a few vain dials, not the turn of those that were named. Those without a key are pinged all at once; the first in order that is not known to be out of the question
 is the next to dial, and while its pong may still come nobody behind it is. A key that was pinned
 for a place is never exchanged for another. Nothing here sends or keeps time.
 """
@@ -18,6 +18,7 @@ from common.messages.fields import Contact
 from common.messages.link import Pong
 
 ALTERNATIVES_MAX: Final = 16  # of what full super-peers name, in one round; wild guess
+FAILURES_MAX: Final = 3  # of those that nobody typed, in one round (THREATS T3: 3)
 REASONS_SHOWN_MAX: Final = 3
 
 
@@ -51,12 +52,13 @@ class Candidate:
 class Round:
     """One way through the candidates, from the first to the last."""
 
-    __slots__ = ("_alternatives", "_candidates", "_me")
+    __slots__ = ("_alternatives", "_candidates", "_failures", "_me")
 
     def __init__(self, seeds: Sequence[Seed], heard_of: Sequence[Contact], me: NodeId) -> None:
         self._me = me
         self._candidates = [_of_seed(seed) for seed in seeds]
         self._alternatives = 0
+        self._failures = 0
         for contact in heard_of:
             self._add(len(self._candidates), contact)
 
@@ -126,6 +128,16 @@ class Round:
         """This one is not going to be our parent in this round."""
         candidate.standing, candidate.reason = Standing.OUT, reason
         candidate.refused = refused
+
+    def failed(self, candidate: Candidate, reason: str, *, refused: bool) -> None:
+        """It could not be joined. After a few of those that nobody typed, the rest of them waits
+        for another round: there may be any number, and each can take all the time of a dial."""
+        self.rule_out(candidate, reason, refused=refused)
+        self._failures += not candidate.place
+        if self._failures >= FAILURES_MAX:
+            for each in self._candidates:
+                if not each.place and each.standing is Standing.READY:
+                    self.rule_out(each, "")
 
     def add_alternatives(self, after: Candidate, contacts: Sequence[Contact]) -> None:
         """A full super-peer names others: they come next, as far as it may speak of them."""

@@ -218,7 +218,7 @@ class Parent:
     def _due_round(self, now: float) -> list[Effect]:
         return self._begin_round(now) if self._state is State.SEEKING else []
 
-    def _lose(self, reason: str, now: float) -> list[Effect]:
+    def _lose(self, reason: str, now: float, *, is_full: bool = False) -> list[Effect]:
         """The candidate does not become our parent, or the parent is gone: seek on."""
         candidate, was_joined = self._candidate, self._state is State.JOINED
         self._state, self._candidate = State.SEEKING, None
@@ -230,12 +230,22 @@ class Parent:
         if self._dialled:
             effects.append(Hangup(candidate.node, Door.CONTROL, reason))
         if not was_joined:
-            self._round.rule_out(candidate, text, refused=reason.startswith(_REFUSED))
+            if is_full:
+                self._round.rule_out(candidate, text)
+            else:
+                self._fail(candidate, text, refused=reason.startswith(_REFUSED))
             return effects + self._advance(now)
         self.reason = f"lost {text}"
         self._deadlines.set("round", now + self._pause())
         lost = Notify("parent_lost", {"node": node_text(candidate.node), "reason": reason})
         return [*effects, Orphaned(self.reason), lost]
+
+    def _fail(self, candidate: Candidate, text: str, *, refused: bool) -> None:
+        """It cannot be joined now; of those that we heard of it is the last to be tried again."""
+        self._round.failed(candidate, text, refused=refused)
+        contact = self._heard_of.pop(candidate.node or b"", None)
+        if contact is not None and not self._seeds:
+            self._heard_of[contact.node] = contact
 
     def _is_candidate(self, peer: NodeId) -> bool:
         return self._candidate is not None and self._candidate.node == peer
@@ -281,7 +291,7 @@ class Parent:
         if self._state is State.JOINING:
             self._round.add_alternatives(candidate, busy.alternatives)
             self._busy_s = min(self._busy_s or busy.retry_s, busy.retry_s)
-        return self._lose("it takes no more leaves", now)
+        return self._lose("it takes no more leaves", now, is_full=True)
 
     def _told(self, contacts: Sequence[Contact], by: Candidate) -> list[Contact]:
         return [each for each in contacts if may_tell(each.address, by.address)]

@@ -32,6 +32,7 @@ from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping, Pong
 from common.network import Network
 from common.storage import RememberPin, RememberSuperPeer, Restored
+from leaf.candidates import FAILURES_MAX
 from leaf.methods import Nothing, PinReset
 from leaf.parent import Parent
 from leaf.publish import Publisher
@@ -238,6 +239,20 @@ def test_busy_leads_to_its_alternatives() -> None:
     assert not seeking.core.refused  # nobody was there to refuse
     assert dialled(seeking.wait(29.0)) == []
     assert dialled(seeking.wait(8.0)) == [KEYS[1]]
+
+
+def test_made_up_super_peers_cost_a_few_dials() -> None:
+    """Whoever names many that are not there does not keep a leaf from those it was given."""
+    seeking = Seeking(seed(1, strict=True))
+    seeking.link_up(1)
+    made_up = tuple(Contact(bytes([n]) * 32, at(n)) for n in range(50, 66))
+    asked = dialled(seeking.hears(1, Busy(1.0, made_up)))
+    seeking.feed(LinkDown(KEYS[1], Door.CONTROL, "hung up"))
+    for _ in range(FAILURES_MAX - 1):
+        asked += dialled(seeking.feed(LinkDown(asked[-1], Door.CONTROL, "no answer")))
+    assert asked == [each.node for each in made_up[:FAILURES_MAX]]
+    assert dialled(seeking.feed(LinkDown(asked[-1], Door.CONTROL, "no answer"))) == []
+    assert dialled(seeking.wait(3.0)) == [KEYS[1]]
 
 
 def test_a_lost_parent_is_sought_through_the_seeds_again() -> None:
