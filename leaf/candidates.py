@@ -1,9 +1,10 @@
 """Whom a leaf asks to be its parent, in order, and what became of each.
 
 One round goes through the super-peers that were named, then those we only heard of; who makes up
-others costs a round a few vain dials, not the turn of those that were named. Those without a key are pinged all at once; the first in order that is not known to be out of the question
-is the next to dial, and while its pong may still come nobody behind it is. A key that was pinned
-for a place is never exchanged for another. Nothing here sends or keeps time.
+others costs it a few vain dials and nobody his turn. Those without a key are pinged all at once;
+the first in order that is not known to be out of the question is the next to dial, and while its
+pong may still come nobody behind it is. A key that was pinned for a place is never exchanged for
+another. Nothing here sends or keeps time.
 """
 
 import enum

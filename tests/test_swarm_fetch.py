@@ -230,6 +230,20 @@ def test_partial_sources_are_asked_for_what_they_have() -> None:
     assert requests(fetching.hears(A, Have(ROOT, 100))) == []
 
 
+def test_who_has_nothing_for_us_gives_its_link_to_another() -> None:
+    """Where links are scarce; one that still has a piece that we lack keeps it."""
+    fetching = Fetching()
+    fetching.feed(Allotted(1, 64 * MIB))
+    bits = b"\x80" + bytes(PIECES // 8 - 1)
+    (request,) = requests(fetching.ready(A, bits))
+    assert fetching.find(B) == []
+    fetching.answers(A, request)
+    fetching.feed(PiecesWritten(1, (0,), ()))
+    effects = fetching.find(B)
+    assert effects[:2] == [Send(A, NotInterested(ROOT)), Dial(B, at(B), Door.BULK)]
+    assert fetching.wait(60.0) == []  # it is tried again, once there is a link for it
+
+
 def test_a_choke_gives_everything_back() -> None:
     """What a choking source owes is asked of others; what still comes is taken."""
     fetching = Fetching()

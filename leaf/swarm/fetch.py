@@ -33,7 +33,7 @@ from common.storage import KeepLayer, PiecesWritten, WritePieces
 from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted
 from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
-from leaf.swarm.pieces import Pieces, unpack
+from leaf.swarm.pieces import Pieces, State, unpack
 from leaf.swarm.requests import Requests
 from leaf.swarm.source import SNUBS_MAX, Phase, Source
 from leaf.swarm.sources import Sources
@@ -103,7 +103,26 @@ class Fetch:
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
         self.sources.add(event.contacts)
-        return self.sources.reach(self._links_max, now)
+        return self._make_room(now) + self.sources.reach(self._links_max, now)
+
+    def _make_room(self, now: float) -> list[Effect]:
+        """Where links are scarce, one that has nothing we lack gives its own to another: partial
+        holders of the same pieces would keep one another from who has the rest."""
+        if not self.sources.crowded(self._links_max):
+            return []
+        useless = next((each for each in self.sources.linked if self._has_nothing(each)), None)
+        if useless is None:
+            return []
+        self._let_go(useless)
+        return self.sources.park(useless, now)
+
+    def _has_nothing(self, source: Source) -> bool:
+        """Whether it has shown what it has, and we have that."""
+        if source.has is None or not source.shown or source.requests:
+            return False
+        return not any(
+            has and self.pieces.state(piece) < State.WRITING for piece, has in enumerate(source.has)
+        )
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)

@@ -55,6 +55,22 @@ class Sources:
         """Those that there is a link to."""
         return [each for each in self._sources.values() if each.phase is Phase.LINKED]
 
+    def crowded(self, links_max: int) -> bool:
+        """Whether one that could be tried waits for a link."""
+        waits = any(
+            each.phase is Phase.KNOWN and self.deadlines.get(("retry", each.peer)) is None
+            for each in self._sources.values()
+        )
+        return waits and self._busy >= links_max
+
+    def park(self, source: Source, now: float) -> list[Effect]:
+        """It has nothing for us now: another may have its link, and it is tried again later."""
+        source.unlink()
+        self.expect_nothing(source)
+        pause_s = self._config.redial_max_s * self._rng.uniform(0.75, 1.25)
+        self.deadlines.set(("retry", source.peer), now + pause_s)
+        return [Send(source.peer, NotInterested(self._root))]
+
     @property
     def _busy(self) -> int:
         return sum(each.phase is not Phase.KNOWN for each in self._sources.values())
