@@ -206,11 +206,7 @@ class Liveness:
             if turns_are_held and download.state is State.QUEUED:
                 continue
             record = download.record
-            holders = [
-                number
-                for number in arena.truth.holders((record.root, record.size))
-                if number not in arena.truth.decayed and self._is_led(arena.world.hosts[number])
-            ]
+            holders = self._holders((record.root, record.size))
             given_up = download.state is State.PAUSED and record.reason  # nobody paused it
             full = download.state is State.FAILED and "No space" in record.reason
             if holders and (download.state in WAITING or given_up or full):
@@ -218,11 +214,20 @@ class Liveness:
                 what = f"{leaf.name} still has a download {download.state.value}, though {names} "
                 self._tell(RULE_24, what + f"have it ({download.done_bytes} of {record.size})")
 
+    def _holders(self, content: Content) -> list[int]:
+        """Who has all of it, can read it, and is found."""
+        arena = self._arena
+        return [
+            number
+            for number in arena.truth.holders(content)
+            if number not in arena.truth.decayed and self._is_led(arena.world.hosts[number])
+        ]
+
     def _turns_are_held(self, inside: LeafInside) -> bool:
         """Whether swarms that nobody can complete take all turns: a known weakness."""
         downloads = inside.downloads
         linked = [each.record for each in downloads._under_way.values() if each.linked > 0]
-        dead = [one for one in linked if not self._arena.truth.holders((one.root, one.size))]
+        dead = [one for one in linked if not self._holders((one.root, one.size))]
         return len(dead) >= downloads._config.downloads_active_max
 
     def _parts(self, leaf: Host) -> None:
