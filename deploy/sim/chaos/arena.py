@@ -44,6 +44,8 @@ class Arena:
         self.struck: dict[str, int] = {}  # how often each fault did
         self._undo: dict[int, Callable[[], None]] = {}  # what ends a fault that goes on
         self._faults = 0
+        self.is_healed = False
+        self.in_vain = False  # the last strike met nothing that it could harm
         self.trace = Trace(self.world.schedule)
         self.world.watch([self.trace])
         self.super_peers = [self._super_peer(n) for n in range(plan.super_peers)]
@@ -194,6 +196,10 @@ class Arena:
         self._undo[number] = undo
         self.world.schedule.later(for_s, lambda: self._end(number))
 
+    def later(self, after_s: float, call: Callable[[], None]) -> None:
+        """A fault goes on with this, unless all is healed by then."""
+        self.world.schedule.later(after_s, lambda: None if self.is_healed else call())
+
     def _end(self, number: int) -> None:
         undo = self._undo.pop(number, None)
         if undo is not None:
@@ -201,6 +207,7 @@ class Arena:
 
     def heal(self) -> None:
         """Every fault ends, and whoever is down starts again."""
+        self.is_healed = True
         for number in list(self._undo):
             self._end(number)
         for files in self.files.values():
@@ -212,6 +219,12 @@ class Arena:
             host.start()
             self.world.schedule.later(STOPPING_S, host.start)  # for who was just stopping
 
-    def count(self, fault: str) -> None:
-        """A fault struck."""
+    def strike(self, name: str, fault: "Callable[[Arena], None]") -> None:
+        """Let a fault strike, and count it if it met something."""
+        self.in_vain = False
+        fault(self)
+        if not self.in_vain:
+            self._count(name)
+
+    def _count(self, fault: str) -> None:
         self.struck[fault] = self.struck.get(fault, 0) + 1

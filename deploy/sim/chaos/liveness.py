@@ -9,7 +9,7 @@ so what has not recovered never will.
 from typing import Final
 
 from common.names import words
-from common.torrent import file_id
+from common.torrent import file_id, parse_file_id
 from deploy import graphs
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content
@@ -188,12 +188,21 @@ class Liveness:
             self._tell(RULE_23, f"{leaf.name} searched {path!r} and heard {result!r:.120}")
             return
         found = {hit.id: hit.sources for hit in result.hits}
+        if not self._arena.truth.hostile and not self._arena.truth.decayed:
+            self._nothing_else(leaf, list(found))
         missing = {one: count for one, count in expected.items() if found.get(one, 0) < count}
         if self._trusted and missing:
             text = f"{leaf.name} searched {path!r}: {len(missing)} of {len(expected)} files missing"
             self._tell(RULE_23, text)
         if self._trusted and not result.coverage.complete:
             self._tell(RULE_23, f"{leaf.name} searched {path!r}: {result.coverage}")
+
+    def _nothing_else(self, leaf: Host, found: list[str]) -> None:
+        """What is found lies in a share, or was fetched."""
+        leaves, truth = self._arena.leaves, self._arena.truth
+        for content in map(parse_file_id, found):
+            if not any(truth.may_share(each.number, content) for each in leaves):
+                self._tell(RULE_23, f"{leaf.name} finds {file_id(*content)}, which is gone")
 
     # --- nobody waits -----------------------------------------------------------------------
 
@@ -258,11 +267,18 @@ class Liveness:
         arena, people = self._arena, self._arena.world.people
         if "leaf.search" in people.open_methods():  # a parent that is silent costs all its time
             arena.world.run(arena.world.now + SEARCH_S)
-        for call in people._calls.values():
+        for number, call in people._calls.items():
             waits = call.method == "leaf.share" and not self._is_led(call.host)
-            if call.method != "leaf.get" and not waits:
+            if call.method == "leaf.get":
+                waits = self._is_watched(number, call.host)
+            if not waits:
                 what = f"{call.method} of {call.host.name} never did"
                 self._tell("19: every request ends exactly once", what)
+
+    def _is_watched(self, call: int, leaf: Host) -> bool:
+        """Whether a leaf still knows that this call waits for a file."""
+        inside = leaf_of(leaf)
+        return inside is not None and call in inside.downloads._askers._askers
 
     def _tell(self, rule: str, what: str) -> None:
         self._arena.world.violate(rule, what)

@@ -124,8 +124,7 @@ def _again(arena: Arena, name: str, end: float) -> Callable[[], None]:
 
     def happen() -> None:
         if arena.world.now < end:
-            strike(arena)
-            arena.count(name)
+            arena.strike(name, strike)
             wait()
 
     return wait

@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from common.core import Effect, Event, FrameReceived
 from common.ids import Guid, NodeId
+from common.limits import SOURCES_PER_ANSWER_MAX
 from common.messages.cluster import Hit, Locate, Search, SearchDone, SearchHits, Sources
-from common.messages.fields import Message
+from common.messages.fields import Contact, Message
 from deploy.sim.chaos.truth import Content, Truth
 from deploy.sim.host import Host
 from deploy.sim.inside import leaf_of
@@ -21,10 +22,12 @@ RULE = "9: every hit is true, wanted, and comes once"
 class _Asked:
     """A search under way, as the wire saw it."""
 
-    def __init__(self, parent: int, wanted: int) -> None:
+    def __init__(self, parent: int, wanted: int, content: Content | None = None) -> None:
         self.parent = parent
         self.wanted = wanted
+        self.content = content  # where its holders were asked for
         self.seen: dict[tuple[NodeId, bytes, int], None] = {}
+        self.located: dict[NodeId, None] = {}
         self.done = False
 
 
@@ -48,7 +51,8 @@ class Hits:
             key = (host.number, host.life, message.guid)
             self._asked[key] = _Asked(there.number, message.wanted)
         elif isinstance(message, Locate):
-            self._asked[host.number, host.life, message.guid] = _Asked(there.number, 50)
+            key, content = (host.number, host.life, message.guid), (message.root, message.size)
+            self._asked[key] = _Asked(there.number, SOURCES_PER_ANSWER_MAX, content)
         elif host.number in self._truth.hostile:
             return
         elif isinstance(message, SearchHits | SearchDone | Sources):
@@ -77,8 +81,18 @@ class Hits:
         if isinstance(message, SearchHits):
             for hit in message.hits:
                 self._hit(host, asked, hit)
-        elif isinstance(message, SearchDone) or message.done:
-            asked.done = True
+            return
+        if isinstance(message, Sources):
+            self._sources(host, asked, message)
+        asked.done = isinstance(message, SearchDone) or message.done
+
+    def _sources(self, host: Host, asked: _Asked, message: Sources) -> None:
+        for contact in message.sources:
+            asked.located[contact.node] = None
+            if asked.content is not None and not self._truth.lies:
+                self._said(host, contact, asked.content)
+        if len(asked.located) > asked.wanted:
+            self._tell(host, f"names more than {asked.wanted} sources")
 
     def _hit(self, host: Host, asked: _Asked, hit: Hit) -> None:
         key = (hit.source.node, hit.entry.root, hit.slot)
@@ -89,10 +103,14 @@ class Hits:
             self._tell(host, f"sends more than the {asked.wanted} hits that were wanted")
         if self._truth.lies:
             return
-        self._held(host, hit.source.node, (hit.entry.root, hit.entry.size))
-        source = self._source(hit.source.node)
-        if source is not None and hit.source.address != source.bulk:
-            self._tell(host, f"says that {source.name} is at {hit.source.address}")
+        self._said(host, hit.source, (hit.entry.root, hit.entry.size))
+
+    def _said(self, host: Host, contact: Contact, content: Content) -> None:
+        """A super-peer says that this leaf has it, and is there."""
+        self._held(host, contact.node, content)
+        source = self._source(contact.node)
+        if source is not None and contact.address != source.bulk:
+            self._tell(host, f"says that {source.name} is at {contact.address}")
 
     def _held(self, host: Host, node: NodeId, content: Content) -> None:
         source = self._source(node)

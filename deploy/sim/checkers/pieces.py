@@ -13,6 +13,7 @@ from common.core import Effect, Event
 from common.messages.fields import Message
 from common.messages.swarm import Bitfield, Piece
 from common.storage import PartFinished, PartSkipped
+from common.torrent import parse_file_id
 from deploy.sim.chaos.truth import Content, Truth
 from deploy.sim.filesystem import FileSystem
 from deploy.sim.host import Host
@@ -89,10 +90,7 @@ class PiecesAreTrue:
     def ended(self, host: Host, _call: int, outcome: object) -> None:
         """A call ended: a file that is told to be verified is."""
         if isinstance(outcome, GetResult) and outcome.verified and host.is_running:
-            for content in self._truth.contents:
-                if content[1] == outcome.size and outcome.path:
-                    return
-            self._violate("3: a final name is over the content", f"{host.name}: {outcome!r}")
+            self._is_whole(host, outcome.path, parse_file_id(outcome.id))
 
     def _final(self, host: Host, path: str, content: Content) -> None:
         files = self._files[host.number]

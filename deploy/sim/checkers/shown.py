@@ -1,7 +1,8 @@
 """9: what people are shown matches what they asked for, and exists.
 
 Whoever is shown as a source once had the content, unless he is hostile himself; and under one of
-the names that it ever had a content has every word that was asked for.
+the names that it ever had a content is what was asked for: every word, none that was excluded, of
+that kind and that size.
 """
 
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from common.ids import NodeId
-from common.names import words
+from common.names import media_type, words
 from common.torrent import file_id
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
@@ -28,27 +29,26 @@ class Shown:
         by_node: dict[NodeId, Host],
     ) -> None:
         self._violate, self._truth, self._by_node = violate, truth, by_node
-        self._asked: dict[int, tuple[str, ...]] = {}
+        self._asked: dict[int, Search] = {}
 
     def asked(self, _host: Host, call: int, _method: str, params: msgspec.Struct) -> None:
         """Somebody asks."""
         if isinstance(params, Search):
-            self._asked[call] = tuple(
-                part for word in params.words if not word.startswith("-") for part in words(word)
-            )
+            self._asked[call] = params
 
     def ended(self, host: Host, call: int, outcome: object) -> None:
         """A call ended."""
         inside = leaf_of(host)
-        if isinstance(outcome, SearchResult) and inside is not None:
+        asked = self._asked.pop(call, None)
+        if isinstance(outcome, SearchResult) and inside is not None and asked is not None:
             shown = {hit.id: None for hit in outcome.hits}
             for row in inside.searches._last:  # of another search, where two ended at once
                 if file_id(*row.content) not in shown:
                     return
             for row in inside.searches._last:
-                self._look(host, self._asked.get(call, ()), row)
+                self._look(host, asked, row)
 
-    def _look(self, host: Host, asked: tuple[str, ...], row: Row) -> None:
+    def _look(self, host: Host, asked: Search, row: Row) -> None:
         sources = [self._by_node.get(node) for node in row.sources]
         truth = self._truth
         honest = [
@@ -62,9 +62,21 @@ class Shown:
             if (source.number, row.content) not in truth.held:
                 self._tell(host, f"is shown that {source.name} has {row.name!r}")
         names = truth.named.get(row.content, {})
-        fits = any(all(word in words(name) for word in asked) for name in names)
+        fits = any(_fits(asked, name) for name in names) and row.content[1] >= asked.min_size
         if honest and len(honest) == len(sources) and not fits:
             self._tell(host, f"is shown {row.name!r} for {asked}")
 
     def _tell(self, host: Host, what: str) -> None:
         self._violate("9: what is shown is there and was asked for", f"{host.name} {what}")
+
+
+def _fits(asked: Search, name: str) -> bool:
+    """Whether a file of this name is one that was asked for."""
+    there = words(name)
+    without = [part for word in asked.words if word.startswith("-") for part in words(word)]
+    wanted = [part for word in asked.words if not word.startswith("-") for part in words(word)]
+    return (
+        all(word in there for word in wanted)
+        and not any(word in there for word in without)
+        and asked.type in ("", media_type(name))
+    )

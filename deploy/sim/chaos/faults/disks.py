@@ -1,5 +1,6 @@
-"""Faults of disks: full, failing now and then, lying about a sync, decaying, read-only."""
+"""Faults of disks: full, failing, short of descriptors, decaying, read-only, without power."""
 
+from errno import EIO, EMFILE
 from typing import Final
 
 from common.shell.disk.pairs import PART
@@ -15,7 +16,6 @@ KINDS: Final = ("write", "sync", "allocate", "extend", "link", "sync_folder", "o
 BUSY: Final = 0.6
 DOWN_S: Final = (0.5, 5.0)
 PROTECTED_S: Final = (2.0, 12.0)
-EIO: Final = 5
 
 
 def _disk(arena: Arena) -> tuple[Host, FileSystem]:
@@ -59,6 +59,13 @@ def fails_often(arena: Arena) -> None:
     arena.lasting(arena.rng.uniform(2, 10), lambda: files.fail(kind, chance=0.0))
 
 
+def no_descriptors(arena: Arena) -> None:
+    """For a while every other file cannot be opened: the process has too many open."""
+    _, files = _disk(arena)
+    files.fail("open", chance=0.5, number=EMFILE)
+    arena.lasting(arena.rng.uniform(1, 8), lambda: files.fail("open", chance=0.0))
+
+
 def reads_short(arena: Arena) -> None:
     """Reads bring less than they were asked for, for a while."""
     _, files = _disk(arena)
@@ -81,6 +88,7 @@ def decays(arena: Arena) -> None:
     """A byte of a shared file reads wrong from now on."""
     host, files = _disk(arena)
     held = [(path, one) for path, one in arena.truth.now.get(host.number, {}).items() if one[1]]
+    arena.in_vain = not held
     if held:
         path, content = arena.rng.choice(held)
         arena.truth.decayed[host.number] = None
@@ -97,6 +105,7 @@ def part_decays(arena: Arena) -> None:
     names = files.names(DOWNLOADS) if files.exists(DOWNLOADS) else []
     parts = [f"{DOWNLOADS}/{name}" for name in names if name.endswith(PART)]
     begun = [path for path in parts if files.read(path) and files.names_of(path) == 1]
+    arena.in_vain = not begun
     if begun:
         path = arena.rng.choice(begun)
         arena.truth.rotten[host.number] = None
@@ -109,6 +118,7 @@ def part_decays(arena: Arena) -> None:
 def protected(arena: Arena) -> None:
     """The folder of downloads cannot be written to."""
     _, files = _disk(arena)
+    arena.in_vain = not files.exists(DOWNLOADS)
     if files.exists(DOWNLOADS):
         files.protect(DOWNLOADS)
         for_s = arena.rng.uniform(*PROTECTED_S)
@@ -119,6 +129,7 @@ FAULTS: Final[dict[str, tuple[Strike, float]]] = {
     "disk-full": (full, 10.0),
     "disk-fails-once": (fails_once, 5.0),
     "disk-fails-often": (fails_often, 15.0),
+    "disk-no-descriptors": (no_descriptors, 20.0),
     "disk-reads-short": (reads_short, 10.0),
     "disk-dies-writing": (dies_writing, 12.0),
     "disk-decays": (decays, 20.0),

@@ -13,6 +13,7 @@ MASS_S: Final = 1.0  # within which a mass event strikes
 
 def _some(arena: Arena) -> Host | None:
     running = [host for host in arena.world.hosts if host.is_running]
+    arena.in_vain = not running
     return arena.rng.choice(running) if running else None
 
 
@@ -121,7 +122,7 @@ def mass(arena: Arena) -> None:
     """All super-peers, or all leaves, die within a second."""
     hosts = arena.rng.choice((arena.super_peers, arena.leaves))
     for host in hosts:
-        arena.world.schedule.later(
+        arena.later(
             arena.rng.uniform(0, MASS_S),
             lambda host=host: arena.world.kill(host),  # type: ignore[misc]
         )
@@ -139,7 +140,7 @@ def upgrade(arena: Arena) -> None:
             host.dialect = Newer() if host.dialect is PLAIN else PLAIN
             host.start()
 
-        arena.world.schedule.later(1.0 + place, restart)
+        arena.later(1.0 + place, restart)
 
 
 FAULTS: Final[dict[str, tuple[Strike, float]]] = {

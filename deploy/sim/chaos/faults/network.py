@@ -52,7 +52,7 @@ def flap(arena: Arena) -> None:
     """A way is cut and free again, over and over."""
     a, b = arena.rng.sample(arena.world.hosts, 2)
     for turn in range(arena.rng.randint(2, 6)):
-        arena.world.schedule.later(
+        arena.later(
             4.0 * turn, lambda: _cut(arena, _both([a], [b]), for_s=arena.rng.uniform(0.2, 3.5))
         )
 
@@ -62,7 +62,7 @@ def clog(arena: Arena) -> None:
     hosts = arena.world.hosts
     pairs = [(a.number, b.number) for a in hosts for b in hosts if a is not b]
     for pair in arena.rng.sample(pairs, len(pairs) // 2):
-        arena.world.schedule.later(
+        arena.later(
             arena.rng.uniform(0, 2.0),
             lambda pair=pair: _cut(arena, [pair], arena.rng.uniform(0.5, 5.0)),  # type: ignore[misc]
         )
@@ -86,7 +86,7 @@ def stutter(arena: Arena) -> None:
         _cut(arena, _both([leaf], others), for_s=arena.rng.uniform(2.0, 8.0))
         _drop_all(arena, leaf)
 
-    arena.world.schedule.later(arena.rng.uniform(0.5, 2.0), again)
+    arena.later(arena.rng.uniform(0.5, 2.0), again)
 
 
 def _drop_all(arena: Arena, host: Host) -> None:
@@ -107,7 +107,7 @@ def late(arena: Arena) -> None:
 
 
 def narrow(arena: Arena) -> None:
-    """A host's link is slow for a while: 60 kB/s to 1 MB/s, so that what is still on its way when
+    """A host's link is slow for a while: 5 kB/s to 1 MB/s, so that what is still on its way when
     the faults are over arrives soon after."""
     access = arena.rng.choice(arena.world.hosts).access
     access.up_rate = arena.rng.choice((5e3, 60e3, 200e3, 1e6))

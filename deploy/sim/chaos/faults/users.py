@@ -26,6 +26,7 @@ AWAY_S: Final = (2.5, 8.0)
 def _file(arena: Arena) -> tuple[Host, str] | None:
     host = arena.rng.choice(arena.leaves)
     paths = list(arena.truth.now.get(host.number, {}))
+    arena.in_vain = not paths
     return (host, arena.rng.choice(paths)) if paths else None
 
 
@@ -75,7 +76,7 @@ def add(arena: Arena) -> None:
     _add_to(arena, host)
     while arena.rng.random() < MORE:
         after_s = arena.rng.uniform(*MORE_S)
-        arena.world.schedule.later(after_s, lambda: _add_to(arena, host))
+        arena.later(after_s, lambda: _add_to(arena, host))
 
 
 def _add_to(arena: Arena, host: Host) -> None:
@@ -86,6 +87,7 @@ def _add_to(arena: Arena, host: Host) -> None:
 def edit_part(arena: Arena) -> None:
     """A node is stopped in order, somebody writes into what it was fetching, and it comes back."""
     host = arena.rng.choice([leaf for leaf in arena.leaves if parts_of(leaf)] or arena.leaves)
+    arena.in_vain = not parts_of(host)
     host.stop(1.0)
 
     def come_back() -> None:
@@ -114,6 +116,7 @@ def _meddle(arena: Arena, host: Host) -> None:
 def other_node(arena: Arena) -> None:
     """Another node of the same person takes up what this one is fetching: it must be refused."""
     host = arena.rng.choice([leaf for leaf in arena.leaves if parts_of(leaf)] or arena.leaves)
+    arena.in_vain = not parts_of(host)
     calls = arena.files[host.number].process()
     try:
         for part in list(parts_of(host).values()):
