@@ -27,6 +27,7 @@ FLAG: Final = "flag"
 DEFAULT: Final = "default"
 Bytes = Annotated[int, msgspec.Meta(description="bytes")]  # or text such as `20mbit` or `5MiB`
 _ALIASES: Final = {"slots": "swarm.upload_slots", "max_leaves": "cluster.leaves_max"}  # flags
+_PACES: Final = ("time_scale", "echo_s", "redial_s", "redial_max_s", "locate_s")  # 0: no pause ever
 _ELSEWHERE: Final = ("HOME", "CONFIG")  # where the settings are is no setting
 
 
@@ -197,11 +198,18 @@ def _checked(given: _Given, fields: Mapping[str, object]) -> object:
         value = _converted(given.value, fields[given.key])
     except (msgspec.ValidationError, ValueError) as error:
         raise _wrong(given, str(error)) from error
-    if isinstance(value, (int, float)) and (value < 0 or not math.isfinite(value)):
-        raise _wrong(given, "it must not be negative or endless")
-    if given.key == "time_scale" and value == 0:
-        raise _wrong(given, "it must be above 0")
+    if reason := unfit(given.key, value):
+        raise _wrong(given, reason)
     return value
+
+
+def unfit(key: str, value: object) -> str:
+    """Why a number cannot be a setting, though it is of its field's type; empty where it can."""
+    if isinstance(value, (int, float)) and not 0 <= value < math.inf:  # nor NaN
+        return "it must not be negative or endless"
+    if value == 0 and key.rpartition(".")[2] in _PACES:
+        return "it must be above 0"
+    return ""
 
 
 def _converted(value: object, kind: Any) -> object:
