@@ -91,6 +91,12 @@ def test_what_cannot_be_names_key_and_line(text: str, said: str) -> None:
     assert said in refusal(text)
 
 
+def test_a_row_of_an_array_is_no_header() -> None:
+    """The last row of an array over lines has no comma after it; keys below it keep their table."""
+    text = SMALL + "[overlay]\ngraph = 'explicit'\nlinks = [\n  [1, 2],\n  [0, 1]\n]\ndegre = 3"
+    assert refusal(text).startswith("x.toml:9: overlay.degre: ")
+
+
 def test_the_leaves_hang_on_the_super_peers_in_turn() -> None:
     """Each leaf is told of its parent first and of the next ones after it, never of a relay."""
     scenario = parse(SMALL + "[attachment]\ntold = 2\nrelays = [1]", "x")
