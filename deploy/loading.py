@@ -1,6 +1,7 @@
 """From a TOML file to a scenario, or to an error that names the line.
 
-Nothing is guessed: an unknown key, a negative number or a count that cannot be is a `UserError`.
+Nothing is guessed: an unknown key, a negative number, a count that cannot be or a key that nothing
+would heed is a `UserError`.
 """
 
 import re
@@ -13,7 +14,7 @@ import msgspec
 from common.errors import Exit, UserError
 from deploy.lines import line_of
 from deploy.scenario import Scenario
-from deploy.soundness import ImpossibleError, Place, check
+from deploy.soundness import ImpossibleError, Place, check, check_heeded
 
 SCENARIOS: Final = Path(__file__).parent / "scenarios"
 
@@ -39,13 +40,16 @@ def load(where: str) -> Scenario:
 def parse(text: str, name: str, path: str = "scenario") -> Scenario:
     """The scenario that `text` describes; `path` is what errors call it. Raises UserError."""
     try:
-        scenario = msgspec.convert(tomllib.loads(text), Scenario)
-    except tomllib.TOMLDecodeError as error:
+        written = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a TOMLDecodeError is a ValueError
         raise UserError(Exit.USAGE, f"{path} is not TOML: {error}") from error
+    try:
+        scenario = msgspec.convert(written, Scenario)
     except msgspec.ValidationError as error:
         raise _error(*_read(str(error)), path, text) from error
     try:
         check(scenario)
+        check_heeded(written, scenario)
     except ImpossibleError as error:
         raise _error(error.message, error.place, path, text) from None
     return msgspec.structs.replace(scenario, name=name)

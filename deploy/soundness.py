@@ -1,12 +1,18 @@
 """What each value of a scenario allows and all of them together do not.
 
 Types and single bounds are checked where the tables are read (`deploy.scenario`); here stand the
-counts that cannot be, so that no world meets them halfway through a run.
+counts that cannot be, so that no world meets them halfway through a run, and the keys that nothing
+would heed, so that nobody believes in them.
 """
 
-from typing import NoReturn
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
+
+import msgspec
 
 from common.limits import FILES_PER_LEAF_MAX
+from common.shell.desk.settings import unfit
+from deploy.content import copies_of
 from deploy.scenario import Fault, Phase, Scenario
 from deploy.targets import BUSIEST, EVERY, LEAF, SUPER_PEER, TargetError, read_target
 
@@ -23,6 +29,10 @@ class ImpossibleError(Exception):
 
 def check(scenario: Scenario) -> None:
     """Raise ImpossibleError for the first value that cannot be."""
+    for place, value in _numbers(scenario, ()):
+        key = ".".join(map(str, place)).removeprefix("config.")
+        if reason := unfit(key, value):  # the rules of the daemons' own settings
+            _refuse(reason, place)
     _check_overlay(scenario)
     _check_hosts(scenario)
     _check_content(scenario)
@@ -35,6 +45,47 @@ def check(scenario: Scenario) -> None:
         _refuse("as many leaves as super-peers are needed to live together", ("together",))
     for number, phase in enumerate(scenario.phases):
         _check_phase(scenario, phase, ("phases", number))
+    if scenario.content.files:
+        _check_downloads(scenario)
+
+
+def check_heeded(written: Mapping[str, Any], scenario: Scenario) -> None:
+    """Raise ImpossibleError for the first key of a file, `written`, that would have no effect."""
+    if "name" in written:
+        _refuse("a scenario is called as its file", ("name",))
+    overlay, content = scenario.overlay, scenario.content
+    if "degree" in written.get("overlay", ()) and overlay.graph != "random":
+        _refuse(f"a graph that is {overlay.graph!r} has its own degrees", ("overlay", "degree"))
+    tellable = scenario.super_peers - len(dict.fromkeys(scenario.attachment.relays))
+    if "told" in written.get("attachment", ()) and scenario.attachment.told > tellable:
+        _refuse(
+            f"a leaf can be told of {tellable} super-peers at most: there are no more",
+            ("attachment", "told"),
+        )
+    if not content.sharing_on and _all_share(scenario):
+        _refuse(
+            "every leaf shares something and so serves: say fewer sharers",
+            ("content", "sharing_on"),
+        )
+
+
+def _all_share(scenario: Scenario) -> bool:
+    """Whether every leaf is sure to hold a file: they have their turns, or all hold the same."""
+    content, leaves = scenario.content, scenario.leaves
+    enough = content.files >= leaves or (content.files and content.copies == leaves)
+    return bool(enough) and content.sharers in (0, leaves)
+
+
+def _numbers(value: object, place: Place) -> Iterator[tuple[Place, float]]:
+    """Every number in a scenario, and where it stands."""
+    if isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _numbers(getattr(value, name), (*place, name))
+    elif isinstance(value, tuple):
+        for number, each in enumerate(value):
+            yield from _numbers(each, (*place, number))
+    elif isinstance(value, (int, float)):
+        yield place, value
 
 
 def _check_overlay(scenario: Scenario) -> None:
@@ -57,6 +108,10 @@ def _check_overlay(scenario: Scenario) -> None:
 
 def _check_hosts(scenario: Scenario) -> None:
     hosts = scenario.hosts
+    if scenario.large:
+        for key in ("up_max", "down_max"):
+            if getattr(hosts, key):
+                _refuse("a large world has no bytes that a rate could slow down", ("hosts", key))
     if hosts.delay_min_s > hosts.delay_max_s:
         _refuse("the smallest delay is above the largest", ("hosts", "delay_min_s"))
     for way, low, high in (
@@ -92,12 +147,30 @@ def _check_phase(scenario: Scenario, phase: Phase, place: Place) -> None:
             _refuse("there are no files to ask for", (*place, key))
     if phase.leaves_per_file > scenario.leaves:
         _refuse(f"there are only {scenario.leaves} leaves", (*place, "leaves_per_file"))
-    if phase.crowd > scenario.leaves - 1:
-        _refuse(f"only {scenario.leaves - 1} leaves can lack a file", (*place, "crowd"))
-    if phase.gets and scenario.content.copies == scenario.leaves:
-        _refuse("every leaf has every file already", (*place, "gets"))
+    for key in ("gets", "crowd"):
+        if getattr(phase, key) and scenario.large:
+            _refuse("a large world has no bytes to fetch", (*place, key))
     for number, fault in enumerate(phase.faults):
         _check_fault(scenario, fault, (*place, "faults", number))
+
+
+def _check_downloads(scenario: Scenario) -> None:
+    """A leaf fetches a file that it lacks, and lacks it no more: there are only so many pairs."""
+    content, leaves = scenario.content, scenario.leaves
+    sharers = content.sharers or leaves
+    copies = [min(copies_of(content, rank), sharers) for rank in range(content.files)]
+    lacking, left = leaves - min(copies), leaves * content.files - sum(copies)
+    for number, phase in enumerate(scenario.phases):
+        place = ("phases", number)
+        if phase.gets and not left:
+            _refuse("every leaf has every file already", (*place, "gets"))
+        if phase.gets > left:
+            _refuse(f"only {left} downloads are left that anybody can make", (*place, "gets"))
+        if phase.crowd > min(lacking, left - phase.gets):
+            most = min(lacking, left - phase.gets)
+            _refuse(f"only {most} leaves can lack a file", (*place, "crowd"))
+        if not phase.may_fail and scenario.churn.profile == "none":  # all of these succeed
+            left -= phase.gets + phase.crowd
 
 
 def _check_fault(scenario: Scenario, fault: Fault, place: Place) -> None:
@@ -113,6 +186,8 @@ def _check_fault(scenario: Scenario, fault: Fault, place: Place) -> None:
             _check_target(scenario, target, (*place, key))
     if (fault.stop or fault.cut) and not fault.for_s:
         _refuse("say how long, in for_s", place)
+    if fault.kill and fault.for_s:
+        _refuse("what is killed stays away: say restart if it shall come back", (*place, "for_s"))
 
 
 def _check_target(scenario: Scenario, text: str, place: Place) -> None:

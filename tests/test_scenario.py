@@ -12,6 +12,7 @@ from deploy.targets import BUSIEST, EVERY, Target, read_target
 
 SMALL = "super_peers = 3\nleaves = 4\n"
 FILES = SMALL + "[content]\nfiles = 8\n"
+LARGE = "large = true\n" + FILES
 
 
 def refusal(text: str) -> str:
@@ -84,11 +85,105 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
             SMALL + "[[phases]]\nname = 'a'\nfaults = [{ at_s = 1, kill = 'tree 1' }]",
             "'tree 1' is none of",
         ),
+        (SMALL + "[config.link]\necho_s = -1.0", "x.toml:4: config.link.echo_s: it must not be"),
+        (SMALL + "[config.link]\necho_s = 0", "x.toml:4: config.link.echo_s: it must be above 0"),
+        (SMALL + "[config.swarm]\nlocate_s = inf", "x.toml:4: config.swarm.locate_s: "),
+        (SMALL + "[config]\ntime_scale = 0.0", "x.toml:4: config.time_scale: it must be above 0"),
+        (SMALL + "[hosts]\nup_min = inf\nup_max = inf", "x.toml:4: hosts.up_min: it must not be"),
+        (SMALL + "[hosts]\nup_min = nan", "x.toml:4: hosts.up_min: "),
+        (SMALL + "[timeouts]\nget_s = inf", "x.toml:4: timeouts.get_s: "),
+        (
+            SMALL + "[[phases]]\nname = 'a'\nfaults = [{ at_s = inf, kill = 'leaf 1' }]",
+            "x.toml:5: phases.0.faults.0.at_s: it must not be negative or endless",
+        ),
+        ("a = " + "[" * 5000, "x.toml is not TOML"),
+        ("seed = " + "9" * 5000, "x.toml is not TOML"),
+        (LARGE + "[[phases]]\nname = 'a'\ngets = 1", "x.toml:8: phases.0.gets: a large world"),
+        (LARGE + "[[phases]]\nname = 'a'\ncrowd = 1", "x.toml:8: phases.0.crowd: a large world"),
+        (LARGE + "[hosts]\nup_min = 1.0\nup_max = 2.0", "x.toml:8: hosts.up_max: a large world"),
+        (LARGE + "[hosts]\ndown_min = 1\ndown_max = 2", "x.toml:8: hosts.down_max: a large world"),
+        (
+            SMALL + "[[phases]]\nname = 'a'\nfaults = [{ at_s = 1, kill = 'leaf 1', for_s = 3.0 }]",
+            "x.toml:5: phases.0.faults.0.for_s: what is killed stays away",
+        ),
     ],
 )
 def test_what_cannot_be_names_key_and_line(text: str, said: str) -> None:
     """An unknown key, a negative number, an impossible count: one sentence with the place."""
     assert said in refusal(text)
+
+
+ONE = "super_peers = 1\nleaves = 3\n[content]\nfiles = 1\n[[phases]]\nname = 'a'\n"
+TWO = ONE + "gets = 1\n[[phases]]\nname = 'b'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (ONE + "gets = 10000", "x.toml:7: phases.0.gets: only 2 downloads are left"),
+        (ONE + "crowd = 3", "x.toml:7: phases.0.crowd: only 2 leaves can lack a file"),
+        (ONE + "gets = 1\ncrowd = 2", "x.toml:8: phases.0.crowd: only 1 leaves can"),
+        (TWO + "gets = 2", "x.toml:10: phases.1.gets: only 1 downloads are left"),
+        (TWO + "gets = 1\n[[phases]]\nname = 'c'\ngets = 1", "phases.2.gets: every leaf has"),
+        (FILES + "copies = 3\n[[phases]]\nname = 'a'\ncrowd = 2", "x.toml:8: phases.0.crowd: "),
+        (FILES + "copies = 3\n[[phases]]\nname = 'a'\ngets = 9", "x.toml:8: phases.0.gets: "),
+    ],
+)
+def test_nobody_fetches_what_all_have(text: str, said: str) -> None:
+    """A leaf fetches a file once, so there are only so many downloads, and such large crowds."""
+    assert said in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ONE + "gets = 2",
+        ONE + "crowd = 2",
+        TWO + "crowd = 1",
+        ONE + "may_fail = true\ngets = 2\n[[phases]]\nname = 'b'\ngets = 2",
+        FILES + "copies = 4\nzipf = 1.0\n[[phases]]\nname = 'a'\ngets = 1",
+        "super_peers = 1\nleaves = 0\n[[phases]]\nname = 'a'\nfor_s = 1.0",
+    ],
+)
+def test_what_can_just_be_is_taken(text: str) -> None:
+    """As many downloads as there can be; what may fail uses none up; a phase without leaves."""
+    assert parse(text, "x").phases
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name = 'mine'\n" + SMALL, "x.toml:1: name: a scenario is called as its file"),
+        (SMALL + "[overlay]\ndegree = 3", "x.toml:4: overlay.degree: a graph that is 'ring'"),
+        (SMALL + "[overlay]\ngraph = 'full'\ndegree = 2", "x.toml:5: overlay.degree: "),
+        (SMALL + "[attachment]\ntold = 50", "x.toml:4: attachment.told: a leaf can be told of 3"),
+        (SMALL + "[attachment]\ntold = 3\nrelays = [1]", "x.toml:4: attachment.told: "),
+        (FILES + "sharing_on = false", "x.toml:5: content.sharing_on: every leaf shares"),
+        (FILES + "sharing_on = false\nsharers = 4", "x.toml:5: content.sharing_on: "),
+        (
+            SMALL + "[content]\nfiles = 1\ncopies = 4\nsharing_on = false",
+            "x.toml:6: content.sharing_on: ",
+        ),
+    ],
+)
+def test_a_key_that_nothing_heeds_is_refused(text: str, said: str) -> None:
+    """Nobody shall believe that it had an effect."""
+    assert said in refusal(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FILES + "sharing_on = false\nsharers = 3",
+        SMALL + "[content]\nfiles = 3\nsharing_on = false",
+        SMALL + "[overlay]\ngraph = 'random'\ndegree = 2",
+        SMALL + "[attachment]\ntold = 2\nrelays = [1]",
+        "super_peers = 1\nleaves = 1",
+    ],
+)
+def test_a_key_that_is_heeded_is_taken(text: str) -> None:
+    """And a default that is larger than the network is no claim of anybody."""
+    assert parse(text, "x").leaves
 
 
 def test_a_row_of_an_array_is_no_header() -> None:
