@@ -99,3 +99,25 @@ def test_an_impossible_scenario_is_a_document_and_an_exit_code(
     path.write_text("super_peers = 2\nleaves = 1\n[hosts]\nup_min = -1.0\n")
     assert sim.main([str(path), "--json"]) == Exit.USAGE
     assert "bad.toml:4" in json.loads(capsys.readouterr().out)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[overlay]\ngraph = 'explicit'\nlinks = [[0, 1]]", "overlay.links.0: there is no super"),
+        ("[content]\nfiles = 4\ncopies = 4", "content.copies: 4 copies of a file need as many"),
+        (
+            "[[phases]]\nname = 'a'\nfaults = [{ at_s = 0, kill = 'super-peer 1' }]",
+            "phases.0.faults.0.kill: there is no super-peer 1",
+        ),
+    ],
+)
+def test_a_size_that_a_scenario_cannot_have_is_refused(
+    text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What holds for the scenario must hold at each size of a sweep; nothing is run before."""
+    path = tmp_path / "two.toml"
+    path.write_text(f"super_peers = 2\nleaves = 4\n{text}\n")
+    assert sim.main([str(path), "--sizes", "2,1", "--json"]) == Exit.USAGE
+    message = json.loads(capsys.readouterr().out)["error"]["message"]
+    assert message.startswith(f"--sizes 1, that is with 2 leaves: {said}")

@@ -16,6 +16,7 @@ from deploy import loading, telling, verdict
 from deploy.network import read_error
 from deploy.scenario import Scenario
 from deploy.sim.show import Show
+from deploy.soundness import ImpossibleError, check
 
 VIOLATIONS_TOLD = 10
 
@@ -33,10 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked = loading.load(options.scenario)
         if options.seed is not None:
             asked = msgspec.structs.replace(asked, seed=options.seed)
+        sized = [_sized(asked, size) for size in _sizes(options.sizes)]
         show = Show(asked, _say)
         report = show.run()
         series = show.series()
-        series.sizes = [_sized(asked, size) for size in _sizes(options.sizes)]
+        series.sizes = [_cost(each) for each in sized]
     except UserError as error:
         return _fail(error, as_json=options.json)
     for violation in show.tally.violations[:VIOLATIONS_TOLD]:
@@ -62,13 +64,25 @@ def _sizes(text: str | None) -> list[int]:
     return sizes
 
 
-def _sized(asked: Scenario, super_peers: int) -> tuple[int, float, float]:
-    """What a search costs, in messages and bytes, where there are so many super-peers."""
+def _sized(asked: Scenario, super_peers: int) -> Scenario:
+    """The same with so many super-peers, and leaves in proportion. Raises UserError."""
     leaves = max(asked.leaves * super_peers // asked.super_peers, 1)
     sized = msgspec.structs.replace(asked, super_peers=super_peers, leaves=leaves)
+    try:
+        check(sized)
+    except ImpossibleError as error:
+        key = ".".join(str(step) for step in error.place)
+        what = f"--sizes {super_peers}, that is with {leaves} leaves: {key}: {error.message}"
+        raise UserError(Exit.USAGE, what, "say sizes that this scenario can have") from None
+    return sized
+
+
+def _cost(sized: Scenario) -> tuple[int, float, float]:
+    """How many super-peers there are, and what a search costs in messages and bytes."""
     report = Show(sized, _say).run()
     searches = max(report.searches, 1)
-    return super_peers, report.messages_per_query or 0.0, (report.bytes_sent or 0) / searches
+    per_search = (report.bytes_sent or 0) / searches
+    return sized.super_peers, report.messages_per_query or 0.0, per_search
 
 
 def _say(text: str) -> None:
