@@ -15,7 +15,7 @@ from tests.power import judges, mechanical, planted
 from tests.power.mutants import Mutant
 from tests.power.operators import sites
 from tests.power.processes import EndedError
-from tests.power.runner import AS_IT_IS, NotCleanError
+from tests.power.runner import AS_IT_IS, NotCleanError, OtherBookError
 from tests.power.scene import Scene, lives, plant, wait_until
 from tests.power.tree import CopyError
 
@@ -251,6 +251,51 @@ def test_resumes(scene: Scene) -> None:
     summary = scene.run("wrong", "other")
     assert scene.simulated() == ["right", "wrong", "other"]
     assert (summary["planted"], summary["survivors"]) == (2, ["is-other"])
+
+
+def test_a_book_is_of_one_tree(scene: Scene) -> None:
+    """After an edit a name may mean another change: nothing is tried, and nothing is entered."""
+    scene.run("wrong")
+    book = scene.out.read_text()
+    (scene.root / "common/more.py").write_text("")
+    with pytest.raises(OtherBookError, match="no book of this tree: name another file"):
+        scene.run("wrong", "other")
+    assert scene.simulated() == ["right", "wrong"]
+    assert scene.out.read_text() == book
+    (scene.root / "common/more.py").unlink()
+    (scene.root / "notes.txt").write_text("no program and no table")
+    scene.run("wrong", "other")
+    assert scene.simulated() == ["right", "wrong", "other"]
+
+
+def test_a_book_that_does_not_say_of_what_is_refused(scene: Scene) -> None:
+    """As those of old do not."""
+    scene.out.write_text('{"name": "as it is", "found": false, "events": 50}\n')
+    with pytest.raises(OtherBookError, match="no book of this tree, events, seed: "):
+        scene.run("wrong")
+    scene.out.write_text("")
+    scene.run("wrong")
+    assert scene.lines()["is-wrong"]["found"]
+
+
+def test_a_book_is_of_one_command(scene: Scene) -> None:
+    """Who judges otherwise needs another book; trying more, or more at once, is going on."""
+    (scene.root / "common/more.py").write_text("def more(a: int) -> int:\n    return a + 1\n")
+
+    def power(*options: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "tests.power", "mechanical", *options]
+        place = ["--root", str(scene.root), "--soak", f"{sys.executable} {scene.soak}"]
+        whole = [*command, *place, "--out", str(scene.out)]
+        ran = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, check=False)
+        return ran.returncode, ran.stderr
+
+    assert power("--count", "1", "--jobs", "1", "--events", "50") == (0, "")
+    assert power("--count", "2", "--events", "50") == (0, "")
+    assert len(scene.simulated()) == 3  # the tree as it is, and each of the two once
+    for other in (["--events", "51"], ["--events", "50", "--seed", "2"]):
+        code, said = power("--count", "2", *other)
+        assert (code, f"{scene.out} is no book of this {other[-2][2:]}: " in said) == (2, True)
+    assert len(scene.simulated()) == 3
 
 
 def test_changes_are_taken_back(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from tests.power.mechanical import sample
 from tests.power.mutants import Mutant
 from tests.power.planted import PlantedError, load
 from tests.power.processes import EndedError, Processes
-from tests.power.runner import Book, NotCleanError, run
+from tests.power.runner import Book, NotCleanError, OtherBookError, run
 from tests.power.tree import Copy, CopyError
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _try_all(options, processes)
     except (KeyboardInterrupt, EndedError):
         return INTERRUPTED
-    except (CopyError, NotCleanError, PlantedError) as error:
+    except (CopyError, NotCleanError, OtherBookError, PlantedError) as error:
         click.echo(f"error: {error}", err=True)
         return UNUSABLE
     return 0
@@ -50,11 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _try_all(options: argparse.Namespace, processes: Processes) -> None:
     with tempfile.TemporaryDirectory(prefix="power-") as folder:
         first = Copy.of(options.root, Path(folder) / "0")
+        book = Book(options.out, click.echo, _book_of(options, first))
         others = [first.again(Path(folder) / str(n)) for n in range(1, max(options.jobs, 1))]
         mutants = _mutants(options, first.root)
-        book = Book(options.out, click.echo)
         judge = _judge(options, processes)
         run(options.command, mutants, [first, *others], judge, book, give_up=processes.end)
+
+
+def _book_of(options: argparse.Namespace, copy: Copy) -> dict[str, str | int | float | None]:
+    """All that a verdict hangs on; how many are tried, and how many at once, is no part of it."""
+    asked = ("command", "events", "seed", "soak", "limit_s")
+    return {"tree": copy.digest(), **{name: getattr(options, name) for name in asked}}
 
 
 def _mutants(options: argparse.Namespace, root: Path) -> list[Mutant]:
@@ -106,7 +112,7 @@ def _add_common(parser: argparse.ArgumentParser, events: int) -> None:
     parser.add_argument("--events", type=int, default=events, help="simulated for each change")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2, help="changes tried side by side")
-    parser.add_argument("--out", type=Path, help="keep the lines here; what it knows is skipped")
+    parser.add_argument("--out", type=Path, help="keep the lines here; go on from what it knows")
     parser.add_argument("--root", type=Path, default=ROOT, help=argparse.SUPPRESS)
     parser.add_argument("--soak", default="", help="another simulator than deploy.sim.soak")
     parser.add_argument("--limit-s", type=float, help="after which a simulation hangs")

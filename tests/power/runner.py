@@ -1,15 +1,17 @@
 """Try changes one after another, some side by side, and say of each whether it was noticed.
 
 First the tree as it is must pass, or nothing that is found would mean anything. Each change is one
-JSON line; with a file they are kept there too, and what stands there already is not tried again. A
-summary ends the run: how many were found, and the names of those that nobody noticed.
+JSON line; with a file they are kept there too, and what stands there already is not tried again. So
+the file's first line says what it is a book of, and nothing else is ever entered in it: names mean
+other changes in another tree, and other judges find other things. A summary ends the run: how many
+were found, and the names of those that nobody noticed.
 """
 
 import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +22,7 @@ from tests.power.mutants import Mutant
 from tests.power.tree import Copy
 
 AS_IT_IS: Final = "as it is"  # the name of the tree without a change
+BOOK_OF: Final = "book of"
 
 Line = dict[str, Any]
 Say = Callable[[str], None]
@@ -29,16 +32,31 @@ class NotCleanError(RuntimeError):
     """The tree as it is does not pass; the text is one sentence."""
 
 
-class Book:
-    """What is known of each change, by name, and the file that keeps it over runs."""
+class OtherBookError(RuntimeError):
+    """The file is a book of something else; the text is one sentence, and says what to do."""
 
-    def __init__(self, path: Path | None, say: Say) -> None:
+
+class Book:
+    """What is known of each change, by name, and the file that keeps it over runs.
+
+    `of` is what verdicts hang on: the tree and who judges, and how long. Raises OtherBookError.
+    """
+
+    def __init__(self, path: Path | None, say: Say, of: Mapping[str, Any]) -> None:
         self._path = path
         self._say = say
         self._lock = threading.Lock()
+        self._of = dict(of)
         self.lines: dict[str, Line] = {}
+        self._is_begun = False
         if path is not None and path.exists():
             known = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
+            self._is_begun = bool(known)
+            if known and (others := _others(known[0].get(BOOK_OF, {}), self._of)):
+                raise OtherBookError(
+                    f"{path} is no book of this {', '.join(others)}: "
+                    "name another file with --out, or remove it"
+                )
             self.lines = {line["name"]: line for line in known if "name" in line}
 
     def enter(self, line: Line) -> None:
@@ -65,8 +83,15 @@ class Book:
         text = json.dumps(line, ensure_ascii=False)
         self._say(text)
         if self._path is not None:
+            head = "" if self._is_begun else json.dumps({BOOK_OF: self._of}) + "\n"
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(text + "\n")
+                file.write(f"{head}{text}\n")
+            self._is_begun = True
+
+
+def _others(of: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """In what the two differ."""
+    return [key for key, value in wanted.items() if key not in of or of[key] != value]
 
 
 def run(

@@ -6,6 +6,7 @@ sure of that. No bytecode is ever written, or a change of the same length within
 would run as the code before it.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import Final
 from tests.power.mutants import Mutant
 
 PACKAGES: Final = ("common", "leaf", "superpeer", "deploy")
+DIGESTED: Final = (".py", ".toml")
 _WHENCE: Final = (
     "import importlib, sys\nfor name in sys.argv[1:]: print(importlib.import_module(name).__file__)"
 )
@@ -69,6 +71,15 @@ class Copy:
             yield
         finally:
             path.write_bytes(before)
+
+    def digest(self) -> str:
+        """What tells this tree from others: its programs and tables, names and bytes."""
+        found = [path for path in self.root.rglob("*") if path.suffix in DIGESTED]
+        digest = hashlib.sha256()
+        for path in sorted(found):
+            name, data = path.relative_to(self.root).as_posix(), path.read_bytes()
+            digest.update(f"{name}\0{len(data)}\0".encode() + data)
+        return digest.hexdigest()
 
     @property
     def environment(self) -> dict[str, str]:
