@@ -5,7 +5,7 @@ counts that cannot be, so that no world meets them halfway through a run, and th
 would heed, so that nobody believes in them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import msgspec
@@ -45,6 +45,7 @@ def check(scenario: Scenario) -> None:
         _refuse("as many leaves as super-peers are needed to live together", ("together",))
     for number, phase in enumerate(scenario.phases):
         _check_phase(scenario, phase, ("phases", number))
+    _check_who_is_left(scenario)
     if scenario.content.files:
         _check_downloads(scenario)
 
@@ -53,6 +54,8 @@ def check_heeded(written: Mapping[str, Any], scenario: Scenario) -> None:
     """Raise ImpossibleError for the first key of a file, `written`, that would have no effect."""
     if "name" in written:
         _refuse("a scenario is called as its file", ("name",))
+    if "time_scale" in written.get("config", ()):
+        _refuse("say it above all tables: it is the whole scenario's", ("config", "time_scale"))
     overlay, content = scenario.overlay, scenario.content
     if "degree" in written.get("overlay", ()) and overlay.graph != "random":
         _refuse(f"a graph that is {overlay.graph!r} has its own degrees", ("overlay", "degree"))
@@ -152,6 +155,29 @@ def _check_phase(scenario: Scenario, phase: Phase, place: Place) -> None:
             _refuse("a large world has no bytes to fetch", (*place, key))
     for number, fault in enumerate(phase.faults):
         _check_fault(scenario, fault, (*place, "faults", number))
+
+
+def _check_who_is_left(scenario: Scenario) -> None:
+    """Nobody asks from a leaf that an earlier phase killed."""
+    gone: dict[int, None] = {}
+    for number, phase in enumerate(scenario.phases):
+        left = scenario.leaves - len(gone)
+        if phase.leaves_per_file > left:
+            _refuse(f"only {left} leaves are left by then", ("phases", number, "leaves_per_file"))
+        for fault in sorted(phase.faults, key=lambda fault: fault.at_s):
+            gone.update(dict.fromkeys(_leaves_of(scenario, fault.kill)))
+            for leaf in _leaves_of(scenario, fault.restart):
+                gone.pop(leaf, None)
+
+
+def _leaves_of(scenario: Scenario, text: str) -> Sequence[int]:
+    """The leaves that a target surely means; who is busiest only the run knows."""
+    target = read_target(text) if text else None
+    if target is None or target.number == BUSIEST:
+        return ()
+    if target.kind == SUPER_PEER and not scenario.together:
+        return ()
+    return range(scenario.leaves) if target.number == EVERY else (target.number,)
 
 
 def _check_downloads(scenario: Scenario) -> None:

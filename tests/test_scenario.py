@@ -134,6 +134,27 @@ def test_nobody_fetches_what_all_have(text: str, said: str) -> None:
     assert said in refusal(text)
 
 
+@pytest.mark.parametrize(("killed", "left"), [("leaf 1", 3), ("every leaf", 0)])
+def test_nobody_asks_from_a_leaf_that_was_killed(killed: str, left: int) -> None:
+    """A later phase has so many leaves fewer, until they are started again."""
+    text = FILES + f"[[phases]]\nname = 'a'\nfaults = [{{ at_s = 0, kill = '{killed}' }}]\n"
+    asking = f"[[phases]]\nname = 'b'\nleaves_per_file = {left + 1}\n"
+    assert f"only {left} leaves are" in refusal(text + asking)
+    if left:
+        assert parse(text + asking.replace(f"= {left + 1}", f"= {left}"), "x")
+    back = "[[phases]]\nname = 'c'\nfaults = [{ at_s = 0, restart = 'every leaf' }]\n"
+    assert parse(text + back + asking.replace(f"= {left + 1}", "= 4"), "x")
+
+
+def test_who_lives_with_a_super_peer_dies_with_it() -> None:
+    """Together they are one node; apart the leaf goes elsewhere."""
+    fault = "[[phases]]\nname = 'a'\nfaults = [{ at_s = 0, kill = 'super-peer 1' }]\n"
+    text = "leaves = 4\n[content]\nfiles = 8\n" + fault
+    text += "[[phases]]\nname = 'b'\nleaves_per_file = 4"
+    assert parse("super_peers = 4\n" + text, "x")
+    assert "only 3 leaves are" in refusal("together = true\nsuper_peers = 4\n" + text)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -154,6 +175,7 @@ def test_what_can_just_be_is_taken(text: str) -> None:
     ("text", "said"),
     [
         ("name = 'mine'\n" + SMALL, "x.toml:1: name: a scenario is called as its file"),
+        (SMALL + "[config]\ntime_scale = 2.0", "x.toml:4: config.time_scale: say it above all"),
         (SMALL + "[overlay]\ndegree = 3", "x.toml:4: overlay.degree: a graph that is 'ring'"),
         (SMALL + "[overlay]\ngraph = 'full'\ndegree = 2", "x.toml:5: overlay.degree: "),
         (SMALL + "[attachment]\ntold = 50", "x.toml:4: attachment.told: a leaf can be told of 3"),
