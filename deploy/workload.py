@@ -83,13 +83,17 @@ def wanted_downloads(
     wanted: list[tuple[int, Held]] = []
     if not lacking:
         return wanted
-    for file in rng.choices(lacking, _weights(lacking, zipf), k=phase.gets):
+    weights = _weights(lacking, zipf)
+    while lacking and len(wanted) < phase.gets:
+        (file,) = rng.choices(lacking, weights)
         there = holders[file.id]
-        if len(there) < len(leaves):
-            leaf = _lacking_leaf(there, leaves, rng)
-            there[leaf] = None  # nobody fetches the same twice
-            wanted.append((leaf, _held(file, present)))
-    if phase.crowd:
+        leaf = _lacking_leaf(there, leaves, rng)
+        there[leaf] = None  # nobody fetches the same twice
+        wanted.append((leaf, _held(file, present)))
+        if len(there) == len(leaves):
+            lacking = [each for each in lacking if each.id != file.id]
+            weights = _weights(lacking, zipf)
+    if phase.crowd and lacking:
         file = min(lacking, key=lambda one: len(holders[one.id]))
         others = [leaf for leaf in leaves if leaf not in holders[file.id]]
         crowd = rng.sample(others, min(phase.crowd, len(others)))

@@ -63,3 +63,12 @@ def test_what_everybody_has_is_not_fetched() -> None:
 def test_nothing_there_is_asked_for_by_nobody() -> None:
     """All holders are gone."""
     assert questions(Phase("a", searches=4), oracle([7]), LEAVES, Random(1)) == []
+
+
+def test_as_many_downloads_as_there_can_be() -> None:
+    """A file that everybody has by then is not drawn in vain: each pair is fetched once."""
+    files = oracle(LEAVES[:1], LEAVES[:1])
+    pairs = 2 * (len(LEAVES) - 1)
+    for seed in range(20):
+        wanted = wanted_downloads(Phase("a", gets=pairs), files, LEAVES, Random(seed))
+        assert len({(leaf, held.id) for leaf, held in wanted}) == pairs
