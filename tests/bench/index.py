@@ -1,0 +1,194 @@
+"""The keyword index beside SQLite FTS5, on paths and on titles: one JSON line each.
+
+    python -m tests.bench.index [--names 1000000] [--searches 2000] [--leaves 100] [--seed 1]
+
+Both sides hold the same names and answer the same searches (two and three words of a name that is
+there, at most 50 answers), in turns of 100 searches. Ours is the whole way from terms to entries;
+FTS5 is a table without content and without positions (`content='', detail=none`), in memory, asked
+for row numbers. Memory is what the index adds to a process that holds the names already. Every
+`CHECKED`-th search is held against a scan of all names.
+"""
+
+import argparse
+import gc
+import json
+import os
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from common.catalogue import Entry
+from common.names import words
+from common.terms import Terms, entry_words, matches
+from superpeer.index import Index
+from tests.bench import corpora
+
+LIMIT: Final = 50
+TURN: Final = 100  # searches of one side before the other has its turn
+CHECKED: Final = 200
+LEAF_FILES: Final = 1_000  # of the leaf that comes and goes
+SLICE_FILES: Final = 50  # of it between two looks of the loop
+
+
+def entries(names: Sequence[corpora.Name]) -> list[Entry]:
+    """Files of these names; each a content of its own."""
+    return [
+        Entry(sha256(f"{folder}/{name}".encode()).digest(), 1_000 + number, name, folder)
+        for number, (folder, name) in enumerate(names)
+    ]
+
+
+def rss_bytes() -> int:
+    """Resident memory of this process."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+def built(files: Sequence[Entry], leaves: int) -> tuple[Index, dict[str, float]]:
+    """The index of these files at so many leaves, and what it took."""
+    index = Index()
+    before, began = rss_bytes(), time.perf_counter()
+    for number, entry in enumerate(files):
+        index.add(_leaf(number % leaves), number // leaves, entry)
+    took_s = time.perf_counter() - began
+    return index, {
+        "build_files_per_s": round(len(files) / took_s),
+        "bytes_per_file": round((rss_bytes() - before) / len(files), 1),
+    }
+
+
+def fts(files: Sequence[Entry]) -> sqlite3.Connection:
+    """The same names in FTS5."""
+    database = sqlite3.connect(":memory:")
+    database.execute(
+        "create virtual table names using fts5(text, content='', detail=none, "
+        "tokenize='unicode61 remove_diacritics 0')"
+    )
+    database.executemany(
+        "insert into names(rowid, text) values (?, ?)",
+        ((number, f"{entry.name} {entry.folder}") for number, entry in enumerate(files)),
+    )
+    database.commit()
+    return database
+
+
+def questions(files: Sequence[Entry], count: int, width: int, rng: Random) -> list[Terms]:
+    """Searches for `width` words of a file that is there, words of ASCII letters and digits."""
+    asked: list[Terms] = []
+    while len(asked) < count:
+        there = [word for word in entry_words(rng.choice(files)) if word.isascii()]
+        if len(there) >= width:
+            asked.append(Terms(tuple(rng.sample(there, width))))
+    return asked
+
+
+def raced(
+    ours: Callable[[Terms], object], theirs: Callable[[Terms], object], asked: Sequence[Terms]
+) -> tuple[list[float], list[float]]:
+    """What each search took both sides, in turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for at in range(0, len(asked), TURN):
+        for search, taken in zip((ours, theirs), times, strict=True):
+            for terms in asked[at : at + TURN]:
+                began = time.perf_counter()
+                search(terms)
+                taken.append(time.perf_counter() - began)
+    return times
+
+
+def compared(
+    index: Index, database: sqlite3.Connection, asked: Sequence[Terms]
+) -> dict[str, float]:
+    """Searches a second of both sides, and how long ours take."""
+    ours, theirs = raced(
+        lambda terms: index.search(terms, LIMIT), lambda terms: _found(database, terms), asked
+    )
+    return {
+        "per_s": round(len(ours) / sum(ours)),
+        "fts5_per_s": round(len(theirs) / sum(theirs)),
+        "ratio": round(sum(theirs) / sum(ours), 2),
+        "p50_us": round(statistics.median(ours) * 1e6, 1),
+        "p99_us": round(sorted(ours)[int(len(ours) * 0.99)] * 1e6, 1),
+    }
+
+
+def changed(index: Index, files: Sequence[Entry]) -> dict[str, float]:
+    """One more leaf comes in slices, and goes."""
+    slices: list[float] = []
+    for at in range(0, len(files), SLICE_FILES):
+        began = time.perf_counter()
+        for slot, entry in enumerate(files[at : at + SLICE_FILES], at):
+            index.add(b"one more", slot, entry)
+        slices.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    index.drop_leaf(b"one more")
+    gone_s = time.perf_counter() - began
+    return {
+        "leaf_added_ms": round(sum(slices) * 1e3, 2),
+        "slice_max_ms": round(max(slices) * 1e3, 2),
+        "leaf_gone_ms": round(gone_s * 1e3, 4),
+    }
+
+
+def unlike(index: Index, files: Sequence[Entry], asked: Sequence[Terms]) -> int:
+    """How many searches bring anything else than a scan of all names."""
+    wrong = 0
+    for terms in asked:
+        rare = max(terms.words, key=len)
+        scanned = [
+            entry
+            for entry in files
+            if rare in f"{entry.name}/{entry.folder}".lower() and matches(terms, entry)
+        ]
+        found = [hit.entry for hit in index.search(terms, len(files))]
+        wrong += sorted(found, key=_root) != sorted(scanned, key=_root)
+    return wrong
+
+
+def _root(entry: Entry) -> bytes:
+    return entry.root
+
+
+def _leaf(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def _found(database: sqlite3.Connection, terms: Terms) -> list[tuple[int]]:
+    query = " AND ".join(f'"{word}"' for word in terms.words)
+    found: list[tuple[int]] = database.execute(
+        "select rowid from names where names match ? limit ?", (query, LIMIT)
+    ).fetchall()
+    return found
+
+
+def main() -> None:
+    """One line for each corpus."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--names", type=int, default=1_000_000)
+    parser.add_argument("--searches", type=int, default=2_000)
+    parser.add_argument("--leaves", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    for corpus in (corpora.paths, corpora.titles):
+        files = entries(corpus(args.names + LEAF_FILES, args.seed))
+        files, more = files[: args.names], files[args.names :]
+        rng = Random(args.seed)
+        index, figures = built(files, args.leaves)
+        database = fts(files)
+        shown: dict[str, object] = {"bench": "index", "corpus": corpus.__name__, **figures}
+        shown["words"] = len({word for entry in files[::100] for word in words(entry.name)})
+        for width in (2, 3):
+            asked = questions(files, args.searches, width, rng)
+            shown[f"words_{width}"] = compared(index, database, asked)
+            shown[f"unlike_{width}"] = unlike(index, files, asked[::CHECKED])
+        shown |= changed(index, more)
+        print(json.dumps(shown), flush=True)
+
+
+if __name__ == "__main__":
+    main()
