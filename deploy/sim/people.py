@@ -1,6 +1,7 @@
 """The people of a simulated world: they ask nodes, wait, and hear one answer.
 
-A call ends with its result, a `Fail`, or `GONE` where the node died before. That it ends only once
+A call ends with its result, a `Fail`, `GONE` where the node died before, or `LATE` where whoever
+asked has given up. That it ends only once
 is for a checker to say; here a second answer is nobody's.
 """
 
@@ -21,7 +22,12 @@ class Gone:
     """The node died before it answered."""
 
 
+class Late:
+    """Whoever asked waits no longer."""
+
+
 GONE: Final = Gone()
+LATE: Final = Late()
 
 Ending = Callable[[object], None]
 Telling = Callable[[object], None]
@@ -77,11 +83,11 @@ class People:
             left.host.take(AskerLeft(call))
 
     def give_up(self, call: int) -> None:
-        """Whoever asked waits no longer: to him the node is as good as gone."""
+        """Whoever asked waits no longer, and his node hears so."""
         waiting = self._calls.get(call)
         if waiting is not None:
             self.leave(call)
-            waiting.on_end(GONE)
+            waiting.on_end(LATE)
 
     def perform(self, host: "Host", effect: Effect) -> None:
         """A node tells something, or how a call ended."""
