@@ -78,6 +78,8 @@ class Stage:
         self._numbers = {
             node_text(host.identity.node): n for n, host in enumerate(self.super_peers)
         }
+        self._strays: dict[int, None] = {}  # leaves that hang on a liar
+        self._fetches = 0
         self.on_joined: Callable[[int], None] = lambda _leaf: None
         self.world.watch([self])
 
@@ -125,7 +127,9 @@ class Stage:
         for each in self.scenario.hostile:
             for _ in range(each.nodes):
                 chosen = rng.sample(self._paths, min(CLAIMS_MAX, len(self._paths)))
-                told = rng.sample(range(self.scenario.super_peers), min(3, len(self._seeds)))
+                told = rng.sample(
+                    range(self.scenario.super_peers), min(3, self.scenario.super_peers)
+                )
                 host = hostile.add(
                     self.world,
                     each.kind,
@@ -229,12 +233,20 @@ class Stage:
         if not 0 <= leaf < len(self.leaves):
             return
         if note.name == "parent_joined":
-            joined = (self._numbers[str(note.fields["node"])], self.world.now)
-            self.joined[leaf] = joined
-            self.on_joined(leaf)
-            self.world.schedule.after(PUBLISH_S, self._published, (leaf, joined))
+            self._joined(leaf, self._numbers.get(str(note.fields["node"])))
         elif note.name == "parent_lost":
             self.left(leaf)
+
+    def _joined(self, leaf: int, parent: int | None) -> None:
+        """A leaf hangs on a super-peer, or on a liar: then nothing is demanded of either."""
+        if parent is None:
+            self.left(leaf)
+            self._strays[leaf] = None
+            return
+        self._strays.pop(leaf, None)
+        joined = self.joined[leaf] = (parent, self.world.now)
+        self.on_joined(leaf)
+        self.world.schedule.after(PUBLISH_S, self._published, (leaf, joined))
 
     def _published(self, what: tuple[int, tuple[int, float]]) -> None:
         leaf, joined = what
@@ -243,8 +255,18 @@ class Stage:
 
     def left(self, leaf: int) -> None:
         """A leaf has no parent any more."""
+        self._strays.pop(leaf, None)
         self.joined.pop(leaf, None)
         self.parents.pop(leaf, None)
+
+    def is_placed(self, leaf: int) -> bool:
+        """Whether a leaf has a parent that has had time to index it, or a liar for a parent."""
+        return leaf in self.parents or leaf in self._strays
+
+    def next_fetch(self) -> int:
+        """A number for each download, so that no two have one name."""
+        self._fetches += 1
+        return self._fetches
 
 
 def _held_by(leaves: Sequence[int], name: str, source: Source) -> list[Held]:
