@@ -51,7 +51,7 @@ class Show:
 
     def _before(self, phase: Phase) -> None:
         """What may fail is not counted as the cost of what succeeds."""
-        self.load.paused |= phase.may_fail
+        self.load.paused = phase.may_fail
 
     def _report(self) -> Report:
         scenario, tally, world = self.scenario, self.tally, self.stage.world
