@@ -31,14 +31,20 @@ class Strikes:
         parents: Mapping[int, int],
         away: dict[Target, None],
         violated: Callable[[str], None],
+        *,
+        may_fail: bool = False,
     ) -> None:
-        """`parents` of the leaves when the phase began; who is struck is put into `away`."""
+        """`parents` of the leaves when the phase began; who is struck is put into `away`.
+
+        Where the phase `may_fail` no leaf needs to find a parent again.
+        """
         self.moments: list[float] = []  # of the monotonic clock, at which faults struck
         self.failover_s: list[float] = []
         self._network = network
         self._parents = parents
         self._away = away
         self._violated = violated
+        self._may_fail = may_fail
         self._ending = threading.Event()
         self._pool: ThreadPoolExecutor | None = None
         self._strikes: list[Future[None]] = []
@@ -159,10 +165,13 @@ class Strikes:
         parent = wait_until(look, lambda p: p in network.alive or self._ending.is_set(), within_s)
         if parent in network.alive:
             self.failover_s.append(time.monotonic() - began)
-        elif leaf in network.alive_leaves:
+        elif self._was_there(leaf) and not self._may_fail:
             self._violated(f"leaf {leaf} has no parent {within_s:g} s after its own died")
 
     def _unseen(self, leaf: int, error: UserError) -> None:
         """A leaf that was struck itself cannot say; any other must."""
-        if leaf in self._network.alive_leaves and not self._ending.is_set():
+        if self._was_there(leaf) and not self._ending.is_set():
             self._violated(f"leaf {leaf} does not answer: {read_error(error)}")
+
+    def _was_there(self, leaf: int) -> bool:
+        return leaf in self._network.alive_leaves and Target(LEAF, leaf) not in self._away

@@ -1,48 +1,23 @@
 """Holds answers against the graph and the files that are known to be there.
 
-What an answer owed is worked out when it is asked (`demand`), and judged when it came: what has
-gone in between is not demanded. How strict to be depends on what is done to the network meanwhile.
+What an answer owed is worked out for a moment (`demand`), and judged when it came: what has gone in
+between is not demanded. How strict to be is decided elsewhere (`deploy.strictness`). What nobody
+ever held is never to be found, unless nodes lie: then it only is not what was wanted.
 """
 
-import enum
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from common.limits import HITS_PER_QUERY_MAX
 from deploy import graphs
-from deploy.oracle import Oracle
+from deploy.oracle import Held, Oracle
 from deploy.report import Tally
-from deploy.workload import Outcome, Question
+from deploy.standing import Standing
+from deploy.strictness import STEADY, Strictness
+from deploy.workload import Download, Outcome, Question
+from leaf.methods import SearchResult
 
-
-class Standing(Protocol):
-    """How a network stands at the moment: who lives, who hangs where."""
-
-    @property
-    def alive(self) -> Mapping[int, object]:
-        """The super-peers that live."""
-
-    @property
-    def alive_leaves(self) -> Mapping[int, object]:
-        """The leaves that live."""
-
-    @property
-    def parents(self) -> Mapping[int, int]:
-        """The super-peer that each leaf hangs on."""
-
-    @property
-    def edges(self) -> list[graphs.Edge]:
-        """The links among super-peers that are meant to be."""
-
-
-class Strictness(enum.Enum):
-    """What counts as a violation."""
-
-    EXACT = "exact"  # all that lies within reach, nothing else, each super-peer once
-    WHOLE = "whole"  # nothing of what lives may be missing, and the answer must know that
-    TRUE = "true"  # what is said to be there was there; how much is missing is only counted
-    PRESENT = "present"  # the same, but all that is in the network is counted, linked or not
-    LEFT = "left"  # what is left: all that living leaves hold is counted, wherever they hang
+Counts = dict[str, int]  # of sources, by the id of a file
 
 
 class Demand(NamedTuple):
@@ -68,10 +43,20 @@ class _Hanging:
 class Judge:
     """Tells what must be there, and counts what was and was not."""
 
-    def __init__(self, standing: Standing, oracle: Oracle, tally: Tally) -> None:
+    def __init__(
+        self, standing: Standing, oracle: Oracle, tally: Tally, *, has_liars: bool = False
+    ) -> None:
+        """`has_liars`: there are nodes that sign what they do not have."""
         self._standing = standing
         self._oracle = oracle
         self._tally = tally
+        self._has_liars = has_liars
+
+    def violated(self, text: str) -> None:
+        """Something was that must never be."""
+        self._tally.violations.append(text)
+
+    # --- searches -----------------------------------------------------------------------------
 
     def within(self, question: Question) -> dict[int, int]:
         """The super-peers that are alive and lie within reach of a search, and how far."""
@@ -100,33 +85,32 @@ class Judge:
         stayed: Callable[[int], bool] = lambda _leaf: True,
     ) -> None:
         """Count an answer; `stayed` tells of a leaf whether it was there all the time."""
-        question, tally = outcome.question, self._tally
+        question, result = outcome.question, outcome.result
         if question.leaf not in self._standing.alive_leaves:
             return
-        tally.searches += 1
-        if outcome.result is None:
-            if strictness in (Strictness.LEFT, Strictness.PRESENT):
-                tally.pairs_expected += sum(map(len, demand.sources.values()))
-            elif strictness is not Strictness.TRUE:
-                self.violated(f"{told(question)} failed: {outcome.error}")
-            return
-        self._count(outcome, demand, stayed)
-        self._hold(outcome, demand, strictness, stayed)
+        owed = {id_: sum(map(stayed, leaves)) for id_, leaves in demand.sources.items()}
+        owed = {id_: count for id_, count in owed.items() if count}
+        found = {hit.id: hit.sources for hit in result.hits} if result else {}
+        self._tally.searches += 1
+        self._count_pairs(question.limit, demand, owed, found)
+        if result is not None:
+            self._count_cost(outcome, result, demand)
+            self._hold(question, result, found, demand, owed, strictness)
+        elif strictness in STEADY:
+            self.violated(f"{told(question)} failed: {outcome.error}")
 
-    def _count(self, outcome: Outcome, demand: Demand, stayed: Callable[[int], bool]) -> None:
-        result, tally, wanted = outcome.result, self._tally, outcome.question.limit
-        if result is None:
-            return
-        found = {hit.id: hit.sources for hit in result.hits}
-        files = [(id_, sum(map(stayed, leaves))) for id_, leaves in demand.sources.items()]
-        files = [(id_, count) for id_, count in files if count]
+    def _count_pairs(self, wanted: int, demand: Demand, owed: Counts, found: Counts) -> None:
+        tally = self._tally
         if wanted < HITS_PER_QUERY_MAX:  # who wants a few files wants none of them from everybody
-            tally.pairs_expected += min(len(files), wanted)
-            tally.pairs_found += min(len(found), len(files), wanted)
+            due = min(len(owed), wanted)
+            tally.pairs_expected += due
+            tally.pairs_found += min(sum(id_ in demand.sources for id_ in found), due)
         else:
-            tally.pairs_expected += sum(count for _, count in files)
-            tally.pairs_found += sum(min(found.get(id_, 0), count) for id_, count in files)
-        cover = result.coverage
+            tally.pairs_expected += sum(owed.values())
+            tally.pairs_found += sum(min(found.get(id_, 0), count) for id_, count in owed.items())
+
+    def _count_cost(self, outcome: Outcome, result: SearchResult, demand: Demand) -> None:
+        cover, tally = result.coverage, self._tally
         tally.reached += min(cover.reached, len(demand.within))
         tally.reachable += len(demand.within)
         tally.messages += cover.messages
@@ -139,30 +123,80 @@ class Judge:
 
     def _hold(
         self,
-        outcome: Outcome,
+        question: Question,
+        result: SearchResult,
+        found: Counts,
         demand: Demand,
+        owed: Counts,
         strictness: Strictness,
-        stayed: Callable[[int], bool],
     ) -> None:
-        question, result = outcome.question, outcome.result
-        if result is None or strictness not in (Strictness.EXACT, Strictness.WHOLE):
-            return
-        expected = {id_: sum(map(stayed, leaves)) for id_, leaves in demand.sources.items()}
-        expected = {id_: count for id_, count in expected.items() if count}
-        found = {hit.id: hit.sources for hit in result.hits}
         cover, within = result.coverage, len(demand.within)
-        if any(found.get(id_, 0) < count for id_, count in expected.items()):
-            self.violated(f"{told(question)} found {found} instead of {expected}")
-        elif strictness is Strictness.EXACT and found != expected:
-            self.violated(f"{told(question)} found too much: {found} instead of {expected}")
-        if not cover.complete:
+        if invented := self._invented(question, demand, found):
+            self.violated(f"{told(question)} found what nobody ever held: {invented}")
+        if strictness not in STEADY:
+            return
+        if any(found.get(id_, 0) < count for id_, count in owed.items()):
+            self.violated(f"{told(question)} found {found} instead of {owed}")
+        elif strictness is Strictness.EXACT and found != owed:
+            self.violated(f"{told(question)} found too much: {found} instead of {owed}")
+        if not cover.complete and strictness is not Strictness.HONEST:
             self.violated(f"{told(question)} is not complete: {cover}")
         if strictness is Strictness.EXACT and cover.reached != within:
             self.violated(f"{told(question)} reached {cover.reached} instead of {within}")
 
-    def violated(self, text: str) -> None:
-        """Something was that must never be."""
-        self._tally.violations.append(text)
+    def _invented(self, question: Question, demand: Demand, found: Counts) -> list[str]:
+        """What was found though nobody ever held it under these words."""
+        strange = [id_ for id_ in found if id_ not in demand.sources]
+        if self._has_liars or not strange:
+            return []
+        known = self._oracle.ids(question.words)
+        return [id_ for id_ in strange if id_ not in known]
+
+    def check_evaluated(
+        self, before: Mapping[int, int], now: Mapping[int, int], outcomes: Sequence[Outcome]
+    ) -> None:
+        """Each super-peer evaluated each search that it lies within reach of, and once."""
+        expected = dict.fromkeys(before, 0)
+        for outcome in outcomes:
+            for number in self.within(outcome.question):
+                expected[number] += 1
+        for number, due in expected.items():
+            done = now.get(number, 0) - before[number]
+            if done != due:
+                self.violated(f"super-peer {number} evaluated {done} queries instead of {due}")
+
+    # --- downloads ----------------------------------------------------------------------------
+
+    def judge_downloads(self, fetched: Sequence[Download], *, may_fail: bool) -> None:
+        """Count downloads; what is fetched can be found from now on.
+
+        Bytes must be the right ones whatever happens. A download must be whole, unless it may fail
+        or its leaf was away or all whom it could have asked.
+        """
+        for download in fetched:
+            self._judge_download(download, may_fail=may_fail)
+        for download in fetched:
+            if not download.error:
+                self._oracle.add(Held(download.leaf, download.wanted.id, download.name, ""))
+
+    def _judge_download(self, download: Download, *, may_fail: bool) -> None:
+        tally, result = self._tally, download.result
+        tally.downloads += 1
+        if result is None or download.error:
+            is_wrong = result is not None
+            if is_wrong or not (may_fail or self._is_excused(download)):
+                wanted = download.wanted.name
+                self.violated(f"leaf {download.leaf} wanted {wanted!r}: {download.error}")
+            return
+        tally.downloads_complete += 1
+        tally.fetch_s.append(result.elapsed_s)
+        tally.bytes_useful += result.size
+        tally.bytes_wasted += max(result.bytes_received - result.size, 0)
+
+    def _is_excused(self, download: Download) -> bool:
+        leaves = self._standing.alive_leaves
+        holders = self._oracle.holders(download.wanted.id)
+        return download.leaf not in leaves or not any(leaf in leaves for leaf in holders)
 
 
 def told(question: Question) -> str:

@@ -72,15 +72,20 @@ class Oracle:
         """The leaves that hold this content, under whatever name."""
         return [leaf for file in self.files if file.id == file_id for leaf in file.leaves]
 
+    def ids(self, asked: Sequence[str]) -> dict[str, None]:
+        """The ids of all files that have all these words, whoever holds or held them."""
+        return {file.id: None for file in self._matching(asked)}
+
     def expected(self, asked: Sequence[str], leaves: Container[int]) -> dict[str, list[int]]:
         """Which of `leaves` hold each file, by id, that has all these words."""
-        rows = [self._by_word.get(word, {}) for word in asked]
-        rows.sort(key=len)
-        numbers = [number for number in rows[0] if all(number in row for row in rows[1:])]
         sources: dict[str, dict[int, None]] = {}
-        for number in numbers:
-            file = self.files[number]
+        for file in self._matching(asked):
             for leaf in file.leaves:
                 if leaf in leaves:
                     sources.setdefault(file.id, {})[leaf] = None
         return {file: list(there) for file, there in sources.items()}
+
+    def _matching(self, asked: Sequence[str]) -> list[File]:
+        rows = [self._by_word.get(word, {}) for word in asked]
+        rows.sort(key=len)
+        return [self.files[number] for number in rows[0] if all(number in row for row in rows[1:])]

@@ -79,6 +79,10 @@ class Tally(msgspec.Struct):
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
+    def without_figures(self) -> "Tally":
+        """What counts of a phase that may fail: what must never be, whatever may."""
+        return Tally(violations=list(self.violations))
+
     @property
     def recall(self) -> float | None:
         """Found of what should have been found, or None where nothing should."""

@@ -44,13 +44,14 @@ def run(asked: Scenario, folder: Path, ground: Ground) -> tuple[Report, Tally]:
         network.start(say)
         oracle, is_broken = Oracle(_ranked(network, chosen)), False
         for number, phase in enumerate(asked.phases):
-            tally = Tally()
-            _settle(network, oracle, tally, demanded=not is_broken)
+            _settle(network, oracle, total, demanded=not is_broken)
             is_broken |= phase.may_fail and any(fault.kill for fault in phase.faults)
+            tally = Tally()
             PhaseRun(network, oracle, tally, is_broken=is_broken).run(phase, number)
-            if not phase.may_fail:
-                total.add(tally)
+            total.add(tally.without_figures() if phase.may_fail else tally)
             say(f"{phase.name}: {_summary(tally)}")
+        if not is_broken:
+            _settle(network, oracle, total, demanded=True)
         for node in processes.dead():
             if node not in network.killed:
                 total.violations.append(f"{node.name} died: {node.last_words()}")
@@ -79,12 +80,16 @@ def _ranked(network: Network, chosen: Sequence[Source]) -> list[Held]:
 
 
 def _settle(network: Network, oracle: Oracle, tally: Tally, *, demanded: bool) -> None:
-    """A network that does not come to rest is at fault, and is put to work all the same."""
+    """A network that does not come to rest is at fault, and is put to work all the same.
+
+    Without super-peers there is nothing that could come to rest.
+    """
     try:
-        network.settle(oracle.count(network.alive_leaves))
+        network.settle(oracle.count(network.alive_leaves) if network.alive else 0)
     except UserError as error:
         if demanded:
             tally.violations.append(error.message)
+            say(error.message)
 
 
 def _series(tally: Tally) -> Series:

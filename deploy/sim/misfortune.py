@@ -1,6 +1,7 @@
 """What strikes a stage: the faults that a scenario names, and nodes that come and go."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from deploy.report import Tally
@@ -8,7 +9,7 @@ from deploy.scenario import Fault
 from deploy.sim.host import Host
 from deploy.sim.inside import superpeer_of
 from deploy.sim.stage import Stage
-from deploy.targets import BUSIEST, EVERY, SUPER_PEER, read_target
+from deploy.targets import BUSIEST, EVERY, LEAF, SUPER_PEER, Target, read_target
 
 GRACE_S: Final = 5.0  # a node that leaves in order gets this long
 
@@ -16,12 +17,14 @@ GRACE_S: Final = 5.0  # a node that leaves in order gets this long
 class Misfortune:
     """Strikes nodes, and measures how long leaves are without a parent because of it."""
 
-    def __init__(self, stage: Stage, tally: Tally) -> None:
+    def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._world = stage.world
-        self._tally = tally
+        self._tally = Tally()
+        self._away: dict[Target, None] = {}
         self._struck: list[float] = []
-        self._orphaned: dict[int, float] = {}  # leaf -> when its parent was struck
+        # leaf -> when its parent was struck, and what counts how long it takes
+        self._orphaned: dict[int, tuple[float, Tally]] = {}
 
     def struck_between(self, begin: float, end: float) -> bool:
         """Whether a fault struck in between."""
@@ -29,43 +32,58 @@ class Misfortune:
 
     def rejoined(self, leaf: int) -> None:
         """A leaf has a parent again."""
-        since = self._orphaned.pop(leaf, None)
-        if since is not None:
-            self._tally.failover_s.append(self._world.now - since)
+        if leaf in self._orphaned:
+            since, tally = self._orphaned.pop(leaf)
+            tally.failover_s.append(self._world.now - since)
 
     # --- faults of a phase --------------------------------------------------------------------
 
-    def strike_all(self, faults: Sequence[Fault]) -> None:
-        """Let each strike at its moment from now."""
+    def strike_all(self, faults: Sequence[Fault], away: dict[Target, None], tally: Tally) -> None:
+        """A phase begins: let each strike at its moment from now.
+
+        Who is struck is put into `away`; leaves that lose their parent count in `tally`.
+        """
+        self._away, self._tally = away, tally
         for fault in faults:
             self._world.schedule.after(fault.at_s, self._strike, fault)
 
     def _strike(self, fault: Fault) -> None:
         self._struck.append(self._world.now)
+        names = fault.cut or (fault.kill or fault.stop or fault.restart,)
+        victims = [each for name in names for each in self._victims(name, fault)]
+        for victim in victims:
+            self._away.update(dict.fromkeys(self._with_company(victim)))
         if fault.cut:
-            self._cut(fault)
+            self._cut([self._host(*victim) for victim in victims], fault.for_s)
             return
-        for kind, number in self._targets(fault.kill or fault.stop or fault.restart):
-            host = self._host(kind, number)
-            if fault.stop:
-                host.freeze()
-                self._world.schedule.later(fault.for_s, host.thaw)
-            else:
-                self._lose(kind, number, host)
-            if fault.restart:
-                self._world.schedule.later(
-                    fault.for_s,
-                    lambda k=kind, n=number, h=host: self._gain(k, n, h),  # type: ignore[misc]
-                )
+        for kind, number in victims:
+            self._strike_one(kind, number, fault)
 
-    def _targets(self, text: str) -> list[tuple[str, int]]:
+    def _strike_one(self, kind: str, number: int, fault: Fault) -> None:
+        host = self._host(kind, number)
+        if fault.stop:
+            host.freeze()
+            self._world.schedule.later(fault.for_s, host.thaw)
+        else:
+            self._lose(kind, number, host)
+        if fault.restart:
+            self._world.schedule.later(fault.for_s, partial(self._gain, kind, number, host))
+
+    def _victims(self, text: str, fault: Fault) -> list[Target]:
+        """Whom a name means; what is gone already can only be started again."""
         kind, number = read_target(text)
         alive = self._stage.alive if kind == SUPER_PEER else self._stage.alive_leaves
         if number == EVERY:
-            return [(kind, each) for each in alive]
+            return [Target(kind, each) for each in alive]
         if number == BUSIEST:
-            return [(kind, max(alive, key=self._evaluated, default=0))]
-        return [(kind, number)]
+            return [Target(kind, max(alive, key=self._evaluated))] if alive else []
+        return [Target(kind, number)] if number in alive or fault.restart else []
+
+    def _with_company(self, victim: Target) -> list[Target]:
+        """All that is struck with a node."""
+        if self._stage.scenario.together:
+            return [Target(kind, victim.number) for kind in (SUPER_PEER, LEAF)]
+        return [victim]
 
     def _evaluated(self, number: int) -> int:
         inside = superpeer_of(self._stage.super_peers[number])
@@ -75,12 +93,11 @@ class Misfortune:
         stage = self._stage
         return stage.super_peers[number] if kind == SUPER_PEER else stage.leaves[number]
 
-    def _cut(self, fault: Fault) -> None:
-        inside = [self._host(*target) for text in fault.cut for target in self._targets(text)]
+    def _cut(self, inside: Sequence[Host], for_s: float) -> None:
         outside = [host for host in self._world.hosts if host not in inside]
         pairs = [(a.number, b.number) for a in inside for b in outside]
         cut = self._world.paths.cut([*pairs, *[(b, a) for a, b in pairs]])
-        self._world.schedule.later(fault.for_s, lambda: self._world.paths.heal(cut))
+        self._world.schedule.later(for_s, lambda: self._world.paths.heal(cut))
 
     # --- coming and going ---------------------------------------------------------------------
 
@@ -115,7 +132,7 @@ class Misfortune:
         if kind == SUPER_PEER or together:
             stage.alive.pop(number, None)
             for leaf in self._leaves_of(number):
-                self._orphaned.setdefault(leaf, self._world.now)
+                self._orphaned.setdefault(leaf, (self._world.now, self._tally))
         if kind != SUPER_PEER or together:
             stage.alive_leaves.pop(number, None)
             self._orphaned.pop(number, None)
