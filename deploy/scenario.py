@@ -130,6 +130,25 @@ class Expect(Table, frozen=True):
     messages_per_query_max: Seconds | None = None
 
 
+Expectation = Literal[
+    "recall_min",
+    "coverage_min",
+    "downloads_min",
+    "wasted_max",
+    "seed_copies_max",
+    "failover_p99_max_s",
+    "first_hit_p99_max_s",
+    "messages_per_query_max",
+]
+
+
+class Mark(Table, frozen=True):
+    """What of a scenario is missed until what it needs is there; all else must hold."""
+
+    misses: tuple[Expectation, ...]
+    because: str
+
+
 class Timeouts(Table, frozen=True):
     """How long anything may take before the run gives up on it."""
 
@@ -147,7 +166,7 @@ class Scenario(Table, frozen=True):
     leaves: Count
     seed: Count = 1
     time_scale: Annotated[float, Meta(gt=0)] = 1.0
-    expected_to_fail: str = ""  # why, until what it needs is there
+    expected_to_fail: Mark | None = None
     together: bool = False  # leaf N lives in the node of super-peer N, as in a flat network
     large: bool = False  # too large to check after every event: see `deploy.sim`
     overlay: Overlay = Overlay()
