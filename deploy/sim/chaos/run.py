@@ -15,6 +15,7 @@ from deploy.sim.chaos.liveness import Liveness
 from deploy.sim.chaos.plan import QUIET_S, WARM_S, ChaosPlan, draw
 from deploy.sim.checkers.accusations import Accusations
 from deploy.sim.checkers.answers import Answers
+from deploy.sim.checkers.books import BooksAreKept
 from deploy.sim.checkers.bounds import Bounds
 from deploy.sim.checkers.clusters import Clusters
 from deploy.sim.checkers.durable import JournalsAreTrue
@@ -84,6 +85,7 @@ def run_plan(plan: ChaosPlan) -> Verdict:
                 plan.config.link.dead_s,
             ),
             Manners(world.violate, truth.hostile),
+            BooksAreKept(world.violate, truth.hostile),
             Shown(world.violate, truth, world.by_node),
             Leases(world.violate),
             Signed(world.violate, plan.network.name),
