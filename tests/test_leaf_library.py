@@ -212,3 +212,15 @@ def test_shares_are_bounded() -> None:
     paths = [f"/{number}" for number in range(SHARES_MAX + 1)]
     with pytest.raises(UserError):
         core.handle(Asked(1, "leaf.share", Share(paths)), 0.0)
+
+
+def test_bars_begin_anew_after_each_scan() -> None:
+    """What was hashed, or failed, before counts no more for who waits now."""
+    core = library("/a")
+    core.handle(Asked(1, "leaf.share", Share(["/a", "/b"], wait=True)), 0.0)
+    for ends in (ShareSettled("/a"), ShareFailed("/a", "It is missing.")):
+        core.handle(ShareProgressed("/a", 1, 3, 10, 30), 0.0)
+        core.handle(ends, 0.0)
+        core.handle(Asked(2, "leaf.share", Share(["/a", "/b"], wait=True)), 0.0)
+        told = core.handle(ShareProgressed("/b", 0, 2, 0, 20), 0.0)
+        assert Tell(2, HashProgress(0, 2, 0, 20)) in told

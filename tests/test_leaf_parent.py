@@ -32,7 +32,7 @@ from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping, Pong
 from common.network import Network
 from common.storage import RememberPin, RememberSuperPeer, Restored
-from leaf.candidates import FAILURES_MAX
+from leaf.candidates import ALTERNATIVES_MAX, FAILURES_MAX
 from leaf.methods import Nothing, PinReset
 from leaf.parent import Parent
 from leaf.publish import Publisher
@@ -324,3 +324,34 @@ def test_stopping_says_goodbye() -> None:
     seeking.join(1)
     assert seeking.feed(Stopped(5.0)) == [Send(KEYS[1], Bye("leaving"))]
     assert seeking.core.wakeup() is None
+
+
+def test_full_super_peers_lead_to_others_up_to_a_limit() -> None:
+    """Each names one more; so many are tried in one round, and who is full is no failure."""
+    seeking = Seeking(seed(1, strict=True))
+    others = [Identity(bytes([number]) * 32).node for number in range(50, 80)]
+    seeking.link_up(1)
+    asked, full = [], KEYS[1]
+    for number, other in enumerate(others):
+        busy = Busy(1.0, (Contact(other, at(50 + number)),))
+        dials = dialled(seeking.feed(Received(full, busy)))
+        seeking.feed(LinkDown(full, Door.CONTROL, "hung up"))
+        if not dials:
+            break
+        (full,) = dials
+        asked.append(full)
+        seeking.feed(LinkUp(full, Door.CONTROL, at(50 + number), at(9), inbound=False))
+    assert asked == others[:ALTERNATIVES_MAX]
+
+
+def test_a_new_leaf_has_been_refused_by_nobody() -> None:
+    """And it tells who pings it for how long it has been there, whatever it remembers since."""
+    seeking = Seeking(seed(1))
+    assert not seeking.core.refused
+    seeking.wait(5.0)
+    seeking.feed(Restored())
+    ping = next(iter(seeking.pings.values()))
+    (pong,) = seeking.feed(DatagramReceived(at(7), ping))
+    assert isinstance(pong, SendDatagram)
+    assert isinstance(pong.message, Pong)
+    assert pong.message.uptime_s == 5

@@ -228,3 +228,14 @@ def test_the_parent_always_ends_with_what_is_offered(steps: list[tuple[int, bool
     pair.wait(10.0)
     assert pair.held() == names(*offered)
     assert pair.holding.generation == pair.publisher.generation
+
+
+def test_a_lower_limit_takes_back_what_is_above_it() -> None:
+    """A parent that takes less than before is told what it shall hold no more."""
+    pair = Pair(entries_max=5)
+    pair.feed(offer(1, 2, 3, 4, 5))
+    pair.join()
+    pair.feed(Joined(PARENT, WHERE, pair.holding.generation, 3))
+    pair.wait()
+    assert pair.held() == names(1, 2, 3)
+    assert pair.publisher.left_out == 2

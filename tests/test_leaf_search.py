@@ -285,3 +285,12 @@ def test_malformed_proofs_have_no_root() -> None:
     assert proven_root(1, entry, ()) is None
     assert proven_root(0, entry, (b"short",)) is None
     assert proven_root(0, entry, (bytes(32),) * 99) is None
+
+
+def test_a_forged_hit_does_not_hide_the_next_one() -> None:
+    """Each hit of a message is judged by itself."""
+    searching = Searching()
+    searching.ask("blue")
+    forged = msgspec.structs.replace(hit(0, "blue one"), signature=bytes(64))
+    told = searching.hear(forged, hit(1, "blue two", content=2))
+    assert [each.event.name for each in told if isinstance(each, Tell)] == ["blue two"]  # type: ignore[attr-defined]

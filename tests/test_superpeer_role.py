@@ -11,6 +11,7 @@ from common.ids import node_text
 from common.messages.cluster import Busy, Coverage, Forget, Locate, SearchDone, Sources
 from common.messages.link import Bye
 from common.messages.overlay import Prune, Unlinked
+from common.messages.swarm import Interested
 from superpeer.methods import METHODS, Drain, Drained, Listing, Nothing, Status
 from tests.overlay_world import World
 
@@ -242,3 +243,19 @@ def test_searches_of_a_leaf_are_limited_in_rate(host: str, burst: int) -> None:
     (done,) = world.puppet("far").heard
     assert isinstance(done, SearchDone)
     assert done.coverage.complete
+
+
+def test_status_counts_from_its_own_beginning() -> None:
+    """Its time up is its own, and what is not meant for it is counted."""
+    world = World()
+    world.advance(50.0)
+    world.superpeers(["sp1", "sp2"], [("sp1", "sp2")])
+    world.leaf("leaf1")
+    world.join("leaf1", "sp1")
+    began = world.now - 1.0
+    world.say("leaf1", "sp1", Interested(bytes(32), 1))
+    world.advance(3.0)
+    (status,) = world.ask("sp1", "superpeer.status")
+    assert isinstance(status, Status)
+    assert status.uptime_s <= world.now - began + 1.0
+    assert status.dropped == {"not_for_us": 1}

@@ -136,3 +136,9 @@ def test_the_border_refuses_terms_beyond_a_limit(fields: list[object]) -> None:
     """Each field is checked where a frame is converted, and no word at all is refused."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields, Terms)
+
+
+def test_as_many_extensions_as_a_search_has() -> None:
+    """The limit itself is allowed."""
+    many = [f"e{number}" for number in range(QUERY_WORDS_MAX)]
+    assert len(parse(["x"], "", many).extensions) == QUERY_WORDS_MAX
