@@ -128,6 +128,9 @@ class Links:
             return [LinkDown(peer, door, "not a node's key")]
         if (twin(peer), door) in self._up or (twin(peer), door) in self._dialling:
             return [LinkDown(peer, door, "another node has this CURVE key")]
+        there = [up for up in self.links_up() if (up.peer, up.address) == (peer, address)]
+        if any(up.door is not door for up in there):  # it would end that link for a newer one
+            return [LinkDown(peer, door, "that is its other door")]
         self._next_dial += 1
         self._dials[self._next_dial] = key
         self._dialling[key] = now + self._config.dial_s + self._config.hello_s
@@ -143,8 +146,7 @@ class Links:
         now: float,
     ) -> list[Out]:
         """Send over the link that is up; without one the message is dropped and counted."""
-        link = self._up.get((peer, door))
-        if link is None:
+        if (link := self._up.get((peer, door))) is None:
             self._count("no link")
             return []
         link.pulse.sent_at = now

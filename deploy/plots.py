@@ -87,7 +87,7 @@ def require() -> None:
         raise UserError(
             Exit.USAGE,
             "a page needs matplotlib, which is not there",
-            "pip install 'superpeer[report]'",
+            ".venv/bin/pip install -e '.[report]'",
         ) from error
 
 

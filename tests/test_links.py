@@ -180,6 +180,16 @@ def test_the_twin_of_a_linked_node_is_not_dialled(pair: Pair) -> None:
     assert pair.down("b") == []
 
 
+def test_a_place_where_the_other_door_is_is_not_dialled(pair: Pair) -> None:
+    """Whoever names a peer's control door as its bulk door does not cost us the link there."""
+    dialled(pair)
+    there = pair.up("a")[0].address
+    outs = pair.ends["a"].dial(HIGH.node, there, Door.BULK, 1.0)
+    assert outs == [LinkDown(HIGH.node, Door.BULK, "that is its other door")]
+    elsewhere = pair.ends["a"].dial(HIGH.node, Address.of("127.0.0.1", 1), Door.BULK, 1.0)
+    assert isinstance(elsewhere[0], OpenLink)
+
+
 def test_other_versions_are_refused() -> None:
     """Version ranges that do not overlap are refused with our version."""
     machine = links(LOW)

@@ -221,7 +221,7 @@ def test_without_matplotlib_the_error_says_what_to_install() -> None:
     command = [sys.executable, "-c", program]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
     assert said.startswith("2 a page needs matplotlib")
-    assert "pip install 'superpeer[report]'" in said
+    assert "pip install -e '.[report]'" in said
 
 
 def test_the_figures_at_a_glance_are_those_that_are_known() -> None:

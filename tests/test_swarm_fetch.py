@@ -136,6 +136,14 @@ def test_a_link_that_is_there_is_not_dialled() -> None:
     assert Send(A, Interested(ROOT, len(DATA))) in fetching.find(A)
 
 
+def test_a_second_bit_field_pays_no_debt() -> None:
+    """Who shows again what it has and sends no hashes is given up like any other."""
+    fetching = Fetching(layer=b"")
+    fetching.ready(A)
+    assert fetching.hears(A, Bitfield(ROOT, b"")) == []
+    assert hung_up(fetching.wait(4 * CONFIG.request_s)) == [A]
+
+
 def test_the_layer_comes_first_and_is_kept() -> None:
     """No piece is asked for before its hashes are proven."""
     fetching = Fetching(layer=b"")

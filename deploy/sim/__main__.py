@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         show = Show(asked, _say)
         report = show.run()
         series = show.series()
-        series.sizes = [_cost(each) for each in sized]
+        costs = [_cost(each) for each in sized]
+        series.sizes = [cost for cost, _ in costs]
     except UserError as error:
         return _fail(error, as_json=options.json)
     for violation in show.tally.violations[:VIOLATIONS_TOLD]:
@@ -50,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.code
     if report.violations:
         _say(f"replay: python -m deploy.sim {options.scenario} --seed {asked.seed}")
-    return verdict.exit_code(asked, report, _say)
+    code = verdict.exit_code(asked, report, _say)
+    return Exit.UNEXPECTED if any(violations for _, violations in costs) else code
 
 
 def _sizes(text: str | None) -> list[int]:
@@ -77,12 +79,16 @@ def _sized(asked: Scenario, super_peers: int) -> Scenario:
     return sized
 
 
-def _cost(sized: Scenario) -> tuple[int, float, float]:
-    """How many super-peers there are, and what a search costs in messages and bytes."""
-    report = Show(sized, _say).run()
+def _cost(sized: Scenario) -> tuple[tuple[int, float, float], int]:
+    """How many super-peers there are and what a search costs in messages and bytes; violations."""
+    show = Show(sized, lambda text: _say(f"{sized.super_peers} super-peers: {text}"))
+    report = show.run()
+    for violation in show.tally.violations[:VIOLATIONS_TOLD]:
+        _say(f"violation with {sized.super_peers} super-peers: {violation}")
     searches = max(report.searches, 1)
     per_search = (report.bytes_sent or 0) / searches
-    return sized.super_peers, report.messages_per_query or 0.0, per_search
+    cost = (sized.super_peers, report.messages_per_query or 0.0, per_search)
+    return cost, report.violations
 
 
 def _say(text: str) -> None:

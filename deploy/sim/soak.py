@@ -91,12 +91,24 @@ def replay_command(seed: int) -> str:
     return f"python -m deploy.sim.soak --seed {seed} --events 1"
 
 
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Soak as the command line says; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m deploy.sim.soak", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000, help="how many, at least")
-    parser.add_argument("--seed", type=int, default=1, help="the first")
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument(
+        "--events",
+        type=_positive,
+        default=1_000_000,
+        help="how many, at least (default: a million)",
+    )
+    parser.add_argument("--seed", type=int, default=1, help="the first (default: 1)")
+    parser.add_argument("--jobs", type=_positive, default=1, help="processes (default: 1)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument("--probes", action="store_true", help="tell which were never reached")
     options = parser.parse_args(arguments)

@@ -187,7 +187,8 @@ class Fetch:
         source.has, source.shown = None if marks is None else bytearray(marks), True
         if source.has is not None:
             self._requests.picker.source_came(source.has)
-        self.sources.expect_nothing(source)
+        if not source.requests and not self._layer.owes(source.peer):
+            self.sources.expect_nothing(source)  # to say it again pays no debt
         return self._pump(source, now)
 
     def _on_have(self, source: Source, event: Received, now: float) -> list[Effect]:
