@@ -241,7 +241,7 @@ def test_hang_is_found_and_leaves_nothing_behind(scene: Scene) -> None:
     """When its time is over a simulation is killed with its children."""
     scene.run("hangs", limit_s=1.0)
     assert scene.lines()["is-hangs"]["how"] == "hang"
-    assert not lives(int(scene.child.read_text()))
+    wait_until(lambda: not lives(int(scene.child.read_text())))  # killed, and gone soon
 
 
 def test_resumes(scene: Scene) -> None:
