@@ -57,11 +57,12 @@ class Sources:
 
     def crowded(self, links_max: int) -> bool:
         """Whether one that could be tried waits for a link."""
-        waits = any(
-            each.phase is Phase.KNOWN and self.deadlines.get(("retry", each.peer)) is None
-            for each in self._sources.values()
-        )
-        return waits and self._busy >= links_max
+        return self._busy >= links_max and any(map(self._may_try, self._sources.values()))
+
+    def _may_try(self, source: Source) -> bool:
+        """Whether it is neither linked nor dialled, nor resting after a try."""
+        resting = self.deadlines.get(("retry", source.peer)) is not None
+        return source.phase is Phase.KNOWN and not resting
 
     def park(self, source: Source, now: float) -> list[Effect]:
         """It has nothing for us now: another may have its link, and it is tried again later."""
@@ -89,7 +90,7 @@ class Sources:
         for source in self._sources.values():
             if busy >= links_max:
                 break
-            if source.phase is Phase.KNOWN and self.deadlines.get(("retry", source.peer)) is None:
+            if self._may_try(source):
                 busy += 1
                 effects += self._contact(source, now)
         return effects
