@@ -1,11 +1,17 @@
 """Options of the whole suite."""
 
+import signal
+
 import pytest
 from hypothesis import settings
 
 # no test asserts on wall-clock, and hypothesis must not either
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
+
+# a script's `./deploy/test &` starts us deaf to Ctrl-C, and a program that inherits that is deaf too
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

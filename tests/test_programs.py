@@ -148,7 +148,6 @@ def test_a_run_that_cannot_begin(tmp_path: Path, arguments: tuple[str, ...], cod
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.skip(reason="known bug: beside other load `leaf get` may outlive SIGINT")
 def test_ctrl_c_leaves_a_call(tmp_path: Path) -> None:
     """Exit 130, and the daemon hears that nobody waits; we hear that it goes on all the same."""
     home = home_at("leaf", tmp_path)
