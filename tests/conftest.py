@@ -9,7 +9,7 @@ from hypothesis import settings
 settings.register_profile("steady", deadline=None)
 settings.load_profile("steady")
 
-# a script's `./deploy/test &` starts us deaf to Ctrl-C, and a program that inherits that is deaf too
+# what a script puts in the background with `&` is deaf to Ctrl-C, and so is what it starts
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
