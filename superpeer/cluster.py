@@ -222,9 +222,9 @@ class Cluster:
         budget = INDEX_SLICE
         for slot, entry in list(leaf.unindexed.items()):
             del leaf.unindexed[slot]
-            if entry is None:
-                self._index.remove(peer, slot)
-            budget -= 1 if entry is None else self._index.add(peer, slot, entry)
+            index = self._index
+            keys = index.remove(peer, slot) if entry is None else index.add(peer, slot, entry)
+            budget -= max(keys, 1)
             if self._index.keys(peer) > self._config.keys_max:
                 return self._refuse(peer, "the names have more words than we hold of a leaf", now)
             if budget <= 0:

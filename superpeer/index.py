@@ -1,13 +1,13 @@
 """What our leaves share: words and filters -> files, file root -> sources.
 
-Every entry that was ever added is a document with a number. One bitmap says which documents are
+Every entry is a document with a number (`superpeer.shelves`). One bitmap says which documents are
 alive, and every answer is masked with it; so a leaf with thousands of files goes in microseconds,
-and its postings are taken out later in slices (`sweep`). A number is given out again only after
-its postings are gone. Answers come in the order of document numbers: deterministic, but no
+and its postings are taken out later in slices (`sweep`). Numbers are given out again only after
+their postings are gone. Answers come in the order of document numbers: deterministic, but no
 ranking. Neither leases nor signatures are looked at here.
 """
 
-from array import array
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from typing import Final
@@ -19,61 +19,37 @@ from common.catalogue import Entry
 from common.limits import FILE_SIZE_MAX
 from common.names import extension, media_type
 from common.terms import Terms, entry_words
+from superpeer.contents import Contents
 from superpeer.postings import Postings
+from superpeer.shelves import PAGE, Shelf, Shelves
 
 SWEEP_SLACK_DOCS: Final = 10_000  # dead documents that nobody needs to hurry for
-_NO_DOC: Final = 2**32 - 1
 _KEYS_BESIDE_WORDS: Final = 4  # kind, extension, size and root
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """An entry, whose it is, and its slot in that leaf's catalogue.
-
-    `doc` is its place among all answers, `keys` by how many keys it is found.
-    """
+    """An entry, whose it is, and its slot in that leaf's catalogue; `doc` is its place among all
+    answers."""
 
     leaf: bytes
     slot: int
     entry: Entry
     doc: int
-    keys: int
-
-
-class _Shelf:
-    """The documents of one leaf: which are alive, and which slot each of them fills."""
-
-    __slots__ = ("docs", "keys", "leaf", "slots")
-
-    def __init__(self, leaf: bytes) -> None:
-        self.leaf = leaf
-        self.docs = BitMap()
-        self.keys = 0
-        self.slots = array("I")
-
-    def get(self, slot: int) -> int:
-        """The document in `slot`, or _NO_DOC."""
-        return self.slots[slot] if slot < len(self.slots) else _NO_DOC
-
-    def set(self, slot: int, doc: int) -> None:
-        """Fill `slot`, which may lie beyond all earlier ones."""
-        missing = slot + 1 - len(self.slots)
-        if missing > 0:
-            self.slots.extend([_NO_DOC] * missing)
-        self.slots[slot] = doc
 
 
 class Index:
     """The searchable sum of our leaves' catalogues. Slots are trusted to be within their limit."""
 
     def __init__(self) -> None:
-        self._shelves: dict[bytes, _Shelf] = {}
+        self._shelves: dict[bytes, Shelf] = {}
+        self._places = Shelves()
         self._alive = BitMap()
-        self._dead = BitMap()
-        self._free: list[int] = []
-        self._found: list[Found | None] = []  # by document; a dead one stays until it is swept
+        self._dropped: deque[Shelf] = deque()  # of leaves that are gone, not swept yet
+        self.dead = 0
+        """How many entries of leaves that are gone wait for `sweep`."""
         self._words: Postings[str] = Postings()
         self._tags: Postings[str] = Postings()  # apart, so that no word of a query can name one
-        self._roots: Postings[bytes] = Postings()
+        self._contents = Contents(self._root_of)
 
     @property
     def files(self) -> int:
@@ -85,11 +61,6 @@ class Index:
         """How many leaves share something."""
         return len(self._shelves)
 
-    @property
-    def dead(self) -> int:
-        """How many removed entries wait for `sweep`."""
-        return len(self._dead)
-
     def keys(self, leaf: bytes) -> int:
         """By how many keys the entries of `leaf` are found: what they cost in memory and time."""
         shelf = self._shelves.get(leaf)
@@ -100,43 +71,41 @@ class Index:
 
         By how many keys: 0.5 to 1 us each.
         """
-        if len(self._dead) > len(self._alive) + SWEEP_SLACK_DOCS:
+        if self.dead > len(self._alive) + SWEEP_SLACK_DOCS:
             self.sweep(1)  # the dead stay bounded even where nobody else sweeps
         shelf = self._shelves.get(leaf)
         if shelf is None:
-            shelf = self._shelves[leaf] = _Shelf(leaf)
-        self._bury(shelf, slot)
+            shelf = self._shelves[leaf] = Shelf(leaf)
+        self._take_out(shelf, slot)
         words = entry_words(entry)
-        keys = len(words) + _KEYS_BESIDE_WORDS
-        doc = self._free.pop() if self._free else len(self._found)
-        found = Found(shelf.leaf, slot, entry, doc, keys)
-        self._found[doc : doc + 1] = [found]
-        shelf.set(slot, doc)
-        shelf.docs.add(doc)
-        shelf.keys += keys
+        doc, keys = self._places.doc(shelf, slot), len(words) + _KEYS_BESIDE_WORDS
+        shelf.put(slot, entry, keys)
         self._alive.add(doc)
         for word in words:
             self._words.add(word, doc)
         for tag in _tags(entry):
             self._tags.add(tag, doc)
-        self._roots.add(entry.root, doc)
+        self._contents.add(entry.root, doc)
         return keys
 
-    def remove(self, leaf: bytes, slot: int) -> None:
-        """Forget what `leaf` has in `slot`; nothing happens where that is nothing."""
+    def remove(self, leaf: bytes, slot: int) -> int:
+        """Forget what `leaf` has in `slot`, if anything; by how many keys it was found."""
         shelf = self._shelves.get(leaf)
         if shelf is None:
-            return
-        self._bury(shelf, slot)
-        if not shelf.docs:
-            del self._shelves[leaf]
+            return 0
+        keys = self._take_out(shelf, slot)
+        if not shelf.files:
+            self.drop_leaf(leaf)
+        return keys
 
     def drop_leaf(self, leaf: bytes) -> None:
         """Forget all that `leaf` has, in microseconds whatever the number of its files."""
         shelf = self._shelves.pop(leaf, None)
         if shelf is not None:
-            self._alive -= shelf.docs
-            self._dead |= shelf.docs
+            for first, beyond in self._places.ranges(shelf):
+                self._alive.remove_range(first, beyond)
+            self._dropped.append(shelf)
+            self.dead += shelf.files
 
     def search(self, terms: Terms, limit: int, beyond: int = -1) -> list[Found]:
         """The first `limit` entries that match as `common.terms.matches` defines it.
@@ -152,7 +121,8 @@ class Index:
 
     def sources(self, root: bytes, size: int, limit: int) -> list[Found]:
         """The first `limit` entries with this very content."""
-        hits = self._hits(self._roots.bitmap(root) & self._alive)
+        alive = (doc for doc in self._contents.find(root) if doc in self._alive)
+        hits = (self._found(doc) for doc in alive)
         return list(islice((hit for hit in hits if hit.entry.size == size), limit))
 
     def sweep(self, budget: int) -> bool:
@@ -160,33 +130,39 @@ class Index:
 
         As long as it took to put them in.
         """
-        while self._dead and budget > 0:
-            doc = self._dead.pop()
-            found = self._found[doc]
-            if found is not None:
-                self._unpost(doc, found.entry)
-                budget -= found.keys
-            self._found[doc] = None
-            self._free.append(doc)
-        return bool(self._dead)
+        while self._dropped and budget > 0:
+            shelf = self._dropped[0]
+            if not shelf.entries:
+                self._dropped.popleft()
+                continue
+            slot, entry = len(shelf.entries) - 1, shelf.entries[-1]
+            if entry is not None:
+                budget -= self._unpost(self._places.doc(shelf, slot), entry)
+                self.dead -= 1
+            shelf.entries.pop()
+            if slot % PAGE == 0:
+                self._places.give_back(shelf)
+        return self.dead > 0
 
-    def _bury(self, shelf: _Shelf, slot: int) -> None:
-        doc = shelf.get(slot)
-        if doc == _NO_DOC:
-            return
-        found = self._found[doc]
-        shelf.keys -= found.keys if found else 0
-        shelf.set(slot, _NO_DOC)
-        shelf.docs.discard(doc)
+    def _take_out(self, shelf: Shelf, slot: int) -> int:
+        """Empty a slot at once: its number is the next one's; by how many keys it was found."""
+        entry = shelf.get(slot)
+        if entry is None:
+            return 0
+        doc = self._places.doc(shelf, slot)
+        keys = self._unpost(doc, entry)
         self._alive.discard(doc)
-        self._dead.add(doc)
+        shelf.put(slot, None, -keys)
+        return keys
 
-    def _unpost(self, doc: int, entry: Entry) -> None:
-        for word in entry_words(entry):
+    def _unpost(self, doc: int, entry: Entry) -> int:
+        words = entry_words(entry)
+        for word in words:
             self._words.discard(word, doc)
         for tag in _tags(entry):
             self._tags.discard(tag, doc)
-        self._roots.discard(entry.root, doc)
+        self._contents.discard(entry.root, doc)
+        return len(words) + _KEYS_BESIDE_WORDS
 
     def _matching(self, terms: Terms) -> BitMap:
         """The live documents that match, exactly but for the size, which is right to its power."""
@@ -203,10 +179,20 @@ class Index:
         return docs
 
     def _hits(self, docs: BitMap, beyond: int = -1) -> Iterator[Found]:
-        for doc in docs.iter_equal_or_larger(beyond + 1):
-            found = self._found[doc]
-            if found is not None:
-                yield found
+        return map(self._found, docs.iter_equal_or_larger(beyond + 1))
+
+    def _found(self, doc: int) -> Found:
+        """What a document that is alive says."""
+        shelf, slot = self._places.find(doc)
+        entry = shelf.entries[slot]
+        if entry is None:
+            raise AssertionError(f"document {doc} is alive and says nothing")
+        return Found(shelf.leaf, slot, entry, doc)
+
+    def _root_of(self, doc: int) -> bytes | None:
+        shelf, slot = self._places.find(doc)
+        entry = shelf.entries[slot]
+        return entry.root if entry is not None else None
 
 
 def _tags(entry: Entry) -> list[str]:

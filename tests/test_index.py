@@ -130,11 +130,10 @@ def test_the_limit_gives_the_first_hits() -> None:
 def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
     """Each call takes out at most its budget; after the last nothing of the dead is held."""
     index = Index()
-    for slot in range(10):
-        index.add(A, slot, entry(f"apple {slot}"))
+    keys = [index.add(A, slot, entry(f"apple {slot}")) for slot in range(10)][0]
     held = index.search(Terms(("apple",)), ANY)
     index.drop_leaf(A)
-    assert index.sweep(4 * held[0].keys)
+    assert index.sweep(4 * keys)
     assert index.dead == 6
     assert not index.sweep(100)
     assert not index.sweep(100)
