@@ -28,8 +28,9 @@ from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from common.terms import Terms
 from superpeer.holding import Changes, Holding, PublishError
-from superpeer.index import Found, Index
+from superpeer.index import Index
 from superpeer.methods import LeafRow
+from superpeer.shelves import Found
 
 INDEX_SLICE: Final = 10_000  # keys by which entries are made searchable in one turn: 5 to 10 ms
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms

@@ -8,11 +8,9 @@ ranking. Neither leases nor signatures are looked at here.
 """
 
 from collections import deque
-from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-import msgspec
 from pyroaring import BitMap
 
 from common.catalogue import Entry
@@ -21,20 +19,10 @@ from common.names import extension, media_type
 from common.terms import Terms, entry_words
 from superpeer.contents import Contents
 from superpeer.postings import Postings
-from superpeer.shelves import PAGE, Shelf, Shelves
+from superpeer.shelves import PAGE, Found, Shelf, Shelves
 
 SWEEP_SLACK_DOCS: Final = 10_000  # dead documents that nobody needs to hurry for
 _KEYS_BESIDE_WORDS: Final = 4  # kind, extension, size and root
-
-
-class Found(msgspec.Struct, frozen=True, gc=False):
-    """An entry, whose it is, and its slot in that leaf's catalogue; `doc` is its place among all
-    answers."""
-
-    leaf: bytes
-    slot: int
-    entry: Entry
-    doc: int
 
 
 class Index:
@@ -49,7 +37,7 @@ class Index:
         """How many entries of leaves that are gone wait for `sweep`."""
         self._words: Postings[str] = Postings()
         self._tags: Postings[str] = Postings()  # apart, so that no word of a query can name one
-        self._contents = Contents(self._root_of)
+        self._contents = Contents(self._places.root)
 
     @property
     def files(self) -> int:
@@ -115,14 +103,16 @@ class Index:
         Takes some 10 us where a word is rare and 200 us where all are common, among a million
         entries. A size bound costs more: 0.1 us for each entry it refuses of its own power of two.
         """
-        low, high = terms.size_min, _size_max(terms)
-        hits = self._hits(self._matching(terms), beyond)
-        return list(islice((hit for hit in hits if low <= hit.entry.size <= high), limit))
+        docs = self._matching(terms).iter_equal_or_larger(beyond + 1)
+        if terms.size_min or terms.size_max is not None:
+            hits = self._places.read(docs)
+            return list(islice((hit for hit in hits if terms.takes_size(hit.entry.size)), limit))
+        return list(self._places.read(islice(docs, limit)))
 
     def sources(self, root: bytes, size: int, limit: int) -> list[Found]:
         """The first `limit` entries with this very content."""
         alive = (doc for doc in self._contents.find(root) if doc in self._alive)
-        hits = (self._found(doc) for doc in alive)
+        hits = self._places.read(alive)
         return list(islice((hit for hit in hits if hit.entry.size == size), limit))
 
     def sweep(self, budget: int) -> bool:
@@ -166,33 +156,12 @@ class Index:
 
     def _matching(self, terms: Terms) -> BitMap:
         """The live documents that match, exactly but for the size, which is right to its power."""
-        rarest_first = sorted(terms.words, key=self._words.count)
-        if not rarest_first or not self._words.count(rarest_first[0]):
-            return BitMap()
-        docs = self._words.bitmap(rarest_first[0]) & self._alive
-        for word in rarest_first[1:]:
-            docs &= self._words.bitmap(word)
+        docs = self._words.intersection(terms.words, self._alive)
         for word in terms.without:
             docs -= self._words.bitmap(word)
         for tags in _tags_wanted(terms):
             docs = BitMap().union(*[docs & self._tags.bitmap(tag) for tag in tags])
         return docs
-
-    def _hits(self, docs: BitMap, beyond: int = -1) -> Iterator[Found]:
-        return map(self._found, docs.iter_equal_or_larger(beyond + 1))
-
-    def _found(self, doc: int) -> Found:
-        """What a document that is alive says."""
-        shelf, slot = self._places.find(doc)
-        entry = shelf.entries[slot]
-        if entry is None:
-            raise AssertionError(f"document {doc} is alive and says nothing")
-        return Found(shelf.leaf, slot, entry, doc)
-
-    def _root_of(self, doc: int) -> bytes | None:
-        shelf, slot = self._places.find(doc)
-        entry = shelf.entries[slot]
-        return entry.root if entry is not None else None
 
 
 def _tags(entry: Entry) -> list[str]:

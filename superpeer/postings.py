@@ -7,12 +7,13 @@ are still shared: `Index` masks the dead ones and takes them out later.
 """
 
 from array import array
-from collections.abc import Hashable
-from typing import Final, Generic, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from pyroaring import BitMap
 
 Key = TypeVar("Key", bound=Hashable)
+_Docs: TypeAlias = "int | array[int] | BitMap | tuple[()]"
 
 ARRAY_DOCS_MAX: Final = 256  # measured: 52 bytes a file against 200 with a limit of 64
 BITMAP_DOCS_MIN: Final = ARRAY_DOCS_MAX // 2  # below it an array again; apart, so as not to flap
@@ -58,16 +59,29 @@ class Postings(Generic[Key]):
 
     def count(self, key: Key) -> int:
         """How many documents carry `key`."""
-        docs = self._docs.get(key)
-        if docs is None:
-            return 0
-        return 1 if isinstance(docs, int) else len(docs)
+        return _count(self._docs.get(key, ()))
 
     def bitmap(self, key: Key) -> BitMap:
         """The documents that carry `key`, to be read only: it may be the very one kept here."""
-        docs = self._docs.get(key)
-        if isinstance(docs, BitMap):
-            return docs
-        if docs is None:
+        return _bitmap(self._docs.get(key, ()))
+
+    def intersection(self, keys: Iterable[Key], among: BitMap) -> BitMap:
+        """The documents of `among` that carry each of these keys; of no key, none."""
+        rarest_first = sorted([self._docs.get(key, ()) for key in keys], key=_count)
+        if not rarest_first or not _count(rarest_first[0]):
             return BitMap()
-        return BitMap([docs] if isinstance(docs, int) else docs)
+        common = _bitmap(rarest_first[0])
+        for docs in rarest_first[1:]:
+            common = common & _bitmap(docs)  # a copy in any case: `&=` would need another
+        return common & among  # last, when few are left
+
+
+def _count(docs: _Docs) -> int:
+    return 1 if isinstance(docs, int) else len(docs)
+
+
+def _bitmap(docs: _Docs) -> BitMap:
+    """To be read only."""
+    if isinstance(docs, BitMap):
+        return docs
+    return BitMap((docs,) if isinstance(docs, int) else docs)

@@ -7,14 +7,26 @@ is not looked at here.
 """
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
+
+import msgspec
 
 from common.catalogue import Entry
 
 PAGE_BITS: Final = 6
 PAGE: Final = 1 << PAGE_BITS  # slots; a leaf with one file wastes 63 numbers, and no memory
 NO_PAGE: Final = 2**32 - 1
+
+
+class Found(msgspec.Struct, frozen=True, gc=False):
+    """An entry, whose it is, and its slot in that leaf's catalogue; `doc` is its place among all
+    answers."""
+
+    leaf: bytes
+    slot: int
+    entry: Entry
+    doc: int
 
 
 class Shelf:
@@ -63,10 +75,22 @@ class Shelves:
             shelf.pages[place] = self._take(shelf, place << PAGE_BITS)
         return shelf.pages[place] << PAGE_BITS | slot & PAGE - 1
 
-    def find(self, doc: int) -> tuple[Shelf, int]:
-        """Whose document this is, and in which slot."""
+    def read(self, docs: Iterable[int]) -> Iterator[Found]:
+        """What these documents say, each of which must say something."""
+        owners, firsts = self._owners, self._first
+        for doc in docs:  # the inner loop of a search: nothing is called but the constructor
+            page = doc >> PAGE_BITS
+            shelf, slot = owners[page], firsts[page] + (doc & PAGE - 1)
+            entry = shelf.entries[slot]
+            if entry is None:
+                raise AssertionError(f"document {doc} is alive and says nothing")
+            yield Found(shelf.leaf, slot, entry, doc)
+
+    def root(self, doc: int) -> bytes | None:
+        """Of which content a document is."""
         page = doc >> PAGE_BITS
-        return self._owners[page], self._first[page] + (doc & PAGE - 1)
+        entry = self._owners[page].entries[self._first[page] + (doc & PAGE - 1)]
+        return entry.root if entry is not None else None
 
     def ranges(self, shelf: Shelf) -> Iterator[tuple[int, int]]:
         """Where the documents of a leaf are: [first, beyond) of each page."""

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from common.catalogue import Entry
 from common.limits import FILE_SIZE_MAX
 from common.terms import Terms, matches
-from superpeer.index import SWEEP_SLACK_DOCS, Found, Index
+from superpeer.index import SWEEP_SLACK_DOCS, Index
+from superpeer.shelves import Found
 
 ANY = 10_000
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
@@ -130,7 +131,7 @@ def test_the_limit_gives_the_first_hits() -> None:
 def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
     """Each call takes out at most its budget; after the last nothing of the dead is held."""
     index = Index()
-    keys = [index.add(A, slot, entry(f"apple {slot}")) for slot in range(10)][0]
+    keys = max([index.add(A, slot, entry(f"apple {slot}")) for slot in range(10)])
     held = index.search(Terms(("apple",)), ANY)
     index.drop_leaf(A)
     assert index.sweep(4 * keys)

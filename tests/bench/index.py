@@ -12,6 +12,7 @@ for row numbers. Memory is what the index adds to a process that holds the names
 import argparse
 import gc
 import json
+import multiprocessing
 import os
 import sqlite3
 import statistics
@@ -166,28 +167,36 @@ def _found(database: sqlite3.Connection, terms: Terms) -> list[tuple[int]]:
     return found
 
 
+def bench(corpus: Callable[[int, int], list[corpora.Name]], args: argparse.Namespace) -> None:
+    """Print the line of one corpus."""
+    files = entries(corpus(args.names + LEAF_FILES, args.seed))
+    files, more = files[: args.names], files[args.names :]
+    rng = Random(args.seed)
+    index, figures = built(files, args.leaves)
+    database = fts(files)
+    shown: dict[str, object] = {"bench": "index", "corpus": corpus.__name__, **figures}
+    shown["words"] = len({word for entry in files[::100] for word in words(entry.name)})
+    for width in (2, 3):
+        asked = questions(files, args.searches, width, rng)
+        shown[f"words_{width}"] = compared(index, database, asked)
+        shown[f"unlike_{width}"] = unlike(index, files, asked[::CHECKED])
+    shown |= changed(index, more)
+    print(json.dumps(shown), flush=True)
+
+
 def main() -> None:
-    """One line for each corpus."""
+    """One line for each corpus, each in a process of its own: the memory of one is not reused."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--names", type=int, default=1_000_000)
     parser.add_argument("--searches", type=int, default=2_000)
     parser.add_argument("--leaves", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
+    processes = multiprocessing.get_context("spawn")
     for corpus in (corpora.paths, corpora.titles):
-        files = entries(corpus(args.names + LEAF_FILES, args.seed))
-        files, more = files[: args.names], files[args.names :]
-        rng = Random(args.seed)
-        index, figures = built(files, args.leaves)
-        database = fts(files)
-        shown: dict[str, object] = {"bench": "index", "corpus": corpus.__name__, **figures}
-        shown["words"] = len({word for entry in files[::100] for word in words(entry.name)})
-        for width in (2, 3):
-            asked = questions(files, args.searches, width, rng)
-            shown[f"words_{width}"] = compared(index, database, asked)
-            shown[f"unlike_{width}"] = unlike(index, files, asked[::CHECKED])
-        shown |= changed(index, more)
-        print(json.dumps(shown), flush=True)
+        process = processes.Process(target=bench, args=(corpus, args))
+        process.start()
+        process.join()
 
 
 if __name__ == "__main__":
