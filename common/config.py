@@ -59,6 +59,13 @@ class OverlayConfig(Slice, frozen=True):
     hearsay_dials_burst: int = 8
 
 
+class DigestConfig(Slice, frozen=True):
+    """What super-peers tell one another of what they have."""
+
+    tell_s: float = 0.2  # a new file is known two links away after twice this; wild guess
+    more_s: float = 0.05  # between two patches of a digest that is not whole: 0.5 MB/s; wild guess
+
+
 class FloodConfig(Slice, frozen=True):
     """Queries among super-peers."""
 
@@ -117,6 +124,7 @@ class Config(Slice, frozen=True):
     link: LinkConfig = LinkConfig()
     cluster: ClusterConfig = ClusterConfig()
     overlay: OverlayConfig = OverlayConfig()
+    digest: DigestConfig = DigestConfig()
     flood: FloodConfig = FloodConfig()
     parent: ParentConfig = ParentConfig()
     search: SearchConfig = SearchConfig()

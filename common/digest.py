@@ -76,7 +76,12 @@ class CountedPlaces:
 
 
 def pack_places(places: BitMap) -> bytes:
-    """At most PATCH_PLACES_MAX of them as bytes: sorted, the four bytes of each apart, deflated."""
+    """At most PATCH_PLACES_MAX of them as bytes: sorted, the four bytes of each apart, deflated.
+
+    Nothing is no bytes.
+    """
+    if not places:
+        return b""
     numbers = array("I", places)
     if _SWAPPED:
         numbers.byteswap()
@@ -86,6 +91,8 @@ def pack_places(places: BitMap) -> bytes:
 
 def unpack_places(packed: bytes) -> BitMap:
     """The inverse of `pack_places`. Raises RemoteProtocolError for what it cannot have made."""
+    if not packed:
+        return BitMap()
     inflater, most = zlib.decompressobj(), PATCH_PLACES_MAX * _PLACE_BYTES
     try:
         apart = inflater.decompress(packed, most)

@@ -22,6 +22,8 @@ from common.terms import Terms
 
 _QUERY: Final = b"superpeer query 1\0"
 
+Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
+
 
 class Link(Message, frozen=True, array_like=True):
     """Be my neighbour; these are mine."""
@@ -48,6 +50,20 @@ class Neighbourhood(Message, frozen=True, array_like=True):
 
     leaves: Count
     neighbours: Contacts = ()
+
+
+class Digest(Message, frozen=True, array_like=True):
+    """Places (`common.digest.pack_places`) that were set and cleared in a digest of mine.
+
+    `beyond`: not of my own index but of my other neighbours' together. `afresh`: all that I said
+    before of this digest is void. `more`: it is not whole yet, and rules nothing out.
+    """
+
+    beyond: bool
+    added: Places = b""
+    cleared: Places = b""
+    afresh: bool = False
+    more: bool = False
 
 
 class QueryBody(msgspec.Struct, frozen=True, array_like=True):

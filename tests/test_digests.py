@@ -1,0 +1,239 @@
+"""Neighbours know what each other has and leads to, and rule out nothing that is there."""
+
+from collections import deque
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from common import wire
+from common.config import DigestConfig
+from common.core import Send
+from common.digest import PATCH_PLACES_MAX, CountedPlaces, pack_places
+from common.errors import RemoteProtocolError
+from common.limits import CONTROL_FRAME_BYTES_MAX
+from common.messages.overlay import Digest
+from superpeer.digests import Digests
+
+A, B, C, D, E = (bytes([number]) * 32 for number in range(1, 6))
+SETTLED_S = 60.0
+
+
+class Net:
+    """Some super-peers' digests, the links between them, and the patches under way."""
+
+    def __init__(self) -> None:
+        self.own: dict[bytes, CountedPlaces] = {}
+        self.digests: dict[bytes, Digests] = {}
+        self.links: dict[frozenset[bytes], None] = {}
+        self.sent: list[Digest] = []
+        self.now = 0.0
+        for node in (A, B, C, D, E):
+            self.own[node] = CountedPlaces()
+            self.digests[node] = Digests(DigestConfig(), self.own[node])
+
+    def link(self, one: bytes, other: bytes) -> None:
+        """Two become neighbours."""
+        self.links[frozenset((one, other))] = None
+        self.digests[one].neighbour_linked(other, self.now)
+        self.digests[other].neighbour_linked(one, self.now)
+
+    def part(self, one: bytes, other: bytes) -> None:
+        """They are neighbours no more."""
+        del self.links[frozenset((one, other))]
+        self.digests[one].neighbour_lost(other, self.now)
+        self.digests[other].neighbour_lost(one, self.now)
+
+    def add(self, node: bytes, *places: int) -> None:
+        """An index gains keys."""
+        for place in places:
+            self.own[node].add(place)
+        self.digests[node].index_changed(self.now)
+
+    def discard(self, node: bytes, *places: int) -> None:
+        """An index loses keys."""
+        for place in places:
+            self.own[node].discard(place)
+        self.digests[node].index_changed(self.now)
+
+    def run(self, for_s: float) -> None:
+        """Let time pass; patches arrive at once."""
+        until = self.now + for_s
+        while True:
+            times = {node: each.wakeup() for node, each in self.digests.items()}
+            due = {node: when for node, when in times.items() if when is not None}
+            if not due or min(due.values()) > until:
+                self.now = until
+                return
+            node = min(due, key=lambda one: (due[one], one))
+            self.now = max(self.now, due[node])
+            waiting = deque((node, effect) for effect in self.digests[node].due(self.now))
+            while waiting:
+                sender, effect = waiting.popleft()
+                assert isinstance(effect, Send)
+                assert isinstance(effect.message, Digest)
+                assert frozenset((sender, effect.peer)) in self.links
+                self.sent.append(effect.message)
+                self.digests[effect.peer].on_digest(sender, effect.message, self.now)
+
+    def neighbours(self, node: bytes) -> list[bytes]:
+        """With whom a node is linked."""
+        return [other for other in self.own if frozenset((node, other)) in self.links]
+
+    def check(self, places: range) -> None:
+        """What each node says of its neighbours is what is so."""
+        for node in self.own:
+            for peer in self.neighbours(node):
+                others = [other for other in self.neighbours(peer) if other != node]
+                for place in places:
+                    has = place in self.own[peer].places
+                    leads = any(place in self.own[other].places for other in others)
+                    assert self.digests[node].may_have(peer, [place]) == has
+                    assert self.digests[node].may_lead(peer, [place]) == leads
+
+
+def in_line() -> Net:
+    """A - B - C - D, each with the place of its number."""
+    net = Net()
+    for number, node in enumerate((A, B, C, D)):
+        net.add(node, number)
+    for one, other in ((A, B), (B, C), (C, D)):
+        net.link(one, other)
+    return net
+
+
+def test_two_links_away_is_known_and_three_are_not() -> None:
+    """A knows what B has and that B leads to C's, and nothing of D."""
+    net = in_line()
+    net.run(SETTLED_S)
+    net.check(range(5))
+    assert not net.digests[A].may_lead(B, [3])
+
+
+def test_all_keys_must_be_there() -> None:
+    """A query for two words spares whoever lacks one of them."""
+    net = in_line()
+    net.add(B, 10)
+    net.run(SETTLED_S)
+    assert net.digests[A].may_have(B, [1, 10])
+    assert not net.digests[A].may_have(B, [1, 2])
+    assert net.digests[A].may_have(B, [])
+
+
+def test_what_is_not_whole_rules_nothing_out() -> None:
+    """Before the first patch, between the first and the last, and while a neighbour's is not."""
+    net = Net()
+    net.add(B, *range(3 * PATCH_PLACES_MAX))
+    net.link(A, B)
+    net.link(A, C)
+    assert net.digests[A].may_have(B, [2**25])
+    net.run(DigestConfig().tell_s)
+    assert net.digests[A].may_have(B, [2**25])
+    assert net.digests[C].may_lead(A, [2**25])
+    net.run(SETTLED_S)
+    assert not net.digests[A].may_have(B, [2**25])
+    assert not net.digests[C].may_lead(A, [2**25])
+
+
+def test_who_is_no_neighbour_is_not_ruled_out() -> None:
+    """Nobody is spared whose digest we do not have."""
+    net = Net()
+    assert net.digests[A].may_have(B, [1])
+    assert net.digests[A].may_lead(B, [1])
+
+
+def test_a_new_file_is_known_two_links_away_in_half_a_second() -> None:
+    """Half a second after it was shared, a search for it is led there."""
+    net = in_line()
+    net.run(SETTLED_S)
+    net.add(C, 77)
+    net.run(0.5)
+    assert net.digests[B].may_have(C, [77])
+    assert net.digests[A].may_lead(B, [77])
+
+
+def test_nobody_is_told_what_changes_nothing() -> None:
+    """What another neighbour has as well is no news beyond; what comes and goes cancels out."""
+    net = in_line()
+    net.link(B, E)
+    net.add(E, 2)
+    net.run(SETTLED_S)
+    net.sent.clear()
+    net.add(E, 50)
+    net.discard(E, 50)
+    net.discard(E, 2)
+    net.run(SETTLED_S)
+    # B hears it; A hears nothing, since C has it too, and C hears that nobody else beyond B has
+    assert [(each.beyond, each.more) for each in net.sent] == [(False, False), (True, False)]
+    net.check(range(60))
+
+
+def test_a_lost_neighbour_is_forgotten() -> None:
+    """What it had is not beyond us; what another one has too still is."""
+    net = in_line()
+    net.link(B, E)
+    net.add(E, 2)
+    net.run(SETTLED_S)
+    net.part(B, C)
+    net.run(SETTLED_S)
+    net.check(range(5))
+    assert net.digests[A].may_lead(B, [2])
+
+
+def test_a_large_digest_comes_in_frames() -> None:
+    """Whatever was set and cleared at once, each patch fits."""
+    net = Net()
+    many = range(0, 2**26, 2_003)
+    net.add(A, *many)
+    net.link(A, B)
+    net.run(SETTLED_S)
+    net.discard(A, *many)
+    net.add(A, *(place + 1 for place in many))
+    net.run(SETTLED_S)
+    assert len(net.sent) > 4
+    assert max(len(wire.encode(each)) for each in net.sent) < CONTROL_FRAME_BYTES_MAX
+    assert not net.digests[B].may_have(A, [0])
+    assert net.digests[B].may_have(A, [1])
+
+
+@pytest.mark.parametrize("forged", [b"x", pack_places(BitMap([1]))[:-1]])
+def test_forged_patches_end_the_link(forged: bytes) -> None:
+    """They are no protocol of ours, in either field; a stranger's are only counted."""
+    net = in_line()
+    for field in ("added", "cleared"):
+        patch = Digest(False, pack_places(BitMap()), pack_places(BitMap()))
+        with pytest.raises(RemoteProtocolError):
+            net.digests[A].on_digest(B, msgspec.structs.replace(patch, **{field: forged}), 0.0)
+    assert net.digests[A].on_digest(E, Digest(False, b"x"), 0.0) == []
+    assert net.digests[A].dropped == {"digest_of_stranger": 1}
+
+
+NODES = st.sampled_from([A, B, C, D, E])
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["link", "part", "add", "discard", "run"]), NODES, NODES),
+    max_size=60,
+)
+
+
+@given(STEPS, st.lists(st.integers(0, 4), min_size=60, max_size=60))
+def test_whatever_happens_all_is_known_in_the_end(
+    steps: list[tuple[str, bytes, bytes]], places: list[int]
+) -> None:
+    """Links and keys come and go; once it is quiet, everybody knows what is two links away."""
+    net = Net()
+    for (what, one, other), place in zip(steps, places, strict=False):
+        linked = frozenset((one, other)) in net.links
+        if what == "link" and one != other and not linked:
+            net.link(one, other)
+        elif what == "part" and linked:
+            net.part(one, other)
+        elif what == "add":
+            net.add(one, place)
+        elif what == "discard" and place in net.own[one].places:
+            net.discard(one, place)
+        elif what == "run":
+            net.run(0.1)
+    net.run(SETTLED_S)
+    net.check(range(6))
