@@ -1,0 +1,184 @@
+"""The super-peers that we know of: few, from many places, and hard to crowd out.
+
+`worked` are those that we were linked with, `heard` those that others named. Both are bounded, in
+all and by group: the network of an address in public scope, the key elsewhere, where addresses are
+free. Nobody can name more than a handful, whoever names the most gives way first, and what worked
+gives way to a newcomer only if it fails a test (THREATS T6, T7; addrman of Bitcoin, Heilman et al.
+2015). The invariant: a node stands in one of the two at most.
+
+A failure counts only once something else has worked: a laptop without a network forgets nobody.
+Nothing is sent from here, and what survives a restart is `common.shell.disk.store`.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from random import Random
+from typing import Final
+
+from common.addresses import Address, Scope, may_tell
+from common.ids import NodeId
+from common.messages.fields import Contact
+
+WORKED_MAX: Final = 120  # with the other 200, as KaZaA's list
+HEARD_MAX: Final = 80
+GROUP_MAX: Final = 4  # of either kind; wild guess
+TOLD_MAX: Final = 8  # that one group of tellers has in the cache at a time; wild guess
+ANCHORS: Final = 2  # of the last run, tried first: THREATS T6
+FAILURES_MAX: Final = 3  # dials of one that worked: THREATS T3
+
+_GROUP_BYTES: Final = {4: 2, 16: 4}  # /16 and /32
+
+
+class _Host:
+    """One super-peer; `teller` is the group of who named it."""
+
+    __slots__ = ("contact", "failures", "group", "teller")
+
+    def __init__(self, contact: Contact, teller: bytes = b"") -> None:
+        self.contact = contact
+        self.group = group_of(contact)
+        self.teller = teller
+        self.failures = 0
+
+
+class HostCache:
+    """Known super-peers by key, those seen last at the end."""
+
+    __slots__ = ("_anchors", "_contest", "_failing", "_heard", "_me", "_rng", "_worked")
+
+    def __init__(self, me: NodeId, rng: Random) -> None:
+        self._me = me
+        self._rng = rng
+        self._worked: dict[NodeId, _Host] = {}
+        self._heard: dict[NodeId, _Host] = {}
+        self._anchors: list[NodeId] = []
+        self._failing: dict[NodeId, None] = {}  # since anything worked
+        self._contest: tuple[NodeId, Contact] | None = None  # who may have to give way to whom
+
+    def __len__(self) -> int:
+        return len(self._worked) + len(self._heard)
+
+    def restore(self, best_first: Sequence[tuple[NodeId, Address]]) -> None:
+        """What worked in earlier runs; the first of them are our anchors."""
+        for node, address in best_first:
+            self._add_worked(Contact(node, address))
+        self._contest = None  # the best have their places
+        self._worked = dict(reversed(self._worked.items()))
+        self._anchors = [node for node, _ in best_first if node in self._worked][:ANCHORS]
+
+    def hear(self, contacts: Iterable[Contact], teller: Contact) -> None:
+        """`teller`, where we saw it, names these; within its scope we believe it."""
+        told_by = group_of(teller)
+        for contact in contacts:
+            known = contact.node in self._worked or contact.node in self._heard
+            if not known and contact.node != self._me and may_tell(contact.address, teller.address):
+                self._add_heard(_Host(contact, told_by))
+
+    def worked(self, contact: Contact) -> None:
+        """We are linked with it there."""
+        self._heard.pop(contact.node, None)
+        self._failing.pop(contact.node, None)
+        if self._contest is not None and self._contest[0] == contact.node:
+            self._contest = None  # it passed the test
+        self._settle_failures()
+        host = self._worked.pop(contact.node, None)
+        if host is None or host.group != group_of(contact):
+            self._add_worked(contact)
+        else:
+            host.contact, host.failures = contact, 0
+            self._worked[contact.node] = host
+
+    def failed(self, node: NodeId) -> None:
+        """It could not be linked with; it comes last until something works."""
+        if self._contest is not None and self._contest[0] == node:
+            _, newcomer = self._contest
+            self._contest = None
+            self._worked.pop(node, None)
+            self._add_worked(newcomer)
+        elif node in self._worked or node in self._heard:
+            self._failing[node] = None
+
+    @property
+    def doubtful(self) -> Contact | None:
+        """One that has to give way to a newcomer unless it still works: somebody should try it."""
+        return self._worked[self._contest[0]].contact if self._contest is not None else None
+
+    def pick(self, count: int, without: Container[NodeId] = ()) -> list[Contact]:
+        """Whom to try, in order: our anchors, then as many groups as there are, at random."""
+        anchors = [self._worked[node] for node in self._anchors if node in self._worked]
+        pool = anchors + _in_turn(self._shuffled(self._worked), self._shuffled(self._heard))
+        distinct = list({host.contact.node: host for host in pool}.values())
+        ranks: Counter[bytes] = Counter()
+        ranked: list[tuple[bool, int, _Host]] = []
+        for host in distinct:
+            fails = host.failures > 0 or host.contact.node in self._failing
+            ranked.append((fails, ranks[host.group], host))
+            ranks[host.group] += 1
+        ranked.sort(key=lambda one: one[:2])  # stable: the anchors stay in front
+        contacts = [host.contact for _, _, host in ranked]
+        return [each for each in contacts if each.node not in without][:count]
+
+    # --- the two kinds ----------------------------------------------------------------------
+
+    def _add_worked(self, contact: Contact) -> None:
+        """Take it in, or let it wait until who would give way is tested."""
+        host = _Host(contact)
+        rivals = [each for each in self._worked.values() if each.group == host.group]
+        if len(rivals) < GROUP_MAX:
+            rivals = list(self._worked.values()) if len(self._worked) >= WORKED_MAX else []
+        if not rivals:
+            self._worked[contact.node] = host
+        elif self._contest is None:
+            self._contest = (_most_crowded(rivals).contact.node, contact)
+
+    def _add_heard(self, host: _Host) -> None:
+        """Take it in; who has named the most gives way, the newest first: who came early stays."""
+        if sum(each.group == host.group for each in self._heard.values()) >= GROUP_MAX:
+            return
+        self._heard[host.contact.node] = host
+        told = [each for each in self._heard.values() if each.teller == host.teller]
+        if len(told) > TOLD_MAX:
+            self._forget(told[0])
+        elif len(self._heard) > HEARD_MAX:
+            by_teller = Counter(each.teller for each in self._heard.values())
+            newest_first = reversed(self._heard.values())
+            self._forget(max(newest_first, key=lambda each: by_teller[each.teller]))
+
+    def _settle_failures(self) -> None:
+        """Something works, so those that did not are to blame themselves."""
+        failing, self._failing = self._failing, {}
+        for node in failing:
+            host = self._worked.get(node) or self._heard[node]
+            host.failures += 1
+            if node in self._heard or host.failures >= FAILURES_MAX:
+                self._forget(host)
+
+    def _forget(self, host: _Host) -> None:
+        node = host.contact.node
+        self._worked.pop(node, None)
+        self._heard.pop(node, None)
+        self._failing.pop(node, None)
+
+    def _shuffled(self, hosts: dict[NodeId, _Host]) -> list[_Host]:
+        return self._rng.sample(list(hosts.values()), len(hosts))
+
+
+def group_of(contact: Contact) -> bytes:
+    """Whose neighbourhood it is: /16 (IPv6: /32) in public scope, the key itself elsewhere."""
+    address = contact.address
+    if address.scope is not Scope.PUBLIC:
+        return contact.node
+    return address.ip[: _GROUP_BYTES[len(address.ip)]]
+
+
+def _most_crowded(hosts: Sequence[_Host]) -> _Host:
+    """The one unseen for longest in the group that has most of these."""
+    sizes = Counter(host.group for host in hosts)
+    return max(hosts, key=lambda host: sizes[host.group])  # the first of equals
+
+
+def _in_turn(ones: list[_Host], others: list[_Host]) -> list[_Host]:
+    """One of each as long as there are both."""
+    paired = [host for pair in zip(ones, others, strict=False) for host in pair]
+    shorter = min(len(ones), len(others))
+    return paired + ones[shorter:] + others[shorter:]
