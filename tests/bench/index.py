@@ -16,8 +16,9 @@ import multiprocessing
 import os
 import sqlite3
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from random import Random
@@ -36,12 +37,13 @@ LEAF_FILES: Final = 1_000  # of the leaf that comes and goes
 SLICE_FILES: Final = 50  # of it between two looks of the loop
 
 
-def entries(names: Sequence[corpora.Name]) -> list[Entry]:
-    """Files of these names; each a content of its own."""
-    return [
-        Entry(sha256(f"{folder}/{name}".encode()).digest(), 1_000 + number, name, folder)
-        for number, (folder, name) in enumerate(names)
-    ]
+def entries(paths: Iterable[str]) -> list[Entry]:
+    """Files at these paths; each a content of its own."""
+    files = []
+    for number, path in enumerate(paths):
+        folder, _, name = path.rstrip("\n").rpartition("/")
+        files.append(Entry(sha256(path.encode()).digest(), 1_000 + number, name, folder))
+    return files
 
 
 def rss_bytes() -> int:
@@ -167,14 +169,15 @@ def _found(database: sqlite3.Connection, terms: Terms) -> list[tuple[int]]:
     return found
 
 
-def bench(corpus: Callable[[int, int], list[corpora.Name]], args: argparse.Namespace) -> None:
-    """Print the line of one corpus."""
-    files = entries(corpus(args.names + LEAF_FILES, args.seed))
+def bench(corpus: str, names: str, args: argparse.Namespace) -> None:
+    """Print the line of one corpus, whose names are in a file."""
+    with Path(names).open() as lines:
+        files = entries(lines)
     files, more = files[: args.names], files[args.names :]
     rng = Random(args.seed)
     index, figures = built(files, args.leaves)
     database = fts(files)
-    shown: dict[str, object] = {"bench": "index", "corpus": corpus.__name__, **figures}
+    shown: dict[str, object] = {"bench": "index", "corpus": corpus, **figures}
     shown["words"] = len({word for entry in files[::100] for word in words(entry.name)})
     for width in (2, 3):
         asked = questions(files, args.searches, width, rng)
@@ -185,7 +188,8 @@ def bench(corpus: Callable[[int, int], list[corpora.Name]], args: argparse.Names
 
 
 def main() -> None:
-    """One line for each corpus, each in a process of its own: the memory of one is not reused."""
+    """One line for each corpus, each in a process that makes nothing but files of its names: what
+    was freed before would hide what the index takes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--names", type=int, default=1_000_000)
     parser.add_argument("--searches", type=int, default=2_000)
@@ -194,9 +198,13 @@ def main() -> None:
     args = parser.parse_args()
     processes = multiprocessing.get_context("spawn")
     for corpus in (corpora.paths, corpora.titles):
-        process = processes.Process(target=bench, args=(corpus, args))
-        process.start()
-        process.join()
+        with tempfile.NamedTemporaryFile("w") as names:
+            made = corpus(args.names + LEAF_FILES, args.seed)
+            names.writelines(f"{folder}/{name}\n" for folder, name in made)
+            names.flush()
+            process = processes.Process(target=bench, args=(corpus.__name__, names.name, args))
+            process.start()
+            process.join()
 
 
 if __name__ == "__main__":
