@@ -6,7 +6,6 @@ one too. A place that is not set proves that no entry has the key; one that is s
 With 700,000 keys 1 % of the places are set. Who sends what to whom is `superpeer.digests`.
 """
 
-import sys
 import zlib
 from array import array
 from collections import Counter
@@ -20,7 +19,7 @@ from common.errors import RemoteProtocolError
 PLACE_BITS: Final = 26
 PATCH_PLACES_MAX: Final = 12_288  # that cannot be compressed: three quarters of a frame
 _PLACE_BYTES: Final = 4
-_SWAPPED: Final = sys.byteorder == "big"
+_SWAPPED: Final = array("I", (1,)).tobytes()[0] == 0  # a big-endian machine
 
 
 def place_of_word(word: str) -> int:

@@ -80,7 +80,7 @@ class Cluster:
         self._links = links
         self._alternatives = alternatives
         self._deadlines = Deadlines()
-        self._index = Index()
+        self._index = Index(rng.getrandbits(64))
         self._leaves: dict[NodeId, _Leaf] = {}
         self.members: dict[NodeId, None] = {}  # the leaves whose link is up
         self._admitting = True

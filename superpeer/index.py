@@ -28,7 +28,8 @@ _KEYS_BESIDE_WORDS: Final = 4  # kind, extension, size and root
 class Index:
     """The searchable sum of our leaves' catalogues. Slots are trusted to be within their limit."""
 
-    def __init__(self) -> None:
+    def __init__(self, secret: int) -> None:
+        """`secret` is a number that nobody outside knows."""
         self._shelves: dict[bytes, Shelf] = {}
         self._places = Shelves()
         self._alive = BitMap()
@@ -37,7 +38,7 @@ class Index:
         """How many entries of leaves that are gone wait for `sweep`."""
         self._words: Postings[str] = Postings()
         self._tags: Postings[str] = Postings()  # apart, so that no word of a query can name one
-        self._contents = Contents(self._places.root)
+        self._contents = Contents(self._places.root, secret)
 
     @property
     def files(self) -> int:

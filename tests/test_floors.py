@@ -38,6 +38,7 @@ PURE = {
     *("abc", "array", "base64", "binascii", "bisect", "collections", "dataclasses", "enum"),
     *("functools", "hashlib", "heapq", "hmac", "ipaddress", "itertools", "math", "operator"),
     *("random", "re", "string", "struct", "types", "typing", "unicodedata", "urllib.parse"),
+    "zlib",
     *("msgspec", "nacl", "pyroaring"),
 }
 IMPURE_CALLS = ("open", "print", "input", "exec", "eval", "breakpoint", "id", "hash")

@@ -54,7 +54,7 @@ def rss_bytes() -> int:
 
 def built(files: Sequence[Entry], leaves: int) -> tuple[Index, dict[str, float]]:
     """The index of these files at so many leaves, and what it took."""
-    index = Index()
+    index = Index(1)
     before, began = rss_bytes(), time.perf_counter()
     for number, entry in enumerate(files):
         index.add(_leaf(number % leaves), number // leaves, entry)
