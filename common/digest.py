@@ -35,13 +35,19 @@ def place_of_root(root: bytes) -> int:
 class CountedPlaces:
     """The places of keys that come and go, and what of them has changed."""
 
-    __slots__ = ("_more", "_was", "places")
+    __slots__ = ("_added", "_cleared", "_more", "places")
 
     def __init__(self) -> None:
         self.places = BitMap()
         """Where a key stands now; to be read only."""
         self._more: Counter[int] = Counter()  # keys beyond the first, by place
-        self._was: dict[int, bool] = {}  # of what changed: whether it was set before
+        self._added = BitMap()  # since the changes were taken last
+        self._cleared = BitMap()
+
+    @property
+    def changed(self) -> bool:
+        """Whether there are changes to take."""
+        return bool(self._added or self._cleared)
 
     def add(self, place: int) -> None:
         """One more key stands there."""
@@ -49,13 +55,13 @@ class CountedPlaces:
             self._more[place] += 1
         else:
             self.places.add(place)
-            self._changed(place, was=False)
+            _note(place, self._added, self._cleared)
 
     def discard(self, place: int) -> None:
         """Undo an `add` of the same place."""
         if place not in self._more:
             self.places.remove(place)
-            self._changed(place, was=True)
+            _note(place, self._cleared, self._added)
         elif self._more[place] > 1:
             self._more[place] -= 1
         else:
@@ -63,15 +69,9 @@ class CountedPlaces:
 
     def take_changes(self) -> tuple[BitMap, BitMap]:
         """The places that were set and cleared since this was asked last."""
-        changes, self._was = self._was, {}
-        return (
-            BitMap([place for place, was in changes.items() if not was]),
-            BitMap([place for place, was in changes.items() if was]),
-        )
-
-    def _changed(self, place: int, *, was: bool) -> None:
-        if self._was.pop(place, None) is None:
-            self._was[place] = was
+        changes = self._added, self._cleared
+        self._added, self._cleared = BitMap(), BitMap()
+        return changes
 
 
 def pack_places(places: BitMap) -> bytes:
@@ -110,6 +110,14 @@ def unpack_places(packed: bytes) -> BitMap:
     if places and places.max() >= 1 << PLACE_BITS:
         raise RemoteProtocolError("a place beyond the last")
     return places
+
+
+def _note(place: int, happened: BitMap, opposite: BitMap) -> None:
+    """A change that undoes another is none."""
+    if place in opposite:
+        opposite.remove(place)
+    else:
+        happened.add(place)
 
 
 def _place(hashed: bytes) -> int:

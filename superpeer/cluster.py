@@ -20,6 +20,7 @@ from typing import Final
 from common.config import ClusterConfig
 from common.core import Effect, Hangup, LinkUp, Send
 from common.deadlines import Deadlines
+from common.digest import CountedPlaces
 from common.doors import Door
 from common.ids import NodeId, node_text
 from common.limits import HITS_PER_QUERY_MAX, SOURCES_PER_ANSWER_MAX
@@ -94,6 +95,11 @@ class Cluster:
     def files(self) -> int:
         """How many entries can be found."""
         return self._index.files
+
+    @property
+    def digest(self) -> CountedPlaces:
+        """What can be found here, and of what is gone what is not swept yet."""
+        return self._index.digest
 
     # --- messages ---------------------------------------------------------------------------
 

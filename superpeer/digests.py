@@ -17,9 +17,11 @@ from typing import Final
 from pyroaring import BitMap
 
 from common.config import DigestConfig
-from common.core import Effect, Send
+from common.core import Effect, Hangup, Send
 from common.deadlines import Deadlines
 from common.digest import PATCH_PLACES_MAX, CountedPlaces, pack_places, unpack_places
+from common.doors import Door
+from common.errors import RemoteProtocolError
 from common.ids import NodeId
 from common.messages.overlay import Digest
 
@@ -134,22 +136,21 @@ class Digests:
             self._tell_soon(self._all_but(peer), now)
 
     def on_digest(self, peer: NodeId, message: Digest, now: float) -> list[Effect]:
-        """A patch of one of a neighbour's digests. Raises RemoteProtocolError."""
+        """A patch of one of a neighbour's digests; who sends what is none is hung up."""
         neighbour = self._neighbours.get(peer)
         if neighbour is None:
             self.dropped["digest_of_stranger"] += 1
-        elif message.beyond:
-            neighbour.beyond.take(message)
-        else:
-            was_whole = neighbour.has.whole
-            self._spread(peer, *neighbour.has.take(message), now)
-            if neighbour.has.whole != was_whole:
-                self._tell_soon(self._all_but(peer), now)
+            return []
+        try:
+            self._take(peer, neighbour, message, now)
+        except RemoteProtocolError as error:
+            self.dropped["digest_undecodable"] += 1
+            return [Hangup(peer, Door.CONTROL, str(error))]
         return []
 
-    def index_changed(self, now: float) -> None:
-        """Our index has gained or lost keys."""
-        if self._neighbours and self._deadlines.get(_OWN) is None:
+    def look(self, now: float) -> None:
+        """Has our index gained or lost keys? To be asked after each event."""
+        if self._own.changed and self._neighbours and self._deadlines.get(_OWN) is None:
             self._deadlines.set(_OWN, now + self._config.tell_s)
 
     def due(self, now: float) -> list[Effect]:
@@ -167,6 +168,15 @@ class Digests:
         return self._deadlines.earliest()
 
     # --- the steps they share ---------------------------------------------------------------
+
+    def _take(self, peer: NodeId, neighbour: _Neighbour, message: Digest, now: float) -> None:
+        if message.beyond:
+            neighbour.beyond.take(message)
+            return
+        was_whole = neighbour.has.whole
+        self._spread(peer, *neighbour.has.take(message), now)
+        if neighbour.has.whole != was_whole:
+            self._tell_soon(self._all_but(peer), now)
 
     def _gather(self, now: float) -> None:
         """Every neighbour is to hear of what changed in our index."""

@@ -14,6 +14,7 @@ from typing import Final
 from pyroaring import BitMap
 
 from common.catalogue import Entry
+from common.digest import CountedPlaces, place_of_root, place_of_word
 from common.limits import FILE_SIZE_MAX
 from common.names import extension, media_type
 from common.terms import Terms, entry_words
@@ -38,6 +39,8 @@ class Index:
         """How many entries of leaves that are gone wait for `sweep`."""
         self._words: Postings[str] = Postings()
         self._tags: Postings[str] = Postings()  # apart, so that no word of a query can name one
+        self.digest = CountedPlaces()
+        """Where the words and contents stand, of what is gone too until it is swept."""
         self._contents = Contents(self._places.root, secret)
 
     @property
@@ -71,10 +74,12 @@ class Index:
         shelf.put(slot, entry, keys)
         self._alive.add(doc)
         for word in words:
-            self._words.add(word, doc)
+            if self._words.add(word, doc):
+                self.digest.add(place_of_word(word))
         for tag in _tags(entry):
             self._tags.add(tag, doc)
         self._contents.add(entry.root, doc)
+        self.digest.add(place_of_root(entry.root))
         return keys
 
     def remove(self, leaf: bytes, slot: int) -> int:
@@ -149,10 +154,12 @@ class Index:
     def _unpost(self, doc: int, entry: Entry) -> int:
         words = entry_words(entry)
         for word in words:
-            self._words.discard(word, doc)
+            if self._words.discard(word, doc):
+                self.digest.discard(place_of_word(word))
         for tag in _tags(entry):
             self._tags.discard(tag, doc)
         self._contents.discard(entry.root, doc)
+        self.digest.discard(place_of_root(entry.root))
         return len(words) + _KEYS_BESIDE_WORDS
 
     def _matching(self, terms: Terms) -> BitMap:

@@ -8,7 +8,7 @@ those that we want are found and kept is `superpeer.joining`; queries are no bus
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
@@ -43,7 +43,8 @@ class Neighbour:
 
 
 class Overlay:
-    """Our place among the super-peers. `links` is read as it is at the moment."""
+    """Our place among the super-peers. `links` is read as it is at the moment; `on_linked` hears of
+    each new neighbour."""
 
     def __init__(
         self,
@@ -54,8 +55,10 @@ class Overlay:
         links: Mapping[NodeId, LinkUp],
         meeting: Meeting,
         seeds: tuple[Seed, ...],
+        on_linked: Callable[[NodeId, float], None],
     ) -> None:
         self._me = me
+        self._on_linked = on_linked
         self._config = config
         self._links = links
         self._deadlines = Deadlines()
@@ -207,6 +210,7 @@ class Overlay:
         if peer not in self.neighbours:
             address = self._links[peer].address
             self.neighbours[peer] = Neighbour(address, now)
+            self._on_linked(peer, now)
             self._tell_later(now)
             fields: dict[str, object] = {"node": node_text(peer), "address": str(address)}
             effects += self._note("neighbour_linked", fields, now)

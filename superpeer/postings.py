@@ -28,8 +28,8 @@ class Postings(Generic[Key]):
     def __len__(self) -> int:
         return len(self._docs)
 
-    def add(self, key: Key, doc: int) -> None:
-        """Note that `doc` carries `key`; the caller does so once for each pair."""
+    def add(self, key: Key, doc: int) -> bool:
+        """Note that `doc` carries `key`, once for each pair; whether it is the first to do so."""
         docs = self._docs.get(key)
         if docs is None:
             self._docs[key] = doc
@@ -42,9 +42,10 @@ class Postings(Generic[Key]):
         else:
             many = self._docs[key] = BitMap(docs)
             many.add(doc)
+        return docs is None
 
-    def discard(self, key: Key, doc: int) -> None:
-        """Undo an `add` of the same pair."""
+    def discard(self, key: Key, doc: int) -> bool:
+        """Undo an `add` of the same pair; whether nobody carries `key` any more."""
         docs = self._docs[key]
         if isinstance(docs, BitMap):
             docs.discard(doc)
@@ -56,6 +57,7 @@ class Postings(Generic[Key]):
             docs.remove(doc)
             if len(docs) == 1:
                 self._docs[key] = docs[0]
+        return isinstance(docs, int)
 
     def count(self, key: Key) -> int:
         """How many documents carry `key`."""

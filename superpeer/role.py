@@ -42,6 +42,7 @@ from common.messages.link import Bye, Ping
 from common.network import Network
 from common.storage import Restored
 from superpeer.cluster import Cluster
+from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.methods import Drain, Drained, LeafRow, Listing, NeighbourRow, Status
 from superpeer.overlay import Overlay
@@ -79,6 +80,14 @@ class SuperPeer:
         self._dropped: Counter[str] = Counter()
 
         self._meeting = Meeting(network, rng)
+        self._cluster = Cluster(
+            network.name,
+            config=config.cluster,
+            rng=rng,
+            links=self._links,
+            alternatives=lambda: self._overlay.contacts(),  # noqa: PLW0108
+        )
+        self._digests = Digests(config.digest, self._cluster.digest)
         self._overlay = Overlay(
             me,
             config=config.overlay,
@@ -86,13 +95,7 @@ class SuperPeer:
             links=self._links,
             meeting=self._meeting,
             seeds=seeds,
-        )
-        self._cluster = Cluster(
-            network.name,
-            config=config.cluster,
-            rng=rng,
-            links=self._links,
-            alternatives=self._overlay.contacts,
+            on_linked=self._digests.neighbour_linked,
         )
         self._flood = Flood(
             me,
@@ -142,6 +145,7 @@ class SuperPeer:
             overlay.Linked: self._overlay.on_linked,
             overlay.Unlinked: self._on_unlinked,
             overlay.Neighbourhood: self._overlay.on_neighbourhood,
+            overlay.Digest: self._digests.on_digest,
             overlay.Query: self._flood.on_query,
             overlay.Extend: self._flood.on_extend,
             overlay.QueryHits: self._flood.on_query_hits,
@@ -180,17 +184,18 @@ class SuperPeer:
             return []
         effects = self._settled(on_event(event, now), now)
         self._overlay.load(len(self._cluster.members), now)
+        self._digests.look(now)
         return effects + self._exit_if_done(now)
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the machines, and of our end."""
-        machines = (self._overlay, self._cluster, self._flood)
+        machines = (self._overlay, self._cluster, self._digests, self._flood)
         times = [self._exit_at, *[machine.wakeup() for machine in machines]]
         return min((when for when in times if when is not None), default=None)
 
     def snapshot(self) -> Status:
         """The status as of the last event."""
-        counters = (self._overlay, self._cluster, self._flood, self._searches)
+        counters = (self._overlay, self._cluster, self._digests, self._flood, self._searches)
         dropped = sum((machine.dropped for machine in counters), Counter(self._dropped))
         return Status(
             node=node_text(self._me),
@@ -224,6 +229,7 @@ class SuperPeer:
         peer = event.peer
         self._links.pop(peer, None)
         self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
+        self._digests.neighbour_lost(peer, now)
         return [
             *self._searches.leaf_lost(peer),
             *self._flood.neighbour_lost(peer, now),
@@ -232,6 +238,7 @@ class SuperPeer:
 
     def _on_unlinked(self, peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
         """The link stays, but no query crosses it any more."""
+        self._digests.neighbour_lost(peer, now)
         effects = self._overlay.on_unlinked(peer, message, now)
         return [*self._flood.neighbour_lost(peer, now), *effects]
 
@@ -287,7 +294,8 @@ class SuperPeer:
         return [*self._meeting.answer(event, facts)]
 
     def _on_woke(self, _event: Woke, now: float) -> list[Effect]:
-        return [*self._overlay.due(now), *self._cluster.due(now), *self._flood.due(now)]
+        machines = (self._overlay, self._cluster, self._digests, self._flood)
+        return [effect for machine in machines for effect in machine.due(now)]
 
     def _on_stopped(self, event: Stopped, now: float) -> list[Effect]:
         return self._end(event.grace_s, now)

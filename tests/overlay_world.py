@@ -280,7 +280,9 @@ class World:
                 self._dials.append((name, self.names[peer]))
                 self._later(self._delay(), lambda: self._dialled(name, self.names[peer]))
             case Hangup(peer=peer, reason=reason):
-                self._later(self._delay(), lambda: self.hang_up(name, self.names[peer], reason))
+                last = self._links.get((name, self.names[peer]), self.now)  # what was sent arrives
+                after_s = max(self._delay(), last - self.now)
+                self._later(after_s, lambda: self.hang_up(name, self.names[peer], reason))
             case SendDatagram(address=address, message=message):
                 if isinstance(message, Ping):
                     self.pings.append(message.nonce)

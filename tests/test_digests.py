@@ -10,9 +10,8 @@ from pyroaring import BitMap
 
 from common import wire
 from common.config import DigestConfig
-from common.core import Send
+from common.core import Hangup, Send
 from common.digest import PATCH_PLACES_MAX, CountedPlaces, pack_places
-from common.errors import RemoteProtocolError
 from common.limits import CONTROL_FRAME_BYTES_MAX
 from common.messages.overlay import Digest
 from superpeer.digests import Digests
@@ -50,13 +49,13 @@ class Net:
         """An index gains keys."""
         for place in places:
             self.own[node].add(place)
-        self.digests[node].index_changed(self.now)
+        self.digests[node].look(self.now)
 
     def discard(self, node: bytes, *places: int) -> None:
         """An index loses keys."""
         for place in places:
             self.own[node].discard(place)
-        self.digests[node].index_changed(self.now)
+        self.digests[node].look(self.now)
 
     def run(self, for_s: float) -> None:
         """Let time pass; patches arrive at once."""
@@ -204,10 +203,10 @@ def test_forged_patches_end_the_link(forged: bytes) -> None:
     net = in_line()
     for field in ("added", "cleared"):
         patch = Digest(False, pack_places(BitMap()), pack_places(BitMap()))
-        with pytest.raises(RemoteProtocolError):
-            net.digests[A].on_digest(B, msgspec.structs.replace(patch, **{field: forged}), 0.0)
+        said = net.digests[A].on_digest(B, msgspec.structs.replace(patch, **{field: forged}), 0.0)
+        assert [effect.peer for effect in said if isinstance(effect, Hangup)] == [B]
     assert net.digests[A].on_digest(E, Digest(False, b"x"), 0.0) == []
-    assert net.digests[A].dropped == {"digest_of_stranger": 1}
+    assert net.digests[A].dropped == {"digest_undecodable": 2, "digest_of_stranger": 1}
 
 
 NODES = st.sampled_from([A, B, C, D, E])
