@@ -53,7 +53,8 @@ class OverlayConfig(Slice, frozen=True):
     redial_s: float = 0.2  # doubling to redial_max_s with jitter
     redial_max_s: float = 60.0
     ping_s: float = 1.0  # how long a pong may take before the next try; wild guess
-    gossip_s: float = 5.0  # load and neighbours are told on change, at most this often
+    gossip_s: float = 5.0  # load is told on change, at most this often
+    news_s: float = 1.0  # ... and who is near us; wild guess
     relink_s: float = 5.0  # after `Unlinked` no `Link` of that peer is taken; wild guess
     hearsay_dials_per_s: float = 2.0  # of addresses that others named, in all: THREATS T3
     hearsay_dials_burst: int = 8
@@ -62,8 +63,8 @@ class OverlayConfig(Slice, frozen=True):
 class DigestConfig(Slice, frozen=True):
     """What super-peers tell one another of what they have."""
 
-    tell_s: float = 0.2  # a new file is known two links away after twice this; wild guess
-    more_s: float = 0.05  # between two patches of a digest that is not whole: 0.5 MB/s; wild guess
+    tell_s: float = 0.2  # the least time between two patches for one neighbour; wild guess
+    more_s: float = 0.05  # ... of a digest that is not whole: 0.5 MB/s; wild guess
 
 
 class FloodConfig(Slice, frozen=True):

@@ -31,6 +31,7 @@ HOSTS_PER_LIST_MAX = 200  # KaZaA's list of super-peers
 SOURCES_PER_ANSWER_MAX = 50  # a tracker's random subset
 QUERY_WORDS_MAX = 64  # as many as a name is indexed by: a whole name can be asked for
 WORD_CHARS_MAX = 64
+ID_SAMPLE_MAX = 64  # super-peers by which a network is counted: error 12 %
 HOPS_MAX = 10
 TTL_MAX = 10
 DEGREE_MAX = 32

@@ -6,7 +6,8 @@ anything is sent we know which neighbour has nothing to say, and behind which th
 invariant: what we do not know, or not wholly, rules nothing out; so a digest may cost a message,
 never a result.
 
-Changes are gathered for a moment, then told in patches. Nothing here knows what a query asks.
+What changes is told at once, or together with what else changes within a moment. Nothing here knows
+what a query asks.
 """
 
 from collections import Counter
@@ -87,12 +88,13 @@ class _Telling:
 class _Neighbour:
     """What a neighbour has, what is beyond it, and what we have to tell it."""
 
-    __slots__ = ("beyond", "has", "telling")
+    __slots__ = ("beyond", "has", "telling", "told_at")
 
     def __init__(self, own: BitMap, others: BitMap) -> None:
         self.has = _Told()
         self.beyond = _Told()
         self.telling = (_Telling(own, beyond=False), _Telling(others, beyond=True))
+        self.told_at = float("-inf")
 
 
 class Digests:
@@ -103,6 +105,7 @@ class Digests:
         self._own = own
         self._neighbours: dict[NodeId, _Neighbour] = {}
         self._deadlines = Deadlines()
+        self._gathered_at = float("-inf")
         self.dropped: Counter[str] = Counter()
 
     # --- questions --------------------------------------------------------------------------
@@ -151,7 +154,7 @@ class Digests:
     def look(self, now: float) -> None:
         """Has our index gained or lost keys? To be asked after each event."""
         if self._own.changed and self._neighbours and self._deadlines.get(_OWN) is None:
-            self._deadlines.set(_OWN, now + self._config.tell_s)
+            self._deadlines.set(_OWN, max(now, self._gathered_at + self._config.tell_s))
 
     def due(self, now: float) -> list[Effect]:
         """Tell what has changed."""
@@ -180,10 +183,11 @@ class Digests:
 
     def _gather(self, now: float) -> None:
         """Every neighbour is to hear of what changed in our index."""
+        self._gathered_at = now
         added, cleared = self._own.take_changes()
         for neighbour in self._neighbours.values():
             neighbour.telling[0].change(added, cleared)
-        self._tell_soon(self._neighbours, now, self._config.more_s)
+        self._tell_soon(self._neighbours, now)
 
     def _spread(self, source: NodeId, added: BitMap, cleared: BitMap, now: float) -> None:
         """Every other neighbour is to hear of what `source` gained and lost, unless that changes
@@ -210,20 +214,21 @@ class Digests:
         others = self._all_but(peer)
         wholes = (True, all(self._neighbours[other].has.whole for other in others))
         effects: list[Effect] = []
+        neighbour.told_at = now
         for telling, whole in zip(neighbour.telling, wholes, strict=True):
             patch = telling.patch(whole=whole)
             if patch is not None:
                 effects.append(Send(peer, patch))
             if telling.waiting:
-                self._tell_soon([peer], now, self._config.more_s)
+                self._deadlines.set(peer, now + self._config.more_s)
         return effects
 
-    def _tell_soon(self, peers: Iterable[NodeId], now: float, delay_s: float | None = None) -> None:
-        delay_s = self._config.tell_s if delay_s is None else delay_s
+    def _tell_soon(self, peers: Iterable[NodeId], now: float) -> None:
+        """Now, or a moment after it was told last."""
         for peer in peers:
-            at = self._deadlines.get(peer)
-            if at is None or at > now + delay_s:
-                self._deadlines.set(peer, now + delay_s)
+            if self._deadlines.get(peer) is None:
+                told_at = self._neighbours[peer].told_at
+                self._deadlines.set(peer, max(now, told_at + self._config.tell_s))
 
     def _all_but(self, peer: NodeId) -> Iterator[NodeId]:
         return (other for other in self._neighbours if other != peer)

@@ -39,6 +39,7 @@ from common.messages.overlay import (
     query_guid,
 )
 from common.rates import Bucket
+from superpeer.guide import Guide, places
 from superpeer.hitflow import HitFlow
 from superpeer.query import Tree
 from superpeer.silence import Silence
@@ -51,7 +52,8 @@ _PATIENCE_PER_HOP: Final = 0.75 / HOPS_MAX  # the deepest give up after a quarte
 class Flood:
     """The queries that this node has seen, and the trees of those that are still open.
 
-    `links` and `neighbours` are read as they are at the moment; `evaluate` asks our own index.
+    `links` and `neighbours` are read as they are at the moment; `evaluate` asks our own index,
+    `guide` the digests of others.
     """
 
     def __init__(
@@ -62,12 +64,14 @@ class Flood:
         links: Mapping[NodeId, LinkUp],
         neighbours: Mapping[NodeId, object],
         evaluate: Evaluate,
+        guide: Guide,
     ) -> None:
         self._me = me
         self._config = config
         self._links = links
         self._neighbours = neighbours
         self._evaluate = evaluate
+        self._guide = guide
         self._deadlines = Deadlines()
         self._seen: dict[Guid, float] = {}  # oldest first
         self._trees: dict[Guid, Tree] = {}  # oldest first
@@ -102,7 +106,7 @@ class Flood:
             self.duplicates += 1
             tree = self._trees.get(query.guid)
             if tree is not None:
-                tree.untried.pop(peer, None)  # it has the query: no need to send it there
+                tree.met_again(peer, query)
             return [Send(peer, QueryDone(query.guid, duplicate=True, messages=1))]
         if not self._has_credit(peer, now):
             self._drop("query_too_often")
@@ -114,14 +118,13 @@ class Flood:
         if body is None:
             return [Send(peer, QueryDone(query.guid, messages=1))]
         self._remember(query.guid, now)
-        tree = Tree(query, peer, body.wanted, self._evaluate(body), self._neighbours)
+        tree = Tree(query, peer, body.wanted, self._evaluate(body), self._neighbours, places(body))
         effects = self._make_room()
         self._trees[tree.guid] = tree
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)
         self._start_clock(tree, now)
         self.evaluated += 1
-        if query.ttl > 1:
-            effects += self._forward(tree, query.ttl - 1, now)
+        effects += self._forward(tree, now)
         return effects + self._advance(tree, now)
 
     def on_extend(self, peer: NodeId, extend: Extend, now: float) -> list[Effect]:
@@ -137,7 +140,7 @@ class Flood:
         self._start_clock(tree, now)
         branches = tree.extend(lambda below: self._silence.may_ask(below, now))
         effects = self._to_all(tree, branches, extend)
-        effects += self._forward(tree, 1, now)
+        effects += self._forward(tree, now)
         return effects + self._advance(tree, now)
 
     def on_query_hits(self, peer: NodeId, message: QueryHits, now: float) -> list[Effect]:
@@ -277,12 +280,15 @@ class Flood:
         patience_s = self._config.ring_s * (1 - _PATIENCE_PER_HOP * tree.hops)
         self._deadlines.set(("ring", tree.guid), now + patience_s)
 
-    def _forward(self, tree: Tree, ttl: int, now: float) -> list[Effect]:
-        """Ask every neighbour that was not asked and did not ask us."""
-        peers = tree.grow(lambda below: self._silence.may_ask(below, now))
+    def _forward(self, tree: Tree, now: float) -> list[Effect]:
+        """Ask the neighbours that were not asked and did not ask us, but for those that can be
+        spared."""
+        peers = tree.grow(
+            lambda below: self._guide.may_reach(tree, below),
+            lambda below: self._silence.may_ask(below, now),
+        )
         self.forwarded += len(peers)
-        query = Query(tree.guid, tree.nonce, ttl, tree.hops + 1, tree.body)
-        return self._to_all(tree, peers, query)
+        return self._to_all(tree, peers, tree.query()) if peers else []
 
     def _advance(self, tree: Tree, now: float) -> list[Effect]:
         """Send the hits that may go; report when all of them are sent and nobody owes anything."""
@@ -321,7 +327,7 @@ class Flood:
         if not tree.frontier:
             self._forget(tree)
         tree.sent(int(tree.asker != self._me))
-        return [Send(tree.asker, tree.report())]
+        return [Send(tree.asker, tree.report(self._guide.reach(tree)))]
 
     def _abandon(self, tree: Tree) -> list[Effect]:
         """Give up a tree ourselves: who waits for our report is told that it is lost."""

@@ -8,7 +8,8 @@ those that we want are found and kept is `superpeer.joining`; queries are no bus
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from random import Random
 from typing import Final
 
@@ -24,6 +25,7 @@ from common.messages.overlay import Link, Linked, Neighbourhood, Unlinked
 from common.rates import Bucket
 from superpeer.joining import Joining
 from superpeer.methods import Graph, GraphEdge, GraphNode, NeighbourRow
+from superpeer.reach import pack, sampled, short_id, unpack
 
 NOTES_PER_S: Final = 1.0  # of neighbours that come and go, for the log; wild guess
 NOTES_BURST: Final = 4 * DEGREE_MAX
@@ -40,6 +42,11 @@ class Neighbour:
         self.rtt_s: float | None = None
         self.leaves = 0
         self.contacts: tuple[Contact, ...] = ()
+        self.nearby: tuple[int, ...] = ()
+
+    def beyond(self) -> list[int]:
+        """The ids of its neighbours."""
+        return [short_id(contact.node) for contact in self.contacts]
 
 
 class Overlay:
@@ -63,6 +70,8 @@ class Overlay:
         self._links = links
         self._deadlines = Deadlines()
         self._told_at = float("-inf")
+        self._told = b""  # of who is near us
+        self._around: tuple[int, ...] | None = None  # as long as nothing changes
         self._leaves = 0
         self._admitting = True
         self._parted: dict[NodeId, float] = {}  # by `Unlinked`, and when; oldest first
@@ -76,7 +85,7 @@ class Overlay:
             links=links,
             neighbours=self.neighbours,
             has_room=self._has_room,
-            greeting=lambda peer: Link(self._leaves, self.contacts(but=peer)),
+            greeting=lambda peer: Link(self._leaves, self.contacts(but=peer), self._nearby()),
             meeting=meeting,
             seeds=seeds,
         )
@@ -96,7 +105,7 @@ class Overlay:
             if peer == self._me or not self._has_room(peer):
                 self._part(peer, now)
                 return [Send(peer, Unlinked(self.contacts(but=peer)))]
-        linked = Linked(self._leaves, self.contacts(but=peer))
+        linked = Linked(self._leaves, self.contacts(but=peer), self._nearby())
         return [Send(peer, linked), *self._admit(peer, message, now)]
 
     def on_linked(self, peer: NodeId, message: Linked, now: float) -> list[Effect]:
@@ -120,12 +129,14 @@ class Overlay:
             effects += self.joining.want_one_of(others, now)
         return effects
 
-    def on_neighbourhood(self, peer: NodeId, message: Neighbourhood, _now: float) -> list[Effect]:
+    def on_neighbourhood(self, peer: NodeId, message: Neighbourhood, now: float) -> list[Effect]:
         """A neighbour's load or neighbours changed."""
         neighbour = self.neighbours.get(peer)
         if neighbour is None:
             return self._drop("neighbourhood_of_stranger")
         self._hear(neighbour, message)
+        if self._nearby() != self._told:
+            self._tell_later(now, self._config.news_s)
         return []
 
     # --- links and time ---------------------------------------------------------------------
@@ -134,8 +145,9 @@ class Overlay:
         """The link to a peer is gone or could not be made, or it is no neighbour any more."""
         effects: list[Effect] = []
         if self.neighbours.pop(peer, None) is not None:
+            self._around = None
             effects += self._note("neighbour_lost", {"node": node_text(peer)}, now)
-            self._tell_later(now)
+            self._tell_later(now, self._config.news_s)
         return effects + self.joining.peer_lost(peer, now)
 
     def measured(self, peer: NodeId, rtt_s: float) -> None:
@@ -147,15 +159,15 @@ class Overlay:
         """How many leaves we have; neighbours are told when it changes."""
         if leaves != self._leaves:
             self._leaves = leaves
-            self._tell_later(now)
+            self._tell_later(now, self._config.gossip_s)
 
     def due(self, now: float) -> list[Effect]:
         """Tell the neighbours what changed, and go on with those that we want."""
         effects = self.joining.due(now)
         if self._deadlines.pop_due(now):
-            self._told_at = now
+            self._told_at, self._told = now, self._nearby()
             effects += [
-                Send(peer, Neighbourhood(self._leaves, self.contacts(but=peer)))
+                Send(peer, Neighbourhood(self._leaves, self.contacts(but=peer), self._told))
                 for peer in self.neighbours
             ]
         return effects
@@ -174,6 +186,13 @@ class Overlay:
             for peer, neighbour in self.neighbours.items()
             if peer != but and neighbour.address.port
         )
+
+    def around(self) -> tuple[int, ...]:
+        """A sample of the ids of who is three links away or less."""
+        if self._around is None:
+            near = [neighbour.nearby for neighbour in self.neighbours.values()]
+            self._around = sampled(chain(self._two_links(), *near))
+        return self._around
 
     def rows(self, now: float) -> list[NeighbourRow]:
         """Our neighbours, for people."""
@@ -211,19 +230,30 @@ class Overlay:
             address = self._links[peer].address
             self.neighbours[peer] = Neighbour(address, now)
             self._on_linked(peer, now)
-            self._tell_later(now)
+            self._tell_later(now, self._config.news_s)
             fields: dict[str, object] = {"node": node_text(peer), "address": str(address)}
             effects += self._note("neighbour_linked", fields, now)
         self._hear(self.neighbours[peer], message)
         return effects + self.joining.settle(peer, now)
 
     def _hear(self, neighbour: Neighbour, message: Link | Linked | Neighbourhood) -> None:
+        self._around = None
         neighbour.leaves = message.leaves
+        neighbour.nearby = tuple(unpack(message.nearby))
         neighbour.contacts = tuple(
             contact
             for contact in message.neighbours[:DEGREE_MAX]
             if may_tell(contact.address, neighbour.address)
         )
+
+    def _two_links(self) -> Iterator[int]:
+        """The ids of our neighbours and of theirs."""
+        for peer, neighbour in self.neighbours.items():
+            yield short_id(peer)
+            yield from neighbour.beyond()
+
+    def _nearby(self) -> bytes:
+        return pack(sampled(self._two_links()))
 
     def _has_room(self, peer: NodeId | None = None, is_seed: bool = False) -> bool:
         """Whether one more may be a neighbour; who is no seed of ours leaves places for those,
@@ -248,9 +278,11 @@ class Overlay:
         """A line for the log, unless strangers come and go so fast that they would fill it."""
         return [Notify(name, fields)] if self._notes.take(now) else self._drop("notes")
 
-    def _tell_later(self, now: float) -> None:
-        if self._deadlines.get(_GOSSIP) is None:
-            self._deadlines.set(_GOSSIP, max(now, self._told_at + self._config.gossip_s))
+    def _tell_later(self, now: float, pause_s: float) -> None:
+        """Tell the neighbours once this much time has passed since they were told last."""
+        at, set_to = max(now, self._told_at + pause_s), self._deadlines.get(_GOSSIP)
+        if set_to is None or at < set_to:
+            self._deadlines.set(_GOSSIP, at)
 
     def _drop(self, why: str) -> list[Effect]:
         self.dropped[why] += 1

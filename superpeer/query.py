@@ -2,7 +2,8 @@
 
 Whoever asked first is above us; the neighbours that we asked and that had not seen the query are
 below. The tree grows ring by ring, and of each ring a node reports once: how many evaluated the
-query below it and here, how many links it could still grow into, what it cost. The invariant: a
+query below it and here, how many links it could still grow into, what it cost. `level` is to how
+many links from here everybody is asked or ruled out; each ring makes it one more. The invariant: a
 neighbour stands in at most one of `untried`, `owing` and `branches`, and leaves `untried` for good,
 so nobody is asked the same query twice. Our own hits are taken from an iterator as they are let
 out, never before. Nothing is sent from here; `superpeer.flood` does that.
@@ -13,9 +14,10 @@ from itertools import islice
 from typing import Final
 
 from common.ids import Guid, NodeId
-from common.limits import HOPS_MAX
+from common.limits import HOPS_MAX, TTL_MAX
 from common.messages.cluster import Hit
 from common.messages.overlay import Query, QueryDone
+from superpeer.reach import Reach
 
 REPORT_MAX: Final = 2**32  # what we believe of a neighbour's sums, so that ours stay within Count
 
@@ -30,10 +32,14 @@ class Tree:
         wanted: int,
         own: Iterator[Hit],
         neighbours: Iterable[NodeId],
+        places: tuple[int, ...],
     ) -> None:
         self.guid: Guid = query.guid
         self.nonce = query.nonce
         self.body = query.body  # as received: relays never repack
+        self.guided = query.guided
+        self.places = places  # in a digest, that a hit must have
+        self.level = query.ttl - 1
         self.hops = query.hops
         self.asker = asker
         self.untried: dict[NodeId, None] = {peer: None for peer in neighbours if peer != asker}
@@ -49,11 +55,21 @@ class Tree:
         self._left_out = False
         self._reached = 1
         self._messages = 0
+        self._reach: list[bytes] = []  # of the branches, in all rings
 
     @property
     def frontier(self) -> int:
         """Links into which the tree could still grow: ours and those below us."""
         return len(self.untried) + sum(self.branches.values())
+
+    @property
+    def ruled_out(self) -> list[NodeId]:
+        """Whom we spared after a look at the digests."""
+        return list(self.untried) if self._may_grow else []
+
+    @property
+    def _may_grow(self) -> bool:
+        return self.level > 0 and self.hops < HOPS_MAX
 
     # --- one ring ---------------------------------------------------------------------------
 
@@ -61,16 +77,21 @@ class Tree:
         """Forget the sums of the last ring; what broke since then counts for this one."""
         self.running = True
         self.rings += 1
+        self.level = min(self.level + 1, TTL_MAX)
         self._lost, self._torn = self._torn, False
         self._left_out = False
         self._reached = self._messages = 0
 
-    def grow(self, may_ask: Callable[[NodeId], bool]) -> list[NodeId]:
-        """The neighbours to forward the query to now; they owe an answer from here on."""
-        if self.hops >= HOPS_MAX:
+    def grow(
+        self, may_reach: Callable[[NodeId], bool], may_ask: Callable[[NodeId], bool]
+    ) -> list[NodeId]:
+        """The neighbours to forward the query to now; they owe an answer from here on. Who is
+        ruled out stays untried."""
+        if not self._may_grow:
             return []
-        peers = list(self.untried)
-        self.untried.clear()
+        peers = [peer for peer in self.untried if may_reach(peer)]
+        for peer in peers:
+            del self.untried[peer]
         return self._ask(peers, may_ask)
 
     def extend(self, may_ask: Callable[[NodeId], bool]) -> list[NodeId]:
@@ -86,6 +107,18 @@ class Tree:
         self.owing.update(dict.fromkeys(asked))
         return asked
 
+    def query(self) -> Query:
+        """What those below are asked with."""
+        return Query(
+            self.guid, self.nonce, self.level, self.hops + 1, self.body, guided=self.guided
+        )
+
+    def met_again(self, peer: NodeId, query: Query) -> None:
+        """`peer` has the query as well: no need to send it there. It came by a longer way first if
+        it should have covered more by now, which the next ring makes up for."""
+        self.untried.pop(peer, None)
+        self.level = max(self.level, query.ttl - 1)
+
     def sent(self, messages: int) -> None:
         """Count what this node sent for the query in this ring."""
         self._messages += messages
@@ -99,6 +132,8 @@ class Tree:
         self._reached += min(done.reached, REPORT_MAX)
         self._lost |= done.lost
         self._left_out |= done.left_out
+        if done.reach:
+            self._reach.append(done.reach)
         if done.frontier:
             self.branches[peer] = min(done.frontier, REPORT_MAX)
 
@@ -111,7 +146,17 @@ class Tree:
         elif self.branches.pop(peer, 0):
             self._torn = True
 
-    def report(self) -> QueryDone:
+    def reach(self, known: Iterable[int], covered: Iterable[int]) -> bytes:
+        """A sample of whom we and the branches know, and who is covered."""
+        reach = Reach()
+        reach.know(known)
+        reach.cover(covered)
+        for packed in self._reach:
+            reach.merge(packed)
+        self._reach = [reach.packed()]
+        return self._reach[0]
+
+    def report(self, reach: bytes) -> QueryDone:
         """End the ring: its sums."""
         self.running = False
         return QueryDone(
@@ -121,6 +166,7 @@ class Tree:
             messages=min(self._messages, REPORT_MAX),
             lost=self._lost,
             left_out=self._left_out,
+            reach=reach,
         )
 
     # --- hits on their way up ---------------------------------------------------------------

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from common.config import Config
+from common.config import Config, FloodConfig
 from common.core import (
     Answer,
     Asked,
@@ -44,6 +44,7 @@ from common.storage import Restored
 from superpeer.cluster import Cluster
 from superpeer.digests import Digests
 from superpeer.flood import Flood
+from superpeer.guide import Guide
 from superpeer.methods import Drain, Drained, LeafRow, Listing, NeighbourRow, Status
 from superpeer.overlay import Overlay
 from superpeer.search import Searches
@@ -85,7 +86,7 @@ class SuperPeer:
             config=config.cluster,
             rng=rng,
             links=self._links,
-            alternatives=lambda: self._overlay.contacts(),  # noqa: PLW0108
+            alternatives=self._alternatives,
         )
         self._digests = Digests(config.digest, self._cluster.digest)
         self._overlay = Overlay(
@@ -97,13 +98,7 @@ class SuperPeer:
             seeds=seeds,
             on_linked=self._digests.neighbour_linked,
         )
-        self._flood = Flood(
-            me,
-            config=config.flood,
-            links=self._links,
-            neighbours=self._overlay.neighbours,
-            evaluate=self._cluster.evaluate,
-        )
+        self._flood = self._flood_of(config.flood)
         self._searches = Searches(
             me,
             config=config.cluster,
@@ -116,6 +111,24 @@ class SuperPeer:
         self._on_message = self._message_table()
         self._on_own_message = self._own_message_table()
         self._on_method = self._method_table()
+
+    def _flood_of(self, config: FloodConfig) -> Flood:
+        """Queries cross our neighbours, as their digests guide them, and our own index."""
+        neighbours = self._overlay.neighbours
+        guide = Guide(
+            self._me, digests=self._digests, neighbours=neighbours, around=self._overlay.around
+        )
+        return Flood(
+            self._me,
+            config=config,
+            links=self._links,
+            neighbours=neighbours,
+            evaluate=self._cluster.evaluate,
+            guide=guide,
+        )
+
+    def _alternatives(self) -> tuple[Contact, ...]:
+        return self._overlay.contacts()
 
     # --- who takes what ---------------------------------------------------------------------
 

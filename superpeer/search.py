@@ -31,6 +31,7 @@ from common.messages.overlay import (
     query_guid,
 )
 from common.rates import Bucket
+from superpeer.reach import Reach
 
 _Key = tuple[NodeId, bytes, int]
 
@@ -47,7 +48,8 @@ class _Search:
         self.repeated = False
         self.lost = False
         self.left_out = False
-        self.reached = 0  # in this attempt
+        self.reached = 0  # in this attempt: who was asked
+        self.reach = Reach()  # in this attempt, by rings: who was asked or ruled out
         self.reached_before = 0  # in the attempt that was given up
         self.messages = 0
         self.delivered: dict[_Key, None] = {}
@@ -59,6 +61,12 @@ class _Search:
     @property
     def by_rings(self) -> bool:
         return isinstance(self.asked, Locate) or self.asked.strategy == "ring"
+
+    @property
+    def counts(self) -> tuple[int, int | None]:
+        """How many super-peers this attempt has covered, and how many there are, if that is known
+        from it."""
+        return self.reach.counts() if self.by_rings else (self.reached, None)
 
     @property
     def body(self) -> QueryBody:
@@ -148,6 +156,7 @@ class Searches:
         search.messages += message.messages
         search.lost |= message.lost
         search.left_out |= message.left_out
+        search.reach = Reach(message.reach)
         if search.lost and not search.repeated:
             search.repeated = True
             return [*self._give_up_query(search), *self._ask(search)]
@@ -162,12 +171,13 @@ class Searches:
         """Begin an attempt. Our own depth is 0 and counts as one hop to come here."""
         nonce, body = self._rng.randbytes(GUID_BYTES), wire.pack(search.body)
         search.query = query_guid(nonce, body)
-        search.reached_before = max(search.reached_before, search.reached)
+        search.reached_before = max(search.reached_before, search.counts[0])
         search.depth = search.reached = 0
         search.lost = search.left_out = False
         self._queries[search.query] = search
+        search.reach = Reach()
         ttl = 1 if search.by_rings else search.asked.ttl + 1
-        return [Send(self._me, Query(search.query, nonce, ttl, 0, body))]
+        return [Send(self._me, Query(search.query, nonce, ttl, 0, body, search.by_rings))]
 
     def _has_credit(self, leaf: NodeId, now: float) -> bool:
         """Whether a leaf may ask once more now: strangers from afar less than those nearby."""
@@ -180,7 +190,9 @@ class Searches:
         return self._credit[leaf].take(now)
 
     def _wants_more(self, search: _Search) -> bool:
-        return search.depth < search.asked.ttl and len(search.delivered) < search.wanted
+        if search.depth >= search.asked.ttl or search.reach.whole:
+            return False
+        return len(search.delivered) < search.wanted
 
     def _is_fresh(self, search: _Search, hit: Hit) -> bool:
         """Whether this entry is delivered now; it is noted as delivered."""
@@ -195,15 +207,16 @@ class Searches:
         return True
 
     def _finish(self, search: _Search, *, exhausted: bool, now: float) -> list[Effect]:
-        reached = max(search.reached, search.reached_before)
+        reached_now, known = search.counts
+        reached = max(reached_now, search.reached_before)
         deep_enough = search.by_rings and search.depth >= search.asked.ttl
         nobody_missed = not search.lost and not search.left_out
-        whole = exhausted and nobody_missed
+        whole = nobody_missed and (exhausted or (search.by_rings and search.reach.whole))
         if whole:
-            self._known = (search.reached, now + self._estimate_s)
+            self._known = (reached_now, now + self._estimate_s)
         coverage = Coverage(
             reached=reached,
-            known=reached if whole else self._estimate(reached, now),
+            known=reached if whole else known or self._estimate(reached, now),
             messages=search.messages,
             elapsed_s=now - search.started_at,
             complete=whole or (deep_enough and nobody_missed),

@@ -128,7 +128,7 @@ def test_what_is_not_whole_rules_nothing_out() -> None:
     net.link(A, B)
     net.link(A, C)
     assert net.digests[A].may_have(B, [2**25])
-    net.run(DigestConfig().tell_s)
+    net.run(DigestConfig().more_s)
     assert net.digests[A].may_have(B, [2**25])
     assert net.digests[C].may_lead(A, [2**25])
     net.run(SETTLED_S)

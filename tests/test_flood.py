@@ -6,8 +6,9 @@ from msgspec.structs import replace as replaced
 
 from common import wire
 from common.addresses import Address
-from common.config import FloodConfig
+from common.config import DigestConfig, FloodConfig
 from common.core import LinkUp, Send
+from common.digest import CountedPlaces
 from common.doors import Door
 from common.limits import HITS_PER_FRAME_MAX, HOPS_MAX
 from common.messages.cluster import Hit
@@ -22,8 +23,11 @@ from common.messages.overlay import (
     query_guid,
 )
 from common.terms import parse
+from superpeer.digests import Digests
 from superpeer.flood import Evaluate, Flood
+from superpeer.guide import Guide
 from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
+from superpeer.overlay import Neighbour
 from tests.overlay_world import entry_of
 
 ME, ASKER, OTHER, STRANGER = b"m" * 32, b"a" * 32, b"o" * 32, b"s" * 32
@@ -50,12 +54,19 @@ def flood(
         peer: LinkUp(peer, Door.CONTROL, Address.of("10.0.0.1", 1214), NOBODY.address, True)
         for peer in (ASKER, OTHER, STRANGER)
     }
+    neighbours = {peer: Neighbour(links[peer].address, 0.0) for peer in (ASKER, OTHER)}
     return Flood(
         ME,
         config=config or FloodConfig(),
         links=links,
-        neighbours={ASKER: None, OTHER: None},
+        neighbours=neighbours,
         evaluate=evaluate or (lambda body: (hit(slot) for slot in range(min(found, body.wanted)))),
+        guide=Guide(
+            ME,
+            digests=Digests(DigestConfig(), CountedPlaces()),
+            neighbours=neighbours,
+            around=lambda: (),
+        ),
     )
 
 

@@ -191,8 +191,9 @@ def test_gossip_is_on_change_and_not_too_often() -> None:
         world.advance(0.1)
     before = len(world.sent)
     world.advance(60.0)
-    told = [message for _, to, message in world.sent[before:] if to == "sp2"]
-    assert told == [Neighbourhood(10)]
+    (told,) = [message for _, to, message in world.sent[before:] if to == "sp2"]
+    assert isinstance(told, Neighbourhood)
+    assert (told.leaves, told.neighbours) == (10, ())
 
 
 def test_the_map_shows_neighbours_and_theirs() -> None:

@@ -91,7 +91,7 @@ def test_open_searches_of_a_leaf_are_limited() -> None:
     """One more is refused with a reason, and every one ends exactly once."""
     world = pair(Config(cluster=ClusterConfig(searches_max=1)))
     for number in (1, 2):
-        world.search("leaf1", "sp1", "x", guid=bytes([number]) * 16)
+        world.search("leaf1", "sp1", "x", guid=bytes([number]) * 16, strategy="flood")
     world.say("leaf1", "sp1", Locate(b"l" * 16, bytes(32), 1, 10))
     world.advance(1.0)
     heard = world.puppet("leaf1").heard
@@ -106,8 +106,8 @@ def test_a_search_that_is_open_already_is_not_begun_again() -> None:
     """The same GUID twice is counted and asked once."""
     world = pair()
     world.deafen("sp2")
-    world.search("leaf1", "sp1", "x")
-    world.search("leaf1", "sp1", "x")
+    world.search("leaf1", "sp1", "x", strategy="flood")
+    world.search("leaf1", "sp1", "x", strategy="flood")
     world.advance(0.5)
     status = world.core("sp1").snapshot()
     assert (status.searches, status.dropped) == (1, {"search_twice": 1})
@@ -131,7 +131,7 @@ def test_a_search_that_nobody_waits_for_is_pruned(how: str) -> None:
     """When the leaf forgets it or is lost, those that work for it are told."""
     world = pair()
     world.deafen("sp2")
-    world.search("leaf1", "sp1", "x")
+    world.search("leaf1", "sp1", "x", strategy="flood")
     world.advance(0.2)
     assert world.core("sp1").snapshot().searches == 1
     before = len(world.sent)
@@ -148,7 +148,7 @@ def test_a_neighbour_that_unlinks_is_not_waited_for() -> None:
     """What it owed is lost at once, though the link stays."""
     world = pair()
     world.deafen("sp2")
-    world.search("leaf1", "sp1", "x")
+    world.search("leaf1", "sp1", "x", strategy="flood")
     world.advance(0.2)
     world.say("sp2", "sp1", Unlinked())
     world.advance(0.2)

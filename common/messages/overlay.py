@@ -15,21 +15,23 @@ import msgspec
 from msgspec import Meta
 
 from common.ids import GUID_BYTES, Guid
-from common.limits import CONTROL_FRAME_BYTES_MAX
+from common.limits import CONTROL_FRAME_BYTES_MAX, ID_SAMPLE_MAX
 from common.messages.cluster import Hits, Wanted
 from common.messages.fields import Bytes16, Bytes32, Contacts, Count, Hops, Message, Ttl
 from common.terms import Terms
 
 _QUERY: Final = b"superpeer query 1\0"
 
+Ids = Annotated[bytes, Meta(max_length=8 * ID_SAMPLE_MAX)]  # `superpeer.reach.pack`
 Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 
 class Link(Message, frozen=True, array_like=True):
-    """Be my neighbour; these are mine."""
+    """Be my neighbour; these are mine, `nearby` a sample of who is at most two links from me."""
 
     leaves: Count
     neighbours: Contacts = ()
+    nearby: Ids = b""
 
 
 class Linked(Message, frozen=True, array_like=True):
@@ -37,6 +39,7 @@ class Linked(Message, frozen=True, array_like=True):
 
     leaves: Count
     neighbours: Contacts = ()
+    nearby: Ids = b""
 
 
 class Unlinked(Message, frozen=True, array_like=True):
@@ -50,6 +53,7 @@ class Neighbourhood(Message, frozen=True, array_like=True):
 
     leaves: Count
     neighbours: Contacts = ()
+    nearby: Ids = b""
 
 
 class Digest(Message, frozen=True, array_like=True):
@@ -79,13 +83,18 @@ class QueryBody(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Query(Message, frozen=True, array_like=True):
-    """Evaluate this once, and pass it on to depth `ttl`; `hops` is how far it has come."""
+    """Evaluate this once, and pass it on to depth `ttl`; `hops` is how far it has come.
+
+    `guided`: whom a digest rules out is not asked, but for the sake of those far beyond; depth
+    `ttl` is then reached when everybody within was asked or ruled out.
+    """
 
     guid: Bytes16  # `query_guid` of the next and the last
     nonce: Bytes16
     ttl: Ttl
     hops: Hops
     body: Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
+    guided: bool = False
 
 
 def query_guid(nonce: bytes, body: bytes) -> Guid:
@@ -112,7 +121,8 @@ class QueryDone(Message, frozen=True, array_like=True):
     `reached`: super-peers below and including me that evaluated the query in this ring;
     `frontier`: links into which the tree could still grow; `messages`: what my part sent;
     `lost`: somebody below did not answer, and may when asked again; `left_out`: somebody was not
-    asked, being silent too often or me too busy, and asking again helps nothing.
+    asked, being silent too often or me too busy, and asking again helps nothing; `reach`: of a
+    guided query, the sample of super-peers known and covered here and below, in all its rings.
     """
 
     guid: Bytes16
@@ -122,6 +132,7 @@ class QueryDone(Message, frozen=True, array_like=True):
     messages: Count = 0
     lost: bool = False
     left_out: bool = False
+    reach: Ids = b""
 
 
 class Prune(Message, frozen=True, array_like=True):

@@ -1,0 +1,63 @@
+"""Whom a guided query asks, and how far that covers the network.
+
+A query that covers `level` links from here asks everybody up to three links before its end: beyond,
+digests tell. The last two links are ruled out by them, or asked if they may have something. So a
+search grows by a ring of asking nobody wherever the digests suffice (two of four rings among 1,000
+super-peers). Digests and neighbours are read as they are at the moment; nothing is sent here.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from common.digest import place_of_root, place_of_word
+from common.ids import NodeId
+from common.messages.overlay import QueryBody
+from superpeer.digests import Digests
+from superpeer.overlay import Neighbour
+from superpeer.query import Tree
+from superpeer.reach import short_id
+
+_TOLD_LINKS: Final = 2  # how far a neighbour's digests tell, itself included
+
+
+class Guide:
+    """What our digests and neighbours say of a query; `around` samples who is near us."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        digests: Digests,
+        neighbours: Mapping[NodeId, Neighbour],
+        around: Callable[[], Iterable[int]],
+    ) -> None:
+        self._id = short_id(me)
+        self._digests = digests
+        self._neighbours = neighbours
+        self._around = around
+
+    def may_reach(self, tree: Tree, peer: NodeId) -> bool:
+        """Whether asking this neighbour may find something, or somebody to ask."""
+        if not tree.guided or tree.level > _TOLD_LINKS:
+            return True
+        if self._digests.may_have(peer, tree.places):
+            return True
+        return tree.level == _TOLD_LINKS and self._digests.may_lead(peer, tree.places)
+
+    def reach(self, tree: Tree) -> bytes:
+        """Who is known and covered here and below, as it is reported."""
+        if not tree.guided:
+            return b""
+        covered = [self._id]
+        for peer in tree.ruled_out:
+            covered.append(short_id(peer))
+            if tree.level >= _TOLD_LINKS:
+                covered += self._neighbours[peer].beyond()
+        return tree.reach(self._around(), covered)
+
+
+def places(body: QueryBody) -> tuple[int, ...]:
+    """Where in a digest everything stands that a hit must have."""
+    if body.root is not None:
+        return (place_of_root(body.root),)
+    return tuple(map(place_of_word, body.terms.words if body.terms is not None else ()))
