@@ -5,10 +5,10 @@ it is signed, and its source is where we saw the leaf, never where it says it is
 back in time and in the same life finds its entries held and sends nothing again. An address that a
 leaf advertises is used only where its host is the one we observed: nobody dials back yet.
 
-Entries become searchable in slices, so that a large library never keeps the others waiting; only
-then is its generation acknowledged. Hits are found and proven one by one, as they are taken. When
-we are full, who shares something gets the place of who has shared nothing for long. A leaf here may
-be this node itself.
+Entries become searchable in slices, so that a large library never keeps the others waiting; once
+the neighbours know of them too their generation is acknowledged. Hits are found and proven one by
+one, as they are taken. When we are full, who shares something gets the place of who has shared
+nothing for long. A leaf here may be this node itself.
 """
 
 from collections import Counter
@@ -63,7 +63,8 @@ class _Leaf:
 class Cluster:
     """The leaves by key, and the index of what they share.
 
-    `links` is read as it is at the moment; `alternatives` names super-peers to go to instead.
+    `links` is read as it is at the moment; `alternatives` names super-peers to go to instead,
+    `digest` is kept for the others to hear of, and `spread_s` is how long that may take.
     """
 
     def __init__(
@@ -74,14 +75,17 @@ class Cluster:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         alternatives: Callable[[], tuple[Contact, ...]],
+        digest: CountedPlaces,
+        spread_s: Callable[[], float],
     ) -> None:
         self._network = network
+        self._spread_s = spread_s
         self._config = config
         self._rng = rng
         self._links = links
         self._alternatives = alternatives
         self._deadlines = Deadlines()
-        self._index = Index(rng.getrandbits(64))
+        self._index = Index(rng.getrandbits(64), digest)
         self._leaves: dict[NodeId, _Leaf] = {}
         self.members: dict[NodeId, None] = {}  # the leaves whose link is up
         self._admitting = True
@@ -95,11 +99,6 @@ class Cluster:
     def files(self) -> int:
         """How many entries can be found."""
         return self._index.files
-
-    @property
-    def digest(self) -> CountedPlaces:
-        """What can be found here, and of what is gone what is not swept yet."""
-        return self._index.digest
 
     # --- messages ---------------------------------------------------------------------------
 
@@ -217,6 +216,8 @@ class Cluster:
         what, peer = key
         if what == "index":
             return self._index_some(peer, now)
+        if what == "acknowledge":
+            return self._acknowledge(peer)
         if what == "lease":
             self._drop_leaf(peer, now)
         elif self._index.sweep(SWEEP_SLICE):
@@ -240,6 +241,17 @@ class Cluster:
         if leaf.unindexed:
             self._deadlines.set(("index", peer), now)
             return []
+        spread_s = self._spread_s()
+        if not spread_s:
+            return self._acknowledge(peer)
+        self._deadlines.set(("acknowledge", peer), now + spread_s)
+        return []
+
+    def _acknowledge(self, peer: NodeId) -> list[Effect]:
+        """All that was published can be found, from everywhere."""
+        leaf = self._leaves[peer]
+        if leaf.unindexed:
+            return []  # more has come since
         generations, leaf.unacknowledged = leaf.unacknowledged, []
         return [Send(peer, Published(generation)) for generation in generations]
 
@@ -294,6 +306,7 @@ class Cluster:
         self._index.drop_leaf(peer)
         self._deadlines.cancel(("lease", peer))
         self._deadlines.cancel(("index", peer))
+        self._deadlines.cancel(("acknowledge", peer))
         self._sweep_later(now)
 
     def _sweep_later(self, now: float) -> None:

@@ -26,6 +26,7 @@ from common.errors import RemoteProtocolError
 from common.ids import NodeId
 from common.messages.overlay import Digest
 
+_TELLINGS: Final = 3  # gathered, told, told on: each waits for the one before
 _OWN: Final = b""  # instead of a neighbour, in a deadline: our own index
 
 
@@ -119,6 +120,10 @@ class Digests:
         """Whether one of its other neighbours may."""
         neighbour = self._neighbours.get(peer)
         return neighbour is None or not neighbour.beyond.rules_out(places)
+
+    def spread_s(self) -> float:
+        """How long it may take until what is new here is known two links away."""
+        return _TELLINGS * self._config.tell_s if self._neighbours else 0.0
 
     # --- what happened ----------------------------------------------------------------------
 

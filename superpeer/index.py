@@ -29,8 +29,9 @@ _KEYS_BESIDE_WORDS: Final = 4  # kind, extension, size and root
 class Index:
     """The searchable sum of our leaves' catalogues. Slots are trusted to be within their limit."""
 
-    def __init__(self, secret: int) -> None:
-        """`secret` is a number that nobody outside knows."""
+    def __init__(self, secret: int, digest: CountedPlaces) -> None:
+        """`secret` is a number that nobody outside knows; `digest` is kept up to date: where the
+        words and contents stand, of what is gone too until it is swept."""
         self._shelves: dict[bytes, Shelf] = {}
         self._places = Shelves()
         self._alive = BitMap()
@@ -39,8 +40,7 @@ class Index:
         """How many entries of leaves that are gone wait for `sweep`."""
         self._words: Postings[str] = Postings()
         self._tags: Postings[str] = Postings()  # apart, so that no word of a query can name one
-        self.digest = CountedPlaces()
-        """Where the words and contents stand, of what is gone too until it is swept."""
+        self._digest = digest
         self._contents = Contents(self._places.root, secret)
 
     @property
@@ -75,11 +75,11 @@ class Index:
         self._alive.add(doc)
         for word in words:
             if self._words.add(word, doc):
-                self.digest.add(place_of_word(word))
+                self._digest.add(place_of_word(word))
         for tag in _tags(entry):
             self._tags.add(tag, doc)
         self._contents.add(entry.root, doc)
-        self.digest.add(place_of_root(entry.root))
+        self._digest.add(place_of_root(entry.root))
         return keys
 
     def remove(self, leaf: bytes, slot: int) -> int:
@@ -155,11 +155,11 @@ class Index:
         words = entry_words(entry)
         for word in words:
             if self._words.discard(word, doc):
-                self.digest.discard(place_of_word(word))
+                self._digest.discard(place_of_word(word))
         for tag in _tags(entry):
             self._tags.discard(tag, doc)
         self._contents.discard(entry.root, doc)
-        self.digest.discard(place_of_root(entry.root))
+        self._digest.discard(place_of_root(entry.root))
         return len(words) + _KEYS_BESIDE_WORDS
 
     def _matching(self, terms: Terms) -> BitMap:

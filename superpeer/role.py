@@ -32,6 +32,7 @@ from common.core import (
     Stopped,
     Woke,
 )
+from common.digest import CountedPlaces
 from common.doors import Door
 from common.errors import Exit
 from common.ids import NodeId, node_text
@@ -81,14 +82,8 @@ class SuperPeer:
         self._dropped: Counter[str] = Counter()
 
         self._meeting = Meeting(network, rng)
-        self._cluster = Cluster(
-            network.name,
-            config=config.cluster,
-            rng=rng,
-            links=self._links,
-            alternatives=self._alternatives,
-        )
-        self._digests = Digests(config.digest, self._cluster.digest)
+        digest = CountedPlaces()
+        self._digests = Digests(config.digest, digest)
         self._overlay = Overlay(
             me,
             config=config.overlay,
@@ -97,6 +92,15 @@ class SuperPeer:
             meeting=self._meeting,
             seeds=seeds,
             on_linked=self._digests.neighbour_linked,
+        )
+        self._cluster = Cluster(
+            network.name,
+            config=config.cluster,
+            rng=rng,
+            links=self._links,
+            alternatives=self._overlay.contacts,
+            digest=digest,
+            spread_s=self._digests.spread_s,
         )
         self._flood = self._flood_of(config.flood)
         self._searches = Searches(
@@ -126,9 +130,6 @@ class SuperPeer:
             evaluate=self._cluster.evaluate,
             guide=guide,
         )
-
-    def _alternatives(self) -> tuple[Contact, ...]:
-        return self._overlay.contacts()
 
     # --- who takes what ---------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from common.addresses import Address
 from common.catalogue import statement, verify
 from common.config import ClusterConfig
 from common.core import Hangup, LinkUp, Send
+from common.digest import CountedPlaces
 from common.doors import Door
 from common.ids import Identity, is_signed
 from common.limits import FILE_NAME_BYTES_MAX, PATH_DEPTH_MAX
@@ -34,7 +35,10 @@ class Bench:
             rng=Random(1),
             links=self.links,
             alternatives=lambda: (OTHER,),
+            digest=CountedPlaces(),
+            spread_s=lambda: self.spread_s,
         )
+        self.spread_s = 0.0
 
     def leaf(self, number: int = 1, bulk_port: int = 1215) -> Puppet:
         """A leaf whose link is up."""
@@ -113,6 +117,23 @@ def test_nothing_unsigned_is_found() -> None:
     leaf.generation = 1
     assert bench.say(leaf, signed(leaf, (second,))) == [Published(1)]
     assert len(bench.find("hello")) == 2
+
+
+def test_a_generation_is_acknowledged_once_others_know_of_it() -> None:
+    """Who waits for it can then be found from everywhere; what has come meanwhile waits too."""
+    bench = Bench()
+    bench.spread_s = 0.3
+    leaf = bench.leaf()
+    bench.join(leaf)
+    assert bench.share(leaf, "hello one") == []
+    assert len(bench.find("hello")) == 1
+    assert bench.share(leaf, "hello two", now=0.2) == []
+    assert bench.cluster.due(0.4) == []
+    done = [Send(leaf.identity.node, Published(generation)) for generation in (1, 2)]
+    assert bench.cluster.due(0.5) == done
+    bench.share(leaf, "hello three", now=1.0)
+    bench.lose(leaf, 1.1, on_purpose=True)
+    assert bench.cluster.due(2.0) == []
 
 
 def test_a_wrong_signature_drops_everything() -> None:

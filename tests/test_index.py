@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from common.catalogue import Entry
+from common.digest import CountedPlaces
 from common.limits import FILE_SIZE_MAX
 from common.terms import Terms, matches
 from superpeer.index import SWEEP_SLACK_DOCS, Index
@@ -29,7 +30,7 @@ def names(found: list[Found]) -> list[str]:
 
 def some_index() -> Index:
     """Two leaves with a few files between them."""
-    index = Index(1)
+    index = Index(1, CountedPlaces())
     index.add(A, 0, entry("red apple.txt", 100))
     index.add(A, 1, entry("green apple.jpg", 1_000, root=b"r" * 32))
     index.add(B, 7, entry("cider.mp3", 1_023, "apple songs", root=b"r" * 32))
@@ -120,7 +121,7 @@ def test_a_leaf_without_files_is_not_kept() -> None:
 
 def test_the_limit_gives_the_first_hits() -> None:
     """A limited answer is the beginning of the whole one."""
-    index = Index(1)
+    index = Index(1, CountedPlaces())
     for slot in range(300):
         index.add(A, slot, entry(f"apple {slot}", slot))
     whole = index.search(Terms(("apple",), size_min=100), ANY)
@@ -130,7 +131,7 @@ def test_the_limit_gives_the_first_hits() -> None:
 
 def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
     """Each call takes out at most its budget; after the last nothing of the dead is held."""
-    index = Index(1)
+    index = Index(1, CountedPlaces())
     keys = max([index.add(A, slot, entry(f"apple {slot}")) for slot in range(10)])
     held = index.search(Terms(("apple",)), ANY)
     index.drop_leaf(A)
@@ -145,7 +146,7 @@ def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
 
 def test_the_dead_stay_bounded_without_any_sweep() -> None:
     """A leaf that replaces one slot for ever holds a bounded number of documents."""
-    index = Index(1)
+    index = Index(1, CountedPlaces())
     for count in range(SWEEP_SLACK_DOCS + 500):
         index.add(A, 0, entry(f"a{count}"))
     assert index.dead <= SWEEP_SLACK_DOCS + 2
@@ -181,7 +182,7 @@ class IndexAgainstScan(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.index = Index(1)
+        self.index = Index(1, CountedPlaces())
         self.held: dict[tuple[bytes, int], Entry] = {}
 
     def scan(self, hit: Callable[[Entry], bool]) -> list[tuple[tuple[bytes, int], Entry]]:

@@ -73,7 +73,7 @@ def test_content_may_grow_while_it_is_searched() -> None:
 
 def test_a_quiet_phase_with_a_time_of_its_own_is_held_to_every_search() -> None:
     """Each super-peer evaluates each of them once, which is looked at when all are over."""
-    show = Show(parse(NETWORK, "x"))
+    show = Show(parse(NETWORK + 'strategy = "flood"\n', "x"))
     busy = show.stage.super_peers[2]
 
     def evaluate_one_more(_: object) -> None:

@@ -25,6 +25,7 @@ from random import Random
 from typing import Final
 
 from common.catalogue import Entry
+from common.digest import CountedPlaces
 from common.names import words
 from common.terms import Terms, entry_words, matches
 from superpeer.index import Index
@@ -54,7 +55,7 @@ def rss_bytes() -> int:
 
 def built(files: Sequence[Entry], leaves: int) -> tuple[Index, dict[str, float]]:
     """The index of these files at so many leaves, and what it took."""
-    index = Index(1)
+    index = Index(1, CountedPlaces())
     before, began = rss_bytes(), time.perf_counter()
     for number, entry in enumerate(files):
         index.add(_leaf(number % leaves), number // leaves, entry)
