@@ -48,7 +48,10 @@ class ClusterConfig(Slice, frozen=True):
 class OverlayConfig(Slice, frozen=True):
     """A super-peer and its neighbours."""
 
+    degree_wanted: int = 12  # while there are fewer, others are looked for: NUMBERS §5
+    degree_min: int = 6  # who has fewer is taken also by those that have enough: NUMBERS §5
     degree_max: int = 32  # LimeWire
+    mend_s: float = 1.0  # about how often others are tried while neighbours lack; wild guess
     seed_places: int = 4  # of these kept for our own seeds that are not linked; wild guess
     redial_s: float = 0.2  # doubling to redial_max_s with jitter
     redial_max_s: float = 60.0

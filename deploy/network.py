@@ -257,7 +257,7 @@ class Network:
 
 def overrides(scenario: Scenario) -> dict[str, str]:
     """The settings that a scenario changes for all nodes, as their environment names them."""
-    changed = _changed(scenario.config, Config())
+    changed = _changed(scenario.node_config, Config())
     changed["TIME_SCALE"] = str(scenario.time_scale)
     return {prefix + key: value for prefix in PREFIXES for key, value in changed.items()}
 

@@ -34,6 +34,7 @@ class Overlay(Table, frozen=True):
     graph: graphs.Shape = "ring"
     degree: Positive = 3  # of a random graph, on average
     links: tuple[tuple[Count, Count], ...] = ()  # of an explicit graph
+    mends: bool = False  # the super-peers look for more neighbours, and for others where they die
     delay_min_s: Seconds = 0.0  # one way; each link's delay is drawn between these two
     delay_max_s: Seconds = 0.0
 
@@ -180,6 +181,14 @@ class Scenario(Table, frozen=True):
     timeouts: Timeouts = Timeouts()
     expect: Expect = Expect()
     name: str = ""  # the file's, without ending
+
+    @property
+    def node_config(self) -> Config:
+        """The settings of all nodes; an overlay that does not mend stays the graph that it is."""
+        if self.overlay.mends:
+            return self.config
+        overlay = msgspec.structs.replace(self.config.overlay, degree_wanted=0)
+        return msgspec.structs.replace(self.config, overlay=overlay)
 
     def edges(self) -> list[graphs.Edge]:
         """The links of the overlay, the lower number first; always the same for a seed."""

@@ -25,7 +25,7 @@ from common.messages.overlay import Link
 from common.rates import Bucket
 from common.storage import RememberPin
 
-STRANGER_TRIES_MAX: Final = 3  # dials of a peer that others named: THREATS T3
+STRANGER_TRIES_MAX: Final = 1  # of a peer that others named; the host cache may name it again
 NEIGHBOUR_TRIES_MAX: Final = 10  # ... once it was our neighbour: two or three minutes
 STRANGERS_MAX: Final = 8  # such peers wanted at a time; wild guess
 
@@ -185,15 +185,27 @@ class Joining:
 
     def want_one_of(self, contacts: list[Contact], now: float) -> list[Effect]:
         """Try one peer of those that somebody named instead of itself."""
-        strangers = sum(wanted.tries_max is not None for wanted in self._wanted.values())
         unknown = [
             contact
             for contact in contacts
             if self._is_unknown(contact.node) and not self._dialled_lately(contact.address, now)
         ]
-        if not unknown or strangers >= STRANGERS_MAX:
+        return self._want(self._rng.choice(unknown), now) if unknown else []
+
+    def want(self, contact: Contact, now: float) -> list[Effect]:
+        """Try this one, if there is no reason not to."""
+        lately = self._dialled_lately(contact.address, now)
+        return self._want(contact, now) if self._is_unknown(contact.node) and not lately else []
+
+    @property
+    def trying(self) -> int:
+        """How many are being tried now."""
+        resting = (Phase.RESTING, Phase.NEIGHBOUR)
+        return sum(wanted.phase not in resting for wanted in self._wanted.values())
+
+    def _want(self, contact: Contact, now: float) -> list[Effect]:
+        if sum(wanted.is_hearsay for wanted in self._wanted.values()) >= STRANGERS_MAX:
             return []
-        contact = self._rng.choice(unknown)
         place = f"{contact.address}/{node_text(contact.node)}"
         seed = Seed(place, contact.address, contact.node)
         self._wanted[place] = _Wanted(seed, STRANGER_TRIES_MAX)

@@ -17,13 +17,16 @@ from common.addresses import Address, may_tell
 from common.config import OverlayConfig
 from common.core import Effect, LinkUp, Notify, Send
 from common.deadlines import Deadlines
+from common.hostcache import HostCache
 from common.ids import NodeId, node_text
 from common.limits import DEGREE_MAX
 from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.messages.overlay import Link, Linked, Neighbourhood, Unlinked
 from common.rates import Bucket
+from common.storage import RememberSuperPeer
 from superpeer.joining import Joining
+from superpeer.mending import Mending
 from superpeer.methods import Graph, GraphEdge, GraphNode, NeighbourRow
 from superpeer.reach import pack, sampled, short_id, unpack
 
@@ -78,6 +81,7 @@ class Overlay:
         self._notes = Bucket(NOTES_PER_S, NOTES_BURST, 0.0)
         self.neighbours: dict[NodeId, Neighbour] = {}
         self.dropped: Counter[str] = Counter()
+        self.cache = HostCache(me, rng)
         self.joining = Joining(
             me,
             config=config,
@@ -89,10 +93,24 @@ class Overlay:
             meeting=meeting,
             seeds=seeds,
         )
+        self._mending = Mending(
+            config,
+            rng,
+            neighbours=self.neighbours,
+            cache=self.cache,
+            want=self.joining.want,
+            trying=lambda: self.joining.trying,
+        )
+
+    def start(self, now: float) -> list[Effect]:
+        """Our doors are open: go and find neighbours."""
+        self._mending.look(now)
+        return self.joining.start(now)
 
     def stop(self) -> None:
         """Take no neighbours any more and look for none."""
         self._admitting = False
+        self._mending.stop()
 
     # --- messages ---------------------------------------------------------------------------
 
@@ -102,7 +120,7 @@ class Overlay:
             if self._is_parted(peer, now):
                 self.dropped["link_too_soon"] += 1
                 return [Send(peer, Unlinked())]
-            if peer == self._me or not self._has_room(peer):
+            if peer == self._me or not self._takes(peer, message):
                 self._part(peer, now)
                 return [Send(peer, Unlinked(self.contacts(but=peer)))]
         linked = Linked(self._leaves, self.contacts(but=peer), self._nearby())
@@ -121,7 +139,7 @@ class Overlay:
         """Somebody does not want us, or not any more: later again, and one of the others now."""
         if peer not in self.neighbours and not self.joining.has_asked(peer):
             return self._drop("unlinked_unasked")
-        effects = self.peer_lost(peer, now)
+        effects = self._lose(peer, now)
         self._part(peer, now)
         if self._has_room():
             learned_from = self._links[peer].address
@@ -131,24 +149,20 @@ class Overlay:
 
     def on_neighbourhood(self, peer: NodeId, message: Neighbourhood, now: float) -> list[Effect]:
         """A neighbour's load or neighbours changed."""
-        neighbour = self.neighbours.get(peer)
-        if neighbour is None:
+        if peer not in self.neighbours:
             return self._drop("neighbourhood_of_stranger")
-        self._hear(neighbour, message)
+        self._hear(peer, message)
         if self._nearby() != self._told:
             self._tell_later(now, self._config.news_s)
         return []
 
     # --- links and time ---------------------------------------------------------------------
 
-    def peer_lost(self, peer: NodeId, now: float) -> list[Effect]:
-        """The link to a peer is gone or could not be made, or it is no neighbour any more."""
-        effects: list[Effect] = []
-        if self.neighbours.pop(peer, None) is not None:
-            self._around = None
-            effects += self._note("neighbour_lost", {"node": node_text(peer)}, now)
-            self._tell_later(now, self._config.news_s)
-        return effects + self.joining.peer_lost(peer, now)
+    def link_lost(self, peer: NodeId, now: float) -> list[Effect]:
+        """The link to a peer is gone or could not be made."""
+        if peer not in self.neighbours:
+            self.cache.failed(peer)
+        return self._lose(peer, now)
 
     def measured(self, peer: NodeId, rtt_s: float) -> None:
         """The round trip to a neighbour."""
@@ -163,7 +177,7 @@ class Overlay:
 
     def due(self, now: float) -> list[Effect]:
         """Tell the neighbours what changed, and go on with those that we want."""
-        effects = self.joining.due(now)
+        effects = [*self.joining.due(now), *self._mending.due(now)]
         if self._deadlines.pop_due(now):
             self._told_at, self._told = now, self._nearby()
             effects += [
@@ -174,7 +188,7 @@ class Overlay:
 
     def wakeup(self) -> float | None:
         """The earliest deadline."""
-        times = [self._deadlines.earliest(), self.joining.wakeup()]
+        times = [self._deadlines.earliest(), self.joining.wakeup(), self._mending.wakeup()]
         return min((when for when in times if when is not None), default=None)
 
     # --- questions --------------------------------------------------------------------------
@@ -229,14 +243,28 @@ class Overlay:
         if peer not in self.neighbours:
             address = self._links[peer].address
             self.neighbours[peer] = Neighbour(address, now)
+            if address.is_a_place:
+                self.cache.worked(Contact(peer, address))
+                effects.append(RememberSuperPeer(peer, address))
             self._on_linked(peer, now)
             self._tell_later(now, self._config.news_s)
             fields: dict[str, object] = {"node": node_text(peer), "address": str(address)}
             effects += self._note("neighbour_linked", fields, now)
-        self._hear(self.neighbours[peer], message)
+        self._hear(peer, message)
+        self._mending.look(now)
         return effects + self.joining.settle(peer, now)
 
-    def _hear(self, neighbour: Neighbour, message: Link | Linked | Neighbourhood) -> None:
+    def _lose(self, peer: NodeId, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        if self.neighbours.pop(peer, None) is not None:
+            self._mending.look(now)
+            self._around = None
+            effects += self._note("neighbour_lost", {"node": node_text(peer)}, now)
+            self._tell_later(now, self._config.news_s)
+        return effects + self.joining.peer_lost(peer, now)
+
+    def _hear(self, peer: NodeId, message: Link | Linked | Neighbourhood) -> None:
+        neighbour = self.neighbours[peer]
         self._around = None
         neighbour.leaves = message.leaves
         neighbour.nearby = tuple(unpack(message.nearby))
@@ -245,6 +273,7 @@ class Overlay:
             for contact in message.neighbours[:DEGREE_MAX]
             if may_tell(contact.address, neighbour.address)
         )
+        self.cache.hear(neighbour.contacts, Contact(peer, neighbour.address))
 
     def _two_links(self) -> Iterator[int]:
         """The ids of our neighbours and of theirs."""
@@ -254,6 +283,13 @@ class Overlay:
 
     def _nearby(self) -> bytes:
         return pack(sampled(self._two_links()))
+
+    def _takes(self, peer: NodeId, message: Link) -> bool:
+        """Whether this peer, which wants us, may be one more: who has enough takes those only that
+        have next to none."""
+        enough = len(self.neighbours) >= (self._config.degree_wanted or self._config.degree_max)
+        has_some = len(message.neighbours) >= self._config.degree_min
+        return self._has_room(peer) and (self.joining.is_seed(peer) or not (enough and has_some))
 
     def _has_room(self, peer: NodeId | None = None, is_seed: bool = False) -> bool:
         """Whether one more may be a neighbour; who is no seed of ours leaves places for those,

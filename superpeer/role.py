@@ -247,7 +247,7 @@ class SuperPeer:
         return [
             *self._searches.leaf_lost(peer),
             *self._flood.neighbour_lost(peer, now),
-            *self._overlay.peer_lost(peer, now),
+            *self._overlay.link_lost(peer, now),
         ]
 
     def _on_unlinked(self, peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
@@ -288,11 +288,12 @@ class SuperPeer:
 
     def _on_restored(self, event: Restored, _now: float) -> list[Effect]:
         self._overlay.joining.restore(event.pins)
+        self._overlay.cache.restore(event.known)
         return []
 
     def _on_bound(self, event: Bound, now: float) -> list[Effect]:
         self._bound = event
-        return self._overlay.joining.start(now)
+        return self._overlay.start(now)
 
     def _on_datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
         if not isinstance(event.message, Ping):

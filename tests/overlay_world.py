@@ -11,6 +11,7 @@ from collections.abc import Callable
 from random import Random
 
 import msgspec
+from msgspec.structs import replace as replaced
 
 from common import wire
 from common.addresses import Address
@@ -44,7 +45,7 @@ from common.messages.cluster import Search as SearchMessage
 from common.messages.fields import Message
 from common.messages.link import Ping
 from common.network import Network
-from common.storage import RememberPin, Restored
+from common.storage import RememberPin, RememberSuperPeer, Restored
 from common.terms import parse
 from superpeer.methods import METHODS
 from superpeer.role import SuperPeer
@@ -105,12 +106,16 @@ class World:
         seeds: tuple[Seed, ...] = (),
         pins: tuple[tuple[str, NodeId], ...] = (),
         starts: bool = True,
+        mends: bool = False,
     ) -> SuperPeer:
-        """A new super-peer; with `starts` its doors are open at once."""
-        me = self._place(name).node
+        """A new super-peer; with `starts` its doors are open at once, without `mends` it has no
+        neighbours but its seeds and who comes."""
+        me, config = self._place(name).node, config or Config()
+        if not mends:
+            config = replaced(config, overlay=replaced(config.overlay, degree_wanted=0))
         core = SuperPeer(
             me,
-            config=config or Config(),
+            config=config,
             network=NETWORK,
             rng=Random(f"{name}"),
             seeds=seeds,
@@ -290,7 +295,7 @@ class World:
                 event = DatagramReceived(self.addresses[name], message)
                 for one in to:
                     self._later(self._delay(), lambda one=one: self.feed(one, event))  # type: ignore[misc]
-            case Notify() | Answer() | Fail() | Exited() | RememberPin():
+            case Notify() | Answer() | Fail() | Exited() | RememberPin() | RememberSuperPeer():
                 self.effects.append((name, effect))
                 self.story.append((name, effect))
             case _:

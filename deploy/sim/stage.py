@@ -56,7 +56,7 @@ class Stage:
         self._seeds: dict[int, Seed] = {}
         self._builders: dict[tuple[int, ...], Callable[[Host], Node]] = {}
         self._shelving = self._shelve
-        self._config = scaled(scenario.config, scenario.time_scale)
+        self._config = scaled(scenario.node_config, scenario.time_scale)
         self._trees = Trees()
         self.files: dict[int, FileSystem] = {}  # by leaf
         self._stores: dict[int, MemoryStore] = {}

@@ -140,6 +140,8 @@ def _config(rng: Random, leaves: int, super_peers: int) -> Config:
             idle_leaf_s=rng.choice((5.0, 60.0)),
         ),
         overlay=OverlayConfig(
+            degree_wanted=rng.choice((0, 0, 2, 12)),
+            degree_min=rng.choice((1, 6)),
             degree_max=rng.choice((3, 32)),
             redial_max_s=6.0,
             relink_s=rng.choice((1.0, 5.0)),
