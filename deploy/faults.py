@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from random import Random
 from types import TracebackType
 from typing import Final, Self
 
 from common.errors import UserError
 from deploy.network import Network, read_error, wait_until
 from deploy.scenario import Fault
-from deploy.targets import BUSIEST, EVERY, LEAF, SUPER_PEER, Target, read_target
+from deploy.targets import LEAF, SUPER_PEER, Rank, Target, read_aim
 
 ORPHANS_WATCHED: Final = 64  # at once, by a thread each
 
@@ -98,18 +99,19 @@ class Strikes:
             self._end(victims, fault)
 
     def _victims(self, name: str, fault: Fault) -> list[Target]:
-        target = read_target(name)
-        living = self._network.living(target.kind)
-        if target.number == EVERY:
-            numbers = list(living)
-        elif target.number == BUSIEST:
-            busy = {number: self._network.status_of(number).queries_evaluated for number in living}
-            numbers = [max(busy, key=lambda number: busy[number])] if busy else []
+        aim, scenario = read_aim(name), self._network.scenario
+        living = list(self._network.living(aim.kind))
+        if aim.number is None:
+            numbers = aim.hit(living, self._worth, Random(f"{scenario.seed}/{name}"))
         else:  # what is gone already can only be started again
-            numbers = [target.number] if target.number in living or fault.restart else []
-        if self._network.scenario.together:
+            numbers = [aim.number] if aim.number in living or fault.restart else []
+        if scenario.together:
             return [Target(kind, number) for number in numbers for kind in (SUPER_PEER, LEAF)]
-        return [Target(target.kind, number) for number in numbers]
+        return [Target(aim.kind, number) for number in numbers]
+
+    def _worth(self, rank: Rank, number: int) -> int:
+        status = self._network.status_of(number)
+        return status.queries_evaluated if rank == "busiest" else status.neighbours
 
     def _came(self, victims: Sequence[Target]) -> None:
         for victim in victims:

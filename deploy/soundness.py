@@ -5,16 +5,18 @@ counts that cannot be, so that no world meets them halfway through a run, and th
 would heed, so that nobody believes in them.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import msgspec
 
+from common.config import OverlayConfig
 from common.limits import FILES_PER_LEAF_MAX
 from common.shell.desk.settings import unfit
 from deploy.content import copies_of
 from deploy.scenario import Fault, Phase, Scenario
-from deploy.targets import BUSIEST, EVERY, LEAF, SUPER_PEER, TargetError, read_target
+from deploy.targets import LEAF, SUPER_PEER, TargetError, read_aim
 
 Place = tuple[str | int, ...]
 
@@ -93,6 +95,8 @@ def _numbers(value: object, place: Place) -> Iterator[tuple[Place, float]]:
 
 def _check_overlay(scenario: Scenario) -> None:
     overlay, nodes = scenario.overlay, scenario.super_peers
+    if scenario.config.overlay.degree_wanted != OverlayConfig().degree_wanted and not overlay.mends:
+        _refuse("only an overlay that mends goes by it", ("config", "overlay", "degree_wanted"))
     if (overlay.graph == "explicit") != bool(overlay.links) and nodes > 1:
         _refuse("links and graph = 'explicit' go together", ("overlay", "graph"))
     for number, link in enumerate(overlay.links):
@@ -171,13 +175,15 @@ def _check_who_is_left(scenario: Scenario) -> None:
 
 
 def _leaves_of(scenario: Scenario, text: str) -> Sequence[int]:
-    """The leaves that a target surely means; who is busiest only the run knows."""
-    target = read_target(text) if text else None
-    if target is None or target.number == BUSIEST:
+    """The leaves that an aim surely means, or as many; who is busiest only the run knows."""
+    aim = read_aim(text) if text else None
+    if aim is None or aim.rank is not None:
         return ()
-    if target.kind == SUPER_PEER and not scenario.together:
+    if aim.kind == SUPER_PEER and not scenario.together:
         return ()
-    return range(scenario.leaves) if target.number == EVERY else (target.number,)
+    if aim.number is not None:
+        return (aim.number,)
+    return range(math.ceil(aim.share * scenario.leaves))
 
 
 def _check_downloads(scenario: Scenario) -> None:
@@ -218,14 +224,14 @@ def _check_fault(scenario: Scenario, fault: Fault, place: Place) -> None:
 
 def _check_target(scenario: Scenario, text: str, place: Place) -> None:
     try:
-        target = read_target(text)
+        aim = read_aim(text)
     except TargetError as error:
         raise ImpossibleError(str(error), place) from None
-    count = scenario.super_peers if target.kind == SUPER_PEER else scenario.leaves
-    if target.number not in (EVERY, BUSIEST):
-        _within(target.number, count, target.kind, place)
-    if target.number == BUSIEST and target.kind == LEAF:
-        _refuse("only super-peers are told apart by how busy they are", place)
+    count = scenario.super_peers if aim.kind == SUPER_PEER else scenario.leaves
+    if aim.number is not None:
+        _within(aim.number, count, aim.kind, place)
+    if aim.rank is not None and aim.kind == LEAF:
+        _refuse("only super-peers are told apart by how busy or how well linked they are", place)
 
 
 def _within(number: int, count: int, what: str, place: Place) -> None:

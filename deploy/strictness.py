@@ -10,7 +10,7 @@ from typing import Final
 
 from deploy.scenario import Fault, Phase, Scenario
 from deploy.standing import Standing
-from deploy.targets import SUPER_PEER, read_target
+from deploy.targets import SUPER_PEER, read_aim
 
 
 class Strictness(enum.Enum):
@@ -20,7 +20,7 @@ class Strictness(enum.Enum):
     WHOLE = "whole"  # nothing of what lives may be missing, and the answer must know that
     HONEST = "honest"  # nothing of what lives may be missing; whom it left out the answer may say
     TRUE = "true"  # what is said to be there was there; how much is missing is only counted
-    PRESENT = "present"  # the same, but all that is in the network is counted, linked or not
+    PRESENT = "present"  # the same, but all in the network is counted, whoever is linked to whom
     LEFT = "left"  # what is left: all that living leaves hold is counted, wherever they hang
 
 
@@ -32,7 +32,7 @@ def of_phase(scenario: Scenario, phase: Phase) -> Strictness:
     """What is demanded of the answers of a phase."""
     if phase.may_fail:
         return Strictness.LEFT
-    if scenario.churn.profile != "none":
+    if scenario.churn.profile != "none" or scenario.overlay.mends:
         return Strictness.PRESENT
     if scenario.hostile or scenario.large:
         return Strictness.TRUE
@@ -58,4 +58,4 @@ def of_asker(strictness: Strictness, standing: Standing, leaf: int) -> Strictnes
 def _silences(scenario: Scenario, fault: Fault) -> bool:
     """Whether super-peers owe answers for a while: their neighbours leave them out, and say so."""
     names = fault.cut or (fault.stop,) * bool(fault.stop)
-    return any(scenario.together or read_target(name).kind == SUPER_PEER for name in names)
+    return any(scenario.together or read_aim(name).kind == SUPER_PEER for name in names)

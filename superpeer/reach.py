@@ -4,7 +4,7 @@ The branches of a query overlap in what they rule out, so sums would count twice
 report carries a sample: of all super-peers known on the way those with the smallest ids, and of
 each whether it was covered, that is, asked or ruled out (k minimum values: Bar-Yossef et al. 2002).
 Samples of branches merge into the sample of the whole. Up to SAMPLE_MAX super-peers the sample is
-everybody and all is exact; beyond, the error of an estimate is 1 / sqrt(SAMPLE_MAX), 12 %.
+everybody and all is exact; beyond, the error of an estimate is 1 / sqrt(SAMPLE_MAX), 6 %.
 
 Ids are keys cut short, as they are: who makes up keys can stand in the sample, and gains a number.
 """
@@ -16,7 +16,7 @@ from typing import Final
 from common.ids import NodeId
 from common.limits import ID_SAMPLE_MAX
 
-_ID_BYTES: Final = 8
+_ID_BYTES: Final = 4
 _COVERED: Final = 1  # the lowest bit tells
 _LITTLE: Final = array("H", (1,)).tobytes()[0] == 1  # this machine
 _SPAN: Final = 1 << 8 * _ID_BYTES
@@ -34,12 +34,15 @@ def sampled(ids: Iterable[int]) -> tuple[int, ...]:
 
 def pack(ids: Iterable[int]) -> bytes:
     """Ids as they are sent."""
-    return b"".join(number.to_bytes(_ID_BYTES, "big") for number in ids)
+    numbers = array("I", ids)
+    if _LITTLE:
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
 def unpack(packed: bytes) -> list[int]:
     """The inverse; what is left over at the end is no id."""
-    numbers = array("Q", packed[: len(packed) // _ID_BYTES * _ID_BYTES])
+    numbers = array("I", packed[: len(packed) // _ID_BYTES * _ID_BYTES])
     if _LITTLE:
         numbers.byteswap()
     return numbers.tolist()

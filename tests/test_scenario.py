@@ -1,5 +1,7 @@
 """Scenario files: what they mean, and errors that name key and line."""
 
+from random import Random
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from common.errors import Exit, UserError
 from deploy.lines import line_of
 from deploy.loading import SCENARIOS, load, parse
-from deploy.targets import BUSIEST, EVERY, Target, read_target
+from deploy.targets import Aim, TargetError, read_aim
 
 SMALL = "super_peers = 3\nleaves = 4\n"
 FILES = SMALL + "[content]\nfiles = 8\n"
@@ -234,10 +236,22 @@ def test_explicit_links_are_edges_once() -> None:
 
 
 def test_a_fault_names_its_victim() -> None:
-    """Kind and number of who is struck."""
-    assert read_target("super-peer 7") == Target("super-peer", 7)
-    assert read_target("every leaf") == Target("leaf", EVERY)
-    assert read_target("busiest super-peer") == Target("super-peer", BUSIEST)
+    """Kind and number of who is struck, or how many of them."""
+    assert read_aim("super-peer 7") == Aim("super-peer", 7)
+    assert read_aim("every leaf") == Aim("leaf")
+    assert read_aim("busiest super-peer") == Aim("super-peer", rank="busiest")
+    assert read_aim("30 % of super-peers") == Aim("super-peer", share=0.3)
+    assert read_aim("7 % of leaves") == Aim("leaf", share=0.07)
+    best = read_aim("best linked 4 % of super-peers")
+    assert best.hit(range(100), lambda _rank, number: number % 50, Random(1)) == [49, 99, 48, 98]
+    assert len(read_aim("30 % of super-peers").hit(range(9), lambda *_: 0, Random(1))) == 3
+
+
+@pytest.mark.parametrize("text", ["leaf", "0 % of leaves", "101 % of leaves", "4 % of trees", ""])
+def test_a_fault_that_names_nobody_is_refused(text: str) -> None:
+    """With all that may be said."""
+    with pytest.raises(TargetError, match="best linked N % of super-peers"):
+        read_aim(text)
 
 
 @given(st.lists(st.sampled_from(["[a]", "[[b]]", "[b.c]", "x = 1", "# [d]", "y.z = 2"])))

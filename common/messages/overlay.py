@@ -22,7 +22,7 @@ from common.terms import Terms
 
 _QUERY: Final = b"superpeer query 1\0"
 
-Ids = Annotated[bytes, Meta(max_length=8 * ID_SAMPLE_MAX)]  # `superpeer.reach.pack`
+Ids = Annotated[bytes, Meta(max_length=4 * ID_SAMPLE_MAX)]  # `superpeer.reach.pack`
 Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 

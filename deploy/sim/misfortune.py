@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from random import Random
 from typing import Final
 
 from deploy.report import Tally
@@ -9,7 +10,7 @@ from deploy.scenario import Fault
 from deploy.sim.host import Host
 from deploy.sim.inside import superpeer_of
 from deploy.sim.stage import Stage
-from deploy.targets import BUSIEST, EVERY, LEAF, SUPER_PEER, Target, read_target
+from deploy.targets import LEAF, SUPER_PEER, Rank, Target, read_aim
 
 GRACE_S: Final = 5.0  # a node that leaves in order gets this long
 
@@ -71,13 +72,12 @@ class Misfortune:
 
     def _victims(self, text: str, fault: Fault) -> list[Target]:
         """Whom a name means; what is gone already can only be started again."""
-        kind, number = read_target(text)
-        alive = self._stage.alive if kind == SUPER_PEER else self._stage.alive_leaves
-        if number == EVERY:
-            return [Target(kind, each) for each in alive]
-        if number == BUSIEST:
-            return [Target(kind, max(alive, key=self._evaluated))] if alive else []
-        return [Target(kind, number)] if number in alive or fault.restart else []
+        aim, stage = read_aim(text), self._stage
+        alive = stage.alive if aim.kind == SUPER_PEER else stage.alive_leaves
+        if aim.number is None:
+            rng = Random(f"{stage.scenario.seed}/{text}")
+            return [Target(aim.kind, each) for each in aim.hit(list(alive), self._worth, rng)]
+        return [Target(aim.kind, aim.number)] if aim.number in alive or fault.restart else []
 
     def _with_company(self, victim: Target) -> list[Target]:
         """All that is struck with a node."""
@@ -85,9 +85,11 @@ class Misfortune:
             return [Target(kind, victim.number) for kind in (SUPER_PEER, LEAF)]
         return [victim]
 
-    def _evaluated(self, number: int) -> int:
+    def _worth(self, rank: Rank, number: int) -> int:
         inside = superpeer_of(self._stage.super_peers[number])
-        return inside.flood.evaluated if inside else 0
+        if inside is None:
+            return 0
+        return inside.flood.evaluated if rank == "busiest" else len(inside.overlay.neighbours)
 
     def _host(self, kind: str, number: int) -> Host:
         stage = self._stage
