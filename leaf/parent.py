@@ -35,6 +35,7 @@ from common.core import (
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.errors import Exit, UserError
+from common.hostcache import HostCache
 from common.ids import NodeId, node_text
 from common.meeting import Facts, Meeting, Seed
 from common.messages.cluster import Busy, Join, Welcome
@@ -48,7 +49,7 @@ from leaf.signals import Joined, Orphaned
 
 _REFUSED: Final = "refused: "  # how `common.links` begins the reason of a link that was refused
 
-HEARD_OF_MAX: Final = 32  # super-peers that others named, for when nobody else answers; wild guess
+HEARD_OF_MAX: Final = 32  # of those that we know by ourselves, in one round; wild guess
 
 
 class State(enum.Enum):
@@ -63,8 +64,17 @@ class Parent:
     """The leaf's end of its one link into the network."""
 
     __slots__ = (
-        *("_began", "_busy_s", "_candidate", "_config", "_deadlines", "_dialled", "_epoch"),
-        *("_heard_of", "_links", "_me", "_meeting", "_pause_s", "_pins", "_published", "_rng"),
+        *(
+            "_began",
+            "_busy_s",
+            "_cache",
+            "_candidate",
+            "_config",
+            "_deadlines",
+            "_dialled",
+            "_epoch",
+        ),
+        *("_links", "_me", "_meeting", "_pause_s", "_pins", "_published", "_rng"),
         *("_round", "_seeds", "_state", "reason", "refused"),
     )
 
@@ -87,7 +97,7 @@ class Parent:
         self._epoch = epoch
         self._rng = rng
         self._pins: dict[str, NodeId] = {}
-        self._heard_of: dict[NodeId, Contact] = {}
+        self._cache = HostCache(me, rng)
         self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
         self._state = State.SEEKING
         self._round = Round((), (), me)
@@ -123,8 +133,7 @@ class Parent:
     def _restored(self, event: Restored, now: float) -> list[Effect]:
         self._pins.update({_place(place): node for place, node in event.pins})
         if not self._seeds:  # who was given super-peers wants those
-            best_first = event.known[:HEARD_OF_MAX]
-            self._hear_of([Contact(node, address) for node, address in best_first])
+            self._cache.restore(event.known)
         if self._began is not None:
             return []
         self._began = now
@@ -132,7 +141,7 @@ class Parent:
 
     def _begin_round(self, now: float) -> list[Effect]:
         self._busy_s = None
-        self._round = Round(self._seeds, list(self._heard_of.values()), self._me)
+        self._round = Round(self._seeds, self._cache.pick(HEARD_OF_MAX), self._me)
         pings: list[Effect] = [self._meeting.ask(each, each.address) for each in self._round.pinged]
         if pings:
             self._deadlines.set("pongs", now + self._config.ping_s)
@@ -241,11 +250,9 @@ class Parent:
         return [*effects, Orphaned(self.reason), lost]
 
     def _fail(self, candidate: Candidate, text: str, *, refused: bool) -> None:
-        """It cannot be joined now; of those that we heard of it is the last to be tried again."""
+        """It cannot be joined now."""
         self._round.failed(candidate, text, refused=refused)
-        contact = self._heard_of.pop(candidate.node or b"", None)
-        if contact is not None and not self._seeds:
-            self._heard_of[contact.node] = contact
+        self._cache.failed(candidate.node or b"")
 
     def _is_candidate(self, peer: NodeId) -> bool:
         return self._candidate is not None and self._candidate.node == peer
@@ -265,8 +272,9 @@ class Parent:
         self.refused = False
         self._deadlines.cancel("join")
         self._deadlines.cancel("pongs")
-        self._hear_of(self._told(welcome.alternatives, candidate))
         node, address = candidate.node, candidate.address
+        self._cache.worked(Contact(node, address))
+        self._cache.hear(welcome.alternatives, Contact(node, address))
         return [
             *self._remember(candidate, node),
             Notify("parent_joined", {"node": node_text(node), "address": str(address)}),
@@ -285,24 +293,13 @@ class Parent:
 
     def _on_busy(self, busy: Busy, now: float) -> list[Effect]:
         candidate = self._candidate
-        if candidate is None:
+        if candidate is None or candidate.node is None:
             return []
-        self._hear_of(self._told(busy.alternatives, candidate))
+        self._cache.hear(busy.alternatives, Contact(candidate.node, candidate.address))
         if self._state is State.JOINING:
             self._round.add_alternatives(candidate, busy.alternatives)
             self._busy_s = min(self._busy_s or busy.retry_s, busy.retry_s)
         return self._lose("it takes no more leaves", now, is_full=True)
-
-    def _told(self, contacts: Sequence[Contact], by: Candidate) -> list[Contact]:
-        return [each for each in contacts if may_tell(each.address, by.address)]
-
-    def _hear_of(self, contacts: Sequence[Contact]) -> None:
-        """Keep the newest; the oldest give way."""
-        for contact in contacts:
-            self._heard_of.pop(contact.node, None)
-            self._heard_of[contact.node] = contact
-        for node in list(self._heard_of)[:-HEARD_OF_MAX]:
-            del self._heard_of[node]
 
     # --- people and other nodes -------------------------------------------------------------
 

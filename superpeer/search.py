@@ -2,10 +2,11 @@
 
 A search or a locate of a leaf becomes a query under a GUID of our own, asked of ourselves; the tree
 below us (`superpeer.flood`) answers with hits and one report per ring. *flood* is one wave; *ring*
-adds a ring while the tree can grow, depth is left and hits are wanted. What a lost link may have
-silenced is asked once more under a fresh GUID; what had to leave somebody out is merely not
-complete. A leaf's requests are limited in number and in rate; each ends exactly once, and each
-entry reaches it at most once. Nothing is promised of a search beyond what its coverage says.
+adds a ring while the tree can grow, somebody is not covered, depth is left and hits are wanted.
+What a lost link may have silenced is asked once more under a fresh GUID; what had to leave somebody
+out is merely not complete. A leaf's requests are limited in number and in rate; each ends exactly
+once, and each entry reaches it at most once. Nothing is promised of a search beyond what its
+coverage says.
 """
 
 from collections import Counter
@@ -50,6 +51,7 @@ class _Search:
         self.left_out = False
         self.reached = 0  # in this attempt: who was asked
         self.reach = Reach()  # in this attempt, by rings: who was asked or ruled out
+        self.went_on = True  # whether the last ring covered anybody new
         self.reached_before = 0  # in the attempt that was given up
         self.messages = 0
         self.delivered: dict[_Key, None] = {}
@@ -67,6 +69,21 @@ class _Search:
         """How many super-peers this attempt has covered, and how many there are, if that is known
         from it."""
         return self.reach.counts() if self.by_rings else (self.reached, None)
+
+    @property
+    def covers_all(self) -> bool:
+        """Whether nobody is known that the rings have not covered, or the last one covered nobody
+        new: so that who makes up super-peers makes nobody search for them."""
+        return self.by_rings and (self.reach.whole or not self.went_on)
+
+    def take(self, report: QueryDone) -> None:
+        """A ring is over."""
+        self.reached += report.reached
+        self.messages += report.messages
+        self.lost |= report.lost
+        self.left_out |= report.left_out
+        covered_before, self.reach = self.reach.counts()[0], Reach(report.reach)
+        self.went_on = self.reach.counts()[0] > covered_before
 
     @property
     def body(self) -> QueryBody:
@@ -152,11 +169,7 @@ class Searches:
         search = self._queries.get(message.guid)
         if search is None:
             return []
-        search.reached += message.reached
-        search.messages += message.messages
-        search.lost |= message.lost
-        search.left_out |= message.left_out
-        search.reach = Reach(message.reach)
+        search.take(message)
         if search.lost and not search.repeated:
             search.repeated = True
             return [*self._give_up_query(search), *self._ask(search)]
@@ -175,7 +188,7 @@ class Searches:
         search.depth = search.reached = 0
         search.lost = search.left_out = False
         self._queries[search.query] = search
-        search.reach = Reach()
+        search.reach, search.went_on = Reach(), True
         ttl = 1 if search.by_rings else search.asked.ttl + 1
         return [Send(self._me, Query(search.query, nonce, ttl, 0, body, search.by_rings))]
 
@@ -190,7 +203,7 @@ class Searches:
         return self._credit[leaf].take(now)
 
     def _wants_more(self, search: _Search) -> bool:
-        if search.depth >= search.asked.ttl or search.reach.whole:
+        if search.depth >= search.asked.ttl or search.covers_all:
             return False
         return len(search.delivered) < search.wanted
 
@@ -211,7 +224,7 @@ class Searches:
         reached = max(reached_now, search.reached_before)
         deep_enough = search.by_rings and search.depth >= search.asked.ttl
         nobody_missed = not search.lost and not search.left_out
-        whole = nobody_missed and (exhausted or (search.by_rings and search.reach.whole))
+        whole = nobody_missed and (exhausted or search.covers_all)
         if whole:
             self._known = (reached_now, now + self._estimate_s)
         coverage = Coverage(

@@ -11,6 +11,7 @@ from common.config import Config, FloodConfig
 from common.core import Received
 from common.messages.cluster import Coverage, Hit, Locate, SearchDone, SearchHits, Sources
 from common.messages.overlay import Extend, Link, Query, QueryDone, QueryHits
+from superpeer.reach import pack
 from tests.overlay_world import World, entry_of
 
 Edges = list[tuple[int, int]]
@@ -236,6 +237,21 @@ def test_a_ring_stops_when_enough_is_found() -> None:
     assert sorted(found) == names([0, 1])
     assert coverage is not None
     assert (coverage.reached, coverage.known, coverage.complete) == (2, 4, False)
+
+
+def test_made_up_super_peers_cost_one_ring() -> None:
+    """Who tells of some that nobody can cover makes no search go on for ever, nor incomplete."""
+    world = network(6, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)])
+    world.leaf("hostile")
+    world.connect("hostile", "sp0")
+    world.say("hostile", "sp0", Link(0, (), pack(range(2, 200, 2))))
+    world.advance(1.0)
+    world.search("leaf0", "sp0", "common", wanted=50)
+    world.advance(15.0)
+    found, coverage = outcome(world, "leaf0")
+    assert sorted(found) == names(list(range(6)))
+    assert coverage is not None
+    assert coverage.reached == 6
 
 
 def test_known_comes_from_the_last_search_that_reached_all() -> None:
