@@ -112,7 +112,7 @@ class Phase(Table, frozen=True):
     gets: Count = 0  # downloads of random files to random leaves that lack them
     crowd: Count = 0  # so many leaves fetch one and the same file at once
     ttl: Annotated[int, Meta(ge=0, le=TTL_MAX)] = TTL_MAX
-    strategy: Literal["ring", "flood"] = "ring"
+    strategy: Literal["ring", "flood", "dynamic"] = "ring"
     may_fail: bool = False  # nothing is demanded of it: what comes is counted apart
     at_once: Annotated[int, Meta(ge=1, le=256)] = 8  # searches under way at any time
     faults: tuple[Fault, ...] = ()

@@ -9,7 +9,7 @@ counts twice. What a hit must prove stands in `leaf.hits`.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import ClassVar, Final, Literal, NamedTuple
+from typing import ClassVar, Final, NamedTuple, get_args
 
 from common.addresses import Address
 from common.config import SearchConfig
@@ -31,7 +31,7 @@ from common.errors import Exit, UserError
 from common.ids import Guid, NodeId, new_guid
 from common.limits import HITS_PER_QUERY_MAX, TTL_MAX
 from common.messages import cluster
-from common.messages.cluster import Coverage, Forget, SearchDone, SearchHits
+from common.messages.cluster import Coverage, Forget, SearchDone, SearchHits, Strategy
 from common.messages.fields import Contact, Message
 from common.terms import Terms, TermsError, parse
 from common.torrent import LinkError, file_id, parse_file_id, parse_magnet
@@ -42,8 +42,7 @@ from leaf.signals import Joined, Orphaned, Wanted
 SOURCES_PER_ROW: Final = 4  # hits wanted for each row asked for, since many leaves have one file
 WAIT_S_MAX: Final = 3_600.0
 
-Strategy = Literal["ring", "flood"]
-_STRATEGIES: Final[dict[str, Strategy]] = {"ring": "ring", "flood": "flood"}
+_STRATEGIES: Final[dict[str, Strategy]] = {each: each for each in get_args(Strategy)}
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.errors import RemoteProtocolError
 from common.ids import Guid, NodeId
-from common.limits import HITS_PER_FRAME_MAX, HOPS_MAX
+from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX, HOPS_MAX
 from common.messages.cluster import Hit
 from common.messages.fields import Message
 from common.messages.overlay import (
@@ -46,6 +46,7 @@ from superpeer.silence import Silence
 
 Evaluate = Callable[[QueryBody], Iterator[Hit]]
 
+STEPS_MAX: Final = HOPS_MAX + DEGREE_MAX  # of one query: a link deeper, or one more asked
 _PATIENCE_PER_HOP: Final = 0.75 / HOPS_MAX  # the deepest give up after a quarter of the time
 
 
@@ -134,13 +135,15 @@ class Flood:
         tree = self._trees.get(extend.guid)
         if tree is None:
             return [Send(peer, QueryDone(extend.guid, messages=1, lost=True))]
-        if peer != tree.asker or tree.running or tree.rings > HOPS_MAX:
+        if peer != tree.asker or tree.running or tree.rings > STEPS_MAX:
             return self._drop("extend_unasked")
-        tree.begin_ring()
+        tree.begin_ring(deeper=extend.deeper)
         self._start_clock(tree, now)
-        branches = tree.extend(lambda below: self._silence.may_ask(below, now))
-        effects = self._to_all(tree, branches, extend)
-        effects += self._forward(tree, now)
+        effects: list[Effect] = []
+        if extend.deeper:
+            branches = tree.extend(lambda below: self._silence.may_ask(below, now))
+            effects += self._to_all(tree, branches, Extend(tree.guid))
+        effects += self._forward(tree, now, extend.links or None)
         return effects + self._advance(tree, now)
 
     def on_query_hits(self, peer: NodeId, message: QueryHits, now: float) -> list[Effect]:
@@ -280,12 +283,13 @@ class Flood:
         patience_s = self._config.ring_s * (1 - _PATIENCE_PER_HOP * tree.hops)
         self._deadlines.set(("ring", tree.guid), now + patience_s)
 
-    def _forward(self, tree: Tree, now: float) -> list[Effect]:
-        """Ask the neighbours that were not asked and did not ask us, but for those that can be
-        spared."""
+    def _forward(self, tree: Tree, now: float, links: int | None = None) -> list[Effect]:
+        """Ask the neighbours that were not asked and did not ask us, at most `links`, but for those
+        that can be spared."""
         peers = tree.grow(
             lambda below: self._guide.may_reach(tree, below),
             lambda below: self._silence.may_ask(below, now),
+            links,
         )
         self.forwarded += len(peers)
         return self._to_all(tree, peers, tree.query()) if peers else []

@@ -56,6 +56,7 @@ class Tree:
         self._reached = 1
         self._messages = 0
         self._reach: list[bytes] = []  # of the branches, in all rings
+        self._put_off: list[NodeId] = []  # of the untried: may have something, and can wait
 
     @property
     def frontier(self) -> int:
@@ -65,7 +66,9 @@ class Tree:
     @property
     def ruled_out(self) -> list[NodeId]:
         """Whom we spared after a look at the digests."""
-        return list(self.untried) if self._may_grow else []
+        if not self._may_grow:
+            return []
+        return [peer for peer in self.untried if peer not in self._put_off]
 
     @property
     def _may_grow(self) -> bool:
@@ -73,23 +76,27 @@ class Tree:
 
     # --- one ring ---------------------------------------------------------------------------
 
-    def begin_ring(self) -> None:
+    def begin_ring(self, *, deeper: bool) -> None:
         """Forget the sums of the last ring; what broke since then counts for this one."""
         self.running = True
         self.rings += 1
-        self.level = min(self.level + 1, TTL_MAX)
+        self.level = min(self.level + deeper, TTL_MAX)
         self._lost, self._torn = self._torn, False
         self._left_out = False
         self._reached = self._messages = 0
 
     def grow(
-        self, may_reach: Callable[[NodeId], bool], may_ask: Callable[[NodeId], bool]
+        self,
+        may_reach: Callable[[NodeId], bool],
+        may_ask: Callable[[NodeId], bool],
+        links: int | None = None,
     ) -> list[NodeId]:
-        """The neighbours to forward the query to now; they owe an answer from here on. Who is
-        ruled out stays untried."""
+        """The neighbours to forward the query to now, at most `links`; they owe an answer from here
+        on. Who is ruled out or put off stays untried."""
         if not self._may_grow:
             return []
         peers = [peer for peer in self.untried if may_reach(peer)]
+        peers, self._put_off = peers[:links], peers[links:] if links is not None else []
         for peer in peers:
             del self.untried[peer]
         return self._ask(peers, may_ask)
@@ -167,6 +174,7 @@ class Tree:
             lost=self._lost,
             left_out=self._left_out,
             reach=reach,
+            put_off=bool(self._put_off),
         )
 
     # --- hits on their way up ---------------------------------------------------------------

@@ -78,10 +78,9 @@ class Reach:
         """The sample, to report."""
         return pack(number | self._covered[number] for number in self._sample())
 
-    @property
-    def whole(self) -> bool:
-        """Whether all of the sample are covered."""
-        return all(self._covered[number] for number in self._sample())
+    def missing(self) -> list[int]:
+        """Those of the sample that are not covered."""
+        return [number for number in self._sample() if not self._covered[number]]
 
     def counts(self) -> tuple[int, int]:
         """How many are covered, and how many there are; both are estimates in a large network."""

@@ -10,15 +10,16 @@ coverage says.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from random import Random
+from typing import Final
 
 from common import wire
 from common.addresses import Scope
 from common.config import ClusterConfig
 from common.core import Effect, LinkUp, Send
 from common.ids import GUID_BYTES, Guid, NodeId
-from common.limits import SOURCES_PER_ANSWER_MAX
+from common.limits import DEGREE_MAX, SOURCES_PER_ANSWER_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hit, Locate, SearchDone, SearchHits, Sources
 from common.messages.fields import Message
@@ -33,6 +34,13 @@ from common.messages.overlay import (
 )
 from common.rates import Bucket
 from superpeer.reach import Reach
+from superpeer.strategies import Dynamic, Flood, Progress, Rings, Step, Strategy
+
+STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {
+    "ring": Rings,
+    "flood": Flood,
+    "dynamic": Dynamic,
+}
 
 _Key = tuple[NodeId, bytes, int]
 
@@ -51,30 +59,33 @@ class _Search:
         self.left_out = False
         self.reached = 0  # in this attempt: who was asked
         self.reach = Reach()  # in this attempt, by rings: who was asked or ruled out
-        self.went_on = True  # whether the last ring covered anybody new
+        self.missing: list[int] | None = None  # super-peers not covered, as of the last depth
+        self.is_stuck = False  # the last depth covered none of them, nor met others
+        self.put_off = False  # the last step left somebody for later
         self.reached_before = 0  # in the attempt that was given up
         self.messages = 0
         self.delivered: dict[_Key, None] = {}
+        self.delivered_before = 0  # the last step
+        named = "ring" if isinstance(asked, Locate) else asked.strategy
+        self.strategy: Strategy = STRATEGIES[named]()
 
     @property
     def wanted(self) -> int:
         return SOURCES_PER_ANSWER_MAX if isinstance(self.asked, Locate) else self.asked.wanted
 
     @property
-    def by_rings(self) -> bool:
-        return isinstance(self.asked, Locate) or self.asked.strategy == "ring"
-
-    @property
     def counts(self) -> tuple[int, int | None]:
         """How many super-peers this attempt has covered, and how many there are, if that is known
         from it."""
-        return self.reach.counts() if self.by_rings else (self.reached, None)
+        return self.reach.counts() if self.strategy.guided else (self.reached, None)
 
     @property
     def covers_all(self) -> bool:
-        """Whether nobody is known that the rings have not covered, or the last one covered nobody
-        new: so that who makes up super-peers makes nobody search for them."""
-        return self.by_rings and (self.reach.whole or not self.went_on)
+        """Whether nobody is known that is not covered, or the last depth brought us no nearer: so
+        that who makes up super-peers makes nobody search for them."""
+        if not self.strategy.guided or self.put_off:
+            return False
+        return self.is_stuck or not self.missing
 
     def take(self, report: QueryDone) -> None:
         """A ring is over."""
@@ -82,8 +93,27 @@ class _Search:
         self.messages += report.messages
         self.lost |= report.lost
         self.left_out |= report.left_out
-        covered_before, self.reach = self.reach.counts()[0], Reach(report.reach)
-        self.went_on = self.reach.counts()[0] > covered_before
+        self.put_off = report.put_off
+        self.reach = Reach(report.reach)
+        if not self.put_off:
+            missing = self.reach.missing()
+            self.is_stuck, self.missing = missing == self.missing, missing
+
+    def next_step(self) -> Step | None:
+        """What to ask now, if more is wanted and can be had."""
+        delivered, self.delivered_before = self.delivered_before, len(self.delivered)
+        wanted, found = self.wanted - len(self.delivered), len(self.delivered) - delivered
+        if wanted <= 0 or self.covers_all or (self.is_deep_enough and not self.put_off):
+            return None
+        step = self.strategy.next(Progress(wanted, found, self.put_off))
+        if step is not None:
+            self.depth += step.deeper
+        return step
+
+    @property
+    def is_deep_enough(self) -> bool:
+        """Whether the rings have come to the depth that was asked for."""
+        return self.strategy.guided and self.depth >= self.asked.ttl
 
     @property
     def body(self) -> QueryBody:
@@ -173,9 +203,10 @@ class Searches:
         if search.lost and not search.repeated:
             search.repeated = True
             return [*self._give_up_query(search), *self._ask(search)]
-        if message.frontier and search.by_rings and self._wants_more(search):
-            search.depth += 1
-            return [Send(self._me, Extend(search.query))]
+        step = search.next_step() if message.frontier else None
+        if step is not None:
+            links = min(step.links or 0, DEGREE_MAX)
+            return [Send(self._me, Extend(search.query, step.deeper, links))]
         return self._finish(search, exhausted=not message.frontier, now=now)
 
     # --- the steps they share ---------------------------------------------------------------
@@ -185,12 +216,13 @@ class Searches:
         nonce, body = self._rng.randbytes(GUID_BYTES), wire.pack(search.body)
         search.query = query_guid(nonce, body)
         search.reached_before = max(search.reached_before, search.counts[0])
-        search.depth = search.reached = 0
+        search.depth = search.strategy.first_level(search.asked.ttl)
+        search.reached = search.delivered_before = 0
         search.lost = search.left_out = False
         self._queries[search.query] = search
-        search.reach, search.went_on = Reach(), True
-        ttl = 1 if search.by_rings else search.asked.ttl + 1
-        return [Send(self._me, Query(search.query, nonce, ttl, 0, body, search.by_rings))]
+        search.reach, search.missing = Reach(), None
+        guided, ttl = search.strategy.guided, search.depth + 1
+        return [Send(self._me, Query(search.query, nonce, ttl, 0, body, guided))]
 
     def _has_credit(self, leaf: NodeId, now: float) -> bool:
         """Whether a leaf may ask once more now: strangers from afar less than those nearby."""
@@ -201,11 +233,6 @@ class Searches:
                 rate_per_s, burst = config.searches_per_s, config.searches_burst
             self._credit[leaf] = Bucket(rate_per_s, burst, now)
         return self._credit[leaf].take(now)
-
-    def _wants_more(self, search: _Search) -> bool:
-        if search.depth >= search.asked.ttl or search.covers_all:
-            return False
-        return len(search.delivered) < search.wanted
 
     def _is_fresh(self, search: _Search, hit: Hit) -> bool:
         """Whether this entry is delivered now; it is noted as delivered."""
@@ -222,7 +249,6 @@ class Searches:
     def _finish(self, search: _Search, *, exhausted: bool, now: float) -> list[Effect]:
         reached_now, known = search.counts
         reached = max(reached_now, search.reached_before)
-        deep_enough = search.by_rings and search.depth >= search.asked.ttl
         nobody_missed = not search.lost and not search.left_out
         whole = nobody_missed and (exhausted or search.covers_all)
         if whole:
@@ -232,7 +258,7 @@ class Searches:
             known=reached if whole else known or self._estimate(reached, now),
             messages=search.messages,
             elapsed_s=now - search.started_at,
-            complete=whole or (deep_enough and nobody_missed),
+            complete=whole or (search.is_deep_enough and nobody_missed and not search.put_off),
         )
         guid = search.asked.guid
         if isinstance(search.asked, Locate):

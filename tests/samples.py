@@ -41,7 +41,7 @@ SAMPLES: tuple[Message, ...] = (
     overlay.Unlinked((CONTACT,)),
     overlay.Neighbourhood(4, (CONTACT,)),
     overlay.Query(GUID, NODE[16:], 1, 2, b"\x91\x01"),
-    overlay.Extend(GUID),
+    overlay.Extend(GUID, deeper=False, links=3),
     overlay.QueryHits(GUID, (HIT,)),
     overlay.QueryDone(GUID, False, 3, 2, 9, True, True),
     overlay.Prune(GUID),

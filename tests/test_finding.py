@@ -90,10 +90,11 @@ def test_filters_out_of_range_are_usage_errors(leaf: Program, wrong: str) -> Non
     assert leaf("search", "blue", *wrong.split())[0] == 2
 
 
-def test_dynamic_runs_as_ring(leaf: Program, toy: ToyDaemon) -> None:
-    """Until there is such a strategy."""
-    assert leaf("search", "blue", "--strategy", "dynamic")[0] == 0
-    assert toy.calls[-1][1] == Search(["blue"], strategy="ring")
+@pytest.mark.parametrize("strategy", ["ring", "flood", "dynamic"])
+def test_a_search_goes_as_it_is_told_to(leaf: Program, toy: ToyDaemon, strategy: str) -> None:
+    """The daemon hears of the strategy."""
+    assert leaf("search", "blue", "--strategy", strategy)[0] == 0
+    assert toy.calls[-1][1] == Search(["blue"], strategy=strategy)
 
 
 def test_no_rate_is_proposed_for_a_size(leaf: Program) -> None:

@@ -24,7 +24,7 @@ from common.messages.overlay import (
 )
 from common.terms import parse
 from superpeer.digests import Digests
-from superpeer.flood import Evaluate, Flood
+from superpeer.flood import STEPS_MAX, Evaluate, Flood
 from superpeer.guide import Guide
 from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
 from superpeer.overlay import Neighbour
@@ -370,11 +370,11 @@ def test_an_answer_to_the_try_clears_a_silent_neighbour() -> None:
 
 
 def test_a_tree_is_not_extended_for_ever() -> None:
-    """More rings than there are hops are nobody's honest search."""
+    """More rings and portions than there are hops and neighbours are nobody's honest search."""
     core = flood()
     core.on_query(ASKER, query(1, HOPS_MAX), 0.0)
-    answered = [bool(core.on_extend(ASKER, Extend(GUID), 0.0)) for _ in range(HOPS_MAX + 1)]
-    assert answered == [True] * HOPS_MAX + [False]
+    answered = [bool(core.on_extend(ASKER, Extend(GUID), 0.0)) for _ in range(STEPS_MAX + 1)]
+    assert answered == [True] * STEPS_MAX + [False]
 
 
 def test_what_could_not_go_up_in_time_is_lost() -> None:

@@ -81,15 +81,15 @@ def names(nodes: list[int]) -> list[str]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(graphs(), st.integers(0, 10), st.integers(0, 2**16))
-def test_ring_finds_exactly_what_is_within_its_depth(
-    graph: tuple[int, Edges], ttl: int, seed: int
+@given(graphs(), st.integers(0, 10), st.sampled_from(["ring", "dynamic"]), st.integers(0, 2**16))
+def test_rings_find_exactly_what_is_within_their_depth(
+    graph: tuple[int, Edges], ttl: int, strategy: str, seed: int
 ) -> None:
     """A search by rings is complete, exact in depth, and costs no more than its bound."""
     count, edges = graph
     world = network(count, edges, seed)
     before = len(world.sent)
-    world.search("leaf0", "sp0", "common", ttl=ttl)
+    world.search("leaf0", "sp0", "common", ttl=ttl, strategy=strategy)
     world.advance(5.0)
     found, coverage = outcome(world, "leaf0")
     within = [node for node, distance in distances(count, edges).items() if distance <= ttl]
@@ -126,7 +126,7 @@ def test_flood_finds_everything_in_one_wave(graph: tuple[int, Edges], seed: int)
 
 
 @settings(max_examples=60, deadline=None)
-@given(graphs(), st.sampled_from(["ring", "flood"]), st.integers(0, 2**16))
+@given(graphs(), st.sampled_from(["ring", "flood", "dynamic"]), st.integers(0, 2**16))
 def test_nobody_gets_a_query_twice_over_one_link(
     graph: tuple[int, Edges], strategy: str, seed: int
 ) -> None:
@@ -145,7 +145,7 @@ def test_nobody_gets_a_query_twice_over_one_link(
 @settings(max_examples=100, deadline=None)
 @given(
     graphs(),
-    st.sampled_from(["ring", "flood"]),
+    st.sampled_from(["ring", "flood", "dynamic"]),
     st.integers(1, 8),
     st.floats(0, 0.3),
     st.integers(0, 2**16),
@@ -237,6 +237,21 @@ def test_a_ring_stops_when_enough_is_found() -> None:
     assert sorted(found) == names([0, 1])
     assert coverage is not None
     assert (coverage.reached, coverage.known, coverage.complete) == (2, 4, False)
+
+
+@pytest.mark.parametrize(("strategy", "asked"), [("ring", 8), ("dynamic", 3)])
+def test_dynamic_stops_when_a_portion_is_enough(strategy: str, asked: int) -> None:
+    """Of eight neighbours that have something it asks three, and says that it is not complete."""
+    world = network(9, [(0, other) for other in range(1, 9)])
+    before = len(world.sent)
+    world.search("leaf0", "sp0", "common", wanted=4, strategy=strategy)
+    world.advance(5.0)
+    found, coverage = outcome(world, "leaf0")
+    assert (len(found), coverage is not None and coverage.known) == (4, 9)
+    assert coverage is not None
+    assert coverage.complete == (strategy == "ring")
+    queries = [to for _, to, message in world.sent[before:] if isinstance(message, Query)]
+    assert len(queries) == asked
 
 
 def test_made_up_super_peers_cost_one_ring() -> None:

@@ -34,7 +34,7 @@ from common.terms import Terms
 
 Slot = Annotated[int, Meta(ge=0, lt=FILES_PER_LEAF_MAX)]
 Wanted = Annotated[int, Meta(ge=1, le=HITS_PER_QUERY_MAX)]
-Strategy = Literal["ring", "flood"]
+Strategy = Literal["ring", "flood", "dynamic"]
 
 
 class Join(Message, frozen=True, array_like=True):

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from common.ids import GUID_BYTES, Guid
-from common.limits import CONTROL_FRAME_BYTES_MAX, ID_SAMPLE_MAX
+from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, ID_SAMPLE_MAX
 from common.messages.cluster import Hits, Wanted
 from common.messages.fields import Bytes16, Bytes32, Contacts, Count, Hops, Message, Ttl
 from common.terms import Terms
@@ -23,6 +23,7 @@ from common.terms import Terms
 _QUERY: Final = b"superpeer query 1\0"
 
 Ids = Annotated[bytes, Meta(max_length=4 * ID_SAMPLE_MAX)]  # `superpeer.reach.pack`
+Links = Annotated[int, Meta(ge=0, le=DEGREE_MAX)]
 Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 
@@ -103,9 +104,12 @@ def query_guid(nonce: bytes, body: bytes) -> Guid:
 
 
 class Extend(Message, frozen=True, array_like=True):
-    """Grow the tree of this query by one ring beyond its frontier."""
+    """Grow the tree of this query by one ring beyond its frontier, or (not `deeper`) only ask more
+    of your own neighbours; at most `links` of them, if that is not 0."""
 
     guid: Bytes16
+    deeper: bool = True
+    links: Links = 0
 
 
 class QueryHits(Message, frozen=True, array_like=True):
@@ -122,7 +126,8 @@ class QueryDone(Message, frozen=True, array_like=True):
     `frontier`: links into which the tree could still grow; `messages`: what my part sent;
     `lost`: somebody below did not answer, and may when asked again; `left_out`: somebody was not
     asked, being silent too often or me too busy, and asking again helps nothing; `reach`: of a
-    guided query, the sample of super-peers known and covered here and below, in all its rings.
+    guided query, the sample of super-peers known and covered here and below, in all its rings;
+    `put_off`: some of my neighbours were not asked because `links` were enough.
     """
 
     guid: Bytes16
@@ -133,6 +138,7 @@ class QueryDone(Message, frozen=True, array_like=True):
     lost: bool = False
     left_out: bool = False
     reach: Ids = b""
+    put_off: bool = False
 
 
 class Prune(Message, frozen=True, array_like=True):

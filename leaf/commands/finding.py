@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from leaf.client import LeafClient
     from leaf.methods import Get, GetProgress, GetResult, SearchResult
 
-STRATEGIES: Final = {"ring": "ring", "flood": "flood", "dynamic": "ring"}  # what each runs as
+STRATEGIES: Final = ("ring", "flood", "dynamic")
 AGAIN_HINT: Final = "Run the same command again: what is there already is kept."
 
 
@@ -111,7 +111,6 @@ def search(
         raise click.BadParameter(
             f"{kind!r} is none of {', '.join(MEDIA_TYPES)}", param_hint="--type"
         )
-    filters["strategy"] = STRATEGIES[filters["strategy"]]
     filters["ext"] = [ext.lower().lstrip(".") for ext in filters["ext"]]
     query = Search(list(words), kind, **filters)
     output = invocation.output()

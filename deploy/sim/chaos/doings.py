@@ -84,7 +84,7 @@ class Doings:
                 limit=rng.choice((1, 3, 50, 1000)),
                 wait=rng.choice((2.0, 5.0, 10.0)),
                 ttl=rng.choice((0, 1, 2, 10, 10, 10)),
-                strategy=rng.choice(("ring", "ring", "flood")),
+                strategy=rng.choice(("ring", "dynamic", "flood")),
                 type=rng.choice(("", "", "", "audio")),
                 min_size=rng.choice((0, 0, 1000)),
             ),
