@@ -19,6 +19,7 @@ from common.errors import RemoteProtocolError
 PLACE_BITS: Final = 26
 PATCH_PLACES_MAX: Final = 12_288  # that cannot be compressed: three quarters of a frame
 _PLACE_BYTES: Final = 4
+_STATED: Final = b"superpeer digest 1\0"
 _SWAPPED: Final = array("I", (1,)).tobytes()[0] == 0  # a big-endian machine
 
 
@@ -81,10 +82,7 @@ def pack_places(places: BitMap) -> bytes:
     """
     if not places:
         return b""
-    numbers = array("I", places)
-    if _SWAPPED:
-        numbers.byteswap()
-    plain = numbers.tobytes()
+    plain = _plain(places)
     return zlib.compress(b"".join(plain[byte::_PLACE_BYTES] for byte in range(_PLACE_BYTES)))
 
 
@@ -110,6 +108,19 @@ def unpack_places(packed: bytes) -> BitMap:
     if places and places.max() >= 1 << PLACE_BITS:
         raise RemoteProtocolError("a place beyond the last")
     return places
+
+
+def statement(network: str, places: BitMap) -> bytes:
+    """What the owner of a digest signs: all its places, sorted, as hashed."""
+    return _STATED + network.encode() + b"\0" + blake2b(_plain(places)).digest()
+
+
+def _plain(places: BitMap) -> bytes:
+    """Sorted, four bytes each, the least significant first."""
+    numbers = array("I", places)
+    if _SWAPPED:
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
 def _note(place: int, happened: BitMap, opposite: BitMap) -> None:

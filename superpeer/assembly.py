@@ -32,7 +32,7 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
 
     def superpeer(rng: Random) -> Core:
         return SuperPeer(
-            identity.node,
+            identity,
             config=config,
             network=network,
             rng=rng,

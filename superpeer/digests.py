@@ -1,17 +1,17 @@
-"""What our neighbours have, and what lies beyond them: whom a query can spare.
+"""What our neighbours and theirs have, by their own word: whom a query can spare.
 
-Every super-peer tells its neighbours the digest of its index, and tells each of them the union of
-what the others told (an attenuated digest of depth two: Rhea and Kubiatowicz 2002). So before
-anything is sent we know which neighbour has nothing to say, and behind which there is nothing. The
-invariant: what we do not know, or not wholly, rules nothing out; so a digest may cost a message,
-never a result.
+Every super-peer signs the digest of its index and tells it to its neighbours, who tell it on to
+theirs and no further. So before anything is sent we know which neighbour has nothing to say, and
+behind which there is nothing; and whoever lies about a digest lies about nobody's files but its
+own. The invariant: what we do not know, or not wholly, or what is not signed, rules nothing out; so
+a digest may cost a message, never a result. Who tells on can hold back what is new, not more.
 
 What changes is told at once, or together with what else changes within a moment. Nothing here knows
 what a query asks.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
@@ -20,65 +20,79 @@ from pyroaring import BitMap
 from common.config import DigestConfig
 from common.core import Effect, Hangup, Send
 from common.deadlines import Deadlines
-from common.digest import PATCH_PLACES_MAX, CountedPlaces, pack_places, unpack_places
+from common.digest import (
+    PATCH_PLACES_MAX,
+    CountedPlaces,
+    pack_places,
+    statement,
+    unpack_places,
+)
 from common.doors import Door
 from common.errors import RemoteProtocolError
-from common.ids import NodeId
+from common.ids import Identity, NodeId, is_signed
+from common.limits import DEGREE_MAX
 from common.messages.overlay import Digest
 
 _TELLINGS: Final = 3  # gathered, told, told on: each waits for the one before
 _OWN: Final = b""  # instead of a neighbour, in a deadline: our own index
 
+_Changes = tuple[BitMap, BitMap]  # set, cleared
 
-class _Told:
-    """One digest, as a neighbour tells it to us."""
 
-    __slots__ = ("places", "whole")
+class _Copy:
+    """The digest of one super-peer, as a neighbour tells it; whole while it has a signature."""
+
+    __slots__ = ("places", "signature")
 
     def __init__(self) -> None:
         self.places = BitMap()
-        self.whole = False
+        self.signature: bytes | None = None
 
-    def take(self, message: Digest) -> tuple[BitMap, BitMap]:
+    def take(self, patch: Digest, network: str) -> _Changes:
         """Apply a patch; what it set and cleared. Raises RemoteProtocolError."""
         before = self.places
-        kept = BitMap() if message.afresh else before
-        self.places = (kept | unpack_places(message.added)) - unpack_places(message.cleared)
-        self.whole = not message.more
+        kept = BitMap() if patch.afresh else before
+        self.places = (kept | unpack_places(patch.added)) - unpack_places(patch.cleared)
+        self.signature = patch.signature
+        if patch.signature is not None:
+            stated = statement(network, self.places)
+            if not is_signed(patch.owner, stated, patch.signature):
+                self.signature = None
+                raise RemoteProtocolError("a digest that its owner has not signed")
         return self.places - before, before - self.places
 
     def rules_out(self, places: Iterable[int]) -> bool:
         """Whether one of the places that a hit must have is surely not set."""
-        return self.whole and not all(place in self.places for place in places)
+        return self.signature is not None and not all(place in self.places for place in places)
 
 
 class _Telling:
-    """One digest, as we tell it to a neighbour: what it has not been told yet."""
+    """The digest of one super-peer, as we tell it to a neighbour: what is still to be told."""
 
-    __slots__ = ("_added", "_afresh", "_beyond", "_cleared", "_more")
+    __slots__ = ("_added", "_afresh", "_cleared", "_told")
 
-    def __init__(self, places: BitMap, *, beyond: bool) -> None:
-        self._beyond = beyond
+    def __init__(self, places: BitMap) -> None:
         self._added = places
         self._cleared = BitMap()
         self._afresh = True
-        self._more = True  # what the last patch said
+        self._told: bytes | None = None  # the signature of the last patch
 
-    def change(self, added: BitMap, cleared: BitMap) -> None:
+    def change(self, changes: _Changes) -> None:
         """These were set and cleared since; what was not told yet may cancel out."""
+        added, cleared = changes
         undone, redone = self._added & cleared, self._cleared & added
         self._added = (self._added - cleared) | (added - redone)
         self._cleared = (self._cleared - added) | (cleared - undone)
 
-    def patch(self, *, whole: bool) -> Digest | None:
-        """The next patch, if there is one; `whole`: we know all that the digest is made of."""
+    def patch(self, owner: NodeId, signature: bytes | None) -> Digest | None:
+        """The next patch, if there is one; `signature`: of all that is to be told."""
+        if not (self.waiting or self._afresh or signature != self._told):
+            return None
         added, self._added = _parted(self._added, PATCH_PLACES_MAX)
         cleared, self._cleared = _parted(self._cleared, PATCH_PLACES_MAX - len(added))
-        more = bool(self._added) or not whole  # what is still to be cleared costs messages only
-        if not (added or cleared or self._afresh or more != self._more):
-            return None
-        afresh, self._afresh, self._more = self._afresh, False, more
-        return Digest(self._beyond, pack_places(added), pack_places(cleared), afresh, more)
+        afresh, self._afresh = self._afresh, False
+        self._told = None if self.waiting else signature
+        return Digest(owner, pack_places(added), pack_places(cleared), afresh, self._told)
 
     @property
     def waiting(self) -> bool:
@@ -87,23 +101,28 @@ class _Telling:
 
 
 class _Neighbour:
-    """What a neighbour has, what is beyond it, and what we have to tell it."""
+    """What a neighbour tells us, by owner, and what we have to tell it."""
 
-    __slots__ = ("beyond", "has", "telling", "told_at")
+    __slots__ = ("copies", "tellings", "told_at")
 
-    def __init__(self, own: BitMap, others: BitMap) -> None:
-        self.has = _Told()
-        self.beyond = _Told()
-        self.telling = (_Telling(own, beyond=False), _Telling(others, beyond=True))
+    def __init__(self, peer: NodeId, tellings: dict[NodeId, _Telling]) -> None:
+        self.copies = {peer: _Copy()}
+        self.tellings = tellings
         self.told_at = float("-inf")
 
 
 class Digests:
-    """The digests of our neighbours, and ours for them. `own` is that of our index."""
+    """The digests of our neighbours and theirs, and ours for them. `own` is that of our index."""
 
-    def __init__(self, config: DigestConfig, own: CountedPlaces) -> None:
+    def __init__(
+        self, identity: Identity, network: str, config: DigestConfig, own: CountedPlaces
+    ) -> None:
+        self._identity = identity
+        self._me = identity.node
+        self._network = network
         self._config = config
         self._own = own
+        self._signature = identity.sign(statement(network, own.places))
         self._neighbours: dict[NodeId, _Neighbour] = {}
         self._deadlines = Deadlines()
         self._gathered_at = float("-inf")
@@ -111,15 +130,15 @@ class Digests:
 
     # --- questions --------------------------------------------------------------------------
 
-    def may_have(self, peer: NodeId, places: Iterable[int]) -> bool:
-        """Whether a neighbour may have something with all of these keys."""
-        neighbour = self._neighbours.get(peer)
-        return neighbour is None or not neighbour.has.rules_out(places)
-
-    def may_lead(self, peer: NodeId, places: Iterable[int]) -> bool:
-        """Whether one of its other neighbours may."""
-        neighbour = self._neighbours.get(peer)
-        return neighbour is None or not neighbour.beyond.rules_out(places)
+    def may_have(self, owner: NodeId, by: NodeId, places: Iterable[int]) -> bool:
+        """Whether a super-peer may have something with all of these keys; `by` is itself, or the
+        neighbour of ours that it is a neighbour of."""
+        for teller in (owner, by):
+            neighbour = self._neighbours.get(teller)
+            copy = neighbour.copies.get(owner) if neighbour is not None else None
+            if copy is not None and copy.rules_out(places):
+                return False
+        return True
 
     def spread_s(self) -> float:
         """How long it may take until what is new here is known two links away."""
@@ -130,29 +149,33 @@ class Digests:
     def neighbour_linked(self, peer: NodeId, now: float) -> None:
         """It has not been told anything, nor told us."""
         self._gather(now)  # it starts with what is there now, and hears what changes from now on
-        others = BitMap().union(*[each.has.places for each in self._neighbours.values()])
-        self._neighbours[peer] = _Neighbour(self._own.places.copy(), others)
+        tellings = {self._me: _Telling(self._own.places.copy())}
+        for other, neighbour in self._neighbours.items():
+            tellings[other] = _Telling(neighbour.copies[other].places)
+        self._neighbours[peer] = _Neighbour(peer, tellings)
         self._tell_soon([peer], now)
-        self._tell_soon(self._all_but(peer), now)  # what is beyond us is not whole now
 
     def neighbour_lost(self, peer: NodeId, now: float) -> None:
-        """What it had is not beyond us any more."""
+        """What it told is not told on any more."""
         neighbour = self._neighbours.pop(peer, None)
-        if neighbour is not None:
-            self._deadlines.cancel(peer)
-            self._spread(peer, BitMap(), neighbour.has.places, now)
-            self._tell_soon(self._all_but(peer), now)
+        if neighbour is None:
+            return
+        self._deadlines.cancel(peer)
+        for other in self._neighbours.values():
+            if other.tellings.pop(peer, None) is not None:
+                other.tellings[peer] = _Telling(BitMap())  # told as nothing that is whole
+        self._tell_soon(self._neighbours, now)
 
-    def on_digest(self, peer: NodeId, message: Digest, now: float) -> list[Effect]:
-        """A patch of one of a neighbour's digests; who sends what is none is hung up."""
+    def on_digest(self, peer: NodeId, patch: Digest, now: float) -> list[Effect]:
+        """A patch of a digest; who sends what is none is hung up."""
         neighbour = self._neighbours.get(peer)
         if neighbour is None:
             self.dropped["digest_of_stranger"] += 1
             return []
         try:
-            self._take(peer, neighbour, message, now)
+            self._take(peer, neighbour, patch, now)
         except RemoteProtocolError as error:
-            self.dropped["digest_undecodable"] += 1
+            self.dropped["digest_refused"] += 1
             return [Hangup(peer, Door.CONTROL, str(error))]
         return []
 
@@ -177,56 +200,58 @@ class Digests:
 
     # --- the steps they share ---------------------------------------------------------------
 
-    def _take(self, peer: NodeId, neighbour: _Neighbour, message: Digest, now: float) -> None:
-        if message.beyond:
-            neighbour.beyond.take(message)
+    def _take(self, peer: NodeId, neighbour: _Neighbour, patch: Digest, now: float) -> None:
+        if patch.owner == self._me:
             return
-        was_whole = neighbour.has.whole
-        self._spread(peer, *neighbour.has.take(message), now)
-        if neighbour.has.whole != was_whole:
-            self._tell_soon(self._all_but(peer), now)
+        copy = neighbour.copies.get(patch.owner)
+        if copy is None:
+            if len(neighbour.copies) > DEGREE_MAX:
+                raise RemoteProtocolError("digests of more neighbours than anybody has")
+            copy = neighbour.copies[patch.owner] = _Copy()
+        changes = copy.take(patch, self._network)
+        if patch.owner == peer:
+            self._tell_on(peer, changes, now)
+        elif patch.afresh and patch.signature is None and not copy.places:
+            del neighbour.copies[patch.owner]  # they are neighbours no more
 
     def _gather(self, now: float) -> None:
         """Every neighbour is to hear of what changed in our index."""
         self._gathered_at = now
-        added, cleared = self._own.take_changes()
+        if not self._own.changed:
+            return
+        changes = self._own.take_changes()
+        self._signature = self._identity.sign(statement(self._network, self._own.places))
         for neighbour in self._neighbours.values():
-            neighbour.telling[0].change(added, cleared)
+            neighbour.tellings[self._me].change(changes)
         self._tell_soon(self._neighbours, now)
 
-    def _spread(self, source: NodeId, added: BitMap, cleared: BitMap, now: float) -> None:
-        """Every other neighbour is to hear of what `source` gained and lost, unless that changes
-        nothing of what it is told: another one has it as well."""
-        gained, lost = self._only_of(source, added), self._only_of(source, cleared)
-        for peer in self._all_but(source):
-            neighbour = self._neighbours[peer]
-            neighbour.telling[1].change(gained.before(neighbour), lost.before(neighbour))
-        if added or cleared:
-            self._tell_soon(self._all_but(source), now)
-
-    def _only_of(self, source: NodeId, places: BitMap) -> "_Spread":
-        """Of these places, those that at most one of the others has."""
-        once, often = BitMap(), BitMap()
-        for peer in self._all_but(source):
-            here = places & self._neighbours[peer].has.places
-            often |= once & here
-            once |= here
-        return _Spread(places - once, once - often)
+    def _tell_on(self, owner: NodeId, changes: _Changes, now: float) -> None:
+        """Every other neighbour is to hear of what changed at this one."""
+        others = [other for other in self._neighbours if other != owner]
+        for other in others:
+            self._neighbours[other].tellings.setdefault(owner, _Telling(BitMap())).change(changes)
+        self._tell_soon(others, now)
 
     def _tell(self, peer: NodeId, now: float) -> list[Effect]:
         """One patch of each digest; more of them a moment later."""
         neighbour = self._neighbours[peer]
-        others = self._all_but(peer)
-        wholes = (True, all(self._neighbours[other].has.whole for other in others))
-        effects: list[Effect] = []
         neighbour.told_at = now
-        for telling, whole in zip(neighbour.telling, wholes, strict=True):
-            patch = telling.patch(whole=whole)
+        effects: list[Effect] = []
+        for owner, telling in list(neighbour.tellings.items()):
+            patch = telling.patch(owner, self._signature_of(owner))
             if patch is not None:
                 effects.append(Send(peer, patch))
             if telling.waiting:
                 self._deadlines.set(peer, now + self._config.more_s)
+            elif owner != self._me and owner not in self._neighbours:
+                del neighbour.tellings[owner]
         return effects
+
+    def _signature_of(self, owner: NodeId) -> bytes | None:
+        if owner == self._me:
+            return self._signature
+        neighbour = self._neighbours.get(owner)
+        return neighbour.copies[owner].signature if neighbour is not None else None
 
     def _tell_soon(self, peers: Iterable[NodeId], now: float) -> None:
         """Now, or a moment after it was told last."""
@@ -234,23 +259,6 @@ class Digests:
             if self._deadlines.get(peer) is None:
                 told_at = self._neighbours[peer].told_at
                 self._deadlines.set(peer, max(now, told_at + self._config.tell_s))
-
-    def _all_but(self, peer: NodeId) -> Iterator[NodeId]:
-        return (other for other in self._neighbours if other != peer)
-
-
-class _Spread:
-    """Places that nobody else has, and those that just one other neighbour has."""
-
-    __slots__ = ("_nobody", "_one")
-
-    def __init__(self, nobody: BitMap, one: BitMap) -> None:
-        self._nobody = nobody
-        self._one = one
-
-    def before(self, neighbour: _Neighbour) -> BitMap:
-        """Those that no neighbour but the source and this one has: news to it."""
-        return self._nobody | (self._one & neighbour.has.places)
 
 
 def _parted(places: BitMap, count: int) -> tuple[BitMap, BitMap]:

@@ -31,7 +31,7 @@ class Guide:
         neighbours: Mapping[NodeId, Neighbour],
         around: Callable[[], Iterable[int]],
     ) -> None:
-        self._id = short_id(me)
+        self._me = me
         self._digests = digests
         self._neighbours = neighbours
         self._around = around
@@ -40,15 +40,23 @@ class Guide:
         """Whether asking this neighbour may find something, or somebody to ask."""
         if not tree.guided or tree.level > _TOLD_LINKS:
             return True
-        if self._digests.may_have(peer, tree.places):
+        if self._digests.may_have(peer, peer, tree.places):
             return True
-        return tree.level == _TOLD_LINKS and self._digests.may_lead(peer, tree.places)
+        return tree.level == _TOLD_LINKS and self._may_lead(tree, peer)
+
+    def _may_lead(self, tree: Tree, peer: NodeId) -> bool:
+        """Whether one of its own neighbours may have something that was not asked before it."""
+        return any(
+            self._digests.may_have(contact.node, peer, tree.places)
+            for contact in self._neighbours[peer].contacts
+            if contact.node not in (self._me, tree.asker)
+        )
 
     def reach(self, tree: Tree) -> bytes:
         """Who is known and covered here and below, as it is reported."""
         if not tree.guided:
             return b""
-        covered = [self._id]
+        covered = [short_id(self._me)]
         for peer in tree.ruled_out:
             covered.append(short_id(peer))
             if tree.level >= _TOLD_LINKS:

@@ -35,7 +35,7 @@ from common.core import (
 from common.digest import CountedPlaces
 from common.doors import Door
 from common.errors import Exit
-from common.ids import NodeId, node_text
+from common.ids import Identity, NodeId, node_text
 from common.meeting import Facts, Meeting, Seed
 from common.messages import cluster, overlay
 from common.messages.fields import Contact, Message
@@ -61,7 +61,7 @@ class SuperPeer:
 
     def __init__(
         self,
-        me: NodeId,
+        identity: Identity,
         *,
         config: Config,
         network: Network,
@@ -69,7 +69,7 @@ class SuperPeer:
         seeds: tuple[Seed, ...] = (),
         version: str = "",
     ) -> None:
-        self._me = me
+        self._me = me = identity.node
         self._config = config
         self._network = network
         self._version = version
@@ -83,7 +83,7 @@ class SuperPeer:
 
         self._meeting = Meeting(network, rng)
         digest = CountedPlaces()
-        self._digests = Digests(config.digest, digest)
+        self._digests = Digests(identity, network.name, config.digest, digest)
         self._overlay = Overlay(
             me,
             config=config.overlay,

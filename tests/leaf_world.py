@@ -76,8 +76,7 @@ class World:
 
     def superpeer(self, name: str, config: Config | None = None) -> Seed:
         """A new super-peer, and how a leaf is told of it (without its key)."""
-        me = self._identity(name).node
-        config = config or Config()
+        me, config = self._identity(name), config or Config()
         core = SuperPeer(me, config=config, network=NETWORK, rng=self.rng, version="1")
         self.nodes[name] = core
         self.feed(name, Restored())

@@ -110,11 +110,11 @@ class World:
     ) -> SuperPeer:
         """A new super-peer; with `starts` its doors are open at once, without `mends` it has no
         neighbours but its seeds and who comes."""
-        me, config = self._place(name).node, config or Config()
+        identity, config = self._place(name), config or Config()
         if not mends:
             config = replaced(config, overlay=replaced(config.overlay, degree_wanted=0))
         core = SuperPeer(
-            me,
+            identity,
             config=config,
             network=NETWORK,
             rng=Random(f"{name}"),

@@ -10,13 +10,17 @@ from pyroaring import BitMap
 
 from common import wire
 from common.config import DigestConfig
-from common.core import Hangup, Send
-from common.digest import PATCH_PLACES_MAX, CountedPlaces, pack_places
-from common.limits import CONTROL_FRAME_BYTES_MAX
+from common.core import Effect, Hangup, Send
+from common.digest import PATCH_PLACES_MAX, CountedPlaces, pack_places, statement
+from common.ids import Identity
+from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX
 from common.messages.overlay import Digest
 from superpeer.digests import Digests
 
-A, B, C, D, E = (bytes([number]) * 32 for number in range(1, 6))
+KEYS = [Identity(bytes([number]) * 32) for number in range(1, 6)]
+A, B, C, D, E = (identity.node for identity in KEYS)
+LAB = "lab"
+ONE = BitMap([1])
 SETTLED_S = 60.0
 
 
@@ -29,9 +33,10 @@ class Net:
         self.links: dict[frozenset[bytes], None] = {}
         self.sent: list[Digest] = []
         self.now = 0.0
-        for node in (A, B, C, D, E):
+        for identity in KEYS:
+            node = identity.node
             self.own[node] = CountedPlaces()
-            self.digests[node] = Digests(DigestConfig(), self.own[node])
+            self.digests[node] = Digests(identity, LAB, DigestConfig(), self.own[node])
 
     def link(self, one: bytes, other: bytes) -> None:
         """Two become neighbours."""
@@ -85,12 +90,10 @@ class Net:
         """What each node says of its neighbours is what is so."""
         for node in self.own:
             for peer in self.neighbours(node):
-                others = [other for other in self.neighbours(peer) if other != node]
-                for place in places:
-                    has = place in self.own[peer].places
-                    leads = any(place in self.own[other].places for other in others)
-                    assert self.digests[node].may_have(peer, [place]) == has
-                    assert self.digests[node].may_lead(peer, [place]) == leads
+                for owner in [peer, *self.neighbours(peer)]:
+                    for place in places if owner != node else ():
+                        has = place in self.own[owner].places
+                        assert self.digests[node].may_have(owner, peer, [place]) == has
 
 
 def in_line() -> Net:
@@ -104,11 +107,11 @@ def in_line() -> Net:
 
 
 def test_two_links_away_is_known_and_three_are_not() -> None:
-    """A knows what B has and that B leads to C's, and nothing of D."""
+    """A knows what B has, and by B what C has, and nothing of D."""
     net = in_line()
     net.run(SETTLED_S)
     net.check(range(5))
-    assert not net.digests[A].may_lead(B, [3])
+    assert net.digests[A].may_have(D, B, [4])
 
 
 def test_all_keys_must_be_there() -> None:
@@ -116,31 +119,29 @@ def test_all_keys_must_be_there() -> None:
     net = in_line()
     net.add(B, 10)
     net.run(SETTLED_S)
-    assert net.digests[A].may_have(B, [1, 10])
-    assert not net.digests[A].may_have(B, [1, 2])
-    assert net.digests[A].may_have(B, [])
+    assert net.digests[A].may_have(B, B, [1, 10])
+    assert not net.digests[A].may_have(B, B, [1, 2])
+    assert net.digests[A].may_have(B, B, [])
 
 
 def test_what_is_not_whole_rules_nothing_out() -> None:
-    """Before the first patch, between the first and the last, and while a neighbour's is not."""
+    """Before the first patch, and between the first and the last; one link away and two."""
     net = Net()
     net.add(B, *range(3 * PATCH_PLACES_MAX))
     net.link(A, B)
     net.link(A, C)
-    assert net.digests[A].may_have(B, [2**25])
+    assert net.digests[A].may_have(B, B, [2**25])
     net.run(DigestConfig().more_s)
-    assert net.digests[A].may_have(B, [2**25])
-    assert net.digests[C].may_lead(A, [2**25])
+    assert net.digests[A].may_have(B, B, [2**25])
+    assert net.digests[C].may_have(B, A, [2**25])
     net.run(SETTLED_S)
-    assert not net.digests[A].may_have(B, [2**25])
-    assert not net.digests[C].may_lead(A, [2**25])
+    assert not net.digests[A].may_have(B, B, [2**25])
+    assert not net.digests[C].may_have(B, A, [2**25])
 
 
 def test_who_is_no_neighbour_is_not_ruled_out() -> None:
     """Nobody is spared whose digest we do not have."""
-    net = Net()
-    assert net.digests[A].may_have(B, [1])
-    assert net.digests[A].may_lead(B, [1])
+    assert Net().digests[A].may_have(B, B, [1])
 
 
 def test_a_new_file_is_known_two_links_away_in_half_a_second() -> None:
@@ -149,36 +150,37 @@ def test_a_new_file_is_known_two_links_away_in_half_a_second() -> None:
     net.run(SETTLED_S)
     net.add(C, 77)
     net.run(0.5)
-    assert net.digests[B].may_have(C, [77])
-    assert net.digests[A].may_lead(B, [77])
+    assert net.digests[B].may_have(C, C, [77])
+    assert net.digests[A].may_have(C, B, [77])
 
 
 def test_nobody_is_told_what_changes_nothing() -> None:
-    """What another neighbour has as well is no news beyond; what comes and goes cancels out."""
+    """What comes and goes cancels out; what changes goes two links far, in one patch each."""
     net = in_line()
-    net.link(B, E)
-    net.add(E, 2)
     net.run(SETTLED_S)
     net.sent.clear()
-    net.add(E, 50)
-    net.discard(E, 50)
-    net.discard(E, 2)
+    net.add(D, 50)
+    net.discard(D, 50)
     net.run(SETTLED_S)
-    # B hears it; A hears nothing, since C has it too, and C hears that nobody else beyond B has
-    assert [(each.beyond, each.more) for each in net.sent] == [(False, False), (True, False)]
+    assert net.sent == []
+    net.add(D, 51)
+    net.discard(D, 3)
+    net.run(SETTLED_S)
+    assert [each.owner for each in net.sent] == [D, D]  # for C, and by C for B
     net.check(range(60))
 
 
-def test_a_lost_neighbour_is_forgotten() -> None:
-    """What it had is not beyond us; what another one has too still is."""
+def test_a_lost_neighbour_is_told_on_no_more() -> None:
+    """Who was two links away is not known any more, so nothing rules it out."""
     net = in_line()
-    net.link(B, E)
-    net.add(E, 2)
     net.run(SETTLED_S)
+    assert not net.digests[A].may_have(C, B, [9])
     net.part(B, C)
     net.run(SETTLED_S)
+    assert net.digests[A].may_have(C, B, [9])
+    net.link(B, C)
+    net.run(SETTLED_S)
     net.check(range(5))
-    assert net.digests[A].may_lead(B, [2])
 
 
 def test_a_large_digest_comes_in_frames() -> None:
@@ -193,8 +195,38 @@ def test_a_large_digest_comes_in_frames() -> None:
     net.run(SETTLED_S)
     assert len(net.sent) > 4
     assert max(len(wire.encode(each)) for each in net.sent) < CONTROL_FRAME_BYTES_MAX
-    assert not net.digests[B].may_have(A, [0])
-    assert net.digests[B].may_have(A, [1])
+    assert not net.digests[B].may_have(A, A, [0])
+    assert net.digests[B].may_have(A, A, [1])
+
+
+def said(owner: Identity, *places: int, network: str = LAB) -> Digest:
+    """A whole digest, signed by its owner."""
+    digest = BitMap(places)
+    signature = owner.sign(statement(network, digest))
+    return Digest(owner.node, pack_places(digest), afresh=True, signature=signature)
+
+
+def hung_up(effects: list[Effect]) -> list[bytes]:
+    """Whom these effects part from."""
+    return [effect.peer for effect in effects if isinstance(effect, Hangup)]
+
+
+def test_nobody_lies_about_the_files_of_others() -> None:
+    """What its owner has not signed rules nothing out, and ends the link with who tells it."""
+    net = in_line()
+    net.run(SETTLED_S)
+    mine, of_c = KEYS[1], said(KEYS[2])
+    lies = [
+        msgspec.structs.replace(said(mine), owner=C),
+        msgspec.structs.replace(of_c, added=pack_places(BitMap([7]))),
+        said(KEYS[2], network="another"),
+        msgspec.structs.replace(of_c, signature=bytes(64)),
+    ]
+    for lie in lies:
+        assert hung_up(net.digests[A].on_digest(B, lie, net.now)) == [B]
+        assert net.digests[A].may_have(C, B, [9])
+    assert hung_up(net.digests[A].on_digest(B, of_c, net.now)) == []
+    assert not net.digests[A].may_have(C, B, [9])
 
 
 @pytest.mark.parametrize("forged", [b"x", pack_places(BitMap([1]))[:-1]])
@@ -202,11 +234,19 @@ def test_forged_patches_end_the_link(forged: bytes) -> None:
     """They are no protocol of ours, in either field; a stranger's are only counted."""
     net = in_line()
     for field in ("added", "cleared"):
-        patch = Digest(False, pack_places(BitMap()), pack_places(BitMap()))
-        said = net.digests[A].on_digest(B, msgspec.structs.replace(patch, **{field: forged}), 0.0)
-        assert [effect.peer for effect in said if isinstance(effect, Hangup)] == [B]
-    assert net.digests[A].on_digest(E, Digest(False, b"x"), 0.0) == []
-    assert net.digests[A].dropped == {"digest_undecodable": 2, "digest_of_stranger": 1}
+        patch = msgspec.structs.replace(said(KEYS[1]), **{field: forged})
+        assert hung_up(net.digests[A].on_digest(B, patch, 0.0)) == [B]
+    assert net.digests[A].on_digest(E, Digest(E, b"x"), 0.0) == []
+    assert net.digests[A].dropped == {"digest_refused": 2, "digest_of_stranger": 1}
+
+
+def test_a_neighbour_has_only_so_many_neighbours() -> None:
+    """Who tells of more than anybody has is parted from; what it says of us is not looked at."""
+    net = in_line()
+    assert net.digests[A].on_digest(B, Digest(A, b"x"), 0.0) == []
+    for number in range(DEGREE_MAX):
+        assert net.digests[A].on_digest(B, Digest(bytes([number]) * 32, pack_places(ONE)), 0) == []
+    assert hung_up(net.digests[A].on_digest(B, Digest(b"z" * 32), 0.0)) == [B]
 
 
 NODES = st.sampled_from([A, B, C, D, E])

@@ -10,6 +10,7 @@ from common.config import DigestConfig, FloodConfig
 from common.core import LinkUp, Send
 from common.digest import CountedPlaces
 from common.doors import Door
+from common.ids import Identity
 from common.limits import HITS_PER_FRAME_MAX, HOPS_MAX
 from common.messages.cluster import Hit
 from common.messages.fields import Contact
@@ -63,7 +64,7 @@ def flood(
         evaluate=evaluate or (lambda body: (hit(slot) for slot in range(min(found, body.wanted)))),
         guide=Guide(
             ME,
-            digests=Digests(DigestConfig(), CountedPlaces()),
+            digests=Digests(Identity(bytes(32)), "test", DigestConfig(), CountedPlaces()),
             neighbours=neighbours,
             around=lambda: (),
         ),

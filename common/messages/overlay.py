@@ -17,7 +17,16 @@ from msgspec import Meta
 from common.ids import GUID_BYTES, Guid
 from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, ID_SAMPLE_MAX
 from common.messages.cluster import Hits, Wanted
-from common.messages.fields import Bytes16, Bytes32, Contacts, Count, Hops, Message, Ttl
+from common.messages.fields import (
+    Bytes16,
+    Bytes32,
+    Contacts,
+    Count,
+    Hops,
+    Message,
+    Signature,
+    Ttl,
+)
 from common.terms import Terms
 
 _QUERY: Final = b"superpeer query 1\0"
@@ -58,17 +67,18 @@ class Neighbourhood(Message, frozen=True, array_like=True):
 
 
 class Digest(Message, frozen=True, array_like=True):
-    """Places (`common.digest.pack_places`) that were set and cleared in a digest of mine.
+    """Places (`common.digest.pack_places`) that were set and cleared in the digest of `owner`, me
+    or a neighbour of mine.
 
-    `beyond`: not of my own index but of my other neighbours' together. `afresh`: all that I said
-    before of this digest is void. `more`: it is not whole yet, and rules nothing out.
+    `afresh`: all that I said before of this digest is void. The owner's signature stands over the
+    whole; without one it is not whole yet, and rules nothing out.
     """
 
-    beyond: bool
+    owner: Bytes32
     added: Places = b""
     cleared: Places = b""
     afresh: bool = False
-    more: bool = False
+    signature: Signature | None = None
 
 
 class QueryBody(msgspec.Struct, frozen=True, array_like=True):

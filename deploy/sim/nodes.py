@@ -58,7 +58,7 @@ class Roles(Mapping[str, RoleFactory]):
     def _superpeer(self, rng: Random) -> Core:
         plan = self._plan
         return SuperPeer(
-            self._host.identity.node,
+            self._host.identity,
             config=plan.config,
             network=plan.network,
             rng=rng,
