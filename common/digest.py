@@ -1,40 +1,49 @@
-"""What an index can answer, as a set of numbers: a Bloom filter of one hash and 2^26 places.
+"""What an index can answer, as a set of numbers: a Bloom filter of one hash.
 
-So sparse a filter is best sent as the places that are set, a good two bytes each (compressed Bloom
-filters, Mitzenmacher 2002), it needs no size that would have to double, and the union of several is
-one too. A place that is not set proves that no entry has the key; one that is set proves nothing.
-With 700,000 keys 1 % of the places are set. Who sends what to whom is `superpeer.digests`.
+Each key has a place; a place that is not set proves that no entry has the key, one that is set
+proves nothing. The digest of an index has `bits` so that 1 to 4 % of its 2^bits places are set; so
+sparse a filter is best sent as the places that are set, a good byte each (compressed Bloom filters,
+Mitzenmacher 2002). The place in a smaller digest is the beginning of that in a larger one. Who
+sends what to whom is `superpeer.digests`.
 """
 
 import zlib
 from array import array
 from collections import Counter
+from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import accumulate, chain
+from operator import sub
 from typing import Final
 
 from pyroaring import BitMap
 
 from common.errors import RemoteProtocolError
+from common.limits import DIGEST_BITS_MAX
 
-PLACE_BITS: Final = 26
 PATCH_PLACES_MAX: Final = 12_288  # that cannot be compressed: three quarters of a frame
+BITS_MIN: Final = 14
+FULL: Final = 1 / 25  # more than 4 % of the places are set: twice as many are better
+SPARSE: Final = 1 / 100  # less than 1 %: half as many will do
 _PLACE_BYTES: Final = 4
 _STATED: Final = b"superpeer digest 1\0"
 _SWAPPED: Final = array("I", (1,)).tobytes()[0] == 0  # a big-endian machine
 
+Changes = tuple[BitMap, BitMap]  # places that were set, and cleared
+
 
 def place_of_word(word: str) -> int:
-    """Where a search word stands."""
+    """Where a search word stands in the largest digest."""
     return _place(blake2b(word.encode(errors="surrogatepass"), digest_size=_PLACE_BYTES).digest())
 
 
 def place_of_root(root: bytes) -> int:
-    """Where the content with this root stands; a root is a hash already."""
+    """Where the content with this root stands in the largest digest; a root is a hash already."""
     return _place(root[:_PLACE_BYTES])
 
 
 class CountedPlaces:
-    """The places of keys that come and go, and what of them has changed."""
+    """The places of keys that come and go, in the largest digest, and what of them has changed."""
 
     __slots__ = ("_added", "_cleared", "_more", "places")
 
@@ -68,26 +77,83 @@ class CountedPlaces:
         else:
             del self._more[place]
 
-    def take_changes(self) -> tuple[BitMap, BitMap]:
+    def take_changes(self) -> Changes:
         """The places that were set and cleared since this was asked last."""
         changes = self._added, self._cleared
         self._added, self._cleared = BitMap(), BitMap()
         return changes
 
 
-def pack_places(places: BitMap) -> bytes:
-    """At most PATCH_PLACES_MAX of them as bytes: sorted, the four bytes of each apart, deflated.
+class OwnDigest:
+    """The digest of an index: the places of its keys, to as many bits as they need."""
 
-    Nothing is no bytes.
-    """
+    __slots__ = ("_counted", "bits", "places")
+
+    def __init__(self, counted: CountedPlaces) -> None:
+        self._counted = counted
+        self.bits = BITS_MIN
+        self.places = BitMap()
+
+    @property
+    def changed(self) -> bool:
+        """Whether keys have come or gone since `update`."""
+        return self._counted.changed
+
+    def update(self) -> Changes | None:
+        """Take in what has changed; the changes, or None where it has other bits now."""
+        changes = self._coarser(self._counted.take_changes())
+        added, cleared = changes
+        self.places = (self.places | added) - cleared
+        bits = self._bits_needed()
+        if bits == self.bits:
+            return changes
+        self.bits = bits
+        self.places = BitMap(array("I", [place >> self._cut for place in self._counted.places]))
+        return None
+
+    def _coarser(self, changes: Changes) -> Changes:
+        """What these changes in the largest digest are in ours: a place is cleared with its last
+        key."""
+        cut, counted = self._cut, self._counted.places
+        added = BitMap([place >> cut for place in changes[0]])
+        cleared = [
+            place
+            for place in BitMap([place >> cut for place in changes[1]])
+            if not counted.range_cardinality(place << cut, place + 1 << cut)
+        ]
+        return added - self.places, BitMap(cleared) & self.places
+
+    def _bits_needed(self) -> int:
+        """As many as ours, while that makes neither too many places set nor too few."""
+        bits, count = self.bits, len(self._counted.places)
+        while count > FULL * (1 << bits) and bits < DIGEST_BITS_MAX:
+            bits += 1
+        while count < SPARSE * (1 << bits) and bits > BITS_MIN:
+            bits -= 1
+        return bits
+
+    @property
+    def _cut(self) -> int:
+        return DIGEST_BITS_MAX - self.bits
+
+
+def may_have(places: BitMap, bits: int, wanted: Iterable[int]) -> bool:
+    """Whether all the places that are wanted, of the largest digest, are set in one of `bits`."""
+    cut = DIGEST_BITS_MAX - bits
+    return all(place >> cut in places for place in wanted)
+
+
+def pack_places(places: BitMap) -> bytes:
+    """At most PATCH_PLACES_MAX of them as bytes: each as what it is more than the one before, the
+    four bytes of each apart, deflated. Nothing is no bytes."""
     if not places:
         return b""
-    plain = _plain(places)
+    plain = _plain(map(sub, places, chain((0,), places)))
     return zlib.compress(b"".join(plain[byte::_PLACE_BYTES] for byte in range(_PLACE_BYTES)))
 
 
-def unpack_places(packed: bytes) -> BitMap:
-    """The inverse of `pack_places`. Raises RemoteProtocolError for what it cannot have made."""
+def unpack_places(packed: bytes, bits: int) -> BitMap:
+    """The inverse, for a digest of `bits`. Raises RemoteProtocolError for what it cannot be."""
     if not packed:
         return BitMap()
     inflater, most = zlib.decompressobj(), PATCH_PLACES_MAX * _PLACE_BYTES
@@ -101,26 +167,27 @@ def unpack_places(packed: bytes) -> BitMap:
     plain = bytearray(len(apart))
     for byte in range(_PLACE_BYTES):
         plain[byte::_PLACE_BYTES] = apart[byte * count : (byte + 1) * count]
-    numbers = array("I", bytes(plain))
+    gaps = array("I", bytes(plain))
     if _SWAPPED:
-        numbers.byteswap()
-    places = BitMap(numbers)
-    if places and places.max() >= 1 << PLACE_BITS:
+        gaps.byteswap()
+    places = list(accumulate(gaps))
+    if places and places[-1] >= 1 << bits:
         raise RemoteProtocolError("a place beyond the last")
-    return places
+    return BitMap(places)
 
 
-def statement(network: str, places: BitMap) -> bytes:
-    """What the owner of a digest signs: all its places, sorted, as hashed."""
-    return _STATED + network.encode() + b"\0" + blake2b(_plain(places)).digest()
+def statement(network: str, bits: int, places: BitMap) -> bytes:
+    """What the owner of a digest signs: its size and all its places, sorted, as hashed."""
+    hashed = blake2b(_plain(places)).digest()
+    return _STATED + network.encode() + b"\0" + bytes([bits]) + hashed
 
 
-def _plain(places: BitMap) -> bytes:
-    """Sorted, four bytes each, the least significant first."""
-    numbers = array("I", places)
+def _plain(numbers: Iterable[int]) -> bytes:
+    """Four bytes each, the least significant first."""
+    plain = array("I", numbers)
     if _SWAPPED:
-        numbers.byteswap()
-    return numbers.tobytes()
+        plain.byteswap()
+    return plain.tobytes()
 
 
 def _note(place: int, happened: BitMap, opposite: BitMap) -> None:
@@ -132,4 +199,4 @@ def _note(place: int, happened: BitMap, opposite: BitMap) -> None:
 
 
 def _place(hashed: bytes) -> int:
-    return int.from_bytes(hashed, "big") >> (8 * _PLACE_BYTES - PLACE_BITS)
+    return int.from_bytes(hashed, "big") >> (8 * _PLACE_BYTES - DIGEST_BITS_MAX)

@@ -22,7 +22,10 @@ from common.core import Effect, Hangup, Send
 from common.deadlines import Deadlines
 from common.digest import (
     PATCH_PLACES_MAX,
+    Changes,
     CountedPlaces,
+    OwnDigest,
+    may_have,
     pack_places,
     statement,
     unpack_places,
@@ -36,48 +39,53 @@ from common.messages.overlay import Digest
 _TELLINGS: Final = 3  # gathered, told, told on: each waits for the one before
 _OWN: Final = b""  # instead of a neighbour, in a deadline: our own index
 
-_Changes = tuple[BitMap, BitMap]  # set, cleared
-
 
 class _Copy:
     """The digest of one super-peer, as a neighbour tells it; whole while it has a signature."""
 
-    __slots__ = ("places", "signature")
+    __slots__ = ("bits", "places", "signature")
 
     def __init__(self) -> None:
+        self.bits = 0
         self.places = BitMap()
         self.signature: bytes | None = None
 
-    def take(self, patch: Digest, network: str) -> _Changes:
-        """Apply a patch; what it set and cleared. Raises RemoteProtocolError."""
-        before = self.places
-        kept = BitMap() if patch.afresh else before
-        self.places = (kept | unpack_places(patch.added)) - unpack_places(patch.cleared)
+    def take(self, patch: Digest, network: str) -> Changes | None:
+        """Apply a patch; what it set and cleared, or None where it begins afresh. Raises
+        RemoteProtocolError."""
+        if patch.afresh:
+            self.bits, self.places = patch.bits, BitMap()
+        elif patch.bits != self.bits:
+            raise RemoteProtocolError("a digest that changes its size half-way")
+        added, cleared = (unpack_places(each, self.bits) for each in (patch.added, patch.cleared))
+        added, cleared = added - self.places - cleared, cleared & self.places
+        self.places = (self.places | added) - cleared
         self.signature = patch.signature
         if patch.signature is not None:
-            stated = statement(network, self.places)
+            stated = statement(network, self.bits, self.places)
             if not is_signed(patch.owner, stated, patch.signature):
                 self.signature = None
                 raise RemoteProtocolError("a digest that its owner has not signed")
-        return self.places - before, before - self.places
+        return None if patch.afresh else (added, cleared)
 
-    def rules_out(self, places: Iterable[int]) -> bool:
+    def rules_out(self, wanted: Iterable[int]) -> bool:
         """Whether one of the places that a hit must have is surely not set."""
-        return self.signature is not None and not all(place in self.places for place in places)
+        return self.signature is not None and not may_have(self.places, self.bits, wanted)
 
 
 class _Telling:
     """The digest of one super-peer, as we tell it to a neighbour: what is still to be told."""
 
-    __slots__ = ("_added", "_afresh", "_cleared", "_told")
+    __slots__ = ("_added", "_afresh", "_bits", "_cleared", "_told")
 
-    def __init__(self, places: BitMap) -> None:
-        self._added = places
+    def __init__(self, bits: int = 0, places: BitMap | None = None) -> None:
+        self._bits = bits
+        self._added = BitMap() if places is None else places
         self._cleared = BitMap()
         self._afresh = True
         self._told: bytes | None = None  # the signature of the last patch
 
-    def change(self, changes: _Changes) -> None:
+    def change(self, changes: Changes) -> None:
         """These were set and cleared since; what was not told yet may cancel out."""
         added, cleared = changes
         undone, redone = self._added & cleared, self._cleared & added
@@ -92,7 +100,8 @@ class _Telling:
         cleared, self._cleared = _parted(self._cleared, PATCH_PLACES_MAX - len(added))
         afresh, self._afresh = self._afresh, False
         self._told = None if self.waiting else signature
-        return Digest(owner, pack_places(added), pack_places(cleared), afresh, self._told)
+        packed = pack_places(added), pack_places(cleared)
+        return Digest(owner, self._bits, *packed, afresh, self._told)
 
     @property
     def waiting(self) -> bool:
@@ -121,8 +130,8 @@ class Digests:
         self._me = identity.node
         self._network = network
         self._config = config
-        self._own = own
-        self._signature = identity.sign(statement(network, own.places))
+        self._own = OwnDigest(own)
+        self._signature = self._signed()
         self._neighbours: dict[NodeId, _Neighbour] = {}
         self._deadlines = Deadlines()
         self._gathered_at = float("-inf")
@@ -149,9 +158,10 @@ class Digests:
     def neighbour_linked(self, peer: NodeId, now: float) -> None:
         """It has not been told anything, nor told us."""
         self._gather(now)  # it starts with what is there now, and hears what changes from now on
-        tellings = {self._me: _Telling(self._own.places.copy())}
+        tellings = {self._me: _Telling(self._own.bits, self._own.places)}
         for other, neighbour in self._neighbours.items():
-            tellings[other] = _Telling(neighbour.copies[other].places)
+            copy = neighbour.copies[other]
+            tellings[other] = _Telling(copy.bits, copy.places)
         self._neighbours[peer] = _Neighbour(peer, tellings)
         self._tell_soon([peer], now)
 
@@ -162,8 +172,8 @@ class Digests:
             return
         self._deadlines.cancel(peer)
         for other in self._neighbours.values():
-            if other.tellings.pop(peer, None) is not None:
-                other.tellings[peer] = _Telling(BitMap())  # told as nothing that is whole
+            if peer in other.tellings:
+                other.tellings[peer] = _Telling()  # told as nothing that is whole
         self._tell_soon(self._neighbours, now)
 
     def on_digest(self, peer: NodeId, patch: Digest, now: float) -> list[Effect]:
@@ -210,7 +220,7 @@ class Digests:
             copy = neighbour.copies[patch.owner] = _Copy()
         changes = copy.take(patch, self._network)
         if patch.owner == peer:
-            self._tell_on(peer, changes, now)
+            self._tell_on(peer, copy, changes, now)
         elif patch.afresh and patch.signature is None and not copy.places:
             del neighbour.copies[patch.owner]  # they are neighbours no more
 
@@ -219,17 +229,17 @@ class Digests:
         self._gathered_at = now
         if not self._own.changed:
             return
-        changes = self._own.take_changes()
-        self._signature = self._identity.sign(statement(self._network, self._own.places))
+        changes = self._own.update()
+        self._signature = self._signed()
         for neighbour in self._neighbours.values():
-            neighbour.tellings[self._me].change(changes)
+            _tell(neighbour, self._me, self._own, changes)
         self._tell_soon(self._neighbours, now)
 
-    def _tell_on(self, owner: NodeId, changes: _Changes, now: float) -> None:
+    def _tell_on(self, owner: NodeId, copy: _Copy, changes: Changes | None, now: float) -> None:
         """Every other neighbour is to hear of what changed at this one."""
         others = [other for other in self._neighbours if other != owner]
         for other in others:
-            self._neighbours[other].tellings.setdefault(owner, _Telling(BitMap())).change(changes)
+            _tell(self._neighbours[other], owner, copy, changes)
         self._tell_soon(others, now)
 
     def _tell(self, peer: NodeId, now: float) -> list[Effect]:
@@ -247,6 +257,10 @@ class Digests:
                 del neighbour.tellings[owner]
         return effects
 
+    def _signed(self) -> bytes:
+        stated = statement(self._network, self._own.bits, self._own.places)
+        return self._identity.sign(stated)
+
     def _signature_of(self, owner: NodeId) -> bytes | None:
         if owner == self._me:
             return self._signature
@@ -259,6 +273,17 @@ class Digests:
             if self._deadlines.get(peer) is None:
                 told_at = self._neighbours[peer].told_at
                 self._deadlines.set(peer, max(now, told_at + self._config.tell_s))
+
+
+def _tell(
+    neighbour: _Neighbour, owner: NodeId, digest: _Copy | OwnDigest, changes: Changes | None
+) -> None:
+    """A neighbour is to hear of what changed, or (None) of all of it."""
+    telling = neighbour.tellings.get(owner)
+    if telling is None or changes is None:
+        neighbour.tellings[owner] = _Telling(digest.bits, digest.places)
+    else:
+        telling.change(changes)
 
 
 def _parted(places: BitMap, count: int) -> tuple[BitMap, BitMap]:

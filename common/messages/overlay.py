@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from common.ids import GUID_BYTES, Guid
-from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, ID_SAMPLE_MAX
+from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, DIGEST_BITS_MAX, ID_SAMPLE_MAX
 from common.messages.cluster import Hits, Wanted
 from common.messages.fields import (
     Bytes16,
@@ -33,6 +33,7 @@ _QUERY: Final = b"superpeer query 1\0"
 
 Ids = Annotated[bytes, Meta(max_length=4 * ID_SAMPLE_MAX)]  # `superpeer.reach.pack`
 Links = Annotated[int, Meta(ge=0, le=DEGREE_MAX)]
+Bits = Annotated[int, Meta(ge=0, le=DIGEST_BITS_MAX)]
 Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 
@@ -68,13 +69,14 @@ class Neighbourhood(Message, frozen=True, array_like=True):
 
 class Digest(Message, frozen=True, array_like=True):
     """Places (`common.digest.pack_places`) that were set and cleared in the digest of `owner`, me
-    or a neighbour of mine.
+    or a neighbour of mine, which has 2^`bits` of them.
 
     `afresh`: all that I said before of this digest is void. The owner's signature stands over the
     whole; without one it is not whole yet, and rules nothing out.
     """
 
     owner: Bytes32
+    bits: Bits
     added: Places = b""
     cleared: Places = b""
     afresh: bool = False
