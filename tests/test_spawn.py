@@ -172,6 +172,7 @@ def test_a_scenario_sets_what_differs_from_the_defaults() -> None:
     config = Config(link=LinkConfig(echo_s=0.5), flood=FloodConfig(open_max=7))
     asked = Scenario(super_peers=1, leaves=0, config=config, time_scale=2.0)
     changed = {"LINK__ECHO_S": "0.5", "FLOOD__OPEN_MAX": "7", "TIME_SCALE": "2.0"}
+    changed["OVERLAY__DEGREE_WANTED"] = "0"  # the graph is the scenario's
     wanted = {p + key: value for p in ("LEAF_", "SUPERPEER_") for key, value in changed.items()}
     assert overrides(asked) == wanted
 
