@@ -161,7 +161,8 @@ class Digests:
         tellings = {self._me: _Telling(self._own.bits, self._own.places)}
         for other, neighbour in self._neighbours.items():
             copy = neighbour.copies[other]
-            tellings[other] = _Telling(copy.bits, copy.places)
+            if copy.bits:  # it has told something
+                tellings[other] = _Telling(copy.bits, copy.places)
         self._neighbours[peer] = _Neighbour(peer, tellings)
         self._tell_soon([peer], now)
 

@@ -2,7 +2,8 @@
 
 It becomes a neighbour as others do, and never lets anybody wait. Its hits are forged, its sums are
 absurd, and it reports what it was not asked. It meddles with the trees of others, sends queries
-under names that are not theirs, at the limits of depth, and tells of neighbours that are not there.
+under names that are not theirs, at the limits of depth, tells of neighbours that are not there, and
+of digests whatever is not so: that it has nothing, what others had long ago, and forged ones.
 Leaves that come to it are welcomed and told lies too.
 """
 
@@ -10,9 +11,13 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
+from msgspec.structs import replace
+from pyroaring import BitMap
+
 from common import wire
 from common.core import Bound, Effect, Event, LinkDown, LinkUp, Received, Send, Woke
 from common.deadlines import Deadlines
+from common.digest import statement
 from common.doors import Door
 from common.ids import Guid, NodeId, new_guid
 from common.limits import HITS_PER_FRAME_MAX
@@ -31,6 +36,7 @@ from common.messages.cluster import (
 )
 from common.messages.fields import Message
 from common.messages.overlay import (
+    Digest,
     Extend,
     Link,
     Linked,
@@ -53,6 +59,8 @@ PARTS: Final = 0.08  # of the turns, after how many it is no neighbour for a whi
 BURST: Final = 230
 BURST_S: Final = 15.0  # once in a life
 QUERIES_KEPT: Final = 30
+DIGESTS_KEPT: Final = 30
+FORGES_DIGESTS: Final = 0.1  # each costs it the link
 ABSURD: Final = (0, 1, 7, 2**32, 2**53)
 HITS: Final = (0, 1, 5, 12, 30)
 FILLS_QUOTAS: Final = False  # see `Forger._answer`
@@ -70,6 +78,7 @@ class Forger:
         self._forgeries = Forgeries(nature, self.done)
         self._linked: dict[NodeId, None] = {}  # neighbours, as far as we know
         self._queries: dict[Guid, Query] = {}  # seen, oldest first
+        self._digests: list[Digest] = []  # of others
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -145,7 +154,17 @@ class Forger:
             messages=rng.choice(ABSURD),
             lost=rng.random() < 0.2,
             left_out=rng.random() < 0.2,
+            reach=self._ids(),
+            put_off=rng.random() < 0.1,
         )
+
+    def _ids(self) -> bytes:
+        """Super-peers that are not there, and some bytes more."""
+        return self._rng.randbytes(self._rng.choice((0, 0, 8, 21, 1_024)))
+
+    def _on_digest(self, _peer: NodeId, digest: Digest) -> list[Message]:
+        self._digests = [*self._digests[-DIGESTS_KEPT:], digest]
+        return []
 
     def _on_extend(self, _peer: NodeId, extend: Extend) -> list[Message]:
         return [self._done(extend.guid)]
@@ -208,7 +227,19 @@ class Forger:
         return [Send(peer, query) for peer in list(self._linked)[:1] for query in asked]
 
     def _gossips(self) -> list[Message]:
-        return [Neighbourhood(self._rng.choice(ABSURD), self._contacts())]
+        return [Neighbourhood(self._rng.choice(ABSURD), self._contacts(), self._ids())]
+
+    def _tells_digests(self) -> list[Message]:
+        """That we have nothing, what others had, and what nobody signed."""
+        rng, me = self._rng, self._nature.identity
+        signed = me.sign(statement(self._nature.network.name, 14, BitMap()))
+        said: list[Message] = [Digest(me.node, 14, afresh=True, signature=signed)]
+        for digest in rng.sample(self._digests, min(3, len(self._digests))):
+            said.append(digest)
+            if rng.random() < FORGES_DIGESTS:
+                said.append(replace(digest, added=rng.randbytes(9)))
+                said.append(replace(digest, signature=bytes(64), afresh=True))
+        return rng.sample(said, rng.randint(1, len(said)))
 
     def _leaves(self) -> list[Message]:
         """No neighbour any more, and one again at once, which is too soon."""
@@ -222,7 +253,7 @@ class Forger:
         nonce = rng.randbytes(16)
         hops = rng.choice((0, 1, 9, 10))
         depth = rng.choice((0, 1, 10)) if ttl is None else ttl
-        return [Query(query_guid(nonce, body), nonce, depth, hops, body)]
+        return [Query(query_guid(nonce, body), nonce, depth, hops, body, rng.random() < 0.5)]
 
     def _junk(self) -> list[Message]:
         """Queries that are none: of another name, of no body, of nothing."""
@@ -240,11 +271,13 @@ class Forger:
         other = Query(query.guid, query.nonce, 10, 1, b"\xc1")
         meddling: list[Message] = [Extend(query.guid), Prune(query.guid), self._done(query.guid)]
         hits = QueryHits(query.guid, tuple(self._forgeries.some(query.body, 2)))
-        return [query, other, *meddling, hits, Extend(new_guid(self._rng))]
+        portion = Extend(query.guid, deeper=False, links=1)
+        return [query, other, *meddling, portion, hits, Extend(new_guid(self._rng))]
 
     _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Message]]]] = {
         Link: _on_link,
         Linked: _on_linked,
+        Digest: _on_digest,
         Query: _on_query,
         Extend: _on_extend,
         QueryHits: _on_query_hits,
@@ -255,6 +288,7 @@ class Forger:
     }
 
     _SAYINGS: ClassVar[dict[str, Callable[["Forger"], list[Message]]]] = {
+        "digest": _tells_digests,
         "gossip": _gossips,
         "query": _asks,
         "junk query": _junk,
