@@ -67,15 +67,10 @@ class Postings(Generic[Key]):
         """The documents that carry `key`, to be read only: it may be the very one kept here."""
         return _bitmap(self._docs.get(key, ()))
 
-    def intersection(self, keys: Iterable[Key], among: BitMap) -> BitMap:
-        """The documents of `among` that carry each of these keys; of no key, none."""
-        rarest_first = sorted([self._docs.get(key, ()) for key in keys], key=_count)
-        if not rarest_first or not _count(rarest_first[0]):
-            return BitMap()
-        common = _bitmap(rarest_first[0])
-        for docs in rarest_first[1:]:
-            common = common & _bitmap(docs)  # a copy in any case: `&=` would need another
-        return common & among  # last, when few are left
+    def rarest_first(self, keys: Iterable[Key]) -> list[BitMap]:
+        """The documents of each of these keys, to be read only; none where one has none."""
+        postings = sorted([self._docs.get(key, ()) for key in keys], key=_count)
+        return [_bitmap(docs) for docs in postings] if postings and _count(postings[0]) else []
 
 
 def _count(docs: _Docs) -> int:

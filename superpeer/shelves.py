@@ -65,6 +65,11 @@ class Shelves:
         self._first = array("I")  # by page: the first of its slots
         self._free: list[int] = []
 
+    @property
+    def docs(self) -> int:
+        """Above all numbers that were given out."""
+        return len(self._owners) << PAGE_BITS
+
     def doc(self, shelf: Shelf, slot: int) -> int:
         """The number of the document in `slot`, which has a page from now on."""
         place = slot >> PAGE_BITS
