@@ -275,12 +275,13 @@ class Cluster:
     def _some_sources(self, root: bytes, size: int) -> list[Found]:
         """As many as anybody may want of those that have a file, and one for the asker itself."""
         everyone = self._index.sources(root, size, HITS_PER_QUERY_MAX)
-        one_each = list({source.leaf: source for source in everyone}.values())
+        one_each = list({self._index.where(each.doc)[0]: each for each in everyone}.values())
         return self._rng.sample(one_each, min(SOURCES_PER_ANSWER_MAX + 1, len(one_each)))
 
     def _hit(self, found: Found) -> Hit | None:
-        leaf = self._leaves.get(found.leaf)
-        return leaf.holding.hit(found.slot, found.entry, leaf.source) if leaf else None
+        node, slot = self._index.where(found.doc)
+        leaf = self._leaves.get(node)
+        return leaf.holding.hit(slot, found.entry, leaf.source) if leaf else None
 
     def _busy(self, peer: NodeId) -> Effect:
         return Send(peer, Busy(self._config.busy_retry_s, self._alternatives()))

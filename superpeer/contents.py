@@ -19,7 +19,7 @@ class Contents:
 
     __slots__ = ("_arrays", "_root_of", "_secret")
 
-    def __init__(self, root_of: Callable[[int], bytes | None], secret: int) -> None:
+    def __init__(self, root_of: Callable[[int], bytes], secret: int) -> None:
         """`root_of` tells the root of a document that is in the table."""
         self._arrays: list[array[int] | None] = [None] * (1 << _ARRAY_BITS)
         self._root_of = root_of

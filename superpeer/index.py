@@ -7,6 +7,7 @@ their postings are gone. Answers come in the order of document numbers: determin
 ranking. Neither leases nor signatures are looked at here.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -21,11 +22,10 @@ from common.names import extension, media_type
 from common.terms import Terms, entry_words
 from superpeer.contents import Contents
 from superpeer.postings import Postings
-from superpeer.shelves import PAGE, Found, Shelf, Shelves
+from superpeer.shelves import Found, Shelf, Shelves
 
 SWEEP_SLACK_DOCS: Final = 10_000  # dead documents that nobody needs to hurry for
-WINDOW_DOCS: Final = 1 << 16  # looked at first: one container of a Roaring bitmap
-WINDOW_GROWTH: Final = 4
+WINDOW_DOCS: Final = 1 << 16  # looked at in any case: one container of a Roaring bitmap
 _KEYS_BESIDE_WORDS: Final = 4  # kind, extension, size and root
 
 
@@ -44,7 +44,7 @@ class Index:
         self._words: Postings[str] = Postings()
         self._tags: Postings[str] = Postings()  # apart, so that no word of a query can name one
         self._digest = digest
-        self._contents = Contents(self._places.root, secret)
+        self._contents = Contents(self._root, secret)
 
     @property
     def files(self) -> int:
@@ -73,8 +73,8 @@ class Index:
             shelf = self._shelves[leaf] = Shelf(leaf)
         self._take_out(shelf, slot)
         words = entry_words(entry)
-        doc, keys = self._places.doc(shelf, slot), len(words) + _KEYS_BESIDE_WORDS
-        shelf.put(slot, entry, keys)
+        doc, keys = self._places.put(shelf, slot, entry), len(words) + _KEYS_BESIDE_WORDS
+        shelf.keys += keys
         self._alive.add(doc)
         for word in words:
             if self._words.add(word, doc):
@@ -113,16 +113,20 @@ class Index:
         seldom meet, among a million entries. A size bound costs more: 0.1 us for each entry it
         refuses of its own power of two.
         """
-        hits = self._places.read(chain.from_iterable(self._matching(terms, beyond + 1)))
+        docs: Iterator[int] = chain.from_iterable(self._matching(terms, beyond + 1, limit))
         if terms.size_min or terms.size_max is not None:
-            hits = (hit for hit in hits if terms.takes_size(hit.entry.size))
-        return list(islice(hits, limit))
+            size = self._size
+            docs = (doc for doc in docs if terms.takes_size(size(doc)))
+        return self._places.read(islice(docs, limit))
 
     def sources(self, root: bytes, size: int, limit: int) -> list[Found]:
         """The first `limit` entries with this very content."""
-        alive = (doc for doc in self._contents.find(root) if doc in self._alive)
-        hits = self._places.read(alive)
-        return list(islice((hit for hit in hits if hit.entry.size == size), limit))
+        same = (doc for doc in self._contents.find(root) if doc in self._alive)
+        return self._places.read(islice((doc for doc in same if self._size(doc) == size), limit))
+
+    def where(self, doc: int) -> tuple[bytes, int]:
+        """Whose document it is or was, and in which slot of the catalogue."""
+        return self._places.where(doc)
 
     def sweep(self, budget: int) -> bool:
         """Take dead entries of `budget` keys, or one, out of the postings; whether some are left.
@@ -131,28 +135,35 @@ class Index:
         """
         while self._dropped and budget > 0:
             shelf = self._dropped[0]
-            if not shelf.entries:
+            if not shelf.pages:
                 self._dropped.popleft()
                 continue
-            slot, entry = len(shelf.entries) - 1, shelf.entries[-1]
-            if entry is not None:
-                budget -= self._unpost(self._places.doc(shelf, slot), entry)
+            for doc, entry in self._places.last_page(shelf):
+                budget -= self._unpost(doc, entry)
+                self._places.free(shelf, doc)
                 self.dead -= 1
-            shelf.entries.pop()
-            if slot % PAGE == 0:
-                self._places.give_back(shelf)
+                if budget <= 0:
+                    return self.dead > 0
+            self._places.give_back(shelf)
         return self.dead > 0
 
     def _take_out(self, shelf: Shelf, slot: int) -> int:
         """Empty a slot at once: its number is the next one's; by how many keys it was found."""
-        entry = shelf.get(slot)
-        if entry is None:
+        there = self._places.get(shelf, slot)
+        if there is None:
             return 0
-        doc = self._places.doc(shelf, slot)
+        doc, entry = there
         keys = self._unpost(doc, entry)
         self._alive.discard(doc)
-        shelf.put(slot, None, -keys)
+        self._places.free(shelf, doc)
+        shelf.keys -= keys
         return keys
+
+    def _size(self, doc: int) -> int:
+        return self._places.entry(doc).size
+
+    def _root(self, doc: int) -> bytes:
+        return self._places.entry(doc).root
 
     def _unpost(self, doc: int, entry: Entry) -> int:
         words = entry_words(entry)
@@ -165,13 +176,13 @@ class Index:
         self._digest.discard(place_of_root(entry.root))
         return len(words) + _KEYS_BESIDE_WORDS
 
-    def _matching(self, terms: Terms, first: int) -> Iterator[BitMap]:
+    def _matching(self, terms: Terms, first: int, wanted: int) -> Iterator[BitMap]:
         """The live documents from `first` on that match, exactly but for the size, which is right
-        to its power; in parts, since who wants a few of many needs no more than the first."""
+        to its power; in parts, the first of which should do for as many as are `wanted`."""
         words = self._words.rarest_first(terms.words)
         without = [self._words.bitmap(word) for word in terms.without]
         tags = [[self._tags.bitmap(tag) for tag in group] for group in _tags_wanted(terms)]
-        size = WINDOW_DOCS if words and len(words[0]) > WINDOW_DOCS >> 6 else self._places.docs
+        size = self._window(words, wanted)
         while words and first < self._places.docs:
             window = BitMap(range(first, first + size))
             docs = words[0] & window
@@ -183,7 +194,12 @@ class Index:
             for group in tags:
                 docs = BitMap().union(*[docs & tagged for tagged in group])
             yield docs
-            first, size = first + size, size * WINDOW_GROWTH
+            first, size = first + size, self._places.docs
+
+    def _window(self, words: list[BitMap], wanted: int) -> int:
+        """Among how many documents as many as are wanted carry all words, if chance had its way."""
+        share = math.prod(len(docs) / self._places.docs for docs in words)
+        return min(WINDOW_DOCS + int(wanted / max(share, 1e-9)), self._places.docs)
 
 
 def _tags(entry: Entry) -> list[str]:

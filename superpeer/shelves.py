@@ -1,9 +1,8 @@
-"""Where each document of the index lies: which leaf, which slot of its catalogue.
+"""The documents of the index: what each says, and which slot of which leaf's catalogue it is.
 
 Documents are numbers. Those of a leaf come in pages of 64 side by side, one page for 64 of its
 slots; so a number tells its leaf and slot, and back, for a fraction of a byte a file, and a leaf's
-documents are a few ranges. Pages are given out again once they are given back. What a document says
-is not looked at here.
+documents are a few ranges. Pages are given out again once they are given back.
 """
 
 from array import array
@@ -15,52 +14,37 @@ import msgspec
 from common.catalogue import Entry
 
 PAGE_BITS: Final = 6
-PAGE: Final = 1 << PAGE_BITS  # slots; a leaf with one file wastes 63 numbers, and no memory
+PAGE: Final = 1 << PAGE_BITS  # slots; a leaf with one file wastes 63 numbers, 8 bytes each
 NO_PAGE: Final = 2**32 - 1
+NOTHING: Final = Entry(bytes(32), 0, "nothing")  # what a free slot says; known by identity
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """An entry, whose it is, and its slot in that leaf's catalogue; `doc` is its place among all
-    answers."""
+    """A document, which is its place among all answers, and what it says."""
 
-    leaf: bytes
-    slot: int
-    entry: Entry
     doc: int
+    entry: Entry
 
 
 class Shelf:
-    """What one leaf shares, by slot."""
+    """What one leaf shares: pages by the place of their slots, and how much is on them."""
 
-    __slots__ = ("entries", "files", "keys", "leaf", "pages")
+    __slots__ = ("files", "keys", "leaf", "pages")
 
     def __init__(self, leaf: bytes) -> None:
         self.leaf = leaf
-        self.entries: list[Entry | None] = []
         self.files = 0
         self.keys = 0  # by how many keys they are found
         self.pages = array("I")
-
-    def get(self, slot: int) -> Entry | None:
-        """What is in `slot`."""
-        return self.entries[slot] if slot < len(self.entries) else None
-
-    def put(self, slot: int, entry: Entry | None, keys: int) -> None:
-        """Fill `slot`, which may lie beyond all earlier ones, or empty it; one or the other."""
-        missing = slot + 1 - len(self.entries)
-        if missing > 0:
-            self.entries.extend([None] * missing)
-        self.entries[slot] = entry
-        self.files += 1 if entry is not None else -1
-        self.keys += keys
 
 
 class Shelves:
     """The pages of all leaves."""
 
-    __slots__ = ("_first", "_free", "_owners")
+    __slots__ = ("_entries", "_first", "_free", "_owners")
 
     def __init__(self) -> None:
+        self._entries: list[Entry] = []  # by document
         self._owners: list[Shelf] = []  # by page; of one that is free, the last
         self._first = array("I")  # by page: the first of its slots
         self._free: list[int] = []
@@ -68,34 +52,48 @@ class Shelves:
     @property
     def docs(self) -> int:
         """Above all numbers that were given out."""
-        return len(self._owners) << PAGE_BITS
+        return len(self._entries)
 
-    def doc(self, shelf: Shelf, slot: int) -> int:
-        """The number of the document in `slot`, which has a page from now on."""
+    def get(self, shelf: Shelf, slot: int) -> tuple[int, Entry] | None:
+        """The document in `slot`, and what it says; None where there is none."""
+        place = slot >> PAGE_BITS
+        if place >= len(shelf.pages) or shelf.pages[place] == NO_PAGE:
+            return None
+        doc = shelf.pages[place] << PAGE_BITS | slot & PAGE - 1
+        entry = self._entries[doc]
+        return None if entry is NOTHING else (doc, entry)
+
+    def put(self, shelf: Shelf, slot: int, entry: Entry) -> int:
+        """Fill `slot`, which is free; the document that it is now."""
         place = slot >> PAGE_BITS
         missing = place + 1 - len(shelf.pages)
         if missing > 0:
             shelf.pages.extend([NO_PAGE] * missing)
         if shelf.pages[place] == NO_PAGE:
             shelf.pages[place] = self._take(shelf, place << PAGE_BITS)
-        return shelf.pages[place] << PAGE_BITS | slot & PAGE - 1
+        doc = shelf.pages[place] << PAGE_BITS | slot & PAGE - 1
+        self._entries[doc] = entry
+        shelf.files += 1
+        return doc
 
-    def read(self, docs: Iterable[int]) -> Iterator[Found]:
-        """What these documents say, each of which must say something."""
-        owners, firsts = self._owners, self._first
-        for doc in docs:  # the inner loop of a search: nothing is called but the constructor
-            page = doc >> PAGE_BITS
-            shelf, slot = owners[page], firsts[page] + (doc & PAGE - 1)
-            entry = shelf.entries[slot]
-            if entry is None:
-                raise AssertionError(f"document {doc} is alive and says nothing")
-            yield Found(shelf.leaf, slot, entry, doc)
+    def free(self, shelf: Shelf, doc: int) -> None:
+        """This document says nothing any more."""
+        self._entries[doc] = NOTHING
+        shelf.files -= 1
 
-    def root(self, doc: int) -> bytes | None:
-        """Of which content a document is."""
+    def read(self, docs: Iterable[int]) -> list[Found]:
+        """What these documents say."""
+        docs = list(docs)
+        return list(map(Found, docs, map(self._entries.__getitem__, docs)))
+
+    def entry(self, doc: int) -> Entry:
+        """What one document says."""
+        return self._entries[doc]
+
+    def where(self, doc: int) -> tuple[bytes, int]:
+        """Whose document it is, and in which slot."""
         page = doc >> PAGE_BITS
-        entry = self._owners[page].entries[self._first[page] + (doc & PAGE - 1)]
-        return entry.root if entry is not None else None
+        return self._owners[page].leaf, self._first[page] + (doc & PAGE - 1)
 
     def ranges(self, shelf: Shelf) -> Iterator[tuple[int, int]]:
         """Where the documents of a leaf are: [first, beyond) of each page."""
@@ -103,8 +101,16 @@ class Shelves:
             if page != NO_PAGE:
                 yield page << PAGE_BITS, (page + 1) << PAGE_BITS
 
+    def last_page(self, shelf: Shelf) -> list[tuple[int, Entry]]:
+        """The documents of a leaf's last page, and what they say."""
+        if shelf.pages[-1] == NO_PAGE:
+            return []
+        first = shelf.pages[-1] << PAGE_BITS
+        page = enumerate(self._entries[first : first + PAGE], first)
+        return [(doc, entry) for doc, entry in page if entry is not NOTHING]
+
     def give_back(self, shelf: Shelf) -> None:
-        """The last page of a leaf is not used any more."""
+        """The last page of a leaf, which is empty, is not used any more."""
         page = shelf.pages.pop()
         if page != NO_PAGE:
             self._free.append(page)
@@ -114,6 +120,7 @@ class Shelves:
             page = self._free.pop()
             self._owners[page], self._first[page] = shelf, first
             return page
+        self._entries.extend([NOTHING] * PAGE)
         self._owners.append(shelf)
         self._first.append(first)
         return len(self._owners) - 1

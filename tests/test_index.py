@@ -28,6 +28,11 @@ def names(found: list[Found]) -> list[str]:
     return [hit.entry.name for hit in found]
 
 
+def holders(index: Index, found: list[Found]) -> list[bytes]:
+    """Whose they are."""
+    return [index.where(hit.doc)[0] for hit in found]
+
+
 def some_index() -> Index:
     """Two leaves with a few files between them."""
     index = Index(1, CountedPlaces())
@@ -85,12 +90,12 @@ def test_sources_are_leaves_with_the_very_content() -> None:
     """Root and size must both be right; a removed copy is no source."""
     index = some_index()
     both = index.sources(b"r" * 32, 1_000, ANY)
-    assert [(hit.leaf, hit.slot) for hit in both] == [(A, 1)]
+    assert [index.where(hit.doc) for hit in both] == [(A, 1)]
     index.add(C, 3, entry("copy.jpg", 1_000, root=b"r" * 32))
-    assert [hit.leaf for hit in index.sources(b"r" * 32, 1_000, ANY)] == [A, C]
-    assert [hit.leaf for hit in index.sources(b"r" * 32, 1_000, 1)] == [A]
+    assert holders(index, index.sources(b"r" * 32, 1_000, ANY)) == [A, C]
+    assert holders(index, index.sources(b"r" * 32, 1_000, 1)) == [A]
     index.remove(A, 1)
-    assert [hit.leaf for hit in index.sources(b"r" * 32, 1_000, ANY)] == [C]
+    assert holders(index, index.sources(b"r" * 32, 1_000, ANY)) == [C]
 
 
 def test_a_dropped_leaf_is_gone_at_once_and_may_come_back() -> None:
@@ -125,7 +130,7 @@ def test_the_limit_gives_the_first_hits() -> None:
     for slot in range(300):
         index.add(A, slot, entry(f"apple {slot}", slot))
     whole = index.search(Terms(("apple",), size_min=100), ANY)
-    assert [hit.slot for hit in whole] == list(range(100, 300))
+    assert [index.where(hit.doc)[1] for hit in whole] == list(range(100, 300))
     assert index.search(Terms(("apple",), size_min=100), 5) == whole[:5]
 
 
@@ -140,7 +145,7 @@ def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
     assert not index.sweep(100)
     assert not index.sweep(100)
     for hit in held:
-        index.add(B, hit.slot, hit.entry)
+        index.add(B, index.where(hit.doc)[1], hit.entry)
     assert index.files == len(index.search(Terms(("apple",)), ANY)) == 10
 
 
@@ -217,7 +222,7 @@ class IndexAgainstScan(RuleBasedStateMachine):
         """A search finds what a scan finds, and a limited one its beginning."""
         found = self.index.search(terms, ANY)
         expected = self.scan(lambda entry: matches(terms, entry))
-        assert sorted(((hit.leaf, hit.slot), hit.entry) for hit in found) == expected
+        assert sorted((self.index.where(hit.doc), hit.entry) for hit in found) == expected
         assert self.index.search(terms, limit) == found[:limit]
 
     @rule(root=st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]), size=sizes)
@@ -225,7 +230,7 @@ class IndexAgainstScan(RuleBasedStateMachine):
         """Sources are those that hold root and size."""
         found = self.index.sources(root, size, ANY)
         expected = self.scan(lambda entry: (entry.root, entry.size) == (root, size))
-        assert sorted(((hit.leaf, hit.slot), hit.entry) for hit in found) == expected
+        assert sorted((self.index.where(hit.doc), hit.entry) for hit in found) == expected
 
     @invariant()
     def counts(self) -> None:
