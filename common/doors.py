@@ -15,3 +15,8 @@ class Door(enum.Enum):
     """Arrays of messages, at most 64 KiB a frame; never waits behind file data."""
     BULK = "bulk"
     """Swarm messages with an optional second frame of file data, at most 1 MiB and a header."""
+
+    @property
+    def other(self) -> "Door":
+        """The one beside this."""
+        return Door.BULK if self is Door.CONTROL else Door.CONTROL

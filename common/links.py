@@ -128,8 +128,8 @@ class Links:
             return [LinkDown(peer, door, "not a node's key")]
         if (twin(peer), door) in self._up or (twin(peer), door) in self._dialling:
             return [LinkDown(peer, door, "another node has this CURVE key")]
-        there = [up for up in self.links_up() if (up.peer, up.address) == (peer, address)]
-        if any(up.door is not door for up in there):  # it would end that link for a newer one
+        beside = self._up.get((peer, door.other))
+        if beside and beside.up and beside.up.address == address:  # it would take us for newer
             return [LinkDown(peer, door, "that is its other door")]
         self._next_dial += 1
         self._dials[self._next_dial] = key

@@ -98,10 +98,11 @@ class BooksAreKept:
 
     def _debts(self, host: Host) -> None:
         inside = superpeer_of(host)
-        for tree in inside.flood._trees.values() if inside else ():
-            for peer in tree.owing:
-                if inside and peer not in inside.links and peer != host.identity.node:
-                    self._violate("19: who is gone owes nothing", f"{host.name} waits for one")
+        if inside is None:
+            return
+        for tree in inside.flood._trees.values():
+            if any(peer not in inside.links and peer != host.identity.node for peer in tree.owing):
+                self._violate("19: who is gone owes nothing", f"{host.name} waits for one")
 
 
 def _peer(host: Host, number: int) -> NodeId:
