@@ -7,11 +7,14 @@ learned, so what a public peer says about private addresses is dropped.
 
 import enum
 import ipaddress
+from functools import lru_cache
 from typing import Annotated, Final
 
 import msgspec
 
 DEFAULT_PORT: Final = 1214  # registered for Kazaa
+
+CACHED: Final = 65_536  # addresses whose scope is remembered, some 200 bytes each
 
 _IP_BYTES = (4, 16)
 
@@ -49,24 +52,12 @@ class Address(msgspec.Struct, frozen=True, array_like=True, order=True):
     @property
     def scope(self) -> Scope:
         """Loopback, private (link-local and unspecified too) or public."""
-        ip = self._plain
-        if ip.is_loopback:
-            return Scope.LOOPBACK
-        return Scope.PUBLIC if ip.is_global else Scope.PRIVATE
+        return _scope(self.ip)
 
     @property
     def is_a_place(self) -> bool:
         """Whether one node can be there: not any address, nor a group's."""
-        ip = self._plain
-        return self.port > 0 and not ip.is_unspecified and not ip.is_multicast
-
-    @property
-    def _plain(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-        """The address meant: IPv4 out of whatever IPv6 wraps it in (mapped, 6to4)."""
-        ip = ipaddress.ip_address(self.ip)
-        if isinstance(ip, ipaddress.IPv6Address):
-            return ip.ipv4_mapped or ip.sixtofour or ip
-        return ip
+        return self.port > 0 and _is_a_place(self.ip)
 
     def at(self, port: int) -> "Address":
         """The same host at another port."""
@@ -74,6 +65,28 @@ class Address(msgspec.Struct, frozen=True, array_like=True, order=True):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if len(self.ip) == 16 else f"{self.host}:{self.port}"
+
+
+@lru_cache(CACHED)
+def _scope(packed: bytes) -> Scope:
+    ip = _plain(packed)
+    if ip.is_loopback:
+        return Scope.LOOPBACK
+    return Scope.PUBLIC if ip.is_global else Scope.PRIVATE
+
+
+@lru_cache(CACHED)
+def _is_a_place(packed: bytes) -> bool:
+    ip = _plain(packed)
+    return not ip.is_unspecified and not ip.is_multicast
+
+
+def _plain(packed: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The address meant: IPv4 out of whatever IPv6 wraps it in (mapped, 6to4)."""
+    ip = ipaddress.ip_address(packed)
+    if isinstance(ip, ipaddress.IPv6Address):
+        return ip.ipv4_mapped or ip.sixtofour or ip
+    return ip
 
 
 def may_tell(about: Address, learned_from: Address) -> bool:

@@ -66,7 +66,7 @@ class OverlayConfig(Slice, frozen=True):
 class DigestConfig(Slice, frozen=True):
     """What super-peers tell one another of what they have."""
 
-    tell_s: float = 0.1  # the least time between two patches for one neighbour; wild guess
+    tell_s: float = 0.25  # the least time between two patches for one neighbour; wild guess
     more_s: float = 0.05  # ... of a digest that is not whole: 0.5 MB/s; wild guess
 
 

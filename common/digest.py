@@ -24,6 +24,7 @@ from common.limits import DIGEST_BITS_MAX
 PATCH_PLACES_MAX: Final = 12_288  # that cannot be compressed: three quarters of a frame
 BITS_MIN: Final = 14
 FULL: Final = 1 / 25  # more than 4 % of the places are set: twice as many are better
+FULLEST: Final = 1 / 8  # what is told is never so full: half a patch may be ahead of the other
 SPARSE: Final = 1 / 100  # less than 1 %: half as many will do
 _PLACE_BYTES: Final = 4
 _STATED: Final = b"superpeer digest 1\0"
@@ -137,15 +138,20 @@ class OwnDigest:
         return DIGEST_BITS_MAX - self.bits
 
 
+def fullest(bits: int) -> int:
+    """How many of its places may be set in a digest of `bits` that somebody tells."""
+    return int(FULLEST * (1 << bits))
+
+
 def may_have(places: BitMap, bits: int, wanted: Iterable[int]) -> bool:
     """Whether all the places that are wanted, of the largest digest, are set in one of `bits`."""
     cut = DIGEST_BITS_MAX - bits
     return all(place >> cut in places for place in wanted)
 
 
-def pack_places(places: BitMap) -> bytes:
-    """At most PATCH_PLACES_MAX of them as bytes: each as what it is more than the one before, the
-    four bytes of each apart, deflated. Nothing is no bytes."""
+def pack_places(places: "BitMap | array[int]") -> bytes:
+    """At most PATCH_PLACES_MAX, in order, as bytes: each as what it is more than the last, the four
+    bytes of each apart, deflated. Nothing is no bytes."""
     if not places:
         return b""
     plain = _plain(map(sub, places, chain((0,), places)))
@@ -178,13 +184,13 @@ def unpack_places(packed: bytes, bits: int) -> BitMap:
 
 def statement(network: str, bits: int, places: BitMap) -> bytes:
     """What the owner of a digest signs: its size and all its places, sorted, as hashed."""
-    hashed = blake2b(_plain(places)).digest()
+    hashed = blake2b(_plain(places.to_array())).digest()
     return _STATED + network.encode() + b"\0" + bytes([bits]) + hashed
 
 
 def _plain(numbers: Iterable[int]) -> bytes:
     """Four bytes each, the least significant first."""
-    plain = array("I", numbers)
+    plain = numbers if isinstance(numbers, array) else array("I", numbers)
     if _SWAPPED:
         plain.byteswap()
     return plain.tobytes()

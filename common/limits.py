@@ -32,6 +32,7 @@ SOURCES_PER_ANSWER_MAX = 50  # a tracker's random subset
 QUERY_WORDS_MAX = 64  # as many as a name is indexed by: a whole name can be asked for
 WORD_CHARS_MAX = 64
 ID_SAMPLE_MAX = 256  # super-peers by which a network is counted: error 6 %
+PATCHES_MAX = 256  # of digests in one message: more than neighbours
 DIGEST_BITS_MAX = 26  # of a place: 4 % are set with 2.7 million words and files
 HOPS_MAX = 10
 TTL_MAX = 10

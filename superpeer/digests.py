@@ -6,13 +6,12 @@ behind which there is nothing; and whoever lies about a digest lies about nobody
 own. The invariant: what we do not know, or not wholly, or what is not signed, rules nothing out; so
 a digest may cost a message, never a result. Who tells on can hold back what is new, not more.
 
-What changes is told at once, or together with what else changes within a moment. Nothing here knows
-what a query asks.
+What changes is told at once, or together with what else changes within a moment; what is told on is
+passed on as it came. Nothing here knows what a query asks.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
-from itertools import islice
 from typing import Final
 
 from pyroaring import BitMap
@@ -20,104 +19,64 @@ from pyroaring import BitMap
 from common.config import DigestConfig
 from common.core import Effect, Hangup, Send
 from common.deadlines import Deadlines
-from common.digest import (
-    PATCH_PLACES_MAX,
-    Changes,
-    CountedPlaces,
-    OwnDigest,
-    may_have,
-    pack_places,
-    statement,
-    unpack_places,
-)
+from common.digest import PATCH_PLACES_MAX, Changes, CountedPlaces, OwnDigest, statement
 from common.doors import Door
 from common.errors import RemoteProtocolError
-from common.ids import Identity, NodeId, is_signed
-from common.limits import DEGREE_MAX
-from common.messages.overlay import Digest
+from common.ids import Identity, NodeId
+from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, PATCHES_MAX
+from common.messages.overlay import Patch, Patches
+from superpeer.copies import Copy, patch_bytes, patches
 
+TOLD_BYTES_MAX: Final = CONTROL_FRAME_BYTES_MAX * 3 // 4  # in one message, or a single patch
+LAG_MAX: Final = 8  # patches of one digest, beside those of all of it, that wait for a neighbour
+PLACES_MAX: Final = 1 << 25  # of all large digests that one neighbour tells: 2 bytes each
 _TELLINGS: Final = 3  # gathered, told, told on: each waits for the one before
 _OWN: Final = b""  # instead of a neighbour, in a deadline: our own index
 
 
-class _Copy:
-    """The digest of one super-peer, as a neighbour tells it; whole while it has a signature."""
-
-    __slots__ = ("bits", "places", "signature")
-
-    def __init__(self) -> None:
-        self.bits = 0
-        self.places = BitMap()
-        self.signature: bytes | None = None
-
-    def take(self, patch: Digest, network: str) -> Changes | None:
-        """Apply a patch; what it set and cleared, or None where it begins afresh. Raises
-        RemoteProtocolError."""
-        if patch.afresh:
-            self.bits, self.places = patch.bits, BitMap()
-        elif patch.bits != self.bits:
-            raise RemoteProtocolError("a digest that changes its size half-way")
-        added, cleared = (unpack_places(each, self.bits) for each in (patch.added, patch.cleared))
-        added, cleared = added - self.places - cleared, cleared & self.places
-        self.places = (self.places | added) - cleared
-        self.signature = patch.signature
-        if patch.signature is not None:
-            stated = statement(network, self.bits, self.places)
-            if not is_signed(patch.owner, stated, patch.signature):
-                self.signature = None
-                raise RemoteProtocolError("a digest that its owner has not signed")
-        return None if patch.afresh else (added, cleared)
-
-    def rules_out(self, wanted: Iterable[int]) -> bool:
-        """Whether one of the places that a hit must have is surely not set."""
-        return self.signature is not None and not may_have(self.places, self.bits, wanted)
-
-
-class _Telling:
-    """The digest of one super-peer, as we tell it to a neighbour: what is still to be told."""
-
-    __slots__ = ("_added", "_afresh", "_bits", "_cleared", "_told")
-
-    def __init__(self, bits: int = 0, places: BitMap | None = None) -> None:
-        self._bits = bits
-        self._added = BitMap() if places is None else places
-        self._cleared = BitMap()
-        self._afresh = True
-        self._told: bytes | None = None  # the signature of the last patch
-
-    def change(self, changes: Changes) -> None:
-        """These were set and cleared since; what was not told yet may cancel out."""
-        added, cleared = changes
-        undone, redone = self._added & cleared, self._cleared & added
-        self._added = (self._added - cleared) | (added - redone)
-        self._cleared = (self._cleared - added) | (cleared - undone)
-
-    def patch(self, owner: NodeId, signature: bytes | None) -> Digest | None:
-        """The next patch, if there is one; `signature`: of all that is to be told."""
-        if not (self.waiting or self._afresh or signature != self._told):
-            return None
-        added, self._added = _parted(self._added, PATCH_PLACES_MAX)
-        cleared, self._cleared = _parted(self._cleared, PATCH_PLACES_MAX - len(added))
-        afresh, self._afresh = self._afresh, False
-        self._told = None if self.waiting else signature
-        packed = pack_places(added), pack_places(cleared)
-        return Digest(owner, self._bits, *packed, afresh, self._told)
-
-    @property
-    def waiting(self) -> bool:
-        """Whether something is left to tell."""
-        return bool(self._added or self._cleared)
-
-
 class _Neighbour:
-    """What a neighbour tells us, by owner, and what we have to tell it."""
+    """What a neighbour tells us, by owner, and what waits to be told to it."""
 
-    __slots__ = ("copies", "tellings", "told_at")
+    __slots__ = ("afresh", "copies", "told_at", "waiting")
 
-    def __init__(self, peer: NodeId, tellings: dict[NodeId, _Telling]) -> None:
-        self.copies = {peer: _Copy()}
-        self.tellings = tellings
+    def __init__(self, copy: Copy, peer: NodeId) -> None:
+        self.copies = {peer: copy}
+        self.waiting: dict[NodeId, deque[Patch]] = {}
+        self.afresh: dict[NodeId, None] = {}  # of these it is to hear all, and nothing else
         self.told_at = float("-inf")
+
+    def bound(self, copy: Copy) -> None:
+        """Forget this one, where all that it has told takes too much memory."""
+        is_large = len(copy) > PLACES_MAX // DEGREE_MAX
+        if is_large and sum(map(len, self.copies.values())) > PLACES_MAX:
+            copy.void()
+
+    def tell(self, owner: NodeId, told: Iterable[Patch], places: int) -> None:
+        """These patches of a digest, which has so many `places`, are next; with too many of them
+        all of it is."""
+        if owner in self.afresh:
+            return
+        waiting = self.waiting.setdefault(owner, deque())
+        for patch in told:
+            if patch.afresh:
+                waiting.clear()
+            waiting.append(patch)
+        if len(waiting) > LAG_MAX + places // PATCH_PLACES_MAX:
+            self.afresh[owner] = None
+
+    def next(self) -> list[Patch]:
+        """As many of the waiting patches as go into one message, taken off."""
+        taken: list[Patch] = []
+        left = TOLD_BYTES_MAX
+        for owner, waiting in list(self.waiting.items()):
+            while waiting and len(taken) < PATCHES_MAX:
+                left -= patch_bytes(waiting[0])
+                if left < 0 and taken:
+                    return taken
+                taken.append(waiting.popleft())
+            if not waiting:
+                del self.waiting[owner]
+        return taken
 
 
 class Digests:
@@ -131,7 +90,6 @@ class Digests:
         self._network = network
         self._config = config
         self._own = OwnDigest(own)
-        self._signature = self._signed()
         self._neighbours: dict[NodeId, _Neighbour] = {}
         self._deadlines = Deadlines()
         self._gathered_at = float("-inf")
@@ -144,8 +102,7 @@ class Digests:
         neighbour of ours that it is a neighbour of."""
         for teller in (owner, by):
             neighbour = self._neighbours.get(teller)
-            copy = neighbour.copies.get(owner) if neighbour is not None else None
-            if copy is not None and copy.rules_out(places):
+            if neighbour is not None and self._rules_out(neighbour, owner, places):
                 return False
         return True
 
@@ -158,33 +115,32 @@ class Digests:
     def neighbour_linked(self, peer: NodeId, now: float) -> None:
         """It has not been told anything, nor told us."""
         self._gather(now)  # it starts with what is there now, and hears what changes from now on
-        tellings = {self._me: _Telling(self._own.bits, self._own.places)}
+        linked = _Neighbour(Copy(peer, self._network), peer)
+        linked.afresh[self._me] = None
         for other, neighbour in self._neighbours.items():
-            copy = neighbour.copies[other]
-            if copy.bits:  # it has told something
-                tellings[other] = _Telling(copy.bits, copy.places)
-        self._neighbours[peer] = _Neighbour(peer, tellings)
+            if not neighbour.copies[other].is_void:
+                linked.afresh[other] = None
+        self._neighbours[peer] = linked
         self._tell_soon([peer], now)
 
     def neighbour_lost(self, peer: NodeId, now: float) -> None:
         """What it told is not told on any more."""
-        neighbour = self._neighbours.pop(peer, None)
-        if neighbour is None:
+        if self._neighbours.pop(peer, None) is None:
             return
         self._deadlines.cancel(peer)
         for other in self._neighbours.values():
-            if peer in other.tellings:
-                other.tellings[peer] = _Telling()  # told as nothing that is whole
+            other.afresh[peer] = None
         self._tell_soon(self._neighbours, now)
 
-    def on_digest(self, peer: NodeId, patch: Digest, now: float) -> list[Effect]:
-        """A patch of a digest; who sends what is none is hung up."""
+    def on_patches(self, peer: NodeId, message: Patches, now: float) -> list[Effect]:
+        """Patches of digests; a neighbour whose own is none is hung up."""
         neighbour = self._neighbours.get(peer)
         if neighbour is None:
             self.dropped["digest_of_stranger"] += 1
             return []
         try:
-            self._take(peer, neighbour, patch, now)
+            for patch in message.patches:
+                self._take(peer, neighbour, patch, now)
         except RemoteProtocolError as error:
             self.dropped["digest_refused"] += 1
             return [Hangup(peer, Door.CONTROL, str(error))]
@@ -211,19 +167,34 @@ class Digests:
 
     # --- the steps they share ---------------------------------------------------------------
 
-    def _take(self, peer: NodeId, neighbour: _Neighbour, patch: Digest, now: float) -> None:
-        if patch.owner == self._me:
+    def _take(self, peer: NodeId, neighbour: _Neighbour, patch: Patch, now: float) -> None:
+        owner = patch.owner
+        if owner == self._me:
             return
-        copy = neighbour.copies.get(patch.owner)
+        copy = neighbour.copies.get(owner)
         if copy is None:
             if len(neighbour.copies) > DEGREE_MAX:
                 raise RemoteProtocolError("digests of more neighbours than anybody has")
-            copy = neighbour.copies[patch.owner] = _Copy()
-        changes = copy.take(patch, self._network)
-        if patch.owner == peer:
-            self._tell_on(peer, copy, changes, now)
-        elif patch.afresh and patch.signature is None and not copy.places:
-            del neighbour.copies[patch.owner]  # they are neighbours no more
+            copy = neighbour.copies[owner] = Copy(owner, self._network)
+        copy.take(patch)
+        if owner == peer:
+            copy.look()
+            self._tell_on(peer, copy, patch, now)
+        elif patch.afresh and patch.signature is None and not patch.added:
+            del neighbour.copies[owner]  # they are neighbours no more
+        neighbour.bound(copy)
+
+    def _rules_out(self, neighbour: _Neighbour, owner: NodeId, places: Iterable[int]) -> bool:
+        """What turns out to be no digest, or not its owner's, rules nothing out."""
+        copy = neighbour.copies.get(owner)
+        if copy is None:
+            return False
+        try:
+            copy.look()
+        except RemoteProtocolError:
+            self.dropped["digest_void"] += 1
+        neighbour.bound(copy)
+        return copy.rules_out(places)
 
     def _gather(self, now: float) -> None:
         """Every neighbour is to hear of what changed in our index."""
@@ -231,42 +202,45 @@ class Digests:
         if not self._own.changed:
             return
         changes = self._own.update()
-        self._signature = self._signed()
-        for neighbour in self._neighbours.values():
-            _tell(neighbour, self._me, self._own, changes)
-        self._tell_soon(self._neighbours, now)
+        if self._neighbours:
+            told = self._own_patches(changes)
+            for neighbour in self._neighbours.values():
+                neighbour.tell(self._me, told, len(self._own.places))
+            self._tell_soon(self._neighbours, now)
 
-    def _tell_on(self, owner: NodeId, copy: _Copy, changes: Changes | None, now: float) -> None:
-        """Every other neighbour is to hear of what changed at this one."""
+    def _own_patches(self, changes: Changes | None) -> list[Patch]:
+        """These changes, or (None) all of it."""
+        own = self._own
+        signature = self._identity.sign(statement(self._network, own.bits, own.places))
+        added, cleared = changes or (own.places, BitMap())
+        return patches(self._me, own.bits, added, cleared, signature, afresh=changes is None)
+
+    def _all_of(self, owner: NodeId) -> list[Patch]:
+        """A digest afresh; who is our neighbour no more has none."""
+        if owner == self._me:
+            return self._own_patches(None)
+        neighbour = self._neighbours.get(owner)
+        copy = Copy(owner, self._network) if neighbour is None else neighbour.copies[owner]
+        return copy.patches()
+
+    def _tell_on(self, owner: NodeId, copy: Copy, patch: Patch, now: float) -> None:
+        """Every other neighbour is to hear of what changed at this one, as it came."""
         others = [other for other in self._neighbours if other != owner]
         for other in others:
-            _tell(self._neighbours[other], owner, copy, changes)
+            self._neighbours[other].tell(owner, [patch], len(copy))
         self._tell_soon(others, now)
 
     def _tell(self, peer: NodeId, now: float) -> list[Effect]:
-        """One patch of each digest; more of them a moment later."""
+        """One message; the next a moment later."""
         neighbour = self._neighbours[peer]
         neighbour.told_at = now
-        effects: list[Effect] = []
-        for owner, telling in list(neighbour.tellings.items()):
-            patch = telling.patch(owner, self._signature_of(owner))
-            if patch is not None:
-                effects.append(Send(peer, patch))
-            if telling.waiting:
-                self._deadlines.set(peer, now + self._config.more_s)
-            elif owner != self._me and owner not in self._neighbours:
-                del neighbour.tellings[owner]
-        return effects
-
-    def _signed(self) -> bytes:
-        stated = statement(self._network, self._own.bits, self._own.places)
-        return self._identity.sign(stated)
-
-    def _signature_of(self, owner: NodeId) -> bytes | None:
-        if owner == self._me:
-            return self._signature
-        neighbour = self._neighbours.get(owner)
-        return neighbour.copies[owner].signature if neighbour is not None else None
+        for owner in list(neighbour.afresh):
+            neighbour.waiting[owner] = deque(self._all_of(owner))
+        neighbour.afresh.clear()
+        told = neighbour.next()
+        if neighbour.waiting:
+            self._deadlines.set(peer, now + self._config.more_s)
+        return [Send(peer, Patches(tuple(told)))] if told else []
 
     def _tell_soon(self, peers: Iterable[NodeId], now: float) -> None:
         """Now, or a moment after it was told last."""
@@ -274,22 +248,3 @@ class Digests:
             if self._deadlines.get(peer) is None:
                 told_at = self._neighbours[peer].told_at
                 self._deadlines.set(peer, max(now, told_at + self._config.tell_s))
-
-
-def _tell(
-    neighbour: _Neighbour, owner: NodeId, digest: _Copy | OwnDigest, changes: Changes | None
-) -> None:
-    """A neighbour is to hear of what changed, or (None) of all of it."""
-    telling = neighbour.tellings.get(owner)
-    if telling is None or changes is None:
-        neighbour.tellings[owner] = _Telling(digest.bits, digest.places)
-    else:
-        telling.change(changes)
-
-
-def _parted(places: BitMap, count: int) -> tuple[BitMap, BitMap]:
-    """The first `count`, and the rest."""
-    if len(places) <= count:
-        return places, BitMap()
-    first = BitMap(islice(places, count))
-    return first, places - first

@@ -159,7 +159,7 @@ class SuperPeer:
             overlay.Linked: self._overlay.on_linked,
             overlay.Unlinked: self._on_unlinked,
             overlay.Neighbourhood: self._overlay.on_neighbourhood,
-            overlay.Digest: self._digests.on_digest,
+            overlay.Patches: self._digests.on_patches,
             overlay.Query: self._flood.on_query,
             overlay.Extend: self._flood.on_extend,
             overlay.QueryHits: self._flood.on_query_hits,

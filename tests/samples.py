@@ -45,7 +45,7 @@ SAMPLES: tuple[Message, ...] = (
     overlay.QueryHits(GUID, (HIT,)),
     overlay.QueryDone(GUID, False, 3, 2, 9, True, True),
     overlay.Prune(GUID),
-    overlay.Digest(NODE, 14, b"\x01", b"\x02", True, SIGNATURE),
+    overlay.Patches((overlay.Patch(NODE, 14, b"\x01", b"\x02", True, SIGNATURE),)),
     swarm.Interested(ROOT, 123456),
     swarm.NotInterested(ROOT),
     swarm.Bitfield(ROOT, b"\xf0"),

@@ -1,6 +1,7 @@
 """Neighbours know what each other has and leads to, and rule out nothing that is there."""
 
 from collections import deque
+from random import Random
 
 import msgspec
 import pytest
@@ -11,18 +12,21 @@ from pyroaring import BitMap
 from common import wire
 from common.config import DigestConfig
 from common.core import Effect, Hangup, Send
-from common.digest import CountedPlaces, pack_places, statement
+from common.digest import CountedPlaces, fullest, pack_places, statement
 from common.ids import Identity
 from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, DIGEST_BITS_MAX
-from common.messages.overlay import Digest
-from superpeer.digests import Digests
+from common.messages.overlay import Patch, Patches
+from superpeer import digests
+from superpeer.copies import WAITING_BYTES_MAX, Copy, patch_bytes
+from superpeer.digests import LAG_MAX, Digests
 
 KEYS = [Identity(bytes([number]) * 32) for number in range(1, 6)]
 A, B, C, D, E = (identity.node for identity in KEYS)
 LAB = "lab"
 ONE, BITS = BitMap([1]), 14
-MANY = range(6_000, 2**DIGEST_BITS_MAX - 700, 1_500)  # more than go into three patches
+MANY = Random(1).sample(range(6_000, 2**DIGEST_BITS_MAX - 700), 100_000)  # two messages
 SETTLED_S = 60.0
+FORGED = (b"x", pack_places(ONE)[:-1])
 
 
 def place(number: int) -> int:
@@ -37,7 +41,7 @@ class Net:
         self.own: dict[bytes, CountedPlaces] = {}
         self.digests: dict[bytes, Digests] = {}
         self.links: dict[frozenset[bytes], None] = {}
-        self.sent: list[Digest] = []
+        self.sent: list[Patches] = []
         self.now = 0.0
         for identity in KEYS:
             node = identity.node
@@ -87,10 +91,10 @@ class Net:
             while waiting:
                 sender, effect = waiting.popleft()
                 assert isinstance(effect, Send)
-                assert isinstance(effect.message, Digest)
+                assert isinstance(effect.message, Patches)
                 assert frozenset((sender, effect.peer)) in self.links
                 self.sent.append(effect.message)
-                self.digests[effect.peer].on_digest(sender, effect.message, self.now)
+                self.digests[effect.peer].on_patches(sender, effect.message, self.now)
 
     def neighbours(self, node: bytes) -> list[bytes]:
         """With whom a node is linked."""
@@ -141,7 +145,7 @@ def test_what_is_not_whole_rules_nothing_out() -> None:
     net.link(A, B)
     net.link(A, C)
     assert net.may_have(A, B, B, 7)
-    net.run(DigestConfig().more_s)
+    net.run(0.0)
     assert net.may_have(A, B, B, 7)
     assert net.may_have(C, B, A, 7)
     net.run(SETTLED_S)
@@ -154,12 +158,12 @@ def test_who_is_no_neighbour_is_not_ruled_out() -> None:
     assert Net().may_have(A, B, B, 1)
 
 
-def test_a_new_file_is_known_two_links_away_in_half_a_second() -> None:
-    """Half a second after it was shared, a search for it is led there."""
+def test_a_new_file_is_known_two_links_away_in_a_moment() -> None:
+    """Soon after it was shared, a search for it is led there."""
     net = in_line()
     net.run(SETTLED_S)
     net.add(C, 77)
-    net.run(0.5)
+    net.run(net.digests[C].spread_s())
     assert net.may_have(B, C, C, 77)
     assert net.may_have(A, C, B, 77)
 
@@ -176,7 +180,10 @@ def test_nobody_is_told_what_changes_nothing() -> None:
     net.add(D, 51)
     net.discard(D, 3)
     net.run(SETTLED_S)
-    assert [each.owner for each in net.sent] == [D, D]  # for C, and by C for B
+    assert [[each.owner for each in sent.patches] for sent in net.sent] == [
+        [D],
+        [D],
+    ]  # for C, and by C for B
     net.check(range(60))
 
 
@@ -204,15 +211,15 @@ def test_a_large_digest_comes_in_frames() -> None:
     net.run(SETTLED_S)
     assert len(net.sent) > 4
     assert max(len(wire.encode(each)) for each in net.sent) < CONTROL_FRAME_BYTES_MAX
-    assert not net.may_have(B, A, A, MANY[0])
     assert net.may_have(B, A, A, MANY[0] + 700)
+    assert sum(net.may_have(B, A, A, number) for number in MANY) < len(MANY) // 20
 
 
-def said(owner: Identity, *places: int, network: str = LAB) -> Digest:
+def said(owner: Identity, *places: int, network: str = LAB) -> Patch:
     """A whole digest, signed by its owner."""
     digest = BitMap(places)
     signature = owner.sign(statement(network, BITS, digest))
-    return Digest(owner.node, BITS, pack_places(digest), afresh=True, signature=signature)
+    return Patch(owner.node, BITS, pack_places(digest), afresh=True, signature=signature)
 
 
 def hung_up(effects: list[Effect]) -> list[bytes]:
@@ -220,47 +227,120 @@ def hung_up(effects: list[Effect]) -> list[bytes]:
     return [effect.peer for effect in effects if isinstance(effect, Hangup)]
 
 
+def hear(net: Net, *patches: Patch) -> list[bytes]:
+    """B tells A; whom A parts from."""
+    return hung_up(net.digests[A].on_patches(B, Patches(patches), net.now))
+
+
 def test_nobody_lies_about_the_files_of_others() -> None:
-    """What its owner has not signed rules nothing out, and ends the link with who tells it."""
+    """What its owner has not signed rules nothing out, wherever it came from."""
     net = in_line()
     net.run(SETTLED_S)
-    mine, of_c = KEYS[1], said(KEYS[2])
+    of_c = said(KEYS[2])
     lies = [
-        msgspec.structs.replace(said(mine), owner=C),
+        msgspec.structs.replace(said(KEYS[1]), owner=C),
         msgspec.structs.replace(of_c, added=pack_places(BitMap([7]))),
         said(KEYS[2], network="another"),
         msgspec.structs.replace(of_c, signature=bytes(64)),
+        msgspec.structs.replace(of_c, added=b"x"),
     ]
     for lie in lies:
-        assert hung_up(net.digests[A].on_digest(B, lie, net.now)) == [B]
+        assert hear(net, lie) == []
         assert net.may_have(A, C, B, 9)
-    assert hung_up(net.digests[A].on_digest(B, of_c, net.now)) == []
+        assert hear(net, Patch(C, BITS, pack_places(ONE), signature=of_c.signature)) == []
+        assert net.may_have(A, C, B, 9)  # nor what is built upon it
+    assert hear(net, of_c) == []
     assert not net.may_have(A, C, B, 9)
 
 
-@pytest.mark.parametrize("forged", [b"x", pack_places(BitMap([1]))[:-1]])
-def test_forged_patches_end_the_link(forged: bytes) -> None:
-    """They are no protocol of ours, in either field; a stranger's are only counted."""
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"signature": bytes(64)},
+        {"signature": said(KEYS[2]).signature},
+        *({field: forged} for field in ("added", "cleared") for forged in FORGED),
+        {"bits": 13, "afresh": False},
+    ],
+)
+def test_a_neighbour_that_lies_about_itself_is_parted_from(lie: dict[str, object]) -> None:
+    """It is no digest, or not its own."""
     net = in_line()
-    for field in ("added", "cleared"):
-        patch = msgspec.structs.replace(said(KEYS[1]), **{field: forged})
-        assert hung_up(net.digests[A].on_digest(B, patch, 0.0)) == [B]
-    assert net.digests[A].on_digest(E, Digest(E, BITS, b"x"), 0.0) == []
-    assert net.digests[A].dropped == {"digest_refused": 2, "digest_of_stranger": 1}
+    net.run(SETTLED_S)
+    assert hear(net, msgspec.structs.replace(said(KEYS[1]), **lie)) == [B]
+    assert net.may_have(A, B, B, 9)
+    assert net.digests[A].dropped == {"digest_refused": 1}
+
+
+def test_a_stranger_is_only_counted() -> None:
+    """Who is no neighbour tells us nothing."""
+    net = in_line()
+    assert net.digests[A].on_patches(E, Patches((Patch(E, BITS, b"x"),)), 0.0) == []
+    assert net.digests[A].dropped == {"digest_of_stranger": 1}
+
+
+def test_a_digest_of_all_ones_is_none() -> None:
+    """It would rule nothing out, and costs memory; a digest of all zeros is one like any other."""
+    net = in_line()
+    full = BitMap(range(fullest(BITS) + 1))
+    assert hear(net, said(KEYS[2], *full)) == []
+    assert net.may_have(A, C, B, 9)
+    assert hear(net, said(KEYS[1], *full)) == [B]
+    assert hear(net, said(KEYS[1])) == []
+    assert not net.may_have(A, B, B, 9)
 
 
 def test_a_neighbour_has_only_so_many_neighbours() -> None:
     """Who tells of more than anybody has is parted from; what it says of us is not looked at."""
     net = in_line()
-    assert net.digests[A].on_digest(B, Digest(A, BITS, b"x"), 0.0) == []
+    assert hear(net, Patch(A, BITS, b"x")) == []
     for number in range(DEGREE_MAX):
-        assert (
-            net.digests[A].on_digest(
-                B, Digest(bytes([number]) * 32, BITS, pack_places(ONE), afresh=True), 0
-            )
-            == []
-        )
-    assert hung_up(net.digests[A].on_digest(B, Digest(b"z" * 32, BITS, afresh=True), 0.0)) == [B]
+        assert hear(net, Patch(bytes([number]) * 32, BITS, pack_places(ONE), afresh=True)) == []
+    assert hear(net, Patch(b"z" * 32, BITS, afresh=True)) == [B]
+
+
+def test_what_nobody_asks_for_takes_little_memory() -> None:
+    """Patches wait until they are needed, and only so many; what they say is not lost by it."""
+    copy, kinds = Copy(C, LAB), 2 * WAITING_BYTES_MAX // patch_bytes(Patch(C, BITS))
+    copy.take(Patch(C, BITS, afresh=True))
+    for number in range(kinds):
+        copy.take(Patch(C, BITS, pack_places(BitMap([number]))))
+    assert kinds // 4 < len(copy) < kinds
+    places = range(kinds)
+    signature = KEYS[2].sign(statement(LAB, BITS, BitMap(places)))
+    copy.take(Patch(C, BITS, signature=signature))
+    copy.look()
+    assert copy.rules_out([kinds << DIGEST_BITS_MAX - BITS])
+    assert not copy.rules_out([kinds - 1 << DIGEST_BITS_MAX - BITS])
+
+
+def test_one_neighbour_tells_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond that, what it tells of others is not kept, and rules nothing out."""
+    monkeypatch.setattr(digests, "PLACES_MAX", 150)
+    net = in_line()
+    net.link(A, C)
+    for owner in KEYS[1:4]:
+        assert hear(net, said(owner, *range(100))) == []
+        assert net.digests[A].may_have(owner.node, B, [1 << DIGEST_BITS_MAX - BITS])
+    assert not net.may_have(A, B, B, 9)
+    assert net.may_have(A, D, B, 9)
+
+
+def test_who_lags_hears_all_of_it_and_not_each_change() -> None:
+    """A neighbour of a neighbour that changes far more often than anybody is told."""
+    net = in_line()
+    net.link(A, E)
+    net.run(SETTLED_S)
+    net.sent.clear()
+    for number in range(3 * LAG_MAX):
+        digest = BitMap(range(number))
+        signature = KEYS[1].sign(statement(LAB, BITS, digest))
+        added = pack_places(BitMap([number - 1])) if number else b""
+        assert hear(net, Patch(B, BITS, added, afresh=not number, signature=signature)) == []
+    net.run(SETTLED_S)
+    of_b = [patch for sent in net.sent for patch in sent.patches]
+    assert [(patch.owner, patch.afresh) for patch in of_b] == [(B, True)]
+    assert net.digests[E].may_have(B, A, [1 << DIGEST_BITS_MAX - BITS])
+    assert not net.digests[E].may_have(B, A, [3 * LAG_MAX << DIGEST_BITS_MAX - BITS])
 
 
 NODES = st.sampled_from([A, B, C, D, E])

@@ -15,7 +15,13 @@ import msgspec
 from msgspec import Meta
 
 from common.ids import GUID_BYTES, Guid
-from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, DIGEST_BITS_MAX, ID_SAMPLE_MAX
+from common.limits import (
+    CONTROL_FRAME_BYTES_MAX,
+    DEGREE_MAX,
+    DIGEST_BITS_MAX,
+    ID_SAMPLE_MAX,
+    PATCHES_MAX,
+)
 from common.messages.cluster import Hits, Wanted
 from common.messages.fields import (
     Bytes16,
@@ -67,11 +73,11 @@ class Neighbourhood(Message, frozen=True, array_like=True):
     nearby: Ids = b""
 
 
-class Digest(Message, frozen=True, array_like=True):
-    """Places (`common.digest.pack_places`) that were set and cleared in the digest of `owner`, me
-    or a neighbour of mine, which has 2^`bits` of them.
+class Patch(msgspec.Struct, frozen=True, array_like=True):
+    """Places (`common.digest.pack_places`) that were set and cleared in the digest of `owner`,
+    which has 2^`bits` of them; passed on as its owner made it.
 
-    `afresh`: all that I said before of this digest is void. The owner's signature stands over the
+    `afresh`: all that was said before of this digest is void. The owner's signature stands over the
     whole; without one it is not whole yet, and rules nothing out.
     """
 
@@ -81,6 +87,12 @@ class Digest(Message, frozen=True, array_like=True):
     cleared: Places = b""
     afresh: bool = False
     signature: Signature | None = None
+
+
+class Patches(Message, frozen=True, array_like=True):
+    """The digests of me or of neighbours of mine changed."""
+
+    patches: Annotated[tuple[Patch, ...], Meta(max_length=PATCHES_MAX)]
 
 
 class QueryBody(msgspec.Struct, frozen=True, array_like=True):

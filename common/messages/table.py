@@ -59,7 +59,7 @@ TABLE: Final = (
     Row(54, overlay.QueryHits, To.SUPERPEER, Door.CONTROL),
     Row(55, overlay.QueryDone, To.SUPERPEER, Door.CONTROL),
     Row(56, overlay.Prune, To.SUPERPEER, Door.CONTROL),
-    Row(57, overlay.Digest, To.SUPERPEER, Door.CONTROL),
+    Row(57, overlay.Patches, To.SUPERPEER, Door.CONTROL),
     Row(80, swarm.Interested, To.LEAF, Door.BULK),
     Row(81, swarm.NotInterested, To.LEAF, Door.BULK),
     Row(82, swarm.Bitfield, To.LEAF, Door.BULK),

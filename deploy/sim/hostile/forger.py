@@ -36,11 +36,12 @@ from common.messages.cluster import (
 )
 from common.messages.fields import Message
 from common.messages.overlay import (
-    Digest,
     Extend,
     Link,
     Linked,
     Neighbourhood,
+    Patch,
+    Patches,
     Prune,
     Query,
     QueryBody,
@@ -78,7 +79,7 @@ class Forger:
         self._forgeries = Forgeries(nature, self.done)
         self._linked: dict[NodeId, None] = {}  # neighbours, as far as we know
         self._queries: dict[Guid, Query] = {}  # seen, oldest first
-        self._digests: list[Digest] = []  # of others
+        self._digests: list[Patch] = []  # of others
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -162,8 +163,8 @@ class Forger:
         """Super-peers that are not there, and some bytes more."""
         return self._rng.randbytes(self._rng.choice((0, 0, 8, 21, 1_024)))
 
-    def _on_digest(self, _peer: NodeId, digest: Digest) -> list[Message]:
-        self._digests = [*self._digests[-DIGESTS_KEPT:], digest]
+    def _on_patches(self, _peer: NodeId, message: Patches) -> list[Message]:
+        self._digests = [*self._digests, *message.patches][-DIGESTS_KEPT:]
         return []
 
     def _on_extend(self, _peer: NodeId, extend: Extend) -> list[Message]:
@@ -233,13 +234,13 @@ class Forger:
         """That we have nothing, what others had, and what nobody signed."""
         rng, me = self._rng, self._nature.identity
         signed = me.sign(statement(self._nature.network.name, 14, BitMap()))
-        said: list[Message] = [Digest(me.node, 14, afresh=True, signature=signed)]
+        said = [Patch(me.node, 14, afresh=True, signature=signed)]
         for digest in rng.sample(self._digests, min(3, len(self._digests))):
             said.append(digest)
             if rng.random() < FORGES_DIGESTS:
                 said.append(replace(digest, added=rng.randbytes(9)))
                 said.append(replace(digest, signature=bytes(64), afresh=True))
-        return rng.sample(said, rng.randint(1, len(said)))
+        return [Patches(tuple(rng.sample(said, rng.randint(1, len(said)))))]
 
     def _leaves(self) -> list[Message]:
         """No neighbour any more, and one again at once, which is too soon."""
@@ -277,7 +278,7 @@ class Forger:
     _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Message]]]] = {
         Link: _on_link,
         Linked: _on_linked,
-        Digest: _on_digest,
+        Patches: _on_patches,
         Query: _on_query,
         Extend: _on_extend,
         QueryHits: _on_query_hits,
