@@ -102,6 +102,11 @@ class Tiny:
         assert self.files[self.asker.number].read(result.path) == DATA
         return result
 
+    def indexed(self) -> int:
+        """How many entries can be found."""
+        inside = [superpeer_of(host) for host in self.supers]
+        return sum(each.cluster.files for each in inside if each is not None)
+
     @property
     def id(self) -> str:
         ware = Wares(_nature({PATH: DATA})).wares
@@ -148,6 +153,7 @@ def test_a_staller_is_given_up_and_the_file_comes_from_another() -> None:
 def test_a_poisoner_is_found_too_and_hides_nobody() -> None:
     """Bogus entries are hits, true ones as well, and what is not signed never is."""
     tiny = Tiny("poisoner")
+    tiny.world.run(tiny.world.now + 30.0, enough=lambda: tiny.indexed() > 3)
     hits = tiny.search("blue").hits
     assert tiny.id in [hit.id for hit in hits] and len(hits) > 3
     tiny.world.run(tiny.world.now + 30.0)
