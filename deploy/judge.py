@@ -16,7 +16,9 @@ from deploy.report import Tally
 from deploy.standing import Standing
 from deploy.strictness import STEADY, Strictness
 from deploy.workload import Download, Outcome, Question
+from leaf.hits import SOURCES_KEPT_MAX
 from leaf.methods import SearchResult
+from leaf.search import SOURCES_PER_ROW
 
 Counts = dict[str, int]  # of sources, by the id of a file
 
@@ -92,7 +94,7 @@ class Judge:
         if question.leaf not in self._standing.alive_leaves:
             return
         owed = {id_: sum(map(stayed, leaves)) for id_, leaves in demand.sources.items()}
-        owed = {id_: count for id_, count in owed.items() if count}
+        owed = {id_: min(count, SOURCES_KEPT_MAX) for id_, count in owed.items() if count}
         found = {hit.id: hit.sources for hit in result.hits} if result else {}
         self._tally.searches += 1
         self._count_pairs(question.limit, demand, owed, found)
@@ -104,6 +106,9 @@ class Judge:
 
     def _count_pairs(self, wanted: int, demand: Demand, owed: Counts, found: Counts) -> None:
         tally = self._tally
+        due = min(sum(owed.values()), wanted * SOURCES_PER_ROW)
+        tally.hits_due += due
+        tally.hits += min(sum(count for id_, count in found.items() if id_ in demand.sources), due)
         if wanted < HITS_PER_QUERY_MAX:  # who wants a few files wants none of them from everybody
             due = min(len(owed), wanted)
             tally.pairs_expected += due

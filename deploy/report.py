@@ -60,6 +60,8 @@ class Tally(msgspec.Struct):
     searches_struck: int = 0  # under way when a fault struck
     pairs_found: int = 0
     pairs_expected: int = 0
+    hits: int = 0  # (file, source) pairs found, at most as many as were asked for
+    hits_due: int = 0
     reached: int = 0
     reachable: int = 0
     messages: int = 0

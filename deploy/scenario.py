@@ -21,6 +21,7 @@ Seconds = Annotated[float, Meta(ge=0)]
 Rate = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Profile = Literal["none", "kazaa-hard", "gnutella", "napster", "flatout", "red-hat", "debian"]
+Asked = Literal["any", "popular", "single", "absent"]  # 100 copies or more; one copy; none
 HostileKind = Literal["corrupter", "staller", "poisoner", "flooder", "forger", "silent"]
 
 
@@ -108,6 +109,7 @@ class Phase(Table, frozen=True):
     for_s: Seconds = 0.0  # spread searches and gets over so long; 0: one after another
     leaves_per_file: Count = 0  # each file is searched by its whole name from so many leaves
     searches: Count = 0  # more searches, of random files from random leaves
+    files: Asked = "any"  # of which ones the searches are
     limit: Annotated[int, Meta(ge=1, le=HITS_PER_QUERY_MAX)] = HITS_PER_QUERY_MAX
     gets: Count = 0  # downloads of random files to random leaves that lack them
     crowd: Count = 0  # so many leaves fetch one and the same file at once

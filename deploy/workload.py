@@ -11,9 +11,11 @@ from typing import Final, NamedTuple
 from common.limits import HITS_PER_QUERY_MAX
 from common.names import words
 from deploy.oracle import File, Held, Oracle
-from deploy.scenario import Phase
+from deploy.scenario import Asked, Phase
 from leaf.methods import GetResult, SearchResult
 
+POPULAR: Final = 100  # copies
+ABSENT_WORDS: Final = 3
 TRIES: Final = 8  # to draw a leaf that lacks a file, before all of them are listed
 
 
@@ -53,19 +55,43 @@ def questions(
 ) -> list[Question]:
     """The searches of a phase, in random order: whole names of files, from random leaves.
 
-    With `zipf` the first files of the oracle are asked for most.
+    With `zipf` the first files of the oracle are asked for most, unless the phase names a kind.
     """
-    files = oracle.there(dict.fromkeys(leaves))
+    files = _asked_for(phase.files, oracle, dict.fromkeys(leaves))
     if not files:
         return []
+    if phase.files == "absent":
+        return [_absent(phase, oracle, files, leaves, rng) for _ in range(phase.searches)]
     asked = [(file, leaf) for file in files for leaf in rng.sample(leaves, phase.leaves_per_file)]
-    chosen = rng.choices(files, _weights(files, zipf), k=phase.searches)
+    popularity = zipf if phase.files == "any" else 0.0
+    chosen = rng.choices(files, _weights(files, popularity), k=phase.searches)
     asked += [(file, rng.choice(leaves)) for file in chosen]
     rng.shuffle(asked)
     return [
         Question(leaf, tuple(words(file.name)), phase.ttl, phase.limit, phase.strategy)
         for file, leaf in asked
     ]
+
+
+def _asked_for(which: Asked, oracle: Oracle, leaves: Container[int]) -> list[File]:
+    """The files that a phase searches for, or (absent) is about."""
+    there = oracle.there(leaves)
+    if which in ("any", "absent"):
+        return there
+    copies = {file: sum(leaf in leaves for leaf in file.leaves) for file in there}
+    if which == "single":
+        return [file for file in there if copies[file] == 1]
+    return [file for file in there if copies[file] >= POPULAR]
+
+
+def _absent(
+    phase: Phase, oracle: Oracle, files: Sequence[File], leaves: Sequence[int], rng: Random
+) -> Question:
+    """Words that are there, and that no file has together: each of another file's name."""
+    while True:
+        mixed = tuple(words(file.name)[0] for file in rng.choices(files, k=ABSENT_WORDS))
+        if not oracle.ids(mixed):
+            return Question(rng.choice(leaves), mixed, phase.ttl, phase.limit, phase.strategy)
 
 
 def wanted_downloads(

@@ -21,7 +21,7 @@ from common.meeting import padded_ping
 from common.messages.cluster import Coverage, Forget, Hit, Put, SearchDone
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Echo
-from common.messages.overlay import Query, QueryBody, query_guid
+from common.messages.overlay import Patch, Query, QueryBody, query_guid
 from common.messages.table import TABLE, Row, To
 from common.names import extension, media_type, safe_name, words
 from common.network import Network
@@ -31,7 +31,7 @@ from common.torrent import file_id, info_hash, magnet
 from tests.overlay_world import World
 
 TEXT = (Path(__file__).parent.parent / "PROTOCOL.md").read_text(encoding="utf-8")
-PARTS = (Address, Contact, Entry, Terms, Put, Hit, Coverage, QueryBody)  # of messages and bodies
+PARTS = (Address, Contact, Entry, Terms, Put, Hit, Coverage, Patch, QueryBody)  # of messages
 TAKERS = {
     To.LINK: "node",
     To.DATAGRAM: "node",

@@ -23,7 +23,13 @@ Say = Callable[[str], None]
 class Show:
     """One run; after `run` its report, samples and violations are there."""
 
-    def __init__(self, scenario: Scenario, say: Say = lambda _text: None) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        say: Say = lambda _text: None,
+        before: Callable[[Phase], None] = lambda _phase: None,
+    ) -> None:
+        """`before` is told of each phase when it begins."""
         self._began = time.monotonic()
         self.scenario = scenario
         self.tally = Tally()
@@ -32,6 +38,7 @@ class Show:
         self._trace = None if scenario.large else Trace(self.stage.world.schedule)
         self.stage.world.watch([self.load, *([self._trace] if self._trace else [])])
         self._say = say
+        self._before_phase = before
 
     def run(self) -> Report:
         """Let it happen, and tell what it showed."""
@@ -52,6 +59,7 @@ class Show:
     def _before(self, phase: Phase) -> None:
         """What may fail is not counted as the cost of what succeeds."""
         self.load.paused = phase.may_fail
+        self._before_phase(phase)
 
     def _report(self) -> Report:
         scenario, tally, world = self.scenario, self.tally, self.stage.world
