@@ -6,15 +6,18 @@ always connected and is the same for the same generator. Nothing here knows a pr
 
 from collections.abc import Sequence
 from random import Random
-from typing import Literal
+from typing import Final, Literal
 
-Shape = Literal["line", "ring", "full", "random", "explicit"]
+Shape = Literal["line", "ring", "full", "random", "regular", "explicit"]
 Edge = tuple[int, int]
+WITH_DEGREES: Final = ("random", "regular")
+SWAPS_PER_EDGE: Final = 10
 Neighbours = dict[int, list[int]]
 
 
 def draw(shape: Shape, nodes: int, degree: int, rng: Random) -> list[Edge]:
-    """The edges of a graph; `degree` is a random graph's mean. An explicit one is not drawn."""
+    """The edges of a graph; `degree` is a random graph's mean, and exactly
+    that of each node in a regular one (or one less). An explicit one is not drawn."""
     if shape == "explicit":
         raise ValueError("an explicit graph says its edges itself")
     path = [(node, node + 1) for node in range(nodes - 1)]
@@ -24,7 +27,7 @@ def draw(shape: Shape, nodes: int, degree: int, rng: Random) -> list[Edge]:
         return sorted([*path, (0, nodes - 1)])
     if shape == "full":
         return [(a, b) for a in range(nodes) for b in range(a + 1, nodes)]
-    return _random(nodes, degree, rng)
+    return (_regular if shape == "regular" else _random)(nodes, degree, rng)
 
 
 def _random(nodes: int, degree: int, rng: Random) -> list[Edge]:
@@ -38,6 +41,33 @@ def _random(nodes: int, degree: int, rng: Random) -> list[Edge]:
         a, b = rng.sample(range(nodes), 2)
         edges[_edge(a, b)] = None
     return sorted(edges)
+
+
+def _regular(nodes: int, degree: int, rng: Random) -> list[Edge]:
+    """Everybody is linked with the next ones on a ring; then edges swap ends until nothing is left
+    of that but the degrees."""
+    half = max(min(degree, nodes - 1) // 2, 1)
+    edges = [_edge(a, (a + step) % nodes) for a in range(nodes) for step in range(1, half + 1)]
+    edges = list(dict.fromkeys(edges))
+    while True:
+        _swap_ends(edges, SWAPS_PER_EDGE * len(edges), rng)
+        if len(ball(neighbours(range(nodes), edges), 0, nodes)) == nodes:
+            return sorted(edges)
+
+
+def _swap_ends(edges: list[Edge], count: int, rng: Random) -> None:
+    there = dict.fromkeys(edges)
+    for _ in range(count):
+        one, other = rng.sample(range(len(edges)), 2)
+        (a, b), (c, d) = edges[one], edges[other]
+        if rng.random() < 0.5:
+            c, d = d, c
+        new = _edge(a, d), _edge(c, b)
+        if a != d and b != c and new[0] not in there and new[1] not in there and new[0] != new[1]:
+            for place, edge in zip((one, other), new, strict=True):
+                del there[edges[place]]
+                there[edge] = None
+                edges[place] = edge
 
 
 def _edge(a: int, b: int) -> Edge:

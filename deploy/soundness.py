@@ -15,6 +15,7 @@ from common.config import OverlayConfig
 from common.limits import FILES_PER_LEAF_MAX
 from common.shell.desk.settings import unfit
 from deploy.content import copies_of
+from deploy.graphs import WITH_DEGREES
 from deploy.scenario import Fault, Phase, Scenario
 from deploy.targets import LEAF, SUPER_PEER, TargetError, read_aim
 
@@ -59,7 +60,7 @@ def check_heeded(written: Mapping[str, Any], scenario: Scenario) -> None:
     if "time_scale" in written.get("config", ()):
         _refuse("say it above all tables: it is the whole scenario's", ("config", "time_scale"))
     overlay, content = scenario.overlay, scenario.content
-    if "degree" in written.get("overlay", ()) and overlay.graph != "random":
+    if "degree" in written.get("overlay", ()) and overlay.graph not in WITH_DEGREES:
         _refuse(f"a graph that is {overlay.graph!r} has its own degrees", ("overlay", "degree"))
     tellable = scenario.super_peers - len(dict.fromkeys(scenario.attachment.relays))
     if "told" in written.get("attachment", ()) and scenario.attachment.told > tellable:
@@ -104,7 +105,7 @@ def _check_overlay(scenario: Scenario) -> None:
             _within(end, nodes, SUPER_PEER, ("overlay", "links", number))
         if link[0] == link[1]:
             _refuse(f"super-peer {link[0]} is linked to itself", ("overlay", "links", number))
-    if overlay.graph == "random" and nodes > 1 and overlay.degree >= nodes:
+    if overlay.graph in WITH_DEGREES and nodes > 1 and overlay.degree >= nodes:
         _refuse(
             f"{nodes} super-peers cannot have {overlay.degree} neighbours each",
             ("overlay", "degree"),

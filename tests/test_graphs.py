@@ -33,6 +33,17 @@ def test_a_random_graph_is_connected_and_plain(nodes: int, degree: int, seed: in
     assert len(edges) == min(max(nodes * degree // 2, nodes - 1), nodes * (nodes - 1) // 2)
 
 
+@given(st.integers(3, 60), st.integers(2, 12), st.integers())
+def test_a_regular_graph_gives_everybody_as_many(nodes: int, degree: int, seed: int) -> None:
+    """Connected, plain, and nobody has more or fewer than the others."""
+    edges = draw("regular", nodes, degree, Random(seed))
+    beside = neighbours(range(nodes), edges)
+    assert len(ball(beside, 0, nodes)) == nodes
+    assert edges == sorted({(a, b) for a, b in edges if a < b})
+    wanted = min(degree, nodes - 1) // 2 * 2
+    assert {len(others) for others in beside.values()} == {wanted}
+
+
 def test_a_ball_counts_hops() -> None:
     """On a ring of six, two hops reach all but the opposite node."""
     beside = neighbours(range(6), draw("ring", 6, 0, Random(0)))
