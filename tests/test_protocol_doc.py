@@ -5,18 +5,23 @@ can check is left to care alone.
 """
 
 import re
+import zlib
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 import pytest
+from pyroaring import BitMap
 
 from common import limits, merkle, wire
 from common.addresses import Address
 from common.catalogue import Catalogue, Entry, slot_hash, statement
 from common.config import Config
+from common.digest import pack_places, place_of_root, place_of_word
+from common.digest import statement as statement_of_digest
 from common.ids import Identity, curve_key, is_signed, node_text
+from common.limits import DIGEST_BITS_MAX
 from common.meeting import padded_ping
 from common.messages.cluster import Coverage, Forget, Hit, Put, SearchDone
 from common.messages.fields import Contact, Message
@@ -28,6 +33,7 @@ from common.network import Network
 from common.shell.net.ports import TransportLimits
 from common.terms import Terms
 from common.torrent import file_id, info_hash, magnet
+from superpeer.reach import Reach, pack, short_id
 from tests.overlay_world import World
 
 TEXT = (Path(__file__).parent.parent / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -289,6 +295,33 @@ def proof() -> dict[str, str]:
     }
 
 
+def digests() -> dict[str, str]:
+    """A word and a content in a digest of 14 bits, and who signs it."""
+    word, root = place_of_word("forelle"), place_of_root(b"\xaa" * 32)
+    cut = DIGEST_BITS_MAX - 14
+    places = BitMap([word >> cut, root >> cut])
+    said = statement_of_digest("lab", 14, places)
+    return {
+        'place of the word "forelle", of 26 bits': str(word),
+        "place of the root aa..., of 26 bits": str(root),
+        "both in 14 bits": " ".join(map(str, places)),
+        "differences, inflated": zlib.decompress(pack_places(places)).hex(),
+        "statement": said.hex(),
+        "signature": FIRST.sign(said).hex(),
+    }
+
+
+def samples() -> dict[str, str]:
+    """Two super-peers, one of them covered."""
+    reach = Reach()
+    reach.know([short_id(SECOND.node)])
+    reach.cover([short_id(FIRST.node)])
+    return {
+        "id of the node above": pack([short_id(FIRST.node)]).hex(),
+        "reach: it is covered, another is not": reach.packed().hex(),
+    }
+
+
 def catalogue() -> dict[str, str]:
     """Three entries in slots 0, 1 and 2."""
     slots = Catalogue()
@@ -353,6 +386,8 @@ EXAMPLES: dict[str, Callable[[], dict[str, str]]] = {
     "frames": frames,
     "identity": identity,
     "proof": proof,
+    "digests": digests,
+    "samples": samples,
     "catalogue": catalogue,
     "file tree": file_tree,
     "names of files": names_of_files,
