@@ -18,7 +18,7 @@ import click
 import msgspec
 
 from common.errors import Exit
-from deploy import costplot, loading
+from deploy import columns, costplot, loading
 from deploy.report import percentile
 from deploy.scenario import Phase, Scenario
 from deploy.sim.show import Show
@@ -126,11 +126,7 @@ def table(rows: Sequence[Cost]) -> str:
     """The rows as text."""
     cells = [[title for _, title in COLUMNS]]
     cells += [[_told(key, getattr(each, key)) for key, _ in COLUMNS] for each in rows]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(COLUMNS))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in cells
-    )
+    return columns.table(cells)
 
 
 def _told(key: str, value: object) -> str:

@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from common.errors import Exit
-from deploy import loading
+from deploy import columns, loading
 from deploy.report import Tally, percentile
 from deploy.sim.show import Show
 
@@ -86,13 +86,7 @@ def table(rows: Sequence[Row]) -> str:
     """The rows as text."""
     cells = [[title for _, title in COLUMNS]]
     cells += [[_told(key, getattr(each, key)) for key, _ in COLUMNS] for each in rows]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(COLUMNS))]
-    lines = []
-    for line in cells:
-        first = line[0].ljust(widths[0])
-        rest = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
-        lines.append("  ".join([first, *rest]).rstrip())
-    return "\n".join(lines)
+    return columns.table(cells)
 
 
 def _told(key: str, value: object) -> str:
