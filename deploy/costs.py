@@ -26,6 +26,7 @@ from deploy.sim.traffic import Traffic
 
 SCENARIO: Final = "search-costs"
 DEGREE: Final = 12
+FLOODED: Final = 1_000  # super-peers; in larger networks floods are fewer
 
 
 class Cost(msgspec.Struct):
@@ -96,15 +97,25 @@ def costs(scenario: Scenario) -> list[Cost]:
 
 def sized(scenario: Scenario, super_peers: int, leaves: int) -> Scenario:
     """The same with so many super-peers and leaves, and files in proportion."""
+    phases = tuple(_rarer(phase, super_peers) for phase in scenario.phases)
     files = scenario.content.files * leaves // scenario.leaves
     copies = min(scenario.content.copies, leaves // 2)
     return msgspec.structs.replace(
         scenario,
         super_peers=super_peers,
         leaves=leaves,
+        phases=phases,
         content=msgspec.structs.replace(scenario.content, files=files, copies=copies),
         overlay=msgspec.structs.replace(scenario.overlay, degree=min(DEGREE, super_peers - 1)),
     )
+
+
+def _rarer(phase: Phase, super_peers: int) -> Phase:
+    """Each flood of a large network costs as much as many of a small one, and they are alike."""
+    if phase.strategy != "flood" or super_peers <= FLOODED:
+        return phase
+    searches = max(phase.searches * FLOODED // super_peers, 1)
+    return msgspec.structs.replace(phase, searches=searches)
 
 
 COLUMNS: Final = (
