@@ -127,8 +127,8 @@ def patches(
     if len(added) + len(cleared) <= PATCH_PLACES_MAX:
         parts = [(pack_places(added), pack_places(cleared))]
     return [
-        Patch(owner, bits, *part, afresh and not at, signature if part is parts[-1] else None)
-        for at, part in enumerate(parts)
+        Patch(owner, bits, *part, afresh and at == 1, signature if at == len(parts) else None)
+        for at, part in enumerate(parts, 1)
     ]
 
 

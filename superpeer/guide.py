@@ -17,7 +17,7 @@ from superpeer.overlay import Neighbour
 from superpeer.query import Tree
 from superpeer.reach import short_id
 
-_TOLD_LINKS: Final = 2  # how far a neighbour's digests tell, itself included
+TOLD_LINKS: Final = 2  # how far a neighbour's digests tell, itself included
 
 
 class Guide:
@@ -38,11 +38,11 @@ class Guide:
 
     def may_reach(self, tree: Tree, peer: NodeId) -> bool:
         """Whether asking this neighbour may find something, or somebody to ask."""
-        if not tree.guided or tree.level > _TOLD_LINKS:
+        if not tree.guided or tree.level > TOLD_LINKS:
             return True
         if self._digests.may_have(peer, peer, tree.places):
             return True
-        return tree.level == _TOLD_LINKS and self._may_lead(tree, peer)
+        return tree.level == TOLD_LINKS and self._may_lead(tree, peer)
 
     def _may_lead(self, tree: Tree, peer: NodeId) -> bool:
         """Whether one of its own neighbours may have something that was not asked before it."""
@@ -59,7 +59,7 @@ class Guide:
         covered = [short_id(self._me)]
         for peer in tree.ruled_out:
             covered.append(short_id(peer))
-            if tree.level >= _TOLD_LINKS:
+            if tree.level >= TOLD_LINKS:
                 covered += self._neighbours[peer].beyond()
         return tree.reach(self._around(), covered)
 

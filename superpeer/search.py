@@ -33,6 +33,7 @@ from common.messages.overlay import (
     query_guid,
 )
 from common.rates import Bucket
+from superpeer.guide import TOLD_LINKS
 from superpeer.reach import Reach
 from superpeer.strategies import Dynamic, Flood, Progress, Rings, Step, Strategy
 
@@ -59,8 +60,8 @@ class _Search:
         self.left_out = False
         self.reached = 0  # in this attempt: who was asked
         self.reach = Reach()  # in this attempt, by rings: who was asked or ruled out
-        self.missing: list[int] | None = None  # super-peers not covered, as of the last depth
-        self.is_stuck = False  # the last depth covered none of them, nor met others
+        self.is_stuck = False  # the last depth asked nobody new
+        self.reached_until = 0  # by the end of the last depth
         self.put_off = False  # the last step left somebody for later
         self.reached_before = 0  # in the attempt that was given up
         self.messages = 0
@@ -81,11 +82,11 @@ class _Search:
 
     @property
     def covers_all(self) -> bool:
-        """Whether nobody is known that is not covered, or the last depth brought us no nearer: so
-        that who makes up super-peers makes nobody search for them."""
+        """Whether nobody is known that is not covered, or the last depth asked nobody new though
+        digests tell no further: so nobody searches long for super-peers that are gone."""
         if not self.strategy.guided or self.put_off:
             return False
-        return self.is_stuck or not self.missing
+        return self.is_stuck or not self.reach.missing()
 
     def take(self, report: QueryDone) -> None:
         """A ring is over."""
@@ -96,8 +97,8 @@ class _Search:
         self.put_off = report.put_off
         self.reach = Reach(report.reach)
         if not self.put_off:
-            missing = self.reach.missing()
-            self.is_stuck, self.missing = missing == self.missing, missing
+            self.is_stuck = self.depth > TOLD_LINKS and self.reached == self.reached_until
+            self.reached_until = self.reached
 
     def next_step(self) -> Step | None:
         """What to ask now, if more is wanted and can be had."""
@@ -217,10 +218,10 @@ class Searches:
         search.query = query_guid(nonce, body)
         search.reached_before = max(search.reached_before, search.counts[0])
         search.depth = search.strategy.first_level(search.asked.ttl)
-        search.reached = search.delivered_before = 0
+        search.reached = search.reached_until = search.delivered_before = 0
         search.lost = search.left_out = False
         self._queries[search.query] = search
-        search.reach, search.missing = Reach(), None
+        search.reach = Reach()
         guided, ttl = search.strategy.guided, search.depth + 1
         return [Send(self._me, Query(search.query, nonce, ttl, 0, body, guided))]
 
