@@ -191,6 +191,60 @@ class Remove(msgspec.Struct):
     delete_data: bool = False
 
 
+class WishAdd(msgspec.Struct):
+    """Look for this from now on; sizes in bytes.
+
+    With `auto_get` what is found is fetched: at most `max_files` files and `max_bytes` bytes of it.
+    """
+
+    words: list[str]
+    type: str = ""
+    ext: list[str] = []
+    min_size: int = 0
+    max_size: int | None = None
+    auto_get: bool = False
+    max_files: int = 10
+    max_bytes: int = 10 * 10**9
+
+
+class WishChosen(msgspec.Struct):
+    """One wish by its id, or all where it is 0."""
+
+    id: int = 0
+
+
+class WishedRow(msgspec.Struct):
+    """A file that a wish has found; each is told once. `wish` is the id of the wish."""
+
+    wish: int
+    id: str
+    name: str
+    size: int
+    found: str  # RFC 3339
+    fetched: bool  # its download was begun for the wish
+
+
+class WishRow(msgspec.Struct):
+    """A standing search; `reason` says why it is not looked for, or why nothing more is fetched."""
+
+    id: int
+    words: list[str]
+    type: str
+    ext: list[str]
+    min_size: int
+    max_size: int | None
+    since: str  # RFC 3339
+    watched: bool  # the super-peer looks for it now
+    hits: int
+    auto_get: bool
+    max_files: int
+    max_bytes: int
+    fetched_files: int
+    fetched_bytes: int
+    reason: str
+    files: list[WishedRow]
+
+
 class PinReset(msgspec.Struct):
     """Forget the key pinned for this HOST[:PORT]."""
 
@@ -212,6 +266,10 @@ METHODS: Methods = {
     "leaf.pause": Method(Chosen, list[DownloadRow]),
     "leaf.resume": Method(Chosen, list[DownloadRow]),
     "leaf.rm": Method(Remove, list[DownloadRow]),
+    "leaf.wish_add": Method(WishAdd, WishRow),
+    "leaf.wish_ls": Method(Nothing, list[WishRow]),
+    "leaf.wish_rm": Method(WishChosen, list[WishRow]),
+    "leaf.wish_watch": Method(WishChosen, list[WishRow], WishedRow),
     "leaf.pins_reset": Method(PinReset, Nothing),
     "leaf.stop": Method(Stop, Nothing),
 }

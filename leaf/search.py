@@ -36,7 +36,7 @@ from common.messages.fields import Contact, Message
 from common.terms import Terms, TermsError, parse
 from common.torrent import LinkError, file_id, parse_file_id, parse_magnet
 from leaf.hits import Content, Row, Verifier, best_first
-from leaf.methods import CoverageRow, Get, Search, SearchResult
+from leaf.methods import CoverageRow, Get, Search, SearchResult, WishAdd
 from leaf.signals import Joined, Orphaned, Wanted
 
 SOURCES_PER_ROW: Final = 4  # hits wanted for each row asked for, since many leaves have one file
@@ -307,10 +307,10 @@ class Searches:
     }
 
 
-def _checked(params: Search) -> tuple[Terms, Strategy]:
-    """The terms of what was typed; UserError for what cannot be asked."""
+def terms_of(params: Search | WishAdd) -> Terms:
+    """The terms of what was typed; UserError for what cannot be searched for."""
     try:
-        terms = parse(
+        return parse(
             params.words,
             kind=params.type,
             extensions=params.ext,
@@ -319,6 +319,11 @@ def _checked(params: Search) -> tuple[Terms, Strategy]:
         )
     except TermsError as error:
         raise UserError(Exit.USAGE, f"This is no search: {error}.") from error
+
+
+def _checked(params: Search) -> tuple[Terms, Strategy]:
+    """The terms of what was typed; UserError for what cannot be asked."""
+    terms = terms_of(params)
     if not 1 <= params.limit <= HITS_PER_QUERY_MAX:
         raise UserError(Exit.USAGE, f"--limit is not between 1 and {HITS_PER_QUERY_MAX}.")
     if not 0 <= params.ttl <= TTL_MAX:

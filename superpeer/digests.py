@@ -11,7 +11,7 @@ what a query asks.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
 
@@ -37,18 +37,21 @@ from common.limits import DEGREE_MAX
 from common.messages.overlay import Digest
 
 _TELLINGS: Final = 3  # gathered, told, told on: each waits for the one before
+Whole = tuple[int, BitMap]  # bits and places of a digest that is whole
+
 _OWN: Final = b""  # instead of a neighbour, in a deadline: our own index
 
 
 class _Copy:
     """The digest of one super-peer, as a neighbour tells it; whole while it has a signature."""
 
-    __slots__ = ("bits", "places", "signature")
+    __slots__ = ("bits", "places", "signature", "whole")
 
     def __init__(self) -> None:
         self.bits = 0
         self.places = BitMap()
         self.signature: bytes | None = None
+        self.whole: Whole | None = None  # as of the last signature
 
     def take(self, patch: Digest, network: str) -> Changes | None:
         """Apply a patch; what it set and cleared, or None where it begins afresh. Raises
@@ -59,7 +62,7 @@ class _Copy:
             raise RemoteProtocolError("a digest that changes its size half-way")
         added, cleared = (unpack_places(each, self.bits) for each in (patch.added, patch.cleared))
         added, cleared = added - self.places - cleared, cleared & self.places
-        self.places = (self.places | added) - cleared
+        self.places = (self.places | added) - cleared  # another one: `whole` stays as it is
         self.signature = patch.signature
         if patch.signature is not None:
             stated = statement(network, self.bits, self.places)
@@ -121,11 +124,20 @@ class _Neighbour:
 
 
 class Digests:
-    """The digests of our neighbours and theirs, and ours for them. `own` is that of our index."""
+    """The digests of our neighbours and theirs, and ours for them. `own` is that of our index.
+
+    `news` hears of each digest that is whole, and what it was before.
+    """
 
     def __init__(
-        self, identity: Identity, network: str, config: DigestConfig, own: CountedPlaces
+        self,
+        identity: Identity,
+        network: str,
+        config: DigestConfig,
+        own: CountedPlaces,
+        news: Callable[[Whole | None, Whole, float], None] = lambda _before, _after, _now: None,
     ) -> None:
+        self._news = news
         self._identity = identity
         self._me = identity.node
         self._network = network
@@ -220,6 +232,9 @@ class Digests:
                 raise RemoteProtocolError("digests of more neighbours than anybody has")
             copy = neighbour.copies[patch.owner] = _Copy()
         changes = copy.take(patch, self._network)
+        if patch.signature is not None:
+            before, copy.whole = copy.whole, (copy.bits, copy.places)
+            self._news(before, copy.whole, now)
         if patch.owner == peer:
             self._tell_on(peer, copy, changes, now)
         elif patch.afresh and patch.signature is None and not copy.places:

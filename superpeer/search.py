@@ -167,6 +167,10 @@ class Searches:
         if len(searches) >= self._config.searches_max:
             why = f"{self._config.searches_max} searches are open already"
             return [Send(leaf, _refusal(asked, why))]
+        return self.begin(leaf, asked, now)
+
+    def begin(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
+        """Ask ourselves for whom nothing limits, or nothing any more."""
         search = _Search(leaf, asked, now)
         self._asked.setdefault(leaf, {})[asked.guid] = search
         return self._ask(search)

@@ -152,6 +152,37 @@ class Sources(Message, frozen=True, array_like=True):
     done: bool = False
 
 
+class Wish(Message, frozen=True, array_like=True):
+    """Go on looking for what matches, until I unwish it or leave.
+
+    `again`: a super-peer knew this wish before, so what is there already can wait its turn.
+    """
+
+    wish: Bytes16
+    terms: Terms
+    again: bool = False
+
+
+class Unwish(Message, frozen=True, array_like=True):
+    """Look for this no longer."""
+
+    wish: Bytes16
+
+
+class WishHits(Message, frozen=True, array_like=True):
+    """Some that match a wish; the same may come again."""
+
+    wish: Bytes16
+    hits: Hits
+
+
+class Wished(Message, frozen=True, array_like=True):
+    """I look for it from now on; `refused` says why I do not."""
+
+    wish: Bytes16
+    refused: Name = ""
+
+
 class Forget(Message, frozen=True, array_like=True):
     """The asker no longer wants the answers of this search."""
 
