@@ -34,6 +34,7 @@ WORD_CHARS_MAX = 64
 ID_SAMPLE_MAX = 256  # super-peers by which a network is counted: error 6 %
 DIGEST_BITS_MAX = 26  # of a place: 4 % are set with 2.7 million words and files
 HOPS_MAX = 10
+TRACE_HOPS_MAX = 500  # of one trace, some 60 bytes each
 WISHES_PER_LEAF_MAX = 32  # standing searches; wild guess
 WISH_BYTES_MAX = 1024  # of the words of one; so all of a leaf's fit the queue of its link
 TTL_MAX = 10

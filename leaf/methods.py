@@ -94,6 +94,7 @@ class Search(msgspec.Struct):
     wait: float = 10.0
     ttl: int = 10
     strategy: str = "ring"
+    trace: bool = False  # which way it goes
 
 
 class HitRow(msgspec.Struct):
@@ -117,12 +118,44 @@ class CoverageRow(msgspec.Struct):
     complete: bool
 
 
+class HopRow(msgspec.Struct):
+    """What became of a search at one super-peer, asked by the last one above with a smaller depth.
+
+    `outcome`: answered, duplicate (it had been asked by another way), ruled out (by a digest), left
+    out (silent too often) or lost. `cut`: so many hops behind it are not shown.
+    """
+
+    node: str
+    depth: int
+    outcome: str
+    messages: int
+    hits: int
+    elapsed_s: float
+    cut: int
+
+
 class SearchResult(msgspec.Struct):
     """A finished search; hits in the order that `get NUMBER` counts, from 1."""
 
     query: str
     hits: list[HitRow]
     coverage: CoverageRow
+    id: str = ""
+    trace: list[HopRow] = []  # where it was asked for
+
+
+class TraceOf(msgspec.Struct):
+    """A traced search by its id; empty: the last one."""
+
+    id: str = ""
+
+
+class TraceResult(msgspec.Struct):
+    """Which way a search went: its tree, each super-peer before those that it asked."""
+
+    id: str
+    query: str
+    hops: list[HopRow]
 
 
 class Get(msgspec.Struct):
@@ -261,13 +294,14 @@ METHODS: Methods = {
     "leaf.unshare": Method(Unshare, list[SharedRow]),
     "leaf.ls": Method(Nothing, list[SharedRow]),
     "leaf.search": Method(Search, SearchResult, HitRow),
+    "leaf.trace": Method(TraceOf, TraceResult),
     "leaf.get": Method(Get, GetResult, GetProgress),
     "leaf.downloads": Method(Nothing, list[DownloadRow]),
     "leaf.pause": Method(Chosen, list[DownloadRow]),
     "leaf.resume": Method(Chosen, list[DownloadRow]),
     "leaf.rm": Method(Remove, list[DownloadRow]),
     "leaf.wish_add": Method(WishAdd, WishRow),
-    "leaf.wish_ls": Method(Nothing, list[WishRow]),
+    "leaf.wish_ls": Method(WishChosen, list[WishRow]),
     "leaf.wish_rm": Method(WishChosen, list[WishRow]),
     "leaf.wish_watch": Method(WishChosen, list[WishRow], WishedRow),
     "leaf.pins_reset": Method(PinReset, Nothing),

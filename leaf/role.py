@@ -370,7 +370,7 @@ class Leaf:
         "leaf.share": ("library",),
         "leaf.unshare": ("library",),
         "leaf.ls": ("library",),
-        "leaf.search": ("searches",),
+        **dict.fromkeys(("leaf.search", "leaf.trace"), ("searches",)),
         "leaf.get": ("searches",),  # knows what is meant, and signals `Wanted`
         **dict.fromkeys(_WISH_METHODS, ("wishes",)),
         "leaf.downloads": ("downloads",),

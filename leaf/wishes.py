@@ -160,24 +160,31 @@ class Wishes:
         return self._keep(record, terms)
 
     def _asked_ls(self, event: Asked, _now: float) -> list[Effect]:
-        return [Answer(event.call, [self._row(each) for each in self._wishes.values()])]
+        number = event.params.id if isinstance(event.params, WishChosen) else 0
+        chosen = [self._chosen(number)] if number else list(self._wishes.values())
+        return [Answer(event.call, [self._row(each) for each in chosen])]
 
-    def _asked_rm(self, event: Asked, now: float) -> list[Effect]:
+    def _asked_rm(self, event: Asked, _now: float) -> list[Effect]:
         if not isinstance(event.params, WishChosen) or not event.params.id:
             raise UserError(Exit.USAGE, "Say which wish to remove.", "`leaf wish ls` shows them.")
         wish = self._chosen(event.params.id)
         del self._wishes[wish.record.number]
         del self._by_guid[wish.guid]
         forget = RememberWish(wish.record, forget=True)
-        return [*self._untell(wish), forget, *self._asked_ls(event, now)]
+        left = Answer(event.call, [self._row(each) for each in self._wishes.values()])
+        return [*self._untell(wish), forget, left]
 
     def _asked_watch(self, event: Asked, _now: float) -> list[Effect]:
-        """Tell of all that is found from now on, until who asked leaves."""
+        """Tell of all that is found, so far and from now on, until who asked leaves."""
         if len(self._watchers) >= WATCHERS_MAX:
             raise UserError(Exit.REFUSED, f"{WATCHERS_MAX} others watch already.")
         number = event.params.id if isinstance(event.params, WishChosen) else 0
-        self._watchers[event.call] = self._chosen(number).record.number if number else 0
-        return []
+        self._watchers[event.call] = number
+        return [
+            Tell(event.call, _file_row(wish.record.number, file))
+            for wish in ([self._chosen(number)] if number else self._wishes.values())
+            for file in wish.record.files
+        ]
 
     def _asker_left(self, event: AskerLeft, _now: float) -> list[Effect]:
         self._watchers.pop(event.call, None)

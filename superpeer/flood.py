@@ -43,6 +43,7 @@ from superpeer.guide import Guide, places
 from superpeer.hitflow import HitFlow
 from superpeer.query import Tree
 from superpeer.silence import Silence
+from superpeer.tracing import Allowance, Trail
 
 Evaluate = Callable[[QueryBody], Iterator[Hit]]
 
@@ -82,6 +83,7 @@ class Flood:
         self._silence = Silence(
             silent_s=config.silent_s, silent_max_s=config.silent_max_s, ring_s=config.ring_s
         )
+        self._traces = Allowance()
         self.evaluated = 0
         self.forwarded = 0
         self.duplicates = 0
@@ -120,6 +122,8 @@ class Flood:
             return [Send(peer, QueryDone(query.guid, messages=1))]
         self._remember(query.guid, now)
         tree = Tree(query, peer, body.wanted, self._evaluate(body), self._neighbours, places(body))
+        if query.traced and self._traces.take(now):
+            tree.trail = Trail(self._me, query.hops, now)
         effects = self._make_room()
         self._trees[tree.guid] = tree
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)
@@ -142,6 +146,8 @@ class Flood:
         effects: list[Effect] = []
         if extend.deeper:
             branches = tree.extend(lambda below: self._silence.may_ask(below, now))
+            if tree.trail is not None:
+                tree.trail.asked(branches, now)
             effects += self._to_all(tree, branches, Extend(tree.guid))
         effects += self._forward(tree, now, extend.links or None)
         return effects + self._advance(tree, now)
@@ -167,6 +173,8 @@ class Flood:
             return self._drop("done_unasked")
         self._silence.answered(peer)
         tree.answered(peer, message)
+        if tree.trail is not None:
+            tree.trail.answered(peer, message, now)
         return self._advance(tree, now)
 
     def on_prune(self, peer: NodeId, message: Prune, _now: float) -> list[Effect]:
@@ -292,6 +300,8 @@ class Flood:
             links,
         )
         self.forwarded += len(peers)
+        if tree.trail is not None:
+            tree.trail.asked(peers, now)
         return self._to_all(tree, peers, tree.query()) if peers else []
 
     def _advance(self, tree: Tree, now: float) -> list[Effect]:

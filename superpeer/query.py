@@ -18,6 +18,7 @@ from common.limits import HOPS_MAX, TTL_MAX
 from common.messages.cluster import Hit
 from common.messages.overlay import Query, QueryDone
 from superpeer.reach import Reach
+from superpeer.tracing import Trail
 
 REPORT_MAX: Final = 2**32  # what we believe of a neighbour's sums, so that ours stay within Count
 
@@ -57,6 +58,7 @@ class Tree:
         self._messages = 0
         self._reach: list[bytes] = []  # of the branches, in all rings
         self._put_off: list[NodeId] = []  # of the untried: may have something, and can wait
+        self.trail: Trail | None = None  # of a traced query
 
     @property
     def frontier(self) -> int:
@@ -110,6 +112,8 @@ class Tree:
 
     def _ask(self, peers: list[NodeId], may_ask: Callable[[NodeId], bool]) -> list[NodeId]:
         asked = [peer for peer in peers if may_ask(peer)]
+        if self.trail is not None:
+            self.trail.missed([peer for peer in peers if peer not in asked], "left out")
         self._left_out |= len(asked) < len(peers)
         self.owing.update(dict.fromkeys(asked))
         return asked
@@ -117,7 +121,13 @@ class Tree:
     def query(self) -> Query:
         """What those below are asked with."""
         return Query(
-            self.guid, self.nonce, self.level, self.hops + 1, self.body, guided=self.guided
+            self.guid,
+            self.nonce,
+            self.level,
+            self.hops + 1,
+            self.body,
+            guided=self.guided,
+            traced=self.trail is not None,
         )
 
     def met_again(self, peer: NodeId, query: Query) -> None:
@@ -129,6 +139,8 @@ class Tree:
     def sent(self, messages: int) -> None:
         """Count what this node sent for the query in this ring."""
         self._messages += messages
+        if self.trail is not None:
+            self.trail.messages += messages
 
     def answered(self, peer: NodeId, done: QueryDone) -> None:
         """`peer`, which owed it, has told how its part of the ring went."""
@@ -150,6 +162,8 @@ class Tree:
         if peer in self.owing:
             del self.owing[peer]
             self._lost = True
+            if self.trail is not None:
+                self.trail.missed([peer], "lost")
         elif self.branches.pop(peer, 0):
             self._torn = True
 
@@ -175,6 +189,7 @@ class Tree:
             left_out=self._left_out,
             reach=reach,
             put_off=bool(self._put_off),
+            trace=() if self.trail is None else self.trail.hops(self.ruled_out),
         )
 
     # --- hits on their way up ---------------------------------------------------------------
@@ -198,6 +213,8 @@ class Tree:
         if self._own is not None:
             hits = list(islice(self._own, min(count, self._hits_left)))
             self._hits_left -= len(hits)
+            if self.trail is not None:
+                self.trail.hits += len(hits)
             if len(hits) < count:
                 self._own = None
         below = self.outbox[: count - len(hits)]

