@@ -38,7 +38,7 @@ from superpeer.wishes import Wishes
 INDEX_SLICE: Final = 10_000  # keys by which entries are made searchable in one turn: 5 to 10 ms
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
 SEARCH_SLICE: Final = 50  # entries that the index is asked for at a time; wild guess
-CHECK_KEYS: Final = 10  # that a look at a wish counts for, by the time it takes
+CHECK_KEYS: Final = 20  # that a look at a wish counts for, by the time it takes
 SWEEP_S: Final = 0.05  # between two of them; wild guess
 
 _SWEEP: Final = ("sweep", b"")

@@ -13,6 +13,7 @@ is beyond a bound is found by a later search. Nothing is remembered of what was 
 
 from collections import Counter
 from collections.abc import Callable, Hashable
+from itertools import chain, islice
 from random import Random
 from typing import Final
 
@@ -46,7 +47,8 @@ STANDING: Final[NodeId] = b"wishes"
 
 HITS_MAX: Final = 500  # of one search: who wishes for what so many have is told of some
 NEAR_LINKS: Final = 2  # how far digests tell
-CHECKS_MAX: Final = 64  # wishes that one published file is held against in full, 10 us each
+GLANCES_MAX: Final = 1024  # wishes whose words one published file is held against, 0.2 us each
+CHECKS_MAX: Final = 64  # ... and those of them that it is in full, 13 us each
 LOOKS_PER_S: Final = 20_000  # wishes held against digests, 1 us each; wild guess
 GATHER_S: Final = 0.5  # digests that change within it cause one search; wild guess
 
@@ -59,11 +61,12 @@ class _Wish:
 
     __slots__ = (
         *("asked_at", "far", "key", "nearby", "pause_s", "places", "search", "seen", "terms"),
-        "wishers",
+        *("whole", "wishers"),
     )
 
-    def __init__(self, terms: Terms, key: str) -> None:
+    def __init__(self, terms: Terms, whole: list[str], key: str) -> None:
         self.terms = terms
+        self.whole = whole  # words that all of its files have as they are
         self.key = key  # a word that all of its files have; '' where none is known
         self.places = places(QueryBody(1, terms=terms))
         self.wishers: dict[tuple[NodeId, Guid], None] = {}
@@ -86,6 +89,7 @@ class Wishes:
         self._of: dict[NodeId, dict[Guid, _Wish]] = {}
         self._by_key: dict[str, dict[_Wish, None]] = {}
         self._by_place: dict[int, dict[int, list[_Wish]]] = {}  # by bits of a digest, as needed
+        self._new: dict[_Wish, bool] = {}  # not asked for yet: they go first
         self._ready: dict[_Wish, bool] = {}  # due, the first first; through all of the network?
         self._open: dict[Guid, _Wish] = {}
         self._fresh: dict[NodeId, Bucket] = {}
@@ -113,8 +117,7 @@ class Wishes:
         self._of.setdefault(leaf, {})[message.wish] = wish
         effects.append(Send(leaf, Wished(message.wish)))
         if not message.again and self._takes(self._fresh, leaf, now):
-            self._ready.pop(wish, None)
-            self._ready = {wish: True, **self._ready}
+            self._new[wish] = True
         else:
             within_s = self._config.again_s if message.again else self._config.every_s
             self._ask_far(wish, now + self._rng.uniform(0, within_s))
@@ -144,9 +147,11 @@ class Wishes:
         """Who wishes for an entry that is findable from now on, and how many were looked at."""
         if not self._wishes:
             return [], 0
-        keys = [*entry_words(entry), ""]
-        near = [wish for key in keys for wish in self._by_key.get(key, ())][:CHECKS_MAX]
-        return [wish for wish in near if matches(wish.terms, entry)], len(near)
+        there = dict.fromkeys(entry_words(entry))
+        by_key = [self._by_key[key] for key in (*there, "") if key in self._by_key]
+        near = islice(chain.from_iterable(by_key), GLANCES_MAX)
+        may = [wish for wish in near if all(map(there.__contains__, wish.whole))][:CHECKS_MAX]
+        return [wish for wish in may if matches(wish.terms, entry)], len(may)
 
     def found(self, wishes: list[_Wish], hit: Hit, now: float) -> list[Effect]:
         """Tell of one that was just published; beyond what a leaf is told, a search does."""
@@ -228,7 +233,7 @@ class Wishes:
         """Keep it by the word that fewest are kept by, the longest of those."""
         whole = [word for word in terms.words if not word.endswith("*")]
         key = min(whole, key=lambda word: (len(self._by_key.get(word, ())), -len(word)), default="")
-        wish = self._wishes[terms] = _Wish(terms, key)
+        wish = self._wishes[terms] = _Wish(terms, whole, key)
         self._by_key.setdefault(key, {})[wish] = None
         self._by_place.clear()
         return wish
@@ -239,6 +244,7 @@ class Wishes:
         if not self._by_key[wish.key]:
             del self._by_key[wish.key]
         self._by_place.clear()
+        self._new.pop(wish, None)
         self._ready.pop(wish, None)
         for key in _keys(wish):
             self._deadlines.cancel(key)
@@ -252,13 +258,13 @@ class Wishes:
         config = self._config
         pace = self._pace = self._pace or Bucket(config.searches_per_s, config.searches_burst, now)
         effects: list[Effect] = []
-        while self._ready and len(self._open) < config.searches_max:
-            wish = next(iter(self._ready))
+        while (queue := self._new or self._ready) and len(self._open) < config.searches_max:
+            wish = next(iter(queue))
             if wish.search is not None:  # asked for just now: once more when that is over
-                again = _keys(wish)[self._ready.pop(wish)]
+                again = _keys(wish)[queue.pop(wish)]
                 self._deadlines.set(again, now + self._config.near_s)
             elif pace.take(now):
-                effects.append(self._ask(wish, self._ready.pop(wish), now))
+                effects.append(self._ask(wish, queue.pop(wish), now))
             else:
                 self._deadlines.set(_PACE, now + pace.wait_s)
                 break
@@ -319,7 +325,7 @@ class Wishes:
 
 def _number(hit: Hit) -> int:
     """Tells hits apart, well enough to see that there are others now."""
-    return int.from_bytes(hit.entry.root[:8], "big") ^ int.from_bytes(hit.source.node[:8], "big")
+    return int.from_bytes(hit.entry.root, "big") ^ int.from_bytes(hit.source.node, "big")
 
 
 def _keys(wish: _Wish) -> tuple[Hashable, Hashable]:
