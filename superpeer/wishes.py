@@ -49,7 +49,8 @@ HITS_MAX: Final = 500  # of one search: who wishes for what so many have is told
 NEAR_LINKS: Final = 2  # how far digests tell
 GLANCES_MAX: Final = 1024  # wishes whose words one published file is held against, 0.2 us each
 CHECKS_MAX: Final = 64  # ... and those of them that it is in full, 13 us each
-LOOKS_PER_S: Final = 20_000  # wishes held against digests, 1 us each; wild guess
+LOOKS_PER_S: Final = 20_000  # wishes held against digests, 3 us each; wild guess
+LOOKS_BURST: Final = 2_000
 GATHER_S: Final = 0.5  # digests that change within it cause one search; wild guess
 
 _PACE: Final = "pace"
@@ -300,7 +301,7 @@ class Wishes:
 
     def _may_look(self, now: float) -> bool:
         """Whether one more wish is held against a digest now; a later search makes up for it."""
-        self._looks = self._looks or Bucket(LOOKS_PER_S, LOOKS_PER_S, now)
+        self._looks = self._looks or Bucket(LOOKS_PER_S, LOOKS_BURST, now)
         return self._looks.take(now)
 
     def _watched(self, bits: int) -> dict[int, list[_Wish]]:

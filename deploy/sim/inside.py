@@ -24,6 +24,7 @@ from superpeer.flood import Flood
 from superpeer.overlay import Overlay
 from superpeer.role import SuperPeer
 from superpeer.search import Searches
+from superpeer.wishes import Wishes
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -32,13 +33,14 @@ V = TypeVar("V")
 class SuperPeerInside:
     """The machines of a super-peer."""
 
-    __slots__ = ("cluster", "flood", "links", "overlay", "searches")
+    __slots__ = ("cluster", "flood", "links", "overlay", "searches", "wishes")
 
     def __init__(self, role: SuperPeer) -> None:
         self.cluster: Cluster = role._cluster
         self.flood: Flood = role._flood
         self.overlay: Overlay = role._overlay
         self.searches: Searches = role._searches
+        self.wishes: Wishes = role._wishes
         self.links = role._links
 
 
