@@ -39,6 +39,7 @@ from common.messages.overlay import (
     query_guid,
 )
 from common.rates import Bucket
+from superpeer.credence import Credence
 from superpeer.guide import Guide, places
 from superpeer.hitflow import HitFlow
 from superpeer.query import Tree
@@ -67,6 +68,7 @@ class Flood:
         neighbours: Mapping[NodeId, object],
         evaluate: Evaluate,
         guide: Guide,
+        is_proven: Callable[[Hit], bool],
     ) -> None:
         self._me = me
         self._config = config
@@ -74,6 +76,7 @@ class Flood:
         self._neighbours = neighbours
         self._evaluate = evaluate
         self._guide = guide
+        self._is_proven = is_proven
         self._deadlines = Deadlines()
         self._seen: dict[Guid, float] = {}  # oldest first
         self._trees: dict[Guid, Tree] = {}  # oldest first
@@ -121,7 +124,9 @@ class Flood:
         if body is None:
             return [Send(peer, QueryDone(query.guid, messages=1))]
         self._remember(query.guid, now)
-        tree = Tree(query, peer, body.wanted, self._evaluate(body), self._neighbours, places(body))
+        credence = Credence(body, self._is_proven)
+        own = self._evaluate(body)
+        tree = Tree(query, peer, credence, own, self._neighbours, places(body))
         if query.traced and self._traces.take(now):
             tree.trail = Trail(self._me, query.hops, now)
         effects = self._make_room()
@@ -160,9 +165,11 @@ class Flood:
         learned_from = self._links[peer].address
         hits = [hit for hit in message.hits if may_tell(hit.source.address, learned_from)]
         self._drop("hits_out_of_scope", len(message.hits) - len(hits))
-        too_many = tree.take_in(hits)
+        credible = tree.credence.picked(hits)
+        self._drop("hits_not_proven", len(hits) - len(credible))
+        too_many = tree.take_in(credible)
         self._drop("hits_too_many", too_many)
-        self._waiting[tree.asker] += len(hits) - too_many
+        self._waiting[tree.asker] += len(credible) - too_many
         effects = self._advance(tree, now)
         return effects + self._shed_waiting(tree.asker)
 

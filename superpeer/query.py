@@ -17,6 +17,7 @@ from common.ids import Guid, NodeId
 from common.limits import HOPS_MAX, TTL_MAX
 from common.messages.cluster import Hit
 from common.messages.overlay import Query, QueryDone
+from superpeer.credence import Credence
 from superpeer.reach import Reach
 from superpeer.tracing import Trail
 
@@ -30,7 +31,7 @@ class Tree:
         self,
         query: Query,
         asker: NodeId,
-        wanted: int,
+        credence: Credence,
         own: Iterator[Hit],
         neighbours: Iterable[NodeId],
         places: tuple[int, ...],
@@ -50,7 +51,8 @@ class Tree:
         self.running = True
         self.rings = 1
         self._own: Iterator[Hit] | None = own  # None: nothing is left of it
-        self._hits_left = wanted
+        self.credence = credence  # of hits from others
+        self._hits_left = credence.wanted
         self._torn = False  # a branch that could have grown was lost between two rings
         self._lost = False
         self._left_out = False

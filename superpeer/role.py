@@ -41,6 +41,7 @@ from common.messages import cluster, overlay
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping
 from common.network import Network
+from common.proofs import Proofs
 from common.storage import Restored
 from superpeer.cluster import Cluster
 from superpeer.digests import Digests
@@ -144,6 +145,7 @@ class SuperPeer:
             neighbours=neighbours,
             evaluate=self._cluster.evaluate,
             guide=guide,
+            is_proven=Proofs(self._network.name).hold,
         )
 
     # --- who takes what ---------------------------------------------------------------------
