@@ -19,6 +19,7 @@ from leaf.publish import Publisher
 from leaf.role import Leaf
 from leaf.search import Searches as LeafSearches
 from leaf.swarm.upload import Uploads
+from leaf.wishes import Wishes as LeafWishes
 from superpeer.cluster import Cluster
 from superpeer.flood import Flood
 from superpeer.overlay import Overlay
@@ -47,7 +48,7 @@ class SuperPeerInside:
 class LeafInside:
     """The machines of a leaf."""
 
-    __slots__ = ("downloads", "library", "parent", "publisher", "searches", "uploads")
+    __slots__ = ("downloads", "library", "parent", "publisher", "searches", "uploads", "wishes")
 
     def __init__(self, role: Leaf) -> None:
         self.parent: Parent = role._parent
@@ -59,6 +60,10 @@ class LeafInside:
         if not isinstance(uploads, Uploads):
             raise TypeError("uploads")
         self.uploads = uploads
+        wishes = role._machines["wishes"]
+        if not isinstance(wishes, LeafWishes):
+            raise TypeError("wishes")
+        self.wishes = wishes
 
 
 def superpeer_of(host: Host) -> SuperPeerInside | None:
