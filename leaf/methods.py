@@ -255,6 +255,7 @@ class WishedRow(msgspec.Struct):
     size: int
     found: str  # RFC 3339
     fetched: bool  # its download was begun for the wish
+    link: str  # for `get`, with the name
 
 
 class WishRow(msgspec.Struct):

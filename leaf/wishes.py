@@ -36,7 +36,7 @@ from common.messages.fields import Message
 from common.names import safe_name
 from common.storage import RememberWish, Restored, WishedFile, WishRecord
 from common.terms import Terms
-from common.torrent import file_id
+from common.torrent import file_id, magnet
 from leaf.hits import Verifier
 from leaf.library import Library
 from leaf.methods import Get, WishAdd, WishChosen, WishedRow, WishRow
@@ -379,4 +379,5 @@ def _params(record: WishRecord) -> WishAdd:
 
 def _file_row(number: int, file: WishedFile) -> WishedRow:
     one, found = file_id(file.root, file.size), utc_text(file.found_s)
-    return WishedRow(number, one, file.name, file.size, found, file.fetched)
+    link = magnet(file.name, file.root, file.size)
+    return WishedRow(number, one, file.name, file.size, found, file.fetched, link)

@@ -122,14 +122,9 @@ class Tree:
 
     def query(self) -> Query:
         """What those below are asked with."""
+        traced = self.trail is not None
         return Query(
-            self.guid,
-            self.nonce,
-            self.level,
-            self.hops + 1,
-            self.body,
-            guided=self.guided,
-            traced=self.trail is not None,
+            self.guid, self.nonce, self.level, self.hops + 1, self.body, self.guided, traced
         )
 
     def met_again(self, peer: NodeId, query: Query) -> None:

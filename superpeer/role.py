@@ -254,6 +254,7 @@ class SuperPeer:
             version=self._version,
             network=self._network.name,
             dropped={**self._host.dropped, **dropped},
+            wishes=len(self._wishes),
         )
 
     # --- links and messages -----------------------------------------------------------------

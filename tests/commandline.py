@@ -42,7 +42,7 @@ NODES = [
     superpeer_methods.GraphNode("n1", "127.0.0.1:1", 4),
     superpeer_methods.GraphNode("n2", "127.0.0.1:2", None),
 ]
-FILE = WishedRow(1, ID, "a", 7, "2026-01-01T00:00:00Z", fetched=True)
+FILE = WishedRow(1, ID, "a", 7, "2026-01-01T00:00:00Z", fetched=True, link="magnet:?x")
 WISH = WishRow(
     id=1,
     words=["blue", "note"],

@@ -106,7 +106,7 @@ def _is_no_text(word: str) -> bool:
     type=click.Choice(list(STRATEGIES)),
     default="ring",
     show_default=True,
-    help="How super-peers are asked; dynamic runs as ring for now.",
+    help="How super-peers are asked.",
 )
 @click.option("--trace", is_flag=True, help="Tell which way it went; see `leaf trace`.")
 @passing_options
