@@ -96,6 +96,7 @@ class Doings:
             "leaf.search",
             Search(
                 asked,
+                trace=rng.random() < 0.2,
                 limit=rng.choice((1, 3, 50, 1000)),
                 wait=rng.choice((2.0, 5.0, 10.0)),
                 ttl=rng.choice((0, 1, 2, 10, 10, 10)),
