@@ -51,6 +51,7 @@ GLANCES_MAX: Final = 1024  # wishes whose words one published file is held again
 CHECKS_MAX: Final = 64  # ... and those of them that it is in full, 13 us each
 LOOKS_PER_S: Final = 20_000  # wishes held against digests, 3 us each; wild guess
 LOOKS_BURST: Final = 2_000
+WAIT_MIN_S: Final = 0.01  # so that time goes on, whatever is left over in rounding
 GATHER_S: Final = 0.5  # digests that change within it cause one search; wild guess
 
 _PACE: Final = "pace"
@@ -267,7 +268,7 @@ class Wishes:
             elif pace.take(now):
                 effects.append(self._ask(wish, queue.pop(wish), now))
             else:
-                self._deadlines.set(_PACE, now + pace.wait_s)
+                self._deadlines.set(_PACE, now + max(pace.wait_s, WAIT_MIN_S))
                 break
         return effects
 
