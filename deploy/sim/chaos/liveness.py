@@ -224,13 +224,17 @@ class Liveness:
             for wish in inside.wishes._wishes.values():
                 if not wish.watched and not wish.is_full:
                     self._tell(RULE_23, f"nobody looks for a wish of {leaf.name}: {wish.fault}")
-                for owner, entry in shared:
-                    is_ours = inside.library.find(entry.root, entry.size) is not None
-                    if owner is inside or is_ours or wish.is_full:
-                        continue
-                    if matches(wish.terms, entry) and (entry.root, entry.size) not in wish.known:
-                        missed = f"{wish.record.words} was not told of {entry.name!r}"
-                        self._tell(RULE_23, f"{leaf.name} wished for {missed}")
+                missed = [
+                    entry.name
+                    for owner, entry in shared
+                    if owner is not inside
+                    and matches(wish.terms, entry)
+                    and (entry.root, entry.size) not in wish.known
+                    and inside.library.find(entry.root, entry.size) is None
+                ]
+                if missed and not wish.is_full:
+                    what = f"{wish.record.words} and was not told of {len(missed)} files"
+                    self._tell(RULE_23, f"{leaf.name} wished for {what}: {missed[0]!r}")
 
     # --- nobody waits -----------------------------------------------------------------------
 
