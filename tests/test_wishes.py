@@ -115,6 +115,20 @@ def test_wishes_move_with_their_leaf() -> None:
     assert row.found(asker) == ["blue moon.ogg"]
 
 
+def test_a_super_peer_that_is_its_own_leaf_has_wishes_too() -> None:
+    """What it looks for and what its leaf is told stay apart."""
+    row = Row(1)
+    both = row.both()
+    both.start()
+    row.run(6.0)
+    row.wish(both, "blue")
+    row.run(SOON_S)
+    row.share(row.leaves[0], "blue moon.ogg", b"far")
+    row.share(both, "blue of my own.ogg", b"mine")
+    row.run(SOON_S)
+    assert row.found(both) == ["blue moon.ogg"]
+
+
 def test_a_removed_wish_finds_nothing_more() -> None:
     """It is forgotten here, at the parent, and on the disk."""
     row = Row(2)

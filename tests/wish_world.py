@@ -10,9 +10,9 @@ from common.node import LEAF, SUPERPEER
 from deploy.sim.disk import SimulatedDisk
 from deploy.sim.filesystem import FileSystem
 from deploy.sim.host import Host
-from deploy.sim.nodes import SHARE, Plan, builder, seed_to
+from deploy.sim.nodes import SHARE, Plan, builder, seed_of, seed_to
 from deploy.sim.store import MemoryStore
-from deploy.sim.world import World
+from deploy.sim.world import World, identity_of
 from leaf.methods import WishAdd, WishChosen, WishedRow, WishRow
 
 
@@ -48,6 +48,16 @@ class Row:
         """One more leaf, not started."""
         told = tuple(seed_to(parent) for parent in parents)
         return self._add(Plan((LEAF,), self.config, supers=told, shares=(SHARE,)), bulk=True)
+
+    def both(self) -> Host:
+        """A super-peer that is its own leaf, beside the last one; not started."""
+        number = len(self.world.hosts)
+        node = identity_of(self.world.seed, number).node
+        itself = seed_of(Address.of(f"10.0.0.{number + 1}", 1214), node)
+        joins = (seed_to(self.supers[-1]),)
+        roles = (SUPERPEER, LEAF)
+        plan = Plan(roles, self.config, joins=joins, supers=(itself,), shares=(SHARE,))
+        return self._add(plan, bulk=True)
 
     def _add(self, plan: Plan, *, bulk: bool) -> Host:
         number = len(self.world.hosts)
