@@ -104,6 +104,21 @@ class SearchConfig(Slice, frozen=True):
     results_kept: int = 5_000  # hits of the last search, for `get NUMBER`
 
 
+class WishConfig(Slice, frozen=True):
+    """Standing searches at a super-peer, whoever they are of."""
+
+    every_s: float = 600.0  # how often all of the network is asked for each
+    again_s: float = 30.0  # within which one that moved here is asked for; wild guess
+    near_s: float = 2.0  # the least time between two searches for one wish; wild guess
+    searches_per_s: float = 1.0  # for all wishes together; wild guess
+    searches_burst: int = 8
+    searches_max: int = 4  # under way
+    fresh_per_s: float = 0.1  # new wishes of one leaf that are searched for at once
+    fresh_burst: int = 32  # = WISHES_PER_LEAF_MAX
+    hits_per_s: float = 20.0  # told to one leaf as they are published; more come by a search
+    hits_burst: int = 40  # = HITS_PER_WINDOW: they never fill a link's queue
+
+
 class SwarmConfig(Slice, frozen=True):
     """Downloads and uploads."""
 
@@ -132,6 +147,7 @@ class Config(Slice, frozen=True):
     flood: FloodConfig = FloodConfig()
     parent: ParentConfig = ParentConfig()
     search: SearchConfig = SearchConfig()
+    wish: WishConfig = WishConfig()
     swarm: SwarmConfig = SwarmConfig()
 
 

@@ -38,6 +38,33 @@ class DownloadRecord(msgspec.Struct, frozen=True):
     path: str = ""  # where it ended up
 
 
+class WishedFile(msgspec.Struct, frozen=True):
+    """A file that a wish has found and told of."""
+
+    root: bytes
+    size: int
+    name: str
+    found_s: float  # wall seconds
+    fetched: bool = False  # the wish began its download
+
+
+class WishRecord(msgspec.Struct, frozen=True):
+    """What is remembered of a standing search over restarts."""
+
+    number: int
+    words: tuple[str, ...]  # as typed
+    kind: str
+    extensions: tuple[str, ...]
+    size_min: int
+    size_max: int | None
+    auto_get: bool
+    files_max: int  # that it may fetch
+    bytes_max: int
+    since_s: float  # wall seconds
+    told: bool = False  # a super-peer has looked for it
+    files: tuple[WishedFile, ...] = ()
+
+
 # --- shares ---------------------------------------------------------------------------------
 
 
@@ -240,6 +267,7 @@ class Restored(Event, frozen=True):
     downloads: tuple[DownloadRecord, ...] = ()
     pins: tuple[tuple[str, NodeId], ...] = ()  # HOST:PORT as typed -> key
     known: tuple[tuple[NodeId, Address], ...] = ()  # super-peers that worked, best first
+    wishes: tuple[WishRecord, ...] = ()
 
 
 class RememberShare(Effect, frozen=True):
@@ -253,6 +281,13 @@ class RememberDownload(Effect, frozen=True):
     """This download survives restarts; or (`forget`) does not."""
 
     record: DownloadRecord
+    forget: bool = False
+
+
+class RememberWish(Effect, frozen=True):
+    """This standing search survives restarts; or (`forget`) does not."""
+
+    record: WishRecord
     forget: bool = False
 
 

@@ -22,6 +22,8 @@ from leaf.commands.finding import get, search
 from leaf.commands.identify import identify
 from leaf.commands.node import pins, status, stop
 from leaf.commands.sharing import ls, share, unshare
+from leaf.commands.tracing import trace
+from leaf.commands.wishes import wish
 
 PROGRAM: Final = "leaf"
 
@@ -113,6 +115,8 @@ for command in (
     pause,
     resume,
     rm,
+    trace,
+    wish,
 ):
     cli.add_command(command)
 

@@ -33,7 +33,13 @@ from leaf.methods import (
     SharedRow,
     Status,
     Stop,
+    TraceOf,
+    TraceResult,
     Unshare,
+    WishAdd,
+    WishChosen,
+    WishedRow,
+    WishRow,
 )
 
 ANSWER_S: Final = 30.0  # for what a daemon knows at once; a busy disk may hold it up
@@ -111,6 +117,10 @@ class LeafClient:
             timeout_s=limit_s,
         )
 
+    def trace(self, search: str = "") -> TraceResult:
+        """Which way a search went that was asked for with `trace`; the last one without an id."""
+        return self._calls.call("leaf.trace", TraceOf(search), TraceResult, timeout_s=self._soon_s)
+
     def get(
         self,
         what: Get | str,
@@ -151,6 +161,34 @@ class LeafClient:
         """Forget a download; `delete_data` removes its unfinished part, never a finished file."""
         return self._calls.call(
             "leaf.rm", Remove(download, delete_data), list[DownloadRow], timeout_s=self._soon_s
+        )
+
+    def wish_add(self, wish: WishAdd | Iterable[str]) -> WishRow:
+        """Look for this from now on; the same words again change only what is fetched."""
+        params = wish if isinstance(wish, WishAdd) else WishAdd(list(wish))
+        return self._calls.call("leaf.wish_add", params, WishRow, timeout_s=self._soon_s)
+
+    def wish_ls(self, wish: int = 0) -> list[WishRow]:
+        """All wishes, or one by its id."""
+        return self._calls.call(
+            "leaf.wish_ls", WishChosen(wish), list[WishRow], timeout_s=self._soon_s
+        )
+
+    def wish_rm(self, wish: int) -> list[WishRow]:
+        """Look for it no longer; the wishes that are left."""
+        return self._calls.call(
+            "leaf.wish_rm", WishChosen(wish), list[WishRow], timeout_s=self._soon_s
+        )
+
+    def wish_watch(self, wish: int = 0, *, on_found: Callable[[WishedRow], None]) -> None:
+        """Tell of what is found, so far and from now on, as long as the client was told to wait."""
+        self._calls.call(
+            "leaf.wish_watch",
+            WishChosen(wish),
+            list[WishRow],
+            event=WishedRow,
+            on_event=on_found,
+            timeout_s=self._timeout_s,
         )
 
     def pins_reset(self, place: str) -> None:

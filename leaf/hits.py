@@ -13,19 +13,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from common.addresses import Address, may_tell
-from common.catalogue import EMPTY, PROOF_HASHES_MAX, Entry, inner_hash, slot_hash, statement
-from common.ids import NodeId, is_signed
+from common.ids import NodeId
 from common.merkle import EMPTY_ROOT
 from common.messages.cluster import Hit
 from common.messages.fields import Contact
 from common.names import safe_name
+from common.proofs import Proofs
 from common.terms import Terms, entry_words, matches
 from common.torrent import file_id
 from leaf.methods import HitRow
 
 NAMES_SHOWN_MAX: Final = 20  # different names of one content; wild guess
 SOURCES_KEPT_MAX: Final = 200  # leaves of one content, as many as a list of hosts has
-VERIFIED_MAX: Final = 10_000  # roots whose signature was checked; 200 bytes each
 SOURCES_WEIGHT: Final = 0.1
 
 Content = tuple[bytes, int]  # root and size
@@ -34,11 +33,10 @@ Content = tuple[bytes, int]  # root and size
 class Verifier:
     """Checks hits; a leaf's signature over one generation is checked once."""
 
-    __slots__ = ("_network", "_signed")
+    __slots__ = ("_proofs",)
 
     def __init__(self, network: str) -> None:
-        self._network = network
-        self._signed: dict[tuple[NodeId, int, bytes], None] = {}
+        self._proofs = Proofs(network)
 
     def fault(self, hit: Hit, terms: Terms, teller: Address) -> str:
         """Why this hit is not believed; '' where it is."""
@@ -48,36 +46,7 @@ class Verifier:
             return "hit of a file that cannot be"
         if not may_tell(hit.source.address, teller):
             return "hit out of scope"
-        root = proven_root(hit.slot, hit.entry, hit.proof)
-        if root is None or not self._is_signed(hit, root):
-            return "hit not proven"
-        return ""
-
-    def _is_signed(self, hit: Hit, root: bytes) -> bool:
-        node = hit.source.node
-        key = (node, hit.generation, root)
-        if key in self._signed:
-            return True
-        said = statement(self._network, node, hit.generation, root)
-        if not is_signed(node, said, hit.signature):
-            return False
-        if len(self._signed) >= VERIFIED_MAX:
-            del self._signed[next(iter(self._signed))]
-        self._signed[key] = None
-        return True
-
-
-def proven_root(slot: int, entry: Entry, proof: Sequence[bytes]) -> bytes | None:
-    """The root of a catalogue that holds `entry` in `slot`, by this path; None for a bad path."""
-    if len(proof) > PROOF_HASHES_MAX or slot < 0 or slot >> len(proof):
-        return None
-    node = slot_hash(entry)
-    for level, sibling in enumerate(proof):
-        if len(sibling) != len(EMPTY):
-            return None
-        right = (slot >> level) & 1
-        node = inner_hash(sibling, node) if right else inner_hash(node, sibling)
-    return node
+        return "" if self._proofs.hold(hit) else "hit not proven"
 
 
 class Row:

@@ -94,6 +94,7 @@ class Search(msgspec.Struct):
     wait: float = 10.0
     ttl: int = 10
     strategy: str = "ring"
+    trace: bool = False  # which way it goes
 
 
 class HitRow(msgspec.Struct):
@@ -117,12 +118,44 @@ class CoverageRow(msgspec.Struct):
     complete: bool
 
 
+class HopRow(msgspec.Struct):
+    """What became of a search at one super-peer, asked by the last one above with a smaller depth.
+
+    `outcome`: answered, duplicate (it had been asked by another way), ruled out (by a digest), left
+    out (silent too often) or lost. `cut`: so many hops behind it are not shown.
+    """
+
+    node: str
+    depth: int
+    outcome: str
+    messages: int
+    hits: int
+    elapsed_s: float
+    cut: int
+
+
 class SearchResult(msgspec.Struct):
     """A finished search; hits in the order that `get NUMBER` counts, from 1."""
 
     query: str
     hits: list[HitRow]
     coverage: CoverageRow
+    id: str = ""
+    trace: list[HopRow] = []  # where it was asked for
+
+
+class TraceOf(msgspec.Struct):
+    """A traced search by its id; empty: the last one."""
+
+    id: str = ""
+
+
+class TraceResult(msgspec.Struct):
+    """Which way a search went: its tree, each super-peer before those that it asked."""
+
+    id: str
+    query: str
+    hops: list[HopRow]
 
 
 class Get(msgspec.Struct):
@@ -191,6 +224,61 @@ class Remove(msgspec.Struct):
     delete_data: bool = False
 
 
+class WishAdd(msgspec.Struct):
+    """Look for this from now on; sizes in bytes.
+
+    With `auto_get` what is found is fetched: at most `max_files` files and `max_bytes` bytes of it.
+    """
+
+    words: list[str]
+    type: str = ""
+    ext: list[str] = []
+    min_size: int = 0
+    max_size: int | None = None
+    auto_get: bool = False
+    max_files: int = 10
+    max_bytes: int = 10 * 10**9
+
+
+class WishChosen(msgspec.Struct):
+    """One wish by its id, or all where it is 0."""
+
+    id: int = 0
+
+
+class WishedRow(msgspec.Struct):
+    """A file that a wish has found; each is told once. `wish` is the id of the wish."""
+
+    wish: int
+    id: str
+    name: str
+    size: int
+    found: str  # RFC 3339
+    fetched: bool  # its download was begun for the wish
+    link: str  # for `get`, with the name
+
+
+class WishRow(msgspec.Struct):
+    """A standing search; `reason` says why it is not looked for, or why nothing more is fetched."""
+
+    id: int
+    words: list[str]
+    type: str
+    ext: list[str]
+    min_size: int
+    max_size: int | None
+    since: str  # RFC 3339
+    watched: bool  # the super-peer looks for it now
+    hits: int
+    auto_get: bool
+    max_files: int
+    max_bytes: int
+    fetched_files: int
+    fetched_bytes: int
+    reason: str
+    files: list[WishedRow]
+
+
 class PinReset(msgspec.Struct):
     """Forget the key pinned for this HOST[:PORT]."""
 
@@ -207,11 +295,16 @@ METHODS: Methods = {
     "leaf.unshare": Method(Unshare, list[SharedRow]),
     "leaf.ls": Method(Nothing, list[SharedRow]),
     "leaf.search": Method(Search, SearchResult, HitRow),
+    "leaf.trace": Method(TraceOf, TraceResult),
     "leaf.get": Method(Get, GetResult, GetProgress),
     "leaf.downloads": Method(Nothing, list[DownloadRow]),
     "leaf.pause": Method(Chosen, list[DownloadRow]),
     "leaf.resume": Method(Chosen, list[DownloadRow]),
     "leaf.rm": Method(Remove, list[DownloadRow]),
+    "leaf.wish_add": Method(WishAdd, WishRow),
+    "leaf.wish_ls": Method(WishChosen, list[WishRow]),
+    "leaf.wish_rm": Method(WishChosen, list[WishRow]),
+    "leaf.wish_watch": Method(WishChosen, list[WishRow], WishedRow),
     "leaf.pins_reset": Method(PinReset, Nothing),
     "leaf.stop": Method(Stop, Nothing),
 }

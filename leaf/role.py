@@ -26,6 +26,7 @@ from common.core import (
     HostMeasured,
     LinkDown,
     LinkUp,
+    Notify,
     Promoted,
     Received,
     Sent,
@@ -61,6 +62,7 @@ from leaf.parent import Parent
 from leaf.publish import Publisher
 from leaf.search import Searches
 from leaf.signals import (
+    NOBODY,
     Acknowledged,
     Joined,
     Offered,
@@ -78,27 +80,21 @@ from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
+from leaf.wishes import Wishes
 
 STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
 
 _DISK: Final = (PartOpened, PartSkipped, PiecesWritten, PartFinished, PartFailed)
 _SHARES: Final = (FilesShared, FilesUnshared, ShareProgressed, ShareSettled, ShareFailed)
 _TO_UPLOADS: Final = (
-    swarm.Interested,
-    swarm.NotInterested,
-    swarm.Request,
-    swarm.Cancel,
-    swarm.TreeRequest,
+    *(swarm.Interested, swarm.NotInterested, swarm.Request, swarm.Cancel, swarm.TreeRequest),
 )
 _TO_DOWNLOADS: Final = (
-    swarm.Bitfield,
-    swarm.Have,
-    swarm.Choke,
-    swarm.Unchoke,
-    swarm.Piece,
-    swarm.Reject,
-    swarm.TreeHashes,
+    *(swarm.Bitfield, swarm.Have, swarm.Choke, swarm.Unchoke),
+    *(swarm.Piece, swarm.Reject, swarm.TreeHashes),
 )
+
+_WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.wish_watch")
 
 Names = tuple[str, ...]
 
@@ -162,6 +158,7 @@ class Leaf:
             "links": links,
             "downloads": downloads,
             "searches": searches,
+            "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": locator,
             "uploads": uploads,
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
@@ -244,6 +241,8 @@ class Leaf:
                 for out in self._feed(name, inner, now):
                     if isinstance(out, Signal):
                         inbox.append((out, self._SIGNALS[type(out)]))
+                    elif isinstance(out, Answer | Fail) and out.call == NOBODY:
+                        effects += _unheard(out)
                     else:
                         effects.append(out)
         return effects
@@ -342,11 +341,11 @@ class Leaf:
     }
 
     _EVENTS: ClassVar[dict[type[Event], Names]] = {
-        Restored: ("library", "downloads", "parent"),
+        Restored: ("library", "downloads", "wishes", "parent"),
         LinkUp: ("links", "idle", "parent", "downloads"),
         LinkDown: ("links", "parent", "uploads", "downloads"),
         DatagramReceived: ("parent",),
-        AskerLeft: ("library", "searches", "downloads"),
+        AskerLeft: ("library", "searches", "wishes", "downloads"),
         BytesRead: ("uploads",),
         ReadFailed: ("uploads",),
         Sent: ("uploads",),
@@ -362,6 +361,7 @@ class Leaf:
         cluster.SearchHits: ("searches",),
         cluster.SearchDone: ("searches",),
         cluster.Sources: ("locator",),
+        **dict.fromkeys((cluster.Wished, cluster.WishHits), ("wishes",)),
         **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
         **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
     }
@@ -370,8 +370,9 @@ class Leaf:
         "leaf.share": ("library",),
         "leaf.unshare": ("library",),
         "leaf.ls": ("library",),
-        "leaf.search": ("searches",),
+        **dict.fromkeys(("leaf.search", "leaf.trace"), ("searches",)),
         "leaf.get": ("searches",),  # knows what is meant, and signals `Wanted`
+        **dict.fromkeys(_WISH_METHODS, ("wishes",)),
         "leaf.downloads": ("downloads",),
         "leaf.pause": ("downloads",),
         "leaf.resume": ("downloads",),
@@ -380,8 +381,8 @@ class Leaf:
     }
 
     _SIGNALS: ClassVar[dict[type[Signal], Names]] = {
-        Joined: ("library", "publisher", "searches", "locator"),
-        Orphaned: ("library", "publisher", "searches", "locator"),
+        Joined: ("library", "publisher", "searches", "wishes", "locator"),
+        Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
         Offered: ("publisher",),
         Acknowledged: ("library",),
         Wanted: ("downloads",),
@@ -391,3 +392,8 @@ class Leaf:
         PiecesProven: ("uploads",),
         Withdrawn: ("uploads",),
     }
+
+
+def _unheard(ended: Answer | Fail) -> list[Effect]:
+    """What the leaf asked itself to fetch begins without a word, or says here why not."""
+    return [Notify("not_fetched", {"reason": ended.message})] if isinstance(ended, Fail) else []

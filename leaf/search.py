@@ -28,17 +28,27 @@ from common.core import (
 )
 from common.deadlines import Deadlines
 from common.errors import Exit, UserError
-from common.ids import Guid, NodeId, new_guid
+from common.ids import Guid, NodeId, new_guid, node_text
 from common.limits import HITS_PER_QUERY_MAX, TTL_MAX
 from common.messages import cluster
-from common.messages.cluster import Coverage, Forget, SearchDone, SearchHits, Strategy
+from common.messages.cluster import Coverage, Forget, Hop, SearchDone, SearchHits, Strategy
 from common.messages.fields import Contact, Message
 from common.terms import Terms, TermsError, parse
 from common.torrent import LinkError, file_id, parse_file_id, parse_magnet
 from leaf.hits import Content, Row, Verifier, best_first
-from leaf.methods import CoverageRow, Get, Search, SearchResult
+from leaf.methods import (
+    CoverageRow,
+    Get,
+    HopRow,
+    Search,
+    SearchResult,
+    TraceOf,
+    TraceResult,
+    WishAdd,
+)
 from leaf.signals import Joined, Orphaned, Wanted
 
+TRACES_KEPT: Final = 16  # of 500 hops at most
 SOURCES_PER_ROW: Final = 4  # hits wanted for each row asked for, since many leaves have one file
 WAIT_S_MAX: Final = 3_600.0
 
@@ -55,8 +65,10 @@ class _Open:
     strategy: Strategy
     began: float
     guid: Guid | None = None  # None: nobody is asked now
+    id: str = ""  # the last GUID, for people
     rows: dict[Content, Row] = field(default_factory=dict)
     taken: int = 0  # hits believed
+    shown: int = 0  # rows told of as they came, never more than are asked for
 
     @property
     def wanted(self) -> int:
@@ -77,7 +89,7 @@ class Searches:
 
     __slots__ = (
         *("_calls", "_config", "_deadlines", "_last", "_open", "_orphaned_because", "_parent"),
-        *("_parent_address", "_rng", "_verifier", "dropped"),
+        *("_parent_address", "_rng", "_traces", "_verifier", "dropped"),
     )
 
     def __init__(self, network: str, config: SearchConfig, rng: Random) -> None:
@@ -90,6 +102,7 @@ class Searches:
         self._open: dict[int, _Open] = {}  # by call
         self._calls: dict[Guid, int] = {}
         self._last: list[Row] = []
+        self._traces: dict[str, TraceResult] = {}  # the last ones
         self._deadlines = Deadlines()
         self.dropped: dict[str, int] = {}
 
@@ -164,11 +177,25 @@ class Searches:
         self._deadlines.set(event.call, now + min(params.wait, WAIT_S_MAX))
         return self._ask(search)
 
+    def _asked_trace(self, event: Asked, _now: float) -> list[Effect]:
+        wanted = event.params.id if isinstance(event.params, TraceOf) else ""
+        wanted = wanted or next(reversed(self._traces), "")
+        if wanted not in self._traces:
+            hint = "`leaf search --trace` makes one; its id is in the result."
+            raise UserError(Exit.NOTHING_FOUND, "There is no trace of that search.", hint)
+        return [Answer(event.call, self._traces[wanted])]
+
     def _ask(self, search: _Open) -> list[Effect]:
         search.guid, search.taken = new_guid(self._rng), 0
+        search.id = search.guid.hex()
         self._calls[search.guid] = search.call
         message = cluster.Search(
-            search.guid, search.terms, search.wanted, search.params.ttl, search.strategy
+            search.guid,
+            search.terms,
+            search.wanted,
+            search.params.ttl,
+            search.strategy,
+            search.params.trace,
         )
         return [Send(self._parent or b"", message)]
 
@@ -208,7 +235,8 @@ class Searches:
             is_new = content not in search.rows
             row = search.rows.setdefault(content, Row(content))
             row.add(hit, search.terms)
-            if is_new:
+            if is_new and search.shown < search.params.limit:
+                search.shown += 1
                 effects.append(Tell(search.call, row.shown()))
         return effects
 
@@ -220,14 +248,22 @@ class Searches:
             self._close(search)
             reason = f"The super-peer does not search: {message.refused}."
             return [Fail(search.call, Exit.REFUSED, reason, "Try again in a moment.")]
-        return self._finish(search, message.coverage, now)
+        return self._finish(search, message.coverage, now, message.trace)
 
-    def _finish(self, search: _Open, coverage: Coverage, now: float) -> list[Effect]:
+    def _finish(
+        self, search: _Open, coverage: Coverage, now: float, trace: tuple[Hop, ...] = ()
+    ) -> list[Effect]:
         self._close(search)
+        words = " ".join(search.params.words)
+        hops = [_hop_row(hop) for hop in trace] if search.params.trace else []
+        if search.params.trace:
+            self._traces[search.id] = TraceResult(search.id, words, hops)
+            while len(self._traces) > TRACES_KEPT:
+                del self._traces[next(iter(self._traces))]
         rows = best_first(list(search.rows.values()))[: search.params.limit]
         self._last = rows[: self._config.results_kept]
         result = SearchResult(
-            " ".join(search.params.words),
+            words,
             [row.shown() for row in rows],
             CoverageRow(
                 coverage.reached,
@@ -236,6 +272,8 @@ class Searches:
                 round(now - search.began, 6),
                 coverage.complete,
             ),
+            search.id,
+            hops,
         )
         return [Answer(search.call, result)]
 
@@ -299,6 +337,7 @@ class Searches:
     _METHODS: ClassVar[dict[str, Callable[..., list[Effect]]]] = {
         "leaf.search": _asked_search,
         "leaf.get": _asked_get,
+        "leaf.trace": _asked_trace,
     }
 
     _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
@@ -307,10 +346,10 @@ class Searches:
     }
 
 
-def _checked(params: Search) -> tuple[Terms, Strategy]:
-    """The terms of what was typed; UserError for what cannot be asked."""
+def terms_of(params: Search | WishAdd) -> Terms:
+    """The terms of what was typed; UserError for what cannot be searched for."""
     try:
-        terms = parse(
+        return parse(
             params.words,
             kind=params.type,
             extensions=params.ext,
@@ -319,6 +358,11 @@ def _checked(params: Search) -> tuple[Terms, Strategy]:
         )
     except TermsError as error:
         raise UserError(Exit.USAGE, f"This is no search: {error}.") from error
+
+
+def _checked(params: Search) -> tuple[Terms, Strategy]:
+    """The terms of what was typed; UserError for what cannot be asked."""
+    terms = terms_of(params)
     if not 1 <= params.limit <= HITS_PER_QUERY_MAX:
         raise UserError(Exit.USAGE, f"--limit is not between 1 and {HITS_PER_QUERY_MAX}.")
     if not 0 <= params.ttl <= TTL_MAX:
@@ -328,3 +372,15 @@ def _checked(params: Search) -> tuple[Terms, Strategy]:
         choices = " and ".join(_STRATEGIES)
         raise UserError(Exit.USAGE, f"{params.strategy!r} is no strategy: there are {choices}.")
     return terms, strategy
+
+
+def _hop_row(hop: Hop) -> HopRow:
+    return HopRow(
+        node_text(hop.node),
+        hop.depth,
+        hop.outcome,
+        hop.messages,
+        hop.hits,
+        hop.elapsed_us / 1e6,
+        hop.cut,
+    )

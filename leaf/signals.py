@@ -4,12 +4,16 @@ A signal is an event to the machine that takes it and an effect of the one that 
 passes it on by its table and the shell never sees it. So no machine holds another one to call.
 """
 
+from typing import Final
+
 from common.addresses import Address
 from common.catalogue import Entry
 from common.core import Effect, Event
 from common.ids import NodeId
 from common.messages.fields import Contact
 from leaf.methods import Get
+
+NOBODY: Final = -1  # a call that nobody made: its answer ends in the leaf
 
 
 class Signal(Event, Effect, frozen=True):

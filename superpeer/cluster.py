@@ -17,6 +17,7 @@ from itertools import islice
 from random import Random
 from typing import Final
 
+from common.catalogue import Entry
 from common.config import ClusterConfig
 from common.core import Effect, Hangup, LinkUp, Send
 from common.deadlines import Deadlines
@@ -32,10 +33,12 @@ from superpeer.holding import Changes, Holding, PublishError
 from superpeer.index import Index
 from superpeer.methods import LeafRow
 from superpeer.shelves import Found
+from superpeer.wishes import Wishes
 
 INDEX_SLICE: Final = 10_000  # keys by which entries are made searchable in one turn: 5 to 10 ms
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
 SEARCH_SLICE: Final = 50  # entries that the index is asked for at a time; wild guess
+CHECK_KEYS: Final = 20  # that a look at a wish counts for, by the time it takes
 SWEEP_S: Final = 0.05  # between two of them; wild guess
 
 _SWEEP: Final = ("sweep", b"")
@@ -77,9 +80,11 @@ class Cluster:
         alternatives: Callable[[], tuple[Contact, ...]],
         digest: CountedPlaces,
         spread_s: Callable[[], float],
+        wishes: Wishes,
     ) -> None:
         self._network = network
         self._spread_s = spread_s
+        self._wishes = wishes
         self._config = config
         self._rng = rng
         self._links = links
@@ -228,24 +233,36 @@ class Cluster:
         """Make a slice of what is signed findable; acknowledge when all of it is."""
         leaf = self._leaves[peer]
         budget = INDEX_SLICE
+        effects: list[Effect] = []
         for slot, entry in list(leaf.unindexed.items()):
             del leaf.unindexed[slot]
             index = self._index
             keys = index.remove(peer, slot) if entry is None else index.add(peer, slot, entry)
             budget -= max(keys, 1)
+            if entry is not None:
+                told, checks = self._wished(leaf, slot, entry, now)
+                effects += told
+                budget -= checks * CHECK_KEYS
             if self._index.keys(peer) > self._config.keys_max:
-                return self._refuse(peer, "the names have more words than we hold of a leaf", now)
+                why = "the names have more words than we hold of a leaf"
+                return effects + self._refuse(peer, why, now)
             if budget <= 0:
                 break
         self._sweep_later(now)
         if leaf.unindexed:
             self._deadlines.set(("index", peer), now)
-            return []
+            return effects
         spread_s = self._spread_s()
         if not spread_s:
-            return self._acknowledge(peer)
+            return effects + self._acknowledge(peer)
         self._deadlines.set(("acknowledge", peer), now + spread_s)
-        return []
+        return effects
+
+    def _wished(self, leaf: _Leaf, slot: int, entry: Entry, now: float) -> tuple[list[Effect], int]:
+        """Tell who wishes for an entry that is findable now, and how many wishes were looked at."""
+        wishes, checks = self._wishes.wanting(entry)
+        hit = leaf.holding.hit(slot, entry, leaf.source) if wishes else None
+        return ([] if hit is None else self._wishes.found(wishes, hit, now)), checks
 
     def _acknowledge(self, peer: NodeId) -> list[Effect]:
         """All that was published can be found, from everywhere."""

@@ -24,6 +24,8 @@ from common.errors import RemoteProtocolError
 from common.ids import NodeId, is_signed
 from common.messages.overlay import Patch
 
+Whole = tuple[int, BitMap]  # bits and places of a digest that is whole
+
 WAITING_BYTES_MAX: Final = 65_536  # of patches nobody has asked for yet; wild guess
 _PATCH_BYTES: Final = 128  # without places
 
@@ -31,7 +33,10 @@ _PATCH_BYTES: Final = 128  # without places
 class Copy:
     """What a super-peer has, by its own word as far as it came to us."""
 
-    __slots__ = ("_bits", "_is_void", "_network", "_owner", "_places", "_signature", "_waiting")
+    __slots__ = (
+        *("_bits", "_is_void", "_network", "_owner", "_places", "_signature", "_waiting"),
+        "whole",
+    )
 
     def __init__(self, owner: NodeId, network: str) -> None:
         self._owner = owner
@@ -41,6 +46,8 @@ class Copy:
         self._signature: bytes | None = None
         self._is_void = True
         self._waiting: list[Patch] = []
+        self.whole: Whole | None = None
+        """What it was when it was whole last; None where it is void."""
 
     def __len__(self) -> int:
         """How many places are set, as of the last look."""
@@ -67,6 +74,7 @@ class Copy:
                 stated = statement(self._network, self._bits, self._places)
                 if not is_signed(self._owner, stated, self._signature):
                     raise RemoteProtocolError("a digest that its owner has not signed")
+                self.whole = self._bits, self._places
         except RemoteProtocolError:
             self.void()
             raise
@@ -74,6 +82,7 @@ class Copy:
     def void(self) -> None:
         """It tells nothing until it begins afresh."""
         self._places, self._signature, self._is_void = BitMap(), None, True
+        self.whole = None
 
     def rules_out(self, wanted: Iterable[int]) -> bool:
         """Whether, as of the last look, one of the places that a hit must have is not set."""
@@ -99,8 +108,8 @@ class Copy:
             return
         if patch.bits != self._bits:
             raise RemoteProtocolError("a digest that changes its size half-way")
-        self._places |= unpack_places(patch.added, self._bits)
-        self._places -= unpack_places(patch.cleared, self._bits)
+        added, cleared = (unpack_places(each, self._bits) for each in (patch.added, patch.cleared))
+        self._places = (self._places | added) - cleared  # another one: `whole` stays as it is
         if len(self._places) > fullest(self._bits):
             raise RemoteProtocolError("a digest that is too full to tell anything")
         self._signature = patch.signature

@@ -12,7 +12,7 @@ passed on as it came. Nothing here knows what a query asks.
 
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Protocol
 
 from pyroaring import BitMap
 
@@ -25,13 +25,23 @@ from common.errors import RemoteProtocolError
 from common.ids import Identity, NodeId
 from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, PATCHES_MAX
 from common.messages.overlay import Patch, Patches
-from superpeer.copies import Copy, patch_bytes, patches
+from superpeer.copies import Copy, Whole, patch_bytes, patches
 
 TOLD_BYTES_MAX: Final = CONTROL_FRAME_BYTES_MAX * 3 // 4  # in one message, or a single patch
 LAG_MAX: Final = 8  # patches of one digest, beside those of all of it, that wait for a neighbour
 PLACES_MAX: Final = 1 << 25  # of all large digests that one neighbour tells: 2 bytes each
 _TELLINGS: Final = 3  # gathered, told, told on: each waits for the one before
 _OWN: Final = b""  # instead of a neighbour, in a deadline: our own index
+
+
+class Watcher(Protocol):
+    """Who wants to hear what changes within two links."""
+
+    def __len__(self) -> int:
+        """Whether it does at the moment."""
+
+    def digest_changed(self, before: Whole | None, after: Whole, now: float) -> None:
+        """A digest is whole, and was otherwise before, as far as anybody looked."""
 
 
 class _Neighbour:
@@ -80,11 +90,20 @@ class _Neighbour:
 
 
 class Digests:
-    """The digests of our neighbours and theirs, and ours for them. `own` is that of our index."""
+    """The digests of our neighbours and theirs, and ours for them. `own` is that of our index.
+
+    `watcher`, while it is one, hears of each digest that has changed.
+    """
 
     def __init__(
-        self, identity: Identity, network: str, config: DigestConfig, own: CountedPlaces
+        self,
+        identity: Identity,
+        network: str,
+        config: DigestConfig,
+        own: CountedPlaces,
+        watcher: Watcher | None = None,
     ) -> None:
+        self._watcher = watcher
         self._identity = identity
         self._me = identity.node
         self._network = network
@@ -176,25 +195,33 @@ class Digests:
             if len(neighbour.copies) > DEGREE_MAX:
                 raise RemoteProtocolError("digests of more neighbours than anybody has")
             copy = neighbour.copies[owner] = Copy(owner, self._network)
+        before = copy.whole
         copy.take(patch)
         if owner == peer:
             copy.look()
+            neighbour.bound(copy)
             self._tell_on(peer, copy, patch, now)
         elif patch.afresh and patch.signature is None and not patch.added:
             del neighbour.copies[owner]  # they are neighbours no more
-        neighbour.bound(copy)
+        if self._watcher:
+            self._look(neighbour, copy)
+            if copy.whole is not None and copy.whole is not before:
+                self._watcher.digest_changed(before, copy.whole, now)
 
     def _rules_out(self, neighbour: _Neighbour, owner: NodeId, places: Iterable[int]) -> bool:
-        """What turns out to be no digest, or not its owner's, rules nothing out."""
         copy = neighbour.copies.get(owner)
         if copy is None:
             return False
+        self._look(neighbour, copy)
+        return copy.rules_out(places)
+
+    def _look(self, neighbour: _Neighbour, copy: Copy) -> None:
+        """What turns out to be no digest, or not its owner's, tells nothing."""
         try:
             copy.look()
         except RemoteProtocolError:
             self.dropped["digest_void"] += 1
         neighbour.bound(copy)
-        return copy.rules_out(places)
 
     def _gather(self, now: float) -> None:
         """Every neighbour is to hear of what changed in our index."""

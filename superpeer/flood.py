@@ -39,10 +39,12 @@ from common.messages.overlay import (
     query_guid,
 )
 from common.rates import Bucket
+from superpeer.credence import Credence
 from superpeer.guide import Guide, places
 from superpeer.hitflow import HitFlow
 from superpeer.query import Tree
 from superpeer.silence import Silence
+from superpeer.tracing import Allowance, Trail
 
 Evaluate = Callable[[QueryBody], Iterator[Hit]]
 
@@ -66,6 +68,7 @@ class Flood:
         neighbours: Mapping[NodeId, object],
         evaluate: Evaluate,
         guide: Guide,
+        is_proven: Callable[[Hit], bool],
     ) -> None:
         self._me = me
         self._config = config
@@ -73,6 +76,7 @@ class Flood:
         self._neighbours = neighbours
         self._evaluate = evaluate
         self._guide = guide
+        self._is_proven = is_proven
         self._deadlines = Deadlines()
         self._seen: dict[Guid, float] = {}  # oldest first
         self._trees: dict[Guid, Tree] = {}  # oldest first
@@ -82,6 +86,7 @@ class Flood:
         self._silence = Silence(
             silent_s=config.silent_s, silent_max_s=config.silent_max_s, ring_s=config.ring_s
         )
+        self._traces = Allowance()
         self.evaluated = 0
         self.forwarded = 0
         self.duplicates = 0
@@ -119,7 +124,11 @@ class Flood:
         if body is None:
             return [Send(peer, QueryDone(query.guid, messages=1))]
         self._remember(query.guid, now)
-        tree = Tree(query, peer, body.wanted, self._evaluate(body), self._neighbours, places(body))
+        credence = Credence(body, self._is_proven)
+        own = self._evaluate(body)
+        tree = Tree(query, peer, credence, own, self._neighbours, places(body))
+        if query.traced and self._traces.take(now):
+            tree.trail = Trail(self._me, query.hops, now)
         effects = self._make_room()
         self._trees[tree.guid] = tree
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)
@@ -142,6 +151,8 @@ class Flood:
         effects: list[Effect] = []
         if extend.deeper:
             branches = tree.extend(lambda below: self._silence.may_ask(below, now))
+            if tree.trail is not None:
+                tree.trail.asked(branches, now)
             effects += self._to_all(tree, branches, Extend(tree.guid))
         effects += self._forward(tree, now, extend.links or None)
         return effects + self._advance(tree, now)
@@ -154,9 +165,11 @@ class Flood:
         learned_from = self._links[peer].address
         hits = [hit for hit in message.hits if may_tell(hit.source.address, learned_from)]
         self._drop("hits_out_of_scope", len(message.hits) - len(hits))
-        too_many = tree.take_in(hits)
+        credible = tree.credence.picked(hits)
+        self._drop("hits_not_proven", len(hits) - len(credible))
+        too_many = tree.take_in(credible)
         self._drop("hits_too_many", too_many)
-        self._waiting[tree.asker] += len(hits) - too_many
+        self._waiting[tree.asker] += len(credible) - too_many
         effects = self._advance(tree, now)
         return effects + self._shed_waiting(tree.asker)
 
@@ -167,6 +180,8 @@ class Flood:
             return self._drop("done_unasked")
         self._silence.answered(peer)
         tree.answered(peer, message)
+        if tree.trail is not None:
+            tree.trail.answered(peer, message, now)
         return self._advance(tree, now)
 
     def on_prune(self, peer: NodeId, message: Prune, _now: float) -> list[Effect]:
@@ -292,6 +307,8 @@ class Flood:
             links,
         )
         self.forwarded += len(peers)
+        if tree.trail is not None:
+            tree.trail.asked(peers, now)
         return self._to_all(tree, peers, tree.query()) if peers else []
 
     def _advance(self, tree: Tree, now: float) -> list[Effect]:

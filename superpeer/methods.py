@@ -30,6 +30,7 @@ class Status(msgspec.Struct):
     version: str
     network: str
     dropped: dict[str, int]  # frames and messages dropped, by reason
+    wishes: int = 0  # different standing searches of our leaves
 
 
 class Listing(msgspec.Struct):

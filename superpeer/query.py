@@ -17,7 +17,9 @@ from common.ids import Guid, NodeId
 from common.limits import HOPS_MAX, TTL_MAX
 from common.messages.cluster import Hit
 from common.messages.overlay import Query, QueryDone
+from superpeer.credence import Credence
 from superpeer.reach import Reach
+from superpeer.tracing import Trail
 
 REPORT_MAX: Final = 2**32  # what we believe of a neighbour's sums, so that ours stay within Count
 
@@ -29,7 +31,7 @@ class Tree:
         self,
         query: Query,
         asker: NodeId,
-        wanted: int,
+        credence: Credence,
         own: Iterator[Hit],
         neighbours: Iterable[NodeId],
         places: tuple[int, ...],
@@ -49,7 +51,8 @@ class Tree:
         self.running = True
         self.rings = 1
         self._own: Iterator[Hit] | None = own  # None: nothing is left of it
-        self._hits_left = wanted
+        self.credence = credence  # of hits from others
+        self._hits_left = credence.wanted
         self._torn = False  # a branch that could have grown was lost between two rings
         self._lost = False
         self._left_out = False
@@ -57,6 +60,7 @@ class Tree:
         self._messages = 0
         self._reach: list[bytes] = []  # of the branches, in all rings
         self._put_off: list[NodeId] = []  # of the untried: may have something, and can wait
+        self.trail: Trail | None = None  # of a traced query
 
     @property
     def frontier(self) -> int:
@@ -110,14 +114,17 @@ class Tree:
 
     def _ask(self, peers: list[NodeId], may_ask: Callable[[NodeId], bool]) -> list[NodeId]:
         asked = [peer for peer in peers if may_ask(peer)]
+        if self.trail is not None:
+            self.trail.missed([peer for peer in peers if peer not in asked], "left out")
         self._left_out |= len(asked) < len(peers)
         self.owing.update(dict.fromkeys(asked))
         return asked
 
     def query(self) -> Query:
         """What those below are asked with."""
+        traced = self.trail is not None
         return Query(
-            self.guid, self.nonce, self.level, self.hops + 1, self.body, guided=self.guided
+            self.guid, self.nonce, self.level, self.hops + 1, self.body, self.guided, traced
         )
 
     def met_again(self, peer: NodeId, query: Query) -> None:
@@ -129,6 +136,8 @@ class Tree:
     def sent(self, messages: int) -> None:
         """Count what this node sent for the query in this ring."""
         self._messages += messages
+        if self.trail is not None:
+            self.trail.messages += messages
 
     def answered(self, peer: NodeId, done: QueryDone) -> None:
         """`peer`, which owed it, has told how its part of the ring went."""
@@ -150,6 +159,8 @@ class Tree:
         if peer in self.owing:
             del self.owing[peer]
             self._lost = True
+            if self.trail is not None:
+                self.trail.missed([peer], "lost")
         elif self.branches.pop(peer, 0):
             self._torn = True
 
@@ -175,6 +186,7 @@ class Tree:
             left_out=self._left_out,
             reach=reach,
             put_off=bool(self._put_off),
+            trace=() if self.trail is None else self.trail.hops(self.ruled_out),
         )
 
     # --- hits on their way up ---------------------------------------------------------------
@@ -198,6 +210,8 @@ class Tree:
         if self._own is not None:
             hits = list(islice(self._own, min(count, self._hits_left)))
             self._hits_left -= len(hits)
+            if self.trail is not None:
+                self.trail.hits += len(hits)
             if len(hits) < count:
                 self._own = None
         below = self.outbox[: count - len(hits)]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from common.config import Config, FloodConfig
+from common.config import ClusterConfig, Config, FloodConfig
 from common.core import (
     Answer,
     Asked,
@@ -41,14 +41,17 @@ from common.messages import cluster, overlay
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping
 from common.network import Network
+from common.proofs import Proofs
 from common.storage import Restored
 from superpeer.cluster import Cluster
 from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
-from superpeer.methods import Drain, Drained, LeafRow, Listing, NeighbourRow, Status
+from superpeer.listing import listed
+from superpeer.methods import Drain, Drained, Status
 from superpeer.overlay import Overlay
 from superpeer.search import Searches
+from superpeer.wishes import STANDING, Wishes
 
 BYE = "bye"  # `LinkDown.reason` begins with it where the other end left on purpose
 
@@ -82,8 +85,11 @@ class SuperPeer:
         self._dropped: Counter[str] = Counter()
 
         self._meeting = Meeting(network, rng)
+        self._wishes = Wishes(
+            config=config.wish, rng=rng, is_leaf=lambda peer: peer in self._cluster.members
+        )
         digest = CountedPlaces()
-        self._digests = Digests(identity, network.name, config.digest, digest)
+        self._digests = Digests(identity, network.name, config.digest, digest, self._wishes)
         self._overlay = Overlay(
             me,
             config=config.overlay,
@@ -93,15 +99,7 @@ class SuperPeer:
             seeds=seeds,
             on_linked=self._digests.neighbour_linked,
         )
-        self._cluster = Cluster(
-            network.name,
-            config=config.cluster,
-            rng=rng,
-            links=self._links,
-            alternatives=self._overlay.contacts,
-            digest=digest,
-            spread_s=self._digests.spread_s,
-        )
+        self._cluster = self._cluster_of(config.cluster, rng, digest)
         self._flood = self._flood_of(config.flood)
         self._searches = Searches(
             me,
@@ -111,10 +109,27 @@ class SuperPeer:
             links=self._links,
             leaves=self._cluster.members,
         )
+        self._machines = (self._overlay, self._cluster, self._digests, self._flood, self._wishes)
         self._on_event = self._event_table()
         self._on_message = self._message_table()
-        self._on_own_message = self._own_message_table()
+        self._on_inner_message = {
+            self._me: self._own_message_table(),
+            STANDING: self._standing_table(),
+        }
         self._on_method = self._method_table()
+
+    def _cluster_of(self, config: ClusterConfig, rng: Random, digest: CountedPlaces) -> Cluster:
+        """Our leaves; what they share is told of to others, and to those that wish for it."""
+        return Cluster(
+            self._network.name,
+            config=config,
+            rng=rng,
+            links=self._links,
+            alternatives=self._overlay.contacts,
+            digest=digest,
+            spread_s=self._digests.spread_s,
+            wishes=self._wishes,
+        )
 
     def _flood_of(self, config: FloodConfig) -> Flood:
         """Queries cross our neighbours, as their digests guide them, and our own index."""
@@ -129,6 +144,7 @@ class SuperPeer:
             neighbours=neighbours,
             evaluate=self._cluster.evaluate,
             guide=guide,
+            is_proven=Proofs(self._network.name).hold,
         )
 
     # --- who takes what ---------------------------------------------------------------------
@@ -155,6 +171,8 @@ class SuperPeer:
             cluster.Search: self._searches.on_search,
             cluster.Locate: self._searches.on_search,
             cluster.Forget: self._searches.on_forget,
+            cluster.Wish: self._wishes.on_wish,
+            cluster.Unwish: self._wishes.on_unwish,
             overlay.Link: self._overlay.on_link,
             overlay.Linked: self._overlay.on_linked,
             overlay.Unlinked: self._on_unlinked,
@@ -175,6 +193,15 @@ class SuperPeer:
             overlay.Prune: self._flood.on_prune,
             overlay.QueryHits: self._searches.on_query_hits,
             overlay.QueryDone: self._searches.on_query_done,
+        }
+
+    def _standing_table(self) -> dict[type[Message], _OnMessage]:
+        """What wishes and the searches for them say to one another."""
+        return {
+            cluster.Search: self._searches.begin,
+            cluster.Forget: self._searches.on_forget,
+            cluster.SearchHits: self._wishes.on_search_hits,
+            cluster.SearchDone: self._wishes.on_search_done,
         }
 
     def _method_table(self) -> dict[str, _OnEvent]:
@@ -203,14 +230,13 @@ class SuperPeer:
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the machines, and of our end."""
-        machines = (self._overlay, self._cluster, self._digests, self._flood)
-        times = [self._exit_at, *[machine.wakeup() for machine in machines]]
+        times = [self._exit_at, *[machine.wakeup() for machine in self._machines]]
         return min((when for when in times if when is not None), default=None)
 
     def snapshot(self) -> Status:
         """The status as of the last event."""
-        counters = (self._overlay, self._cluster, self._digests, self._flood, self._searches)
-        dropped = sum((machine.dropped for machine in counters), Counter(self._dropped))
+        counters = [machine.dropped for machine in (*self._machines, self._searches)]
+        dropped = sum(counters, Counter(self._dropped))
         return Status(
             node=node_text(self._me),
             listen=str(self._bound.control) if self._bound else "",
@@ -227,6 +253,7 @@ class SuperPeer:
             version=self._version,
             network=self._network.name,
             dropped={**self._host.dropped, **dropped},
+            wishes=len(self._wishes),
         )
 
     # --- links and messages -----------------------------------------------------------------
@@ -246,6 +273,7 @@ class SuperPeer:
         self._digests.neighbour_lost(peer, now)
         return [
             *self._searches.leaf_lost(peer),
+            *self._wishes.leaf_lost(peer, now),
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now),
         ]
@@ -276,10 +304,10 @@ class SuperPeer:
         while waiting:
             effect = waiting.popleft()
             on_message = None
-            if isinstance(effect, Send) and effect.peer == self._me:
-                on_message = self._on_own_message.get(type(effect.message))
+            if isinstance(effect, Send) and effect.peer in self._on_inner_message:
+                on_message = self._on_inner_message[effect.peer].get(type(effect.message))
             if on_message is not None and isinstance(effect, Send):
-                waiting.extend(on_message(self._me, effect.message, now))
+                waiting.extend(on_message(effect.peer, effect.message, now))
             else:
                 settled.append(effect)
         return settled
@@ -309,8 +337,7 @@ class SuperPeer:
         return [*self._meeting.answer(event, facts)]
 
     def _on_woke(self, _event: Woke, now: float) -> list[Effect]:
-        machines = (self._overlay, self._cluster, self._digests, self._flood)
-        return [effect for machine in machines for effect in machine.due(now)]
+        return [effect for machine in self._machines for effect in machine.due(now)]
 
     def _on_stopped(self, event: Stopped, now: float) -> list[Effect]:
         return self._end(event.grace_s, now)
@@ -350,10 +377,10 @@ class SuperPeer:
         return [Answer(event.call, self.snapshot())]
 
     def _leaves(self, event: Asked, now: float) -> list[Effect]:
-        return [_listed(event, self._cluster.rows(now))]
+        return [listed(event, self._cluster.rows(now))]
 
     def _neighbours(self, event: Asked, now: float) -> list[Effect]:
-        return [_listed(event, self._overlay.rows(now))]
+        return [listed(event, self._overlay.rows(now))]
 
     def _graph(self, event: Asked, _now: float) -> list[Effect]:
         address = str(self._bound.control) if self._bound else ""
@@ -366,17 +393,3 @@ class SuperPeer:
 
     def _uptime_s(self) -> float:
         return self._now - (self._started_at or 0.0)
-
-
-def _listed(event: Asked, rows: list[LeafRow] | list[NeighbourRow]) -> Effect:
-    """The rows in the order that was asked for, what is unknown last."""
-    asked = event.params if isinstance(event.params, Listing) else Listing()
-    if rows and asked.sort not in rows[0].__struct_fields__:
-        keys = ", ".join(rows[0].__struct_fields__)
-        return Fail(event.call, Exit.USAGE, f"cannot sort by {asked.sort!r}", f"use one of: {keys}")
-
-    def place(row: LeafRow | NeighbourRow) -> tuple[bool, Any]:
-        value = getattr(row, asked.sort)
-        return (True, 0) if value is None else (False, value)
-
-    return Answer(event.call, sorted(rows, key=place)[: asked.limit])

@@ -19,9 +19,18 @@ from common.addresses import Scope
 from common.config import ClusterConfig
 from common.core import Effect, LinkUp, Send
 from common.ids import GUID_BYTES, Guid, NodeId
-from common.limits import DEGREE_MAX, SOURCES_PER_ANSWER_MAX
+from common.limits import DEGREE_MAX, SOURCES_PER_ANSWER_MAX, TRACE_HOPS_MAX
 from common.messages import cluster
-from common.messages.cluster import Coverage, Forget, Hit, Locate, SearchDone, SearchHits, Sources
+from common.messages.cluster import (
+    Coverage,
+    Forget,
+    Hit,
+    Hop,
+    Locate,
+    SearchDone,
+    SearchHits,
+    Sources,
+)
 from common.messages.fields import Message
 from common.messages.overlay import (
     Extend,
@@ -65,6 +74,8 @@ class _Search:
         self.put_off = False  # the last step left somebody for later
         self.reached_before = 0  # in the attempt that was given up
         self.messages = 0
+        self.trace: tuple[Hop, ...] = ()
+        self.trace_before: tuple[Hop, ...] = ()
         self.delivered: dict[_Key, None] = {}
         self.delivered_before = 0  # the last step
         named = "ring" if isinstance(asked, Locate) else asked.strategy
@@ -92,6 +103,7 @@ class _Search:
         """A ring is over."""
         self.reached += report.reached
         self.messages += report.messages
+        self.trace = report.trace
         self.lost |= report.lost
         self.left_out |= report.left_out
         self.put_off = report.put_off
@@ -168,6 +180,10 @@ class Searches:
         if len(searches) >= self._config.searches_max:
             why = f"{self._config.searches_max} searches are open already"
             return [Send(leaf, _refusal(asked, why))]
+        return self.begin(leaf, asked, now)
+
+    def begin(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
+        """Ask ourselves for whom nothing limits, or nothing any more."""
         search = _Search(leaf, asked, now)
         self._asked.setdefault(leaf, {})[asked.guid] = search
         return self._ask(search)
@@ -217,13 +233,15 @@ class Searches:
         nonce, body = self._rng.randbytes(GUID_BYTES), wire.pack(search.body)
         search.query = query_guid(nonce, body)
         search.reached_before = max(search.reached_before, search.counts[0])
+        search.trace_before = search.trace
         search.depth = search.strategy.first_level(search.asked.ttl)
         search.reached = search.reached_until = search.delivered_before = 0
         search.lost = search.left_out = False
         self._queries[search.query] = search
         search.reach = Reach()
         guided, ttl = search.strategy.guided, search.depth + 1
-        return [Send(self._me, Query(search.query, nonce, ttl, 0, body, guided))]
+        traced = not isinstance(search.asked, Locate) and search.asked.traced
+        return [Send(self._me, Query(search.query, nonce, ttl, 0, body, guided, traced))]
 
     def _has_credit(self, leaf: NodeId, now: float) -> bool:
         """Whether a leaf may ask once more now: strangers from afar less than those nearby."""
@@ -265,7 +283,8 @@ class Searches:
         if isinstance(search.asked, Locate):
             done: Message = Sources(guid, (), done=True)
         else:
-            done = SearchDone(guid, coverage)
+            trace = (*search.trace_before, *search.trace)[:TRACE_HOPS_MAX]
+            done = SearchDone(guid, coverage, trace=trace)
         return [Send(search.leaf, done), *self._end(search)]
 
     def _estimate(self, reached: int, now: float) -> int | None:

@@ -20,9 +20,14 @@ from leaf.methods import (
     GetProgress,
     GetResult,
     HitRow,
+    HopRow,
     Search,
     SearchResult,
     SharedRow,
+    TraceResult,
+    WishChosen,
+    WishedRow,
+    WishRow,
 )
 from superpeer import methods as superpeer_methods
 from tests.toydaemon import ToyDaemon
@@ -36,6 +41,30 @@ EDGES = [superpeer_methods.GraphEdge("n1", "n2")]
 NODES = [
     superpeer_methods.GraphNode("n1", "127.0.0.1:1", 4),
     superpeer_methods.GraphNode("n2", "127.0.0.1:2", None),
+]
+FILE = WishedRow(1, ID, "a", 7, "2026-01-01T00:00:00Z", fetched=True, link="magnet:?x")
+WISH = WishRow(
+    id=1,
+    words=["blue", "note"],
+    type="",
+    ext=[],
+    min_size=0,
+    max_size=None,
+    since="2026-01-01T00:00:00Z",
+    watched=True,
+    hits=1,
+    auto_get=True,
+    max_files=10,
+    max_bytes=1000,
+    fetched_files=1,
+    fetched_bytes=7,
+    reason="",
+    files=[FILE],
+)
+HOPS = [
+    HopRow("n1", 0, "answered", 2, 0, 0.01, 3),
+    HopRow("n2", 1, "ruled out", 0, 0, 0.0, 0),
+    HopRow("n3", 1, "lost", 1, 0, 2.5, 0),
 ]
 ANSWERS: dict[str, object] = {
     "leaf.status": leaf_methods.Status(
@@ -64,6 +93,11 @@ ANSWERS: dict[str, object] = {
     "leaf.pause": [DOWNLOAD],
     "leaf.resume": [DOWNLOAD],
     "leaf.rm": [],
+    "leaf.wish_add": WISH,
+    "leaf.wish_ls": [WISH],
+    "leaf.wish_rm": [],
+    "leaf.wish_watch": [WISH],
+    "leaf.trace": TraceResult("ab12", "blue note", HOPS),
     "leaf.pins_reset": leaf_methods.Nothing(),
     "leaf.stop": leaf_methods.Nothing(),
     "superpeer.leaves": [superpeer_methods.LeafRow("l", "127.0.0.1:9", 0.01, None, 5.0, 3, None)],
@@ -81,13 +115,16 @@ def answer(server: ControlServer, call: int, method: str, params: msgspec.Struct
         hits = [] if params.words == ["nothing"] else [HIT]
         for hit in hits:
             server.tell(call, hit)
-        server.answer(call, SearchResult(" ".join(params.words), hits, COVERAGE))
+        hops = HOPS if params.trace else []
+        server.answer(call, SearchResult(" ".join(params.words), hits, COVERAGE, "ab12", hops))
     elif isinstance(params, Get) and params.what == "missing":
         server.fail(call, Exit.UNREACHABLE, "Nobody has it.", "Try later.")
     elif isinstance(params, Get):
         server.tell(call, GetProgress(ID, "/d/a", 7, 3, 1.0, None, 2, "fetching", ""))
         server.answer(call, GetResult("/d/a", ID, 7, 0.5, 7, 2, verified=True))
     else:
+        if isinstance(params, WishChosen) and method == "leaf.wish_watch":
+            server.tell(call, FILE)
         server.answer(call, ANSWERS[method])
 
 

@@ -27,10 +27,12 @@ from common.storage import (
     ReadPart,
     ReadShared,
     RememberDownload,
+    RememberWish,
     SharedFile,
     ShareFailed,
     ShareSettled,
     UnfollowShare,
+    WishRecord,
     WritePieces,
 )
 
@@ -70,6 +72,7 @@ class MemoryDisk:
         self.files: dict[str, bytes] = {}
         self.parts: dict[str, _Part] = {}  # by target; they outlive a run
         self.records: dict[int, DownloadRecord] = {}
+        self.wishes: dict[int, WishRecord] = {}
         self.full = False
         self.unsound = False
         self.written_bytes = 0
@@ -206,6 +209,12 @@ class MemoryDisk:
             del self.records[effect.record.number]
         return []
 
+    def _remember_wish(self, effect: RememberWish) -> list[Event]:
+        self.wishes[effect.record.number] = effect.record
+        if effect.forget:
+            del self.wishes[effect.record.number]
+        return []
+
     _PERFORMERS: ClassVar[dict[type[Effect], Callable[..., list[Event]]]] = {
         FollowShare: _follow,
         UnfollowShare: _unfollow,
@@ -219,4 +228,5 @@ class MemoryDisk:
         ReadPart: _read_part,
         ReadLayer: _read_layer,
         RememberDownload: _remember,
+        RememberWish: _remember_wish,
     }

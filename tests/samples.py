@@ -16,6 +16,7 @@ CONTACT = Contact(NODE, V4)
 ENTRY = Entry(ROOT, 123456, "Die Forelle.flac", "Schubert/Lieder", 1_700_000_000)
 HIT = cluster.Hit(Contact(NODE, V6), ENTRY, 7, 3, (ROOT, NODE), SIGNATURE)
 TERMS = Terms(("forelle", "flac"), ("live",), "audio", ("flac",), 1, 2**30)
+HOP = cluster.Hop(NODE, 1, "duplicate", 3, 2, 40, 1)
 COVERAGE = cluster.Coverage(12, 12, 48, 0.25, True)
 
 SAMPLES: tuple[Message, ...] = (
@@ -30,20 +31,24 @@ SAMPLES: tuple[Message, ...] = (
     cluster.Busy(10.0, (CONTACT,)),
     cluster.Publish(6, (cluster.Put(7, ENTRY),), (1, 2), SIGNATURE, True),
     cluster.Published(6, ""),
-    cluster.Search(GUID, TERMS, 50, 10, "ring"),
+    cluster.Search(GUID, TERMS, 50, 10, "ring", True),
     cluster.SearchHits(GUID, (HIT,)),
-    cluster.SearchDone(GUID, COVERAGE),
+    cluster.SearchDone(GUID, COVERAGE, "", (HOP,)),
     cluster.Locate(GUID, ROOT, 123456, 10),
     cluster.Sources(GUID, (CONTACT,), True),
     cluster.Forget(GUID),
+    cluster.Wish(GUID, TERMS, True),
+    cluster.Unwish(GUID),
+    cluster.WishHits(GUID, (HIT,)),
+    cluster.Wished(GUID, "no"),
     overlay.Link(3, (CONTACT,)),
     overlay.Linked(3, (CONTACT,)),
     overlay.Unlinked((CONTACT,)),
     overlay.Neighbourhood(4, (CONTACT,)),
-    overlay.Query(GUID, NODE[16:], 1, 2, b"\x91\x01"),
+    overlay.Query(GUID, NODE[16:], 1, 2, b"\x91\x01", True, True),
     overlay.Extend(GUID, deeper=False, links=3),
     overlay.QueryHits(GUID, (HIT,)),
-    overlay.QueryDone(GUID, False, 3, 2, 9, True, True),
+    overlay.QueryDone(GUID, False, 3, 2, 9, True, True, b"", False, (HOP,)),
     overlay.Prune(GUID),
     overlay.Patches((overlay.Patch(NODE, 14, b"\x01", b"\x02", True, SIGNATURE),)),
     swarm.Interested(ROOT, 123456),

@@ -6,7 +6,7 @@ import pytest
 
 from common.addresses import Address
 from common.catalogue import statement, verify
-from common.config import ClusterConfig
+from common.config import ClusterConfig, WishConfig
 from common.core import Hangup, LinkUp, Send
 from common.digest import CountedPlaces
 from common.doors import Door
@@ -17,6 +17,7 @@ from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from common.terms import parse
 from superpeer.cluster import INDEX_SLICE, Cluster
+from superpeer.wishes import Wishes
 from tests.overlay_world import NETWORK, Puppet, entry_of, signed
 
 OTHER = Contact(b"o" * 32, Address.of("10.0.0.2", 1214))
@@ -37,14 +38,14 @@ class Bench:
             alternatives=lambda: (OTHER,),
             digest=CountedPlaces(),
             spread_s=lambda: self.spread_s,
+            wishes=Wishes(config=WishConfig(), rng=Random(1), is_leaf=lambda _peer: True),
         )
         self.spread_s = 0.0
 
     def leaf(self, number: int = 1, bulk_port: int = 1215) -> Puppet:
         """A leaf whose link is up."""
         puppet = Puppet(Identity(bytes([number]) * 32))
-        node = puppet.identity.node
-        address = Address.of(f"10.0.0.{number}", 1214)
+        node, address = puppet.identity.node, Address.of(f"10.0.0.{number}", 1214)
         self.links[node] = LinkUp(node, Door.CONTROL, address, DOOR, True, bulk_port)
         return puppet
 
@@ -52,8 +53,7 @@ class Bench:
         """What the leaf is answered."""
         join = Join(leaf.epoch, leaf.generation, len(leaf.catalogue), advertised)
         (sent,) = self.cluster.on_join(leaf.identity.node, join, now)
-        assert isinstance(sent, Send)
-        return sent.message
+        return sent.message  # type: ignore[attr-defined]
 
     def share(self, leaf: Puppet, *names: str, now: float = 0.0) -> list[object]:
         """Publish these as the next generation; what the leaf is answered."""

@@ -12,7 +12,7 @@ from common.shell.desk.numbers import link_of
 from common.torrent import parse_magnet
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
-from leaf.methods import Get, GetResult, Search
+from leaf.methods import Get, GetResult, Search, TraceOf, WishAdd, WishChosen
 from tests.commandline import ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
 
@@ -45,7 +45,7 @@ def test_a_search_in_its_three_forms(leaf: Program, toy: ToyDaemon) -> None:
     assert document["coverage"]["reached"] == 3
     hit, result = map(json.loads, leaf("search", "blue", "note", "--jsonl")[1].splitlines())
     assert hit["hit"]["sources"] == 2
-    assert list(result["result"]) == ["query", "coverage"]
+    assert list(result["result"]) == ["query", "coverage", "id", "trace"]
 
 
 def test_a_search_without_a_hit_is_exit_3(leaf: Program, toy: ToyDaemon) -> None:
@@ -195,3 +195,55 @@ def test_a_failure_of_the_daemon_is_the_commands(leaf: Program, toy: ToyDaemon) 
     assert (code, err) == (6, "Error: Nobody has it. Try later.\n")
     error = {"code": 6, "message": "Nobody has it.", "hint": "Try later."}
     assert json.loads(out) == {"error": error}
+
+
+# --- standing searches, and the way of one ------------------------------------------------------
+
+
+def test_a_wish_is_added_with_its_filters(leaf: Program, toy: ToyDaemon) -> None:
+    """As those of a search; what it may fetch has bounds of its own."""
+    more = "--type audio --ext .MP3 --min-size 1k --auto-get --max-files 3 --max-bytes 1G"
+    code, out, _ = leaf("wish", "add", "blue", "-live", *more.split(), "--json")
+    assert (code, json.loads(out)["words"]) == (0, ["blue", "note"])
+    asked = WishAdd(["blue", "-live"], "audio", ["mp3"], 1000, None, True, 3, 10**9)
+    assert toy.calls[-1] == ("leaf.wish_add", asked)
+    assert "--watch" in leaf("wish", "add", "blue")[2]
+
+
+def test_wishes_are_listed_watched_and_removed(leaf: Program, toy: ToyDaemon) -> None:
+    """A table, what one has found, a document; a stream while somebody watches."""
+    _, out, _ = leaf("wish", "ls")
+    assert out.splitlines()[1].split()[:4] == ["1", "1", "1", "of"]
+    assert out.splitlines()[1].endswith("blue note  2026-01-01T00:00:00Z")
+    assert leaf("wish", "ls", "1")[1].splitlines()[1].endswith(ID)
+    (row,) = json.loads(leaf("wish", "ls", "--json")[1])
+    assert {"id", "words", "hits", "since", "auto_get", "files"} <= row.keys()
+    (line,) = leaf("wish", "ls", "--watch", "--jsonl")[1].splitlines()
+    assert json.loads(line)["hit"]["id"] == ID
+    assert leaf("wish", "ls", "--watch")[1].endswith(f"{ID}\n")
+    assert leaf("wish", "ls", "--watch", "--json")[0] == 2
+    assert json.loads(leaf("wish", "rm", "1", "--json")[1]) == []
+    assert toy.calls[-1] == ("leaf.wish_rm", WishChosen(1))
+
+
+def test_the_way_of_a_search_is_a_tree(leaf: Program, toy: ToyDaemon) -> None:
+    """With the search, and later by its id."""
+    _, out, _ = leaf("trace")
+    lines = out.splitlines()
+    assert lines[0] == "n1  0 hits, 2 messages, 0.01 s, 3 more behind it"
+    assert lines[1:] == ["  n2  ruled out by its digest", "  n3  lost, 0 hits, 1 message, 2.5 s"]
+    assert leaf("search", "blue", "--trace")[1].endswith(out)
+    assert len(json.loads(leaf("search", "blue", "--trace", "--json")[1])["trace"]) == 3
+    document = json.loads(leaf("trace", "ab12", "--json")[1])
+    assert (document["id"], document["hops"][2]["outcome"]) == ("ab12", "lost")
+    assert toy.calls[-1] == ("leaf.trace", TraceOf("ab12"))
+
+
+@pytest.mark.parametrize("command", [("search",), ("wish", "add")])
+@pytest.mark.parametrize("words", [("\udcff\udcfe",), ("blue", "\udcffnote"), ()])
+def test_what_is_no_text_is_a_usage_error(
+    leaf: Program, toy: ToyDaemon, command: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    """Bytes that are not UTF-8, and nothing at all: exit 2, and nobody is asked."""
+    assert leaf(*command, *words)[0] == 2
+    assert toy.calls == []

@@ -68,6 +68,7 @@ def flood(
             neighbours=neighbours,
             around=lambda: (),
         ),
+        is_proven=lambda each: each.signature == bytes(64),
     )
 
 

@@ -14,8 +14,9 @@ from common.ids import Identity
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hit, SearchDone, SearchHits
 from common.messages.fields import Contact
+from common.proofs import proven_root
 from common.torrent import file_id, magnet
-from leaf.hits import SOURCES_WEIGHT, proven_root
+from leaf.hits import SOURCES_WEIGHT
 from leaf.methods import CoverageRow, Get, HitRow, Search, SearchResult
 from leaf.search import Searches
 from leaf.signals import Joined, Orphaned, Wanted

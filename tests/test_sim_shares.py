@@ -17,11 +17,13 @@ from common.storage import (
     RememberPin,
     RememberShare,
     RememberSuperPeer,
+    RememberWish,
     Restored,
     SharedFile,
     ShareFailed,
     ShareSettled,
     UnfollowShare,
+    WishRecord,
 )
 from tests.simulated_disk import CONTENT, TARGET, TREE, World, tree_of
 
@@ -149,6 +151,7 @@ def test_known_files_are_not_read_again() -> None:
 # --- memory ---------------------------------------------------------------------------------
 
 RECORD = DownloadRecord(1, TREE.root, len(CONTENT), TARGET, "rename", "fetching")
+WISH = WishRecord(1, ("blue",), "", (), 0, None, False, 1, 1, 0.0)
 ADDRESS = Address.of("10.0.0.1", 99)
 
 
@@ -159,6 +162,7 @@ def remember(world: World) -> None:
         RememberDownload(RECORD),
         RememberPin("host:1", b"k" * 32),
         RememberSuperPeer(b"s" * 32, ADDRESS),
+        RememberWish(WISH),
     )
 
 
@@ -168,9 +172,12 @@ def test_what_is_remembered_outlives_a_life() -> None:
     empty = world.store.copy()
     remember(world)
     world.disk.die()
-    expected = Restored(("/share",), (RECORD,), (("host:1", b"k" * 32),), ((b"s" * 32, ADDRESS),))
+    expected = Restored(
+        ("/share",), (RECORD,), (("host:1", b"k" * 32),), ((b"s" * 32, ADDRESS),), (WISH,)
+    )
     assert world.start().restored() == expected
     world.do(RememberShare("/share", forget=True), RememberDownload(RECORD, forget=True))
+    world.do(RememberWish(WISH, forget=True))
     world.do(RememberPin("host:1", None))
     assert world.disk.restored() == Restored(known=expected.known)
     world.store = empty
@@ -183,7 +190,7 @@ def test_a_store_that_takes_nothing_is_told_of() -> None:
     world.store.refuses = errno.ENOSPC
     remember(world)
     assert world.disk.restored() == Restored()
-    assert [note.name for note in world.notes] == ["not_remembered"] * 4
+    assert [note.name for note in world.notes] == ["not_remembered"] * 5
 
 
 def test_a_host_that_does_nothing_has_nothing() -> None:

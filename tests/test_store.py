@@ -17,11 +17,13 @@ from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
 from common.shell.disk.store import SUPER_PEERS_MAX, Store, StoreNewerError
-from common.storage import DownloadRecord
+from common.storage import DownloadRecord, WishedFile, WishRecord
 
 STAMP = FileStamp(5, 1_700_000_000_123_456_789, 2**64 - 1)
 TREE = FileTree(root=b"r" * 32, size=5, layer=b"l" * 64)
 RECORD = DownloadRecord(7, b"\xff" * 32, 2**40, "/x/ä.bin", "rename", "fetching", "no source")
+FOUND = WishedFile(b"\xff" * 32, 5, "ä.ogg", 1.5, fetched=True)
+WISH = WishRecord(3, ("ä",), "", (), 0, None, True, 10, 2**60, 1.5, files=(FOUND,))
 NODE, ADDRESS = b"n" * 32, Address.of("::1", 1214)
 
 
@@ -32,6 +34,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     store.remember_share("/music")
     store.remember_share("/music")
     store.remember_download(RECORD)
+    store.remember_wish(WISH)
     store.remember_pin("host:1214", NODE)
     store.remember_super_peer(NODE, ADDRESS, 5.0)
     store.close()
@@ -40,9 +43,23 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     assert again.layer(TREE.root) == TREE.layer
     assert again.shares() == ("/music",)
     assert again.downloads() == (RECORD,)
+    assert again.wishes() == (WISH,)
     assert again.pins() == (("host:1214", NODE),)
     assert again.super_peers() == ((NODE, ADDRESS),)
     assert again.moved_aside is None
+    again.close()
+
+
+def test_a_store_from_before_there_were_wishes_is_taken_on(tmp_path: Path) -> None:
+    """With all that is in it; who wrote it can go on with it too."""
+    store = Store(tmp_path / "state.db")
+    store.remember_download(RECORD)
+    store.close()
+    with sqlite3.connect(tmp_path / "state.db") as old:
+        old.execute("DROP TABLE wishes")
+    old.close()
+    again = Store(tmp_path / "state.db")
+    assert (again.moved_aside, again.downloads(), again.wishes()) == (None, (RECORD,), ())
     again.close()
 
 
@@ -52,13 +69,15 @@ def test_everything_can_be_forgotten(tmp_path: Path) -> None:
     store.remember_share("/a")
     store.remember_share("/b")
     store.remember_download(RECORD)
+    store.remember_wish(WISH)
     store.remember_pin("a:1", NODE)
     store.remember_pin("b:1", NODE)
     for _ in range(2):
         store.forget_share("/a")
         store.forget_download(7)
+        store.forget_wish(3)
         store.remember_pin("a:1", None)
-    assert (store.shares(), store.downloads()) == (("/b",), ())
+    assert (store.shares(), store.downloads(), store.wishes()) == (("/b",), (), ())
     assert store.pins() == (("b:1", NODE),)
     store.close()
 

@@ -42,6 +42,10 @@ class ToyDaemon:
         """End it after what it is doing; may be called by the handler."""
         self._loop.call_soon_threadsafe(self._loop.stop)
 
+    def soon(self, say: Callable[[], None]) -> None:
+        """Say something later, from any thread."""
+        self._loop.call_soon_threadsafe(say)
+
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         monitors = Monitors(context, self._loop)

@@ -11,6 +11,7 @@ shown. Commands, one a line before `----`:
     leaf1 shares all again                        its whole catalogue, afresh
     leaf1 searches hello, ttl=2 strategy=flood    settings are optional
     leaf1 locates hello.txt
+    leaf1 wishes hello                            leaf1 wishes no more
     leaf1 loses its link | leaf1 says bye
     kill sp2 | drain sp2
     advance 1s
@@ -27,9 +28,10 @@ import msgspec
 
 from common.config import ClusterConfig, Config
 from common.core import Asked, Notify
-from common.messages.cluster import Coverage, Hit, Locate, Put
+from common.messages.cluster import Coverage, Hit, Locate, Put, Unwish, Wish
 from common.messages.fields import Contact, Message
-from common.terms import Terms
+from common.messages.overlay import Patch
+from common.terms import Terms, parse
 from superpeer.methods import Drain
 from tests.overlay_world import World, entry_of
 
@@ -47,6 +49,7 @@ class Transcript:
         self.world = World(delay_s=(0.01, 0.01))
         self._guids: dict[bytes, str] = {}
         self._parents: dict[str, str] = {}
+        self._wish: dict[str, bytes] = {}
 
     def run(self, commands: list[str]) -> str:
         """The conversation that these commands cause."""
@@ -106,6 +109,12 @@ class Transcript:
         guid = self.world.rng.randbytes(16)
         self.world.say(leaf, self._parents[leaf], Locate(guid, entry.root, entry.size, 10))
 
+    def _wishes(self, leaf: str, words: str) -> None:
+        guid = bytes(16) if words == "no more" else self.world.rng.randbytes(16)
+        wish = self._wish.setdefault(leaf, guid)
+        message = Unwish(wish) if words == "no more" else Wish(wish, parse([words]))
+        self.world.say(leaf, self._parents[leaf], message)
+
     def _loses(self, leaf: str) -> None:
         self.world.hang_up(leaf, self._parents[leaf], "lost")
 
@@ -129,6 +138,7 @@ class Transcript:
         r"(\w+) shares (.+)": _shares,
         r"(\w+) searches ([^,]+)(?:, (.+))?": _searches,
         r"(\w+) locates (.+)": _locates,
+        r"(\w+) wishes (.+)": _wishes,
         r"(\w+) loses its link": _loses,
         r"(\w+) says bye": _leaves,
         r"kill (\w+)": _kill,
@@ -156,7 +166,7 @@ class Transcript:
         shown = []
         for field in msgspec.structs.fields(struct):
             value = getattr(struct, field.name)
-            if field.name == "guid":
+            if field.name in ("guid", "wish"):
                 shown.append(self._guids.setdefault(value, f"g{len(self._guids) + 1}"))
             elif field.name == "signature" and value is not None:
                 shown.append("signed")
@@ -176,7 +186,7 @@ class Transcript:
                 return f"{slot}:{entry.name}"
             case Terms(words=words):
                 return f'"{" ".join(words)}"'
-            case Coverage():
+            case Coverage() | Patch():
                 return f"({' '.join(self._fields(value))})"
             case tuple():
                 return f"[{' '.join(self._value(item) for item in value)}]"

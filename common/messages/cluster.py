@@ -18,6 +18,7 @@ from common.limits import (
     HITS_PER_FRAME_MAX,
     HITS_PER_QUERY_MAX,
     SOURCES_PER_ANSWER_MAX,
+    TRACE_HOPS_MAX,
 )
 from common.messages.fields import (
     Bytes16,
@@ -25,6 +26,7 @@ from common.messages.fields import (
     Contact,
     Contacts,
     Count,
+    Hops,
     Message,
     Name,
     Signature,
@@ -35,6 +37,7 @@ from common.terms import Terms
 Slot = Annotated[int, Meta(ge=0, lt=FILES_PER_LEAF_MAX)]
 Wanted = Annotated[int, Meta(ge=1, le=HITS_PER_QUERY_MAX)]
 Strategy = Literal["ring", "flood", "dynamic"]
+Outcome = Literal["answered", "duplicate", "ruled out", "left out", "lost"]
 
 
 class Join(Message, frozen=True, array_like=True):
@@ -94,6 +97,7 @@ class Search(Message, frozen=True, array_like=True):
     wanted: Wanted
     ttl: Ttl
     strategy: Strategy = "ring"
+    traced: bool = False  # tell with the end which way it went
 
 
 class Locate(Message, frozen=True, array_like=True):
@@ -136,12 +140,33 @@ class Coverage(msgspec.Struct, frozen=True, array_like=True):
     complete: bool
 
 
+class Hop(msgspec.Struct, frozen=True, array_like=True):
+    """What became of a traced query at one super-peer, as the one that asked it tells.
+
+    A trace is the tree of a query, those below behind the one that asked them. `depth` is links
+    from the origin; `messages` it sent for the query and `hits` it had itself; `cut`: so many hops
+    behind it are left out here.
+    """
+
+    node: Bytes32
+    depth: Hops
+    outcome: Outcome = "answered"
+    messages: Count = 0
+    hits: Count = 0
+    elapsed_us: Count = 0
+    cut: Count = 0
+
+
+Trace = Annotated[tuple[Hop, ...], Meta(max_length=TRACE_HOPS_MAX)]
+
+
 class SearchDone(Message, frozen=True, array_like=True):
     """A search is over; `refused` says why it was not run."""
 
     guid: Bytes16
     coverage: Coverage
     refused: Name = ""
+    trace: Trace = ()
 
 
 class Sources(Message, frozen=True, array_like=True):
@@ -150,6 +175,37 @@ class Sources(Message, frozen=True, array_like=True):
     guid: Bytes16
     sources: Annotated[tuple[Contact, ...], Meta(max_length=SOURCES_PER_ANSWER_MAX)]
     done: bool = False
+
+
+class Wish(Message, frozen=True, array_like=True):
+    """Go on looking for what matches, until I unwish it or leave.
+
+    `again`: a super-peer knew this wish before, so what is there already can wait its turn.
+    """
+
+    wish: Bytes16
+    terms: Terms
+    again: bool = False
+
+
+class Unwish(Message, frozen=True, array_like=True):
+    """Look for this no longer."""
+
+    wish: Bytes16
+
+
+class WishHits(Message, frozen=True, array_like=True):
+    """Some that match a wish; the same may come again."""
+
+    wish: Bytes16
+    hits: Hits
+
+
+class Wished(Message, frozen=True, array_like=True):
+    """I look for it from now on; `refused` says why I do not."""
+
+    wish: Bytes16
+    refused: Name = ""
 
 
 class Forget(Message, frozen=True, array_like=True):

@@ -22,7 +22,7 @@ from common.limits import (
     ID_SAMPLE_MAX,
     PATCHES_MAX,
 )
-from common.messages.cluster import Hits, Wanted
+from common.messages.cluster import Hits, Trace, Wanted
 from common.messages.fields import (
     Bytes16,
     Bytes32,
@@ -120,6 +120,7 @@ class Query(Message, frozen=True, array_like=True):
     hops: Hops
     body: Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
     guided: bool = False
+    traced: bool = False  # reports are to tell which way it went
 
 
 def query_guid(nonce: bytes, body: bytes) -> Guid:
@@ -151,7 +152,8 @@ class QueryDone(Message, frozen=True, array_like=True):
     `lost`: somebody below did not answer, and may when asked again; `left_out`: somebody was not
     asked, being silent too often or me too busy, and asking again helps nothing; `reach`: of a
     guided query, the sample of super-peers known and covered here and below, in all its rings;
-    `put_off`: some of my neighbours were not asked because `links` were enough.
+    `put_off`: some of my neighbours were not asked because `links` were enough; `trace`: of a
+    traced query, my part of its tree in all its rings.
     """
 
     guid: Bytes16
@@ -163,6 +165,7 @@ class QueryDone(Message, frozen=True, array_like=True):
     left_out: bool = False
     reach: Ids = b""
     put_off: bool = False
+    trace: Trace = ()
 
 
 class Prune(Message, frozen=True, array_like=True):

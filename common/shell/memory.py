@@ -16,13 +16,16 @@ from common.storage import (
     RememberPin,
     RememberShare,
     RememberSuperPeer,
+    RememberWish,
     Restored,
 )
 
 
 def restored(store: Memory) -> Restored:
     """What the last run left."""
-    return Restored(store.shares(), store.downloads(), store.pins(), store.super_peers())
+    return Restored(
+        store.shares(), store.downloads(), store.pins(), store.super_peers(), store.wishes()
+    )
 
 
 def performers(
@@ -45,6 +48,12 @@ def performers(
     def superpeer(effect: RememberSuperPeer) -> None:
         store.remember_super_peer(effect.node, effect.address, wall())
 
+    def wish(effect: RememberWish) -> None:
+        if effect.forget:
+            store.forget_wish(effect.record.number)
+        else:
+            store.remember_wish(effect.record)
+
     def told(performer: Performer) -> Performer:
         def perform(effect: Effect) -> None:
             try:
@@ -60,4 +69,5 @@ def performers(
         RememberDownload: told(download),
         RememberPin: told(pin),
         RememberSuperPeer: told(superpeer),
+        RememberWish: told(wish),
     }

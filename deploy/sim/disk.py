@@ -28,6 +28,7 @@ from common.storage import (
     RememberPin,
     RememberShare,
     RememberSuperPeer,
+    RememberWish,
     Restored,
     UnfollowShare,
     WritePieces,
@@ -54,6 +55,7 @@ _MEMORIES: tuple[type[Effect], ...] = (
     RememberDownload,
     RememberPin,
     RememberSuperPeer,
+    RememberWish,
 )
 
 

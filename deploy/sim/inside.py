@@ -19,11 +19,13 @@ from leaf.publish import Publisher
 from leaf.role import Leaf
 from leaf.search import Searches as LeafSearches
 from leaf.swarm.upload import Uploads
+from leaf.wishes import Wishes as LeafWishes
 from superpeer.cluster import Cluster
 from superpeer.flood import Flood
 from superpeer.overlay import Overlay
 from superpeer.role import SuperPeer
 from superpeer.search import Searches
+from superpeer.wishes import Wishes
 
 R = TypeVar("R")
 V = TypeVar("V")
@@ -32,20 +34,21 @@ V = TypeVar("V")
 class SuperPeerInside:
     """The machines of a super-peer."""
 
-    __slots__ = ("cluster", "flood", "links", "overlay", "searches")
+    __slots__ = ("cluster", "flood", "links", "overlay", "searches", "wishes")
 
     def __init__(self, role: SuperPeer) -> None:
         self.cluster: Cluster = role._cluster
         self.flood: Flood = role._flood
         self.overlay: Overlay = role._overlay
         self.searches: Searches = role._searches
+        self.wishes: Wishes = role._wishes
         self.links = role._links
 
 
 class LeafInside:
     """The machines of a leaf."""
 
-    __slots__ = ("downloads", "library", "parent", "publisher", "searches", "uploads")
+    __slots__ = ("downloads", "library", "parent", "publisher", "searches", "uploads", "wishes")
 
     def __init__(self, role: Leaf) -> None:
         self.parent: Parent = role._parent
@@ -57,6 +60,10 @@ class LeafInside:
         if not isinstance(uploads, Uploads):
             raise TypeError("uploads")
         self.uploads = uploads
+        wishes = role._machines["wishes"]
+        if not isinstance(wishes, LeafWishes):
+            raise TypeError("wishes")
+        self.wishes = wishes
 
 
 def superpeer_of(host: Host) -> SuperPeerInside | None:

@@ -15,6 +15,7 @@ from common.storage import (
     RememberPin,
     RememberShare,
     RememberSuperPeer,
+    RememberWish,
     Restored,
     SharedFile,
     ShareSettled,
@@ -23,7 +24,10 @@ from common.storage import (
 
 Performer = Callable[[Any], None]
 
-_NOT_KEPT = (UnfollowShare, RememberDownload, RememberPin, RememberShare, RememberSuperPeer)
+_NOT_KEPT = (
+    *(UnfollowShare, RememberDownload, RememberPin, RememberShare),
+    *(RememberSuperPeer, RememberWish),
+)
 
 
 class Shelf(Mapping[type[Effect], Performer]):

@@ -14,7 +14,7 @@ from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import FileChangedError, FileStamp, check_stamp, open_beneath
 from common.shell.disk.scan import FoundFile, HashCancelledError, Known
 from common.shell.disk.store import SUPER_PEERS_MAX
-from common.storage import DownloadRecord
+from common.storage import DownloadRecord, WishRecord
 
 _PLACE = Path("/state.db")
 
@@ -68,7 +68,10 @@ class Trees:
 class MemoryStore:
     """What one host remembers. With `refuses`, an errno as ENOSPC, nothing more is taken."""
 
-    __slots__ = ("_downloads", "_hashes", "_layers", "_pins", "_shares", "_super_peers", "refuses")
+    __slots__ = (
+        *("_downloads", "_hashes", "_layers", "_pins", "_shares", "_super_peers", "_wishes"),
+        "refuses",
+    )
 
     def __init__(self) -> None:
         self.refuses = 0
@@ -77,6 +80,7 @@ class MemoryStore:
         self._shares: dict[str, None] = {}
         self._downloads: dict[int, DownloadRecord] = {}
         self._pins: dict[str, NodeId] = {}
+        self._wishes: dict[int, WishRecord] = {}
         self._super_peers: dict[NodeId, tuple[Address, float, int]] = {}
 
     def copy(self) -> "MemoryStore":
@@ -87,6 +91,7 @@ class MemoryStore:
         other._shares = dict(self._shares)
         other._downloads = dict(self._downloads)
         other._pins = dict(self._pins)
+        other._wishes = dict(self._wishes)
         other._super_peers = dict(self._super_peers)
         return other
 
@@ -165,6 +170,20 @@ class MemoryStore:
         """Forget a download; no file is touched."""
         self._written()
         self._downloads.pop(number, None)
+
+    def wishes(self) -> tuple[WishRecord, ...]:
+        """All standing searches, by number."""
+        return tuple(self._wishes[number] for number in sorted(self._wishes))
+
+    def remember_wish(self, record: WishRecord) -> None:
+        """Keep a standing search, with what it has found."""
+        self._written()
+        self._wishes[record.number] = record
+
+    def forget_wish(self, number: int) -> None:
+        """Forget a standing search."""
+        self._written()
+        self._wishes.pop(number, None)
 
     def pins(self) -> tuple[tuple[str, NodeId], ...]:
         """(place as typed, key) of every pinned super-peer."""

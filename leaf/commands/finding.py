@@ -10,6 +10,7 @@ from common.shell.desk.options import Invocation, global_options, pass_invocatio
 from common.shell.desk.output import Output
 from common.shell.desk.units import counted, parse_size, size_text, time_text
 from leaf.commands.node import PROGRAM, client, with_doubt
+from leaf.commands.tracing import print_hops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +68,24 @@ class Excluding(click.Command):
         return super().parse_args(ctx, [*kept, "--", *args[end + 1 :], *excluded])
 
 
+def check_terms(words: tuple[str, ...], kind: str) -> None:
+    """Raises a usage error for what is no text, or no type of file."""
+    from common.names import MEDIA_TYPES
+
+    if any(map(_is_no_text, words)):
+        raise click.BadParameter("a word is not UTF-8", param_hint="WORDS")
+
+    if kind and kind not in MEDIA_TYPES:
+        raise click.BadParameter(
+            f"{kind!r} is none of {', '.join(MEDIA_TYPES)}", param_hint="--type"
+        )
+
+
+def _is_no_text(word: str) -> bool:
+    """Whether bytes of the command line could not be read (PEP 383)."""
+    return any("\ud800" <= char <= "\udfff" for char in word)
+
+
 @click.command(cls=Excluding)
 @click.argument("words", nargs=-1, required=True)
 @click.option("--type", "kind", default="", help="audio, video, image, document, ...")
@@ -87,8 +106,9 @@ class Excluding(click.Command):
     type=click.Choice(list(STRATEGIES)),
     default="ring",
     show_default=True,
-    help="How super-peers are asked; dynamic runs as ring for now.",
+    help="How super-peers are asked.",
 )
+@click.option("--trace", is_flag=True, help="Tell which way it went; see `leaf trace`.")
 @passing_options
 @global_options
 @pass_invocation
@@ -104,13 +124,9 @@ def search(
     **filters: Any,
 ) -> int:
     """Find files: all WORDS must match, -WORD excludes."""
-    from common.names import MEDIA_TYPES
     from leaf.methods import Search
 
-    if kind and kind not in MEDIA_TYPES:
-        raise click.BadParameter(
-            f"{kind!r} is none of {', '.join(MEDIA_TYPES)}", param_hint="--type"
-        )
+    check_terms(words, kind)
     filters["ext"] = [ext.lower().lstrip(".") for ext in filters["ext"]]
     query = Search(list(words), kind, **filters)
     output = invocation.output()
@@ -140,7 +156,8 @@ def _keep_numbers(invocation: Invocation, found: "SearchResult") -> None:
 def _print_hits(output: Output, found: "SearchResult") -> None:
     coverage = found.coverage
     if output.jsonl:
-        output.document({"query": found.query, "coverage": coverage})
+        document = {"query": found.query, "coverage": coverage, "id": found.id}
+        output.document({**document, "trace": found.trace})
         return
     if output.json:
         output.document(found)
@@ -161,6 +178,8 @@ def _print_hits(output: Output, found: "SearchResult") -> None:
         f"{hits} from {reached} ({'complete' if coverage.complete else 'not complete'}; "
         f"{counted(coverage.messages, 'message')}, {time_text(coverage.elapsed_s)})."
     )
+    if found.trace:
+        print_hops(output, found.trace)
 
 
 # --- fetching -------------------------------------------------------------------------------

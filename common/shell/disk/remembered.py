@@ -13,7 +13,7 @@ from common.ids import NodeId
 from common.merkle import FileTree
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
-from common.storage import DownloadRecord
+from common.storage import DownloadRecord, WishRecord
 
 
 class Hashes(Protocol):
@@ -58,3 +58,9 @@ class Memory(Protocol):
     def super_peers(self) -> tuple[tuple[NodeId, Address], ...]: ...
 
     def remember_super_peer(self, node: NodeId, address: Address, wall_s: float) -> None: ...
+
+    def wishes(self) -> tuple[WishRecord, ...]: ...
+
+    def remember_wish(self, record: WishRecord) -> None: ...
+
+    def forget_wish(self, number: int) -> None: ...

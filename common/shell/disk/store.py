@@ -1,6 +1,7 @@
 """What a node remembers over restarts, in one SQLite file of its home.
 
-Hashes of shared files by path and stamp, shares, downloads, pins, and super-peers that worked.
+Hashes of shared files by path and stamp, shares, downloads, wishes, pins, and super-peers that
+worked.
 WAL, one connection, one caller at a time (a lock); a method is one transaction, so a
 failure leaves everything as it was. A file that SQLite cannot read is moved aside and said so:
 all in it can be made again. What of a download is on the disk is not in here: its journal knows.
@@ -25,7 +26,7 @@ from common.merkle import FileTree
 from common.shell.disk.diskcalls import DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
-from common.storage import DownloadRecord
+from common.storage import DownloadRecord, WishRecord
 
 SCHEMA_VERSION: Final = 1
 SUPER_PEERS_MAX: Final = 200  # as a list of hosts on the wire (KaZaA 200)
@@ -47,9 +48,13 @@ CREATE TABLE pins (place TEXT PRIMARY KEY, node BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE super_peers (node BLOB PRIMARY KEY, ip BLOB NOT NULL, port INTEGER NOT NULL,
     last_seen_s REAL NOT NULL, successes INTEGER NOT NULL) WITHOUT ROWID;
 """
+_ADDED: Final = (  # since the first release; who does not know it leaves it alone
+    "CREATE TABLE IF NOT EXISTS wishes (number INTEGER PRIMARY KEY, record BLOB NOT NULL)"
+)
 _BEST_FIRST: Final = "ORDER BY last_seen_s DESC, successes DESC, node"
 _SHARES: Final = "SELECT path FROM shares ORDER BY path"
 _DOWNLOADS: Final = "SELECT record FROM downloads ORDER BY number"
+_WISHES: Final = "SELECT record FROM wishes ORDER BY number"
 _PINS: Final = "SELECT place, node FROM pins ORDER BY place"
 _SUPER_PEERS: Final = f"SELECT node, ip, port FROM super_peers {_BEST_FIRST}"
 
@@ -169,6 +174,19 @@ class Store:
         """Forget a download; no file is touched."""
         self._write("DELETE FROM downloads WHERE number = ?", number)
 
+    def wishes(self) -> tuple[WishRecord, ...]:
+        """All standing searches, by number."""
+        return _wishes(self._rows(_WISHES))
+
+    def remember_wish(self, record: WishRecord) -> None:
+        """Keep a standing search, with what it has found."""
+        encoded = msgspec.json.encode(record)
+        self._write("INSERT OR REPLACE INTO wishes VALUES (?, ?)", record.number, encoded)
+
+    def forget_wish(self, number: int) -> None:
+        """Forget a standing search."""
+        self._write("DELETE FROM wishes WHERE number = ?", number)
+
     def pins(self) -> tuple[tuple[str, NodeId], ...]:
         """(place as typed, key) of every pinned super-peer."""
         return tuple(self._rows(_PINS))
@@ -240,6 +258,7 @@ class Store:
             db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last moments
             if version == 0:
                 db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+            db.execute(_ADDED)
             _probe(db)
         except BaseException as error:
             db.close()
@@ -277,11 +296,16 @@ def _probe(db: sqlite3.Connection) -> None:
     db.execute(_SHARES).fetchall()
     db.execute(_PINS).fetchall()
     _downloads(db.execute(_DOWNLOADS).fetchall())
+    _wishes(db.execute(_WISHES).fetchall())
     _super_peers(db.execute(_SUPER_PEERS).fetchall())
 
 
 def _downloads(rows: list[tuple[Any, ...]]) -> tuple[DownloadRecord, ...]:
     return tuple(msgspec.json.decode(record, type=DownloadRecord) for (record,) in rows)
+
+
+def _wishes(rows: list[tuple[Any, ...]]) -> tuple[WishRecord, ...]:
+    return tuple(msgspec.json.decode(record, type=WishRecord) for (record,) in rows)
 
 
 def _super_peers(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, Address], ...]:

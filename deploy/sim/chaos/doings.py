@@ -8,14 +8,26 @@ from functools import partial
 from typing import Final
 
 from common.core import Effect, Event
-from common.storage import OpenPart
+from common.storage import OpenPart, RememberWish, WishRecord
 from common.torrent import file_id, parse_file_id
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content
 from deploy.sim.host import Host
 from deploy.sim.nodes import DOWNLOADS, SHARE
 from deploy.sim.people import Ending
-from leaf.methods import Chosen, Exists, Get, Nothing, Remove, Search, SearchResult, Share, Unshare
+from leaf.methods import (
+    Chosen,
+    Exists,
+    Get,
+    Nothing,
+    Remove,
+    Search,
+    SearchResult,
+    Share,
+    Unshare,
+    WishAdd,
+    WishChosen,
+)
 
 FETCHES: Final = 0.15  # of the searches, after how many something is fetched
 REGRETS: Final = 0.05  # of what is begun to be fetched
@@ -52,8 +64,11 @@ class Doings:
         leaves = arena.honest(arena.leaves)
         if leaves:
             does = arena.rng.choices(
-                [self.search, self.get, self.look, self.pause, self.remove, self.share],
-                [6, 3, 1, 1, 0.5, 1],
+                [
+                    *(self.search, self.get, self.look, self.pause, self.remove, self.share),
+                    self.wish,
+                ],
+                [6, 3, 1, 1, 0.5, 1, 1],
             )[0]
             does(arena.rng.choice(leaves))
 
@@ -81,6 +96,7 @@ class Doings:
             "leaf.search",
             Search(
                 asked,
+                trace=rng.random() < 0.2,
                 limit=rng.choice((1, 3, 50, 1000)),
                 wait=rng.choice((2.0, 5.0, 10.0)),
                 ttl=rng.choice((0, 1, 2, 10, 10, 10)),
@@ -125,8 +141,12 @@ class Doings:
         self._ask(host, "leaf.get", get)
 
     def fed(self, host: Host, _event: Event, effects: list[Effect]) -> None:
-        """A host took in an event: is it about to begin a download that nobody wants any more?"""
+        """A host took in an event: does a wish fetch something, is it about to begin a download
+        that nobody wants any more?"""
         arena = self._arena
+        for effect in effects:
+            if isinstance(effect, RememberWish):
+                self._wished(host, effect.record)
         begun = [each for each in effects if isinstance(each, OpenPart)]
         for part in begun if arena.world.now < self.until else ():
             if arena.rng.random() < REGRETS:
@@ -165,6 +185,36 @@ class Doings:
             del self.gets[host.number, content]
             delete = self._arena.rng.random() < 0.5
             self._ask(host, "leaf.rm", Remove(file_id(root, size), delete))
+
+    def wish(self, host: Host) -> None:
+        """Wish for what may come, look what has, or want it no longer."""
+        rng, names = self._arena.rng, self._names()
+        if rng.random() < 0.4 or not names:
+            method = rng.choice(("leaf.wish_ls", "leaf.wish_rm", "leaf.wish_watch"))
+            chosen = WishChosen(rng.choice((0, 0, 1, 2, 3)))
+            call = self._arena.world.people.ask(host, method, chosen, lambda _outcome: None)
+            watched_s = rng.uniform(*LEAVE_S)
+            self._arena.world.schedule.later(
+                watched_s, lambda: self._arena.world.people.leave(call)
+            )
+            return
+        words = list(self._arena.truth.words_of(rng.choice(names))) or ["nothing"]
+        wish = WishAdd(
+            rng.sample(words, rng.randint(1, len(words))),
+            auto_get=rng.random() < 0.4,
+            max_files=rng.randint(1, 3),
+            max_bytes=FETCHED_MAX,
+        )
+        self._ask(host, "leaf.wish_add", wish)
+
+    def _wished(self, host: Host, record: WishRecord) -> None:
+        """A leaf holds, or will hold, what its wish fetches."""
+        for file in record.files:
+            if file.fetched:
+                content, target = (file.root, file.size), f"{DOWNLOADS}/{file.name}"
+                self._arena.truth.fetched(host.number, content)
+                self._arena.truth.name(content, target)
+                self._arena.truth.name(content, f"{target} ({NUMBERS})")
 
     def share(self, host: Host) -> None:
         """Share another folder, or no longer."""

@@ -9,6 +9,7 @@ so what has not recovered never will.
 from typing import Final
 
 from common.names import words
+from common.terms import matches
 from common.torrent import file_id, parse_file_id
 from deploy import graphs
 from deploy.sim.chaos.arena import Arena
@@ -20,6 +21,7 @@ from leaf.swarm.download import State
 
 SEARCH_S: Final = 12.0
 KNOCK_S: Final = 1.0
+WISHES_S: Final = 25.0  # in which all that anybody wishes for is asked for twice
 PATIENCE_S: Final = 0.25  # between two looks for an answer
 PLACES: Final = 8  # neighbours, with which everybody has room
 WAITING: Final = (State.FETCHING, State.QUEUED, State.FINISHING)
@@ -47,6 +49,7 @@ class Liveness:
             self._parts(leaf)
             self._patience(leaf)
         self._searches(leaves)
+        self._wishes(leaves)
         if not self._arena.world.stopped:
             self._calls()
 
@@ -203,6 +206,35 @@ class Liveness:
         for content in map(parse_file_id, found):
             if not any(truth.may_share(each.number, content) for each in leaves):
                 self._tell(RULE_23, f"{leaf.name} finds {file_id(*content)}, which is gone")
+
+    def _wishes(self, leaves: list[Host]) -> None:
+        """Every wish has found what others share, unless it is content with what it has."""
+        arena = self._arena
+        if not self._trusted or arena.world.stopped:
+            return
+        arena.world.run(arena.world.now + WISHES_S)
+        insides = [inside for inside in map(leaf_of, leaves) if inside is not None]
+        shared = [
+            (each, entry)
+            for leaf, each in zip(leaves, insides, strict=False)
+            if leaf.number not in arena.truth.decayed
+            for _, entry in each.publisher._catalogue.items()
+        ]
+        for leaf, inside in zip(leaves, insides, strict=False):
+            for wish in inside.wishes._wishes.values():
+                if not wish.watched and not wish.is_full:
+                    self._tell(RULE_23, f"nobody looks for a wish of {leaf.name}: {wish.fault}")
+                missed = [
+                    entry.name
+                    for owner, entry in shared
+                    if owner is not inside
+                    and matches(wish.terms, entry)
+                    and (entry.root, entry.size) not in wish.known
+                    and inside.library.find(entry.root, entry.size) is None
+                ]
+                if missed and not wish.is_full:
+                    what = f"{wish.record.words} and was not told of {len(missed)} files"
+                    self._tell(RULE_23, f"{leaf.name} wished for {what}: {missed[0]!r}")
 
     # --- nobody waits -----------------------------------------------------------------------
 

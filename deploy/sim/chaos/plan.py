@@ -19,6 +19,7 @@ from common.config import (
     OverlayConfig,
     ParentConfig,
     SwarmConfig,
+    WishConfig,
 )
 from common.network import Network
 from deploy import graphs
@@ -157,6 +158,7 @@ def _config(rng: Random, leaves: int, super_peers: int) -> Config:
             open_max=rng.choice((4, 20_000)) if tight else 20_000,
             waiting_link_max=rng.choice((20, 5_000)) if tight else 5_000,
         ),
+        wish=WishConfig(every_s=8.0, again_s=2.0, searches_per_s=4.0),
         parent=ParentConfig(redial_max_s=4.0, publish_bytes=rng.choice((300, 32 * 1024))),
         swarm=SwarmConfig(
             downloads_active_max=rng.choice((1, 8)),

@@ -30,6 +30,7 @@ from deploy.sim.checkers.requests import RequestsAreAnswered
 from deploy.sim.checkers.secrets import Secrets
 from deploy.sim.checkers.shown import Shown
 from deploy.sim.checkers.signed import Signed
+from deploy.sim.checkers.wishes import Wishes
 from deploy.sim.hostile import KINDS
 from deploy.sim.probes import Probes
 
@@ -87,6 +88,7 @@ def run_plan(plan: ChaosPlan) -> Verdict:
             Manners(world.violate, truth.hostile),
             BooksAreKept(world.violate, truth.hostile),
             Shown(world.violate, truth, world.by_node),
+            Wishes(world.violate, truth),
             Leases(world.violate),
             Signed(world.violate, plan.network.name),
         ]

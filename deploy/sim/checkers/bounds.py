@@ -23,6 +23,7 @@ from deploy.sim.schedule import Schedule
 from leaf.swarm.budget import ALL_BYTES_MAX
 from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
 from superpeer.query import Tree
+from superpeer.wishes import STANDING
 
 MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
 DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on
@@ -174,8 +175,10 @@ class Bounds:
         for peer in (*flood._flows, *flood._credit):
             if peer not in inside.links and peer != host.identity.node:
                 self._tell(host, "17: books end with the link", "keeps books of who is gone")
-        for peer in inside.searches._asked:
-            if peer not in inside.cluster.members and peer not in inside.links:
+        wishes = inside.wishes
+        for peer in (*inside.searches._asked, *wishes._of, *wishes._fresh, *wishes._told):
+            here = peer == STANDING or peer in inside.cluster.members or peer in inside.links
+            if not here:
                 self._tell(host, "17: books end with the link", "searches for who is gone")
 
     def _tell(self, host: Host, rule: str, what: str) -> None:

@@ -22,6 +22,8 @@ from common.messages.cluster import (
     SearchHits,
     Sources,
     Strategy,
+    Unwish,
+    Wish,
 )
 from common.messages.fields import Contact, Message
 from common.messages.swarm import (
@@ -208,6 +210,12 @@ class Flooder:
             effects.append(Send(peer, Piece(root, 0), rng.randbytes(100)))
         return effects
 
+    def _wishes(self) -> list[Message]:
+        """More than are kept, some under one name, some gone at once."""
+        wishes = [Wish(self._guid(), self._terms(), self._rng.random() < 0.5) for _ in range(8)]
+        again = Wish(wishes[0].wish, self._terms())
+        return [*wishes, again, Unwish(self._rng.choice(self._guids)), Unwish(bytes(16))]
+
     _SAYINGS: ClassVar[dict[str, Callable[["Flooder"], list[Message]]]] = {
         "search": _searches,
         "replay": _replays,
@@ -215,4 +223,5 @@ class Flooder:
         "forget": _forgets,
         "join": _joins,
         "publish": _publishes,
+        "wish": _wishes,
     }

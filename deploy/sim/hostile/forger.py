@@ -20,10 +20,11 @@ from common.deadlines import Deadlines
 from common.digest import statement
 from common.doors import Door
 from common.ids import Guid, NodeId, new_guid
-from common.limits import HITS_PER_FRAME_MAX
+from common.limits import HITS_PER_FRAME_MAX, HOPS_MAX
 from common.messages.cluster import (
     Busy,
     Coverage,
+    Hop,
     Join,
     Locate,
     Publish,
@@ -33,6 +34,9 @@ from common.messages.cluster import (
     SearchHits,
     Sources,
     Welcome,
+    Wish,
+    Wished,
+    WishHits,
 )
 from common.messages.fields import Message
 from common.messages.overlay import (
@@ -63,8 +67,7 @@ QUERIES_KEPT: Final = 30
 DIGESTS_KEPT: Final = 30
 FORGES_DIGESTS: Final = 0.1  # each costs it the link
 ABSURD: Final = (0, 1, 7, 2**32, 2**53)
-HITS: Final = (0, 1, 5, 12, 30)
-FILLS_QUOTAS: Final = False  # see `Forger._answer`
+HITS: Final = (0, 1, 5, 12, 30, 60)
 WORDS: Final = ("blue", "night", "train", "river", "stone", "new", "song")
 
 
@@ -126,13 +129,9 @@ class Forger:
         return self._answer(query)
 
     def _answer(self, query: Query) -> list[Message]:
-        """Hits of all kinds, some for another query, and a report; now and then a second one.
-
-        With `FILLS_QUOTAS` as many as are wanted: a tree counts all hits against the one number
-        that its origin wants, so forged ones leave no room for true ones.
-        """
+        """Hits of all kinds, some for another query, and a report; now and then a second one."""
         rng, guid = self._rng, query.guid
-        count = 60 if FILLS_QUOTAS else rng.choice(HITS)
+        count = rng.choice(HITS)
         hits = self._forgeries.some(query.body, count)
         if rng.random() < 0.3:
             hits += hits[:3]
@@ -157,6 +156,7 @@ class Forger:
             left_out=rng.random() < 0.2,
             reach=self._ids(),
             put_off=rng.random() < 0.1,
+            trace=(Hop(self._rng.randbytes(32), rng.randrange(HOPS_MAX), "lost"),) * 9,
         )
 
     def _ids(self) -> bytes:
@@ -195,6 +195,12 @@ class Forger:
         coverage = Coverage(2**53, None, 2**53, -1.0, complete=True)
         done = SearchDone(search.guid, coverage)
         return [SearchHits(search.guid, hits), SearchHits(search.guid, hits), done, done]
+
+    def _on_wish(self, _peer: NodeId, wish: Wish) -> list[Message]:
+        body = wire.pack(QueryBody(1, wish.terms))
+        hits = WishHits(wish.wish, tuple(self._forgeries.some(body, self._rng.choice((0, 3, 10)))))
+        refused = self._rng.choice(("", "", "I do not like it"))
+        return [hits, Wished(wish.wish, refused), replace(hits, wish=new_guid(self._rng)), hits]
 
     def _on_locate(self, _peer: NodeId, locate: Locate) -> list[Message]:
         sources = self._forgeries.sources(self._rng.choice((0, 3, 50)))
@@ -286,6 +292,7 @@ class Forger:
         Publish: _on_publish,
         Search: _on_search,
         Locate: _on_locate,
+        Wish: _on_wish,
     }
 
     _SAYINGS: ClassVar[dict[str, Callable[["Forger"], list[Message]]]] = {
