@@ -14,6 +14,7 @@ import msgspec
 DEFAULT_PORT: Final = 1214  # registered for Kazaa
 
 _IP_BYTES = (4, 16)
+_LOOPBACK: Final = {4: bytes((127, 0, 0, 1)), 16: bytes(15) + b"\x01"}
 
 
 class Scope(enum.IntEnum):
@@ -74,6 +75,13 @@ class Address(msgspec.Struct, frozen=True, array_like=True, order=True):
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if len(self.ip) == 16 else f"{self.host}:{self.port}"
+
+
+def from_here(listen: Address) -> Address:
+    """Where a node reaches its own door, which may listen everywhere."""
+    if not ipaddress.ip_address(listen.ip).is_unspecified:
+        return listen
+    return Address(_LOOPBACK[len(listen.ip)], listen.port)
 
 
 def may_tell(about: Address, learned_from: Address) -> bool:

@@ -29,12 +29,14 @@ from common.core import (
     Promoted,
     Received,
     Sent,
+    Stop,
     Stopped,
     Woke,
 )
 from common.deadlines import Deadlines
 from common.errors import Exit, UserError
 from common.ids import Identity, node_text
+from common.ladder import Found
 from common.meeting import Meeting, Seed
 from common.messages import cluster, swarm
 from common.messages.fields import Contact, Message
@@ -84,19 +86,11 @@ STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
 _DISK: Final = (PartOpened, PartSkipped, PiecesWritten, PartFinished, PartFailed)
 _SHARES: Final = (FilesShared, FilesUnshared, ShareProgressed, ShareSettled, ShareFailed)
 _TO_UPLOADS: Final = (
-    swarm.Interested,
-    swarm.NotInterested,
-    swarm.Request,
-    swarm.Cancel,
+    *(swarm.Interested, swarm.NotInterested, swarm.Request, swarm.Cancel),
     swarm.TreeRequest,
 )
 _TO_DOWNLOADS: Final = (
-    swarm.Bitfield,
-    swarm.Have,
-    swarm.Choke,
-    swarm.Unchoke,
-    swarm.Piece,
-    swarm.Reject,
+    *(swarm.Bitfield, swarm.Have, swarm.Choke, swarm.Unchoke, swarm.Piece, swarm.Reject),
     swarm.TreeHashes,
 )
 
@@ -132,8 +126,12 @@ class Leaf:
         shares: tuple[str, ...],
         downloads_dir: str,
         version: str,
+        steps: Names = (),
+        promotes: bool = False,
     ) -> None:
-        """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only."""
+        """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
+        `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network.
+        """
         me, name = identity.node, network.name
         publisher = Publisher(identity, name, config.parent, epoch)
         library = Library(shares)
@@ -149,6 +147,8 @@ class Leaf:
             published=publisher,
             epoch=epoch,
             rng=rng,
+            steps=steps,
+            promotes=promotes,
         )
         searches = Searches(name, config.search, rng)
         locator = Locator(config.swarm, rng)
@@ -278,7 +278,9 @@ class Leaf:
         if event.method == "leaf.status":
             return [Answer(event.call, self._status(now))]
         if event.method == "leaf.stop":
-            return [Answer(event.call, Nothing()), *self._stopped(Stopped(STOP_GRACE_S), now)]
+            others = [Stop(STOP_GRACE_S)] if len(self._roles) > 1 else []
+            stopped = self._stopped(Stopped(STOP_GRACE_S), now)
+            return [Answer(event.call, Nothing()), *others, *stopped]
         return []
 
     def _status(self, now: float) -> Status:
@@ -295,6 +297,7 @@ class Leaf:
             parent=Peer(node_text(contact.node), str(contact.address)) if contact else None,
             parent_reason=self._parent.reason,
             parent_refused=self._parent.refused,
+            parent_source=self._parent.source,
             heir=None,
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
@@ -343,6 +346,10 @@ class Leaf:
 
     _EVENTS: ClassVar[dict[type[Event], Names]] = {
         Restored: ("library", "downloads", "parent"),
+        Bound: ("parent",),
+        Found: ("parent",),
+        Promoted: ("parent",),
+        Demoted: ("parent",),
         LinkUp: ("links", "idle", "parent", "downloads"),
         LinkDown: ("links", "parent", "uploads", "downloads"),
         DatagramReceived: ("parent",),

@@ -30,6 +30,7 @@ class Status(msgspec.Struct):
     version: str
     network: str
     dropped: dict[str, int]  # frames and messages dropped, by reason
+    sources: dict[str, int] = {}  # super-peers that each step of the ladder has named
 
 
 class Listing(msgspec.Struct):

@@ -36,6 +36,7 @@ from common.digest import CountedPlaces
 from common.doors import Door
 from common.errors import Exit
 from common.ids import Identity, NodeId, node_text
+from common.ladder import Found
 from common.meeting import Facts, Meeting, Seed
 from common.messages import cluster, overlay
 from common.messages.fields import Contact, Message
@@ -46,6 +47,7 @@ from superpeer.cluster import Cluster
 from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
+from superpeer.lookout import Lookout
 from superpeer.methods import Drain, Drained, LeafRow, Listing, NeighbourRow, Status
 from superpeer.overlay import Overlay
 from superpeer.search import Searches
@@ -57,7 +59,8 @@ _OnEvent = Callable[[Any, float], list[Effect]]
 
 
 class SuperPeer:
-    """A core. `seeds` are the super-peers to join; `version` is shown to people."""
+    """A core. `seeds` are the super-peers to join, `steps` of the ladder where else to look for
+    others; `version` is shown to people."""
 
     def __init__(
         self,
@@ -68,8 +71,10 @@ class SuperPeer:
         rng: Random,
         seeds: tuple[Seed, ...] = (),
         version: str = "",
+        steps: tuple[str, ...] = (),
     ) -> None:
         self._me = me = identity.node
+        self._is_told = bool(seeds)
         self._config = config
         self._network = network
         self._version = version
@@ -92,6 +97,14 @@ class SuperPeer:
             meeting=self._meeting,
             seeds=seeds,
             on_linked=self._digests.neighbour_linked,
+        )
+        self._lookout = Lookout(
+            steps,
+            config=config.overlay,
+            rng=rng,
+            neighbours=self._overlay.neighbours,
+            cache=self._overlay.cache,
+            try_place=self._overlay.joining.want_place,
         )
         self._cluster = Cluster(
             network.name,
@@ -142,6 +155,7 @@ class SuperPeer:
             LinkMeasured: self._on_link_measured,
             Received: self._on_received,
             DatagramReceived: self._on_datagram,
+            Found: self._lookout.found,
             Asked: self._on_asked,
             HostMeasured: self._on_host_measured,
             Stopped: self._on_stopped,
@@ -203,7 +217,7 @@ class SuperPeer:
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the machines, and of our end."""
-        machines = (self._overlay, self._cluster, self._digests, self._flood)
+        machines = (self._overlay, self._lookout, self._cluster, self._digests, self._flood)
         times = [self._exit_at, *[machine.wakeup() for machine in machines]]
         return min((when for when in times if when is not None), default=None)
 
@@ -227,6 +241,7 @@ class SuperPeer:
             version=self._version,
             network=self._network.name,
             dropped={**self._host.dropped, **dropped},
+            sources=dict(self._lookout.named),
         )
 
     # --- links and messages -----------------------------------------------------------------
@@ -293,7 +308,7 @@ class SuperPeer:
 
     def _on_bound(self, event: Bound, now: float) -> list[Effect]:
         self._bound = event
-        return self._overlay.start(now)
+        return self._overlay.start(now) + self._lookout.start(now, is_told=self._is_told)
 
     def _on_datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
         if not isinstance(event.message, Ping):
@@ -309,7 +324,7 @@ class SuperPeer:
         return [*self._meeting.answer(event, facts)]
 
     def _on_woke(self, _event: Woke, now: float) -> list[Effect]:
-        machines = (self._overlay, self._cluster, self._digests, self._flood)
+        machines = (self._overlay, self._lookout, self._cluster, self._digests, self._flood)
         return [effect for machine in machines for effect in machine.due(now)]
 
     def _on_stopped(self, event: Stopped, now: float) -> list[Effect]:
@@ -320,7 +335,7 @@ class SuperPeer:
         self._overlay.stop()
         self._cluster.stop()
         self._exit_at = now + grace_s
-        effects: list[Effect] = []
+        effects = self._lookout.stop()
         for peer in {**self._cluster.members, **self._overlay.neighbours}:
             effects += [Send(peer, Bye("stopping")), Hangup(peer, Door.CONTROL, BYE)]
         return effects
