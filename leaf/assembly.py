@@ -16,21 +16,36 @@ from typing import Final, Generic, TypeVar
 from common.config import scaled
 from common.core import Core
 from common.errors import Exit, UserError
+from common.node import LEAF, SUPERPEER
 from common.shell.daemon import Daemon
 from common.shell.desk.home import Home, home_at
 from common.shell.desk.logs import Log
 from common.shell.desk.options import Invocation, version
-from common.shell.desk.resolve import any_port, listen_address, seeds
+from common.shell.desk.resolve import any_port, listen_address
 from common.shell.desk.settings import Settings, network_of
-from common.shell.desk.starting import Joining, LeafReady, epoch, load, log_of, say_ready, settle
+from common.shell.desk.starting import (
+    Joining,
+    LeafReady,
+    elsewhere,
+    epoch,
+    given,
+    load,
+    log_of,
+    say_ready,
+    settle,
+)
 from common.shell.disk.files import check_share
 from leaf.client import LeafClient
 from leaf.methods import METHODS, Status
 from leaf.role import Leaf
 from leaf.settings import LeafOptions
+from superpeer.methods import METHODS as SUPERPEER_METHODS
 
 PROGRAM: Final = "leaf"
 READY_S: Final = 10.0  # READY is said by then, with or without a parent
+_AS_SUPERPEER: Final = {  # what can be asked of a leaf's node that is a super-peer too
+    name: method for name, method in SUPERPEER_METHODS.items() if name != "superpeer.drain"
+}
 JOIN_WAIT_S: Final = 12.0  # the thread of a passing leaf ends soon after its daemon
 
 T = TypeVar("T")
@@ -80,10 +95,12 @@ def _run(
     """Run the daemon; `hurried` does not wait for a parent once somebody has refused us."""
     own, config = settings.own, scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
-    supers = seeds(own.supers)
+    supers = given(settings, "super", own.supers)
     shares = [str(check_share(Path(path), private=home.private)) for path in own.share]
     downloads = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
     listen, port_asked = listen_address(settings.node.listen)
+    other_ways = elsewhere(settings.node)
+    steps = other_ways.steps(listen[0])
     identity = settle(home)
     lives: list[Leaf] = []
 
@@ -103,23 +120,34 @@ def _run(
             shares=tuple(shares),
             downloads_dir=str(downloads),
             version=version(),
+            steps=steps,
+            promotes=own.promote,
         )
         lives.append(core)
         return core
+
+    def superpeer(rng: Random) -> Core:
+        from superpeer.role import SuperPeer  # most leaves never are one
+
+        return SuperPeer(
+            identity, config=config, network=network, rng=rng, version=version(), steps=steps
+        )
 
     daemon = Daemon(
         home=home,
         identity=identity,
         network=network,
         config=config,
-        roles={"leaf": leaf},
-        methods=METHODS,
+        roles={LEAF: leaf, SUPERPEER: superpeer} if own.promote else {LEAF: leaf},
+        start=(LEAF,),
+        methods={**METHODS, **_AS_SUPERPEER},
         listen=listen,
         port_asked=port_asked,
         bulk=True,
         on_serving=joining.serving,
         on_notify=joining.heard,
         agent=f"leaf/{version()}",
+        elsewhere=other_ways,
     )
     return daemon.run()
 
