@@ -101,7 +101,10 @@ class Node:
             self._sort(self._links.handle(event, now), effects)
         takers = self._takers(event, now)
         if isinstance(event, Asked) and takers[0] not in self._roles:
-            return [*effects, Fail(event.call, Exit.REFUSED, f"This node is no {takers[0]} now.")]
+            return [
+                *effects,
+                Fail(event.call, Exit.REFUSED, "This node does not play that role now."),
+            ]
         self._inbox.extend((name, event) for name in takers)
         while self._inbox:
             taker, inner = self._inbox.pop(0)

@@ -207,9 +207,10 @@ class Round:
 
     def failed(self, candidate: Candidate, reason: str, *, refused: bool) -> None:
         """It could not be joined. After a few of those that nobody typed, the rest of them waits
-        for another round: there may be any number, and each can take all the time of a dial."""
+        for another round: there may be any number, and each can take all the time of a dial. Who
+        refuses us does so at once, and is there: on a LAN there may be several networks."""
         self.rule_out(candidate, reason, refused=refused)
-        self._failures += not candidate.place
+        self._failures += not candidate.place and not refused
         if self._failures >= FAILURES_MAX:
             for each in self._candidates:
                 if not each.place and each.standing is Standing.READY:

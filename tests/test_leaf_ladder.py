@@ -29,7 +29,7 @@ from common.messages.fields import Contact
 from common.messages.link import Ping, Pong
 from common.network import Network
 from common.storage import RememberPin, Restored
-from leaf.candidates import PINGED_MAX, near_within_s
+from leaf.candidates import FAILURES_MAX, PINGED_MAX, near_within_s
 from leaf.parent import Parent
 from leaf.publish import Publisher
 
@@ -279,6 +279,18 @@ def test_a_full_network_is_no_reason_to_begin_another() -> None:
     leaf.feed(Received(KEYS[1], Busy(2.0, ())))
     leaf.wait(2 * CONFIG.lan_s)
     assert leaf.promotions == 0
+
+
+def test_many_other_networks_on_the_lan_do_not_hide_ours() -> None:
+    """Who refuses us is no made-up super-peer: all that answer are asked."""
+    leaf = Climbing(LAN)
+    others = list(range(1, 2 * FAILURES_MAX + 1))
+    leaf.feed(on_lan(*others))
+    for number in others:
+        leaf.pong(number)
+    for _ in others:
+        leaf.fails(leaf.dialled[-1], "refused: this is another network, or its key is not yours")
+    assert sorted(leaf.dialled) == others
 
 
 @pytest.mark.parametrize("reason", ["refused: this node belongs to another network", "no answer"])
