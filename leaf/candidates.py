@@ -204,6 +204,7 @@ class Round:
         """It takes no more leaves now."""
         self.rule_out(candidate, reason)
         candidate.is_full = True
+        self._drop_twins(candidate)
 
     def failed(self, candidate: Candidate, reason: str, *, refused: bool) -> None:
         """It could not be joined. After a few of those that nobody typed, the rest of them waits
@@ -211,10 +212,18 @@ class Round:
         refuses us does so at once, and is there: on a LAN there may be several networks."""
         self.rule_out(candidate, reason, refused=refused)
         self._failures += not candidate.place and not refused
+        if refused:
+            self._drop_twins(candidate)
         if self._failures >= FAILURES_MAX:
             for each in self._candidates:
                 if not each.place and each.standing is Standing.READY:
                     self.rule_out(each, "")
+
+    def _drop_twins(self, candidate: Candidate) -> None:
+        """It said no: at its other addresses it would say the same."""
+        for each in self._candidates:
+            if each.node == candidate.node and each.standing is not Standing.OUT:
+                self.rule_out(each, "")
 
     def try_unheard(self, candidates: Sequence[Candidate]) -> None:
         """Add those that answered no ping, to be dialled all the same."""

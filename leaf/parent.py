@@ -186,11 +186,12 @@ class Parent:
         return self._promotes and not self._promoted and not self._ladder.is_given
 
     def _found(self, event: Found, now: float) -> list[Effect]:
+        effects = self._ladder.found(event, now)
         if self._state is not State.SEEKING:
-            return []
+            return effects
         due = self._deadlines.get("round")
         if due is None:
-            return self._ladder.found(event, now) + self._advance(now)
+            return effects + self._advance(now)
         if event.seeds:  # while we rest: soon, but not each time somebody shows up
             self._deadlines.set("round", min(due, now + self._config.lan_s))
         return []

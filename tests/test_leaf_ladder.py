@@ -204,6 +204,18 @@ def test_who_shows_up_later_on_the_lan_is_asked_too() -> None:
     assert (leaf.dialled, leaf.core.source, leaf.promotions) == ([1, 2], LAN, 0)
 
 
+def test_who_is_named_while_another_is_dialled_has_his_turn() -> None:
+    """mDNS tells each name once, whatever we are doing then."""
+    leaf = Climbing(LAN)
+    leaf.feed(on_lan(1))
+    leaf.pong(1)
+    leaf.feed(on_lan(2))
+    leaf.pong(2)
+    assert leaf.dialled == [1]
+    leaf.fails(1)
+    assert leaf.dialled == [1, 2]
+
+
 def test_a_step_names_more_than_are_asked() -> None:
     """The pings of a round are bounded, and drawn: not everybody asks the first of a long list."""
     leaf = Climbing(SITE)
@@ -226,6 +238,18 @@ def test_a_listed_place_is_pinned_as_one_that_was_typed() -> None:
     leaf.pong(1, node=KEYS[2])
     assert "another key than before" in leaf.core.reason
     assert (leaf.core.refused, leaf.promotions) == (True, 0)
+
+
+def test_who_refuses_is_not_asked_again_at_its_other_address() -> None:
+    """Where the first one fails, the other has its turn."""
+    both = Found(LAN, tuple(Seed("", at(number), KEYS[1]) for number in (1, 2)))
+    for reason, dials in (("no answer", [1, 1]), ("refused: another network", [1])):
+        leaf = Climbing(LAN)
+        leaf.feed(both)
+        leaf.pong(1)
+        leaf.pong(2, node=KEYS[1])
+        leaf.fails(1, reason)
+        assert leaf.dialled == dials
 
 
 def test_another_key_than_mdns_told_is_not_joined() -> None:
