@@ -252,6 +252,8 @@ class Network:
                 f"{seen[1]} entries in the indexes instead of {files}, "
                 f"leaves without a parent: {seen[2] or 'none'}",
             )
+        if self.alive:
+            self.on_leaves(self._publish)  # done once the neighbours' digests have it too
 
     def _seen_parent(self, number: int) -> bool:
         return not self.alive or self.parent_of(number) in self.alive

@@ -13,10 +13,12 @@ from pathlib import Path
 from random import Random
 from typing import Final, Generic, TypeVar
 
-from common.config import scaled
+from common.config import Config, scaled
 from common.core import Core
 from common.errors import Exit, UserError
-from common.node import LEAF, SUPERPEER
+from common.ids import Identity
+from common.network import Network
+from common.node import LEAF, SUPERPEER, RoleFactory
 from common.shell.daemon import Daemon
 from common.shell.desk.home import Home, home_at
 from common.shell.desk.logs import Log
@@ -102,6 +104,7 @@ def _run(
     other_ways = elsewhere(settings.node)
     steps = other_ways.steps(listen[0])
     identity = settle(home)
+    as_superpeer = {SUPERPEER: _superpeer(identity, config, network, steps)}
     lives: list[Leaf] = []
 
     def is_hopeless(_reason: str) -> bool:
@@ -126,19 +129,12 @@ def _run(
         lives.append(core)
         return core
 
-    def superpeer(rng: Random) -> Core:
-        from superpeer.role import SuperPeer  # most leaves never are one
-
-        return SuperPeer(
-            identity, config=config, network=network, rng=rng, version=version(), steps=steps
-        )
-
     daemon = Daemon(
         home=home,
         identity=identity,
         network=network,
         config=config,
-        roles={LEAF: leaf, SUPERPEER: superpeer} if own.promote else {LEAF: leaf},
+        roles={LEAF: leaf, **(as_superpeer if own.promote else {})},
         start=(LEAF,),
         methods={**METHODS, **_AS_SUPERPEER},
         listen=listen,
@@ -150,6 +146,21 @@ def _run(
         elsewhere=other_ways,
     )
     return daemon.run()
+
+
+def _superpeer(
+    identity: Identity, config: Config, network: Network, steps: tuple[str, ...]
+) -> RoleFactory:
+    """The second role of a leaf's node; loaded when it begins, as in most it never does."""
+
+    def begin(rng: Random) -> Core:
+        from superpeer.role import SuperPeer
+
+        return SuperPeer(
+            identity, config=config, network=network, rng=rng, version=version(), steps=steps
+        )
+
+    return begin
 
 
 class _Passing(Generic[T]):

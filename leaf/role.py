@@ -167,15 +167,12 @@ class Leaf:
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
         self._calls: dict[int, None] = {}  # not answered yet
-        self._me = me
-        self._network = name
-        self._version = version
+        self._me, self._network, self._version = me, name, version
         self._listen = ""
         self._roles = ["leaf"]
         self._host = HostMeasured(0)
         self._began: float | None = None
-        self._stopping = False
-        self._left = False
+        self._stopping = self._left = False
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:

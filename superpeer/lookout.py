@@ -6,44 +6,34 @@ All that they name is hearsay to `superpeer.joining`: a few dials, and no promis
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
 from common.config import OverlayConfig
 from common.core import Effect, Notify
 from common.deadlines import Deadlines
-from common.hostcache import HostCache
-from common.ids import NodeId
 from common.ladder import LAN, Announce, Found, Seek
-from common.meeting import Seed
 from common.messages.fields import Contact
+from superpeer.overlay import Overlay
 
 ENDLESS_S: Final = float("inf")
 _LISTS: Final = "lists"
 
 
 class Lookout:
-    """`neighbours` and `cache` are read as they are at the moment; `try_place` has a place that
-    somebody named tried as a neighbour."""
+    """What `steps` name is given to `overlay`, whose neighbours tell whether we are alone."""
 
     def __init__(
-        self,
-        steps: Sequence[str],
-        *,
-        config: OverlayConfig,
-        rng: Random,
-        neighbours: Mapping[NodeId, object],
-        cache: HostCache,
-        try_place: Callable[[Seed, float], list[Effect]],
+        self, steps: Sequence[str], overlay: Overlay, config: OverlayConfig, rng: Random
     ) -> None:
         self._config = config
         self._rng = rng
         self._on_lan = LAN in steps
         self._lists = [step for step in steps if step != LAN]
-        self._neighbours = neighbours
-        self._cache = cache
-        self._try_place = try_place
+        self._neighbours = overlay.neighbours
+        self._cache = overlay.cache
+        self._joining = overlay.joining
         self._pause_s = config.lists_s
         self._deadlines = Deadlines()
         self._problems: dict[str, str] = {}  # the last one of a step, so that each is told once
@@ -74,7 +64,7 @@ class Lookout:
             if seed.node is not None:
                 contact = Contact(seed.node, seed.address)
                 self._cache.hear((contact,), contact)
-            effects += self._try_place(seed, now)
+            effects += self._joining.want_place(seed, now)
         return effects
 
     def due(self, now: float) -> list[Effect]:

@@ -98,14 +98,7 @@ class SuperPeer:
             seeds=seeds,
             on_linked=self._digests.neighbour_linked,
         )
-        self._lookout = Lookout(
-            steps,
-            config=config.overlay,
-            rng=rng,
-            neighbours=self._overlay.neighbours,
-            cache=self._overlay.cache,
-            try_place=self._overlay.joining.want_place,
-        )
+        self._lookout = Lookout(steps, self._overlay, config.overlay, rng)
         self._cluster = Cluster(
             network.name,
             config=config.cluster,
