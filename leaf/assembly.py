@@ -129,7 +129,7 @@ def _run(
         lives.append(core)
         return core
 
-    daemon = Daemon(
+    return Daemon(
         home=home,
         identity=identity,
         network=network,
@@ -144,8 +144,7 @@ def _run(
         on_notify=joining.heard,
         agent=f"leaf/{version()}",
         elsewhere=other_ways,
-    )
-    return daemon.run()
+    ).run()
 
 
 def _superpeer(

@@ -22,6 +22,7 @@ from common.shell.desk.resolve import seeds
 LIST_BYTES_MAX: Final = 64 * 1024
 ENTRIES_MAX: Final = FOUND_MAX
 SITE_S: Final = 5.0  # for the fetch, and again for the names of hosts on it
+REASON_CHARS_MAX: Final = 200
 _SCHEMES: Final = ("https", "http", "file")
 
 
@@ -38,12 +39,17 @@ def ask_site(where: str, clock: Callable[[], float] = time.monotonic) -> Listed:
         text, scope = _read(where)
     except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or error
-        return Listed((), f"the list {where} cannot be read: {reason}")
+        return Listed((), f"the list {where} cannot be read: {one_line(reason)}")
     try:
         lines = text.decode().splitlines()
     except UnicodeDecodeError:
         return Listed((), f"the list {where} is no text")
     return _named(where, lines, scope, clock)
+
+
+def one_line(reason: object) -> str:
+    """What a library or a server says, as part of a sentence."""
+    return " ".join(str(reason).split())[:REASON_CHARS_MAX].rstrip(".")
 
 
 def _named(where: str, lines: Iterable[str], scope: Scope, clock: Callable[[], float]) -> Listed:

@@ -11,7 +11,7 @@ from common.errors import UserError
 from common.ladder import FOUND_MAX
 from common.meeting import Seed
 from common.shell.desk.resolve import seeds
-from common.shell.desk.site import Listed
+from common.shell.desk.site import Listed, one_line
 
 if TYPE_CHECKING:
     from dns.resolver import Resolver
@@ -31,9 +31,8 @@ def ask_srv(domain: str, resolver: "Resolver | None" = None) -> Listed:
     try:
         answer = (resolver or Resolver()).resolve(name, "SRV", lifetime=SRV_S, search=False)
     except (DNSException, OSError, UnicodeError) as error:
-        return Listed(
-            (), f"no answer for the SRV records of {name}: {error or type(error).__name__}"
-        )
+        reason = one_line(error or type(error).__name__)
+        return Listed((), f"no answer for the SRV records of {name}: {reason}")
     records = [each for each in answer if isinstance(each, SRV)]
     records.sort(key=lambda each: (each.priority, -each.weight))
     found: list[Seed] = []

@@ -29,6 +29,7 @@ NETWORK_KEY: Final = "network"  # of the TXT record
 NODE_KEY: Final = "node"
 ADDRESSES_MAX: Final = 4  # of one entry; a machine with more is met by these
 NAME_BYTES_MAX: Final = 200  # a string of a TXT record has 255, its key included
+CLOSE_S: Final = 2.0  # for the goodbyes
 RESOLVE_MS: Final = 1500
 ROAM_S: Final = 15.0  # how often our own interfaces are looked at
 
@@ -70,6 +71,7 @@ class Lan:
         self._announcing: Awaitable[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
+        self._closing = False
         self._resolving: dict[str, asyncio.Task[None]] = {}
 
     def seek(self, for_s: float) -> None:
@@ -87,10 +89,12 @@ class Lan:
 
     async def close(self) -> None:
         """Say goodbye where we were announced, and close the sockets."""
+        self._closing = True
+        self._port, self._browse_until = None, float("-inf")
         if self._task is not None:
+            self._wanted.set()
+            await asyncio.wait((self._task,), timeout=CLOSE_S)
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self._close()
 
     # --- the one task that opens and closes -------------------------------------------------
 
@@ -104,11 +108,14 @@ class Lan:
         loop = asyncio.get_running_loop()
         while True:
             self._wanted.clear()
+            is_last = self._closing
             try:
                 await self._settle(loop.time())
             except Exception as error:  # the library names none; a node lives without mDNS
                 self._found((), f"mDNS does not work here: {error}")
                 await self._close()
+            if is_last:
+                return
             left_s = max(self._browse_until - loop.time(), 0.0)
             is_open = self._port is not None or left_s > 0
             wait_s = min(left_s, ROAM_S) if self._port is None else ROAM_S
@@ -166,6 +173,7 @@ class Lan:
         if zeroconf is not None:
             await zeroconf.async_unregister_all_services()
             await zeroconf.async_close()
+            await asyncio.sleep(0)  # a transport closes its socket one turn later
 
     # --- what the LAN says ------------------------------------------------------------------
 
