@@ -60,6 +60,9 @@ class Lookout:
             fields: dict[str, object] = {"step": event.step, "reason": event.problem}
             effects.append(Notify("ladder_step_failed", fields, "warning"))
         self._problems[event.step] = event.problem
+        if event.seeds:
+            named: dict[str, object] = {"step": event.step, "named": len(event.seeds)}
+            effects.append(Notify("super_peers_named", named, "debug"))
         for seed in self._rng.sample(event.seeds, len(event.seeds)):
             if seed.node is not None:
                 contact = Contact(seed.node, seed.address)
