@@ -65,11 +65,16 @@ class Candidate:
 class Round:
     """One way through the candidates, from the first to the last."""
 
-    __slots__ = ("_alternatives", "_by_load", "_candidates", "_failures", "_me", "gathered")
+    __slots__ = (
+        *("_alternatives", "_by_load", "_candidates", "_failures", "_me", "_more_come"),
+        "gathered",
+    )
 
-    def __init__(self, me: NodeId, *, by_load: bool = False) -> None:
+    def __init__(self, me: NodeId, *, by_load: bool = False, more_come: bool = False) -> None:
+        """`more_come`: candidates come one by one, so that all that are here are not all."""
         self._me = me
         self._by_load = by_load
+        self._more_come = more_come
         self._candidates: list[Candidate] = []
         self._alternatives = 0
         self._failures = 0
@@ -148,9 +153,13 @@ class Round:
                 return each if each.standing is Standing.READY else None
         return None
 
+    @property
+    def _all_answered(self) -> bool:
+        return not self._more_come and not self.pinged
+
     def _least_loaded(self) -> Candidate | None:
         ready = [each for each in self._candidates if each.standing is Standing.READY]
-        if not ready or (self.pinged and not self.gathered):
+        if not ready or not (self.gathered or self._all_answered):
             return None
         times = [each.rtt_s for each in ready if each.rtt_s is not None]
         near_s = near_within_s(min(times, default=0.0))

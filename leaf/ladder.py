@@ -159,7 +159,7 @@ class Ladder:
         step = self._steps[self._step]
         self._stop_waiting()
         self._problem = ""
-        self._round = Round(self._me, by_load=True)
+        self._round = Round(self._me, by_load=True, more_come=step == LAN)
         if step == CACHE:
             return self._ping(self._round.hear_of(self._cache.pick(HEARD_OF_MAX), CACHE), now)
         wait_s = self._config.list_s

@@ -184,11 +184,24 @@ def test_the_least_loaded_near_one_is_joined() -> None:
 
 def test_nobody_waits_for_those_that_have_all_answered() -> None:
     """The choice is made with the last pong; a full one comes last, even if it is near."""
-    leaf = Climbing(LAN)
-    leaf.feed(on_lan(1, 2))
+    leaf = Climbing(SITE)
+    leaf.feed(listed(1, 2))
     leaf.pong(1, leaves=100)
-    leaf.now += 0.3
+    leaf.now += CONFIG.gather_s / 2
     leaf.pong(2, leaves=99)
+    assert leaf.dialled == [2]
+
+
+def test_the_first_on_the_lan_is_not_taken_at_once() -> None:
+    """mDNS names one after the other, within the time that it gives them: the best is joined."""
+    leaf = Climbing(LAN)
+    leaf.feed(on_lan(1))
+    leaf.pong(1, leaves=80)
+    leaf.wait(CONFIG.gather_s / 2)
+    leaf.feed(on_lan(2))
+    leaf.pong(2, leaves=10)
+    assert leaf.dialled == []
+    leaf.wait(CONFIG.gather_s)
     assert leaf.dialled == [2]
 
 
@@ -197,6 +210,7 @@ def test_who_shows_up_later_on_the_lan_is_asked_too() -> None:
     leaf = Climbing(LAN)
     leaf.feed(on_lan(1))
     leaf.pong(1)
+    leaf.wait(CONFIG.gather_s)
     leaf.fails(1)
     leaf.feed(on_lan(2))
     leaf.pong(2)
@@ -209,6 +223,7 @@ def test_who_is_named_while_another_is_dialled_has_his_turn() -> None:
     leaf = Climbing(LAN)
     leaf.feed(on_lan(1))
     leaf.pong(1)
+    leaf.wait(CONFIG.gather_s)
     leaf.feed(on_lan(2))
     leaf.pong(2)
     assert leaf.dialled == [1]
@@ -248,6 +263,7 @@ def test_who_refuses_is_not_asked_again_at_its_other_address() -> None:
         leaf.feed(both)
         leaf.pong(1)
         leaf.pong(2, node=KEYS[1])
+        leaf.wait(CONFIG.gather_s)
         leaf.fails(1, reason)
         assert leaf.dialled == dials
 
@@ -257,6 +273,7 @@ def test_another_key_than_mdns_told_is_not_joined() -> None:
     leaf = Climbing(LAN)
     leaf.feed(on_lan(1))
     leaf.pong(1, node=KEYS[2])
+    leaf.wait(CONFIG.gather_s)
     assert leaf.dialled == []
 
 
@@ -299,6 +316,7 @@ def test_a_full_network_is_no_reason_to_begin_another() -> None:
     leaf = Climbing(LAN)
     leaf.feed(on_lan(1))
     leaf.pong(1)
+    leaf.wait(CONFIG.gather_s)
     leaf.feed(LinkUp(KEYS[1], Door.CONTROL, at(1), at(9), inbound=False))
     leaf.feed(Received(KEYS[1], Busy(2.0, ())))
     leaf.wait(2 * CONFIG.lan_s)
@@ -312,6 +330,7 @@ def test_many_other_networks_on_the_lan_do_not_hide_ours() -> None:
     leaf.feed(on_lan(*others))
     for number in others:
         leaf.pong(number)
+    leaf.wait(CONFIG.gather_s)
     for _ in others:
         leaf.fails(leaf.dialled[-1], "refused: this is another network, or its key is not yours")
     assert sorted(leaf.dialled) == others
@@ -323,6 +342,7 @@ def test_another_network_on_the_lan_is_nobody(reason: str) -> None:
     leaf = Climbing(LAN)
     leaf.feed(on_lan(1))
     leaf.pong(1)
+    leaf.wait(CONFIG.gather_s)
     leaf.fails(1, reason)
     leaf.wait(2 * CONFIG.lan_s)
     assert (leaf.dialled, leaf.promotions) == ([1], 1)
