@@ -17,6 +17,7 @@ from common.config import Config, scaled
 from common.core import Core
 from common.errors import Exit, UserError
 from common.ids import Identity
+from common.methods import Methods
 from common.network import Network
 from common.node import LEAF, SUPERPEER, RoleFactory
 from common.shell.daemon import Daemon
@@ -41,13 +42,9 @@ from leaf.client import LeafClient
 from leaf.methods import METHODS, Status
 from leaf.role import Leaf
 from leaf.settings import LeafOptions
-from superpeer.methods import METHODS as SUPERPEER_METHODS
 
 PROGRAM: Final = "leaf"
 READY_S: Final = 10.0  # READY is said by then, with or without a parent
-_AS_SUPERPEER: Final = {  # what can be asked of a leaf's node that is a super-peer too
-    name: method for name, method in SUPERPEER_METHODS.items() if name != "superpeer.drain"
-}
 JOIN_WAIT_S: Final = 12.0  # the thread of a passing leaf ends soon after its daemon
 
 T = TypeVar("T")
@@ -136,7 +133,7 @@ def _run(
         config=config,
         roles={LEAF: leaf, **(as_superpeer if own.promote else {})},
         start=(LEAF,),
-        methods={**METHODS, **_AS_SUPERPEER},
+        methods=_methods(promotes=own.promote),
         listen=listen,
         port_asked=port_asked,
         bulk=True,
@@ -145,6 +142,16 @@ def _run(
         agent=f"leaf/{version()}",
         elsewhere=other_ways,
     ).run()
+
+
+def _methods(*, promotes: bool) -> Methods:
+    """What can be asked of a leaf's node, which may be a super-peer too."""
+    if not promotes:
+        return METHODS
+    from superpeer.methods import METHODS as AS_SUPERPEER
+
+    drain = "superpeer.drain"  # that role ends with the leaf's
+    return METHODS | {name: each for name, each in AS_SUPERPEER.items() if name != drain}
 
 
 def _superpeer(
