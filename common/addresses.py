@@ -17,6 +17,7 @@ DEFAULT_PORT: Final = 1214  # registered for Kazaa
 CACHED: Final = 65_536  # addresses whose scope is remembered, some 200 bytes each
 
 _IP_BYTES = (4, 16)
+_LOOPBACK: Final = {4: bytes((127, 0, 0, 1)), 16: bytes(15) + b"\x01"}
 
 
 class Scope(enum.IntEnum):
@@ -87,6 +88,13 @@ def _plain(packed: bytes) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     if isinstance(ip, ipaddress.IPv6Address):
         return ip.ipv4_mapped or ip.sixtofour or ip
     return ip
+
+
+def from_here(listen: Address) -> Address:
+    """Where a node reaches its own door, which may listen everywhere."""
+    if not ipaddress.ip_address(listen.ip).is_unspecified:
+        return listen
+    return Address(_LOOPBACK[len(listen.ip)], listen.port)
 
 
 def may_tell(about: Address, learned_from: Address) -> bool:

@@ -61,6 +61,9 @@ class OverlayConfig(Slice, frozen=True):
     relink_s: float = 5.0  # after `Unlinked` no `Link` of that peer is taken; wild guess
     hearsay_dials_per_s: float = 2.0  # of addresses that others named, in all: THREATS T3
     hearsay_dials_burst: int = 8
+    alone_s: float = 3.0  # seeds and the host cache may take so long before lists are asked
+    lists_s: float = 60.0  # ... which are asked so often while we are alone; doubles; wild guess
+    lists_max_s: float = 3600.0  # gtk-gnutella asks no web cache more often
 
 
 class DigestConfig(Slice, frozen=True):
@@ -90,6 +93,9 @@ class ParentConfig(Slice, frozen=True):
     """A leaf and its parent."""
 
     ping_s: float = 1.0  # how long pongs are waited for
+    gather_s: float = 0.2  # ... after the first, to choose among them; wild guess
+    lan_s: float = 1.5  # how long the LAN may take, up to twice that: RFC 6762 asks again after 1 s
+    list_s: float = 6.0  # ... and a list or the name service, which have 5 s themselves
     join_s: float = 5.0  # from link to welcome
     redial_s: float = 0.2
     redial_max_s: float = 60.0

@@ -308,5 +308,11 @@ class Stopped(Event, frozen=True):
     grace_s: float
 
 
+class Stop(Effect, frozen=True):
+    """Have every role of this node hear `Stopped`."""
+
+    grace_s: float
+
+
 class Exited(Effect, frozen=True):
     """Nothing is left to do: the program may end."""

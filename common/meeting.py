@@ -29,11 +29,15 @@ OTHER_NETWORK: Final = "this node belongs to another network"
 
 
 class Seed(msgspec.Struct, frozen=True):
-    """Where a super-peer is said to be: `place` as typed, its address, its key if that was told."""
+    """Where a super-peer is said to be: `place` as typed, its address, its key if that was told.
+
+    `source` is the step of the ladder that names it (`common.ladder`).
+    """
 
     place: str
     address: Address
     node: NodeId | None = None
+    source: str = ""
 
 
 class Facts(msgspec.Struct, frozen=True):

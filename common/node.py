@@ -24,6 +24,7 @@ from common.core import (
     Effect,
     Event,
     Exited,
+    Fail,
     Hangup,
     LinkDown,
     LinkUp,
@@ -32,9 +33,12 @@ from common.core import (
     Received,
     Send,
     Sent,
+    Stop,
+    Stopped,
     Woke,
 )
 from common.doors import Door
+from common.errors import Exit
 from common.ids import NodeId
 from common.links import Links
 from common.messages.link import Ping
@@ -95,7 +99,13 @@ class Node:
             self._first[type(event)] = event
         if type(event) in self._links.handles:
             self._sort(self._links.handle(event, now), effects)
-        self._inbox.extend((name, event) for name in self._takers(event, now))
+        takers = self._takers(event, now)
+        if isinstance(event, Asked) and takers[0] not in self._roles:
+            return [
+                *effects,
+                Fail(event.call, Exit.REFUSED, "This node does not play that role now."),
+            ]
+        self._inbox.extend((name, event) for name in takers)
         while self._inbox:
             taker, inner = self._inbox.pop(0)
             for name in [taker] if taker else list(self._roles):
@@ -208,6 +218,9 @@ class Node:
         lost: list[Effect | Event] = [LinkDown(self._me, door, "stepped down") for door in doors]
         return [*lost, Demoted()]
 
+    def _stop(self, _name: str, stop: Stop, _now: float) -> list[Effect | Event]:
+        return [Stopped(stop.grace_s)]
+
     def _exit(self, name: str, _exited: Exited, _now: float) -> list[Effect | Event]:
         """The program may end when every role has said so."""
         self._exited[name] = None
@@ -223,5 +236,6 @@ class Node:
         Hangup: _hang_up,
         Promote: _promote,
         Demote: _demote,
+        Stop: _stop,
         Exited: _exit,
     }

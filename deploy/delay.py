@@ -41,7 +41,7 @@ class Delays:
         self._loop.close()
 
     def before(self, host: str, port: int, one_way_s: float) -> int:
-        """The port on 127.0.0.1 of a new proxy to `host`:`port`."""
+        """The port of a new proxy to `host`:`port`, at the same address of loopback."""
         opening = self._open(host, port, one_way_s)
         return asyncio.run_coroutine_threadsafe(opening, self._loop).result()
 
@@ -51,7 +51,7 @@ class Delays:
             self._relays[relay] = None
             relay.add_done_callback(self._relays.pop)
 
-        server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+        server = await asyncio.start_server(accepted, host, 0)
         self._servers.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         return bound

@@ -8,6 +8,7 @@ refused before anything is started. Nothing here starts or ends a node.
 from collections.abc import Callable, Sequence
 from typing import Final, NoReturn, Protocol
 
+from common.addresses import Address, split_host_port
 from common.errors import Exit, UserError
 from deploy.delay import Delays
 from deploy.graphs import Edge
@@ -16,6 +17,7 @@ from deploy.scenario import Scenario
 from deploy.targets import Target
 
 LOCALHOST: Final = "127.0.0.1"
+LOCALHOST_V6: Final = "::1"
 NODES_MAX: Final = 200  # beyond this put many nodes into one process: a world of its own
 
 
@@ -40,12 +42,13 @@ class Ground(Protocol):
 
 
 class Loopback:
-    """All on 127.0.0.1, told apart by their ports."""
+    """All on 127.0.0.1, or on ::1, told apart by their ports."""
 
     world = "processes"
 
     def __init__(self, scenario: Scenario, delays: Delays) -> None:
         self._delays = delays
+        self._host = LOCALHOST_V6 if scenario.hosts.ipv6 else LOCALHOST
         self._link_delays = link_delays(scenario)
 
     def prefix(self, _kind: str, _number: int) -> Sequence[str]:
@@ -54,15 +57,15 @@ class Loopback:
 
     def address(self, _kind: str, _number: int) -> str:
         """The same for all."""
-        return LOCALHOST
+        return self._host
 
     def way(self, edge: Edge, listen: str) -> str:
         """The node itself, or a proxy that takes its time."""
         delay_s = self._link_delays.get(edge)
         if delay_s is None:
             return listen
-        host, _, port = listen.rpartition(":")
-        return f"{LOCALHOST}:{self._delays.before(host, int(port), delay_s)}"
+        _, port = split_host_port(listen)
+        return str(Address.of(self._host, self._delays.before(self._host, port, delay_s)))
 
     def cut(self, _nodes: Sequence[Target]) -> Callable[[], None]:
         """Never: who shares one interface cannot be parted. Scenarios are checked before."""

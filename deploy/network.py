@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import msgspec
 
+from common.addresses import Address
 from common.config import Config
 from common.errors import Exit, UserError
 from common.shell.desk.calls import Calls
@@ -96,7 +97,8 @@ class Network:
         self, kind: str, number: int, arguments: list[str], settings: dict[str, str] | None = None
     ) -> Node:
         """A node that meets nothing but what the scenario names."""
-        alone = ["--listen", f"{self.ground.address(kind, number)}:0", "--no-lan"]
+        listen = str(Address.of(self.ground.address(kind, number), 0))
+        alone = ["--listen", listen, "--no-lan"]
         return self.processes.start(
             f"{kind}-{number}",
             "leaf" if kind == LEAF else "superpeer",
@@ -250,6 +252,8 @@ class Network:
                 f"{seen[1]} entries in the indexes instead of {files}, "
                 f"leaves without a parent: {seen[2] or 'none'}",
             )
+        if self.alive:
+            self.on_leaves(self._publish)  # done once the neighbours' digests have it too
 
     def _seen_parent(self, number: int) -> bool:
         return not self.alive or self.parent_of(number) in self.alive

@@ -134,6 +134,7 @@ def parsed(program: str, story: str | None, arguments: Sequence[str] | None) -> 
     parser = argparse.ArgumentParser(prog=f"python -m {program}", description=story)
     parser.add_argument("scenario", help="a path, or the name of a file in deploy/scenarios/")
     parser.add_argument("--seed", type=int, help="instead of the scenario's")
+    parser.add_argument("--ipv6", action="store_true", help="as `ipv6` in the table `hosts`")
     parser.add_argument("--work", type=Path, help="keep homes and logs in this new folder")
     telling.add_arguments(parser)
     return parser.parse_args(arguments)
@@ -147,9 +148,7 @@ def main(options: argparse.Namespace, opened: Opened) -> int:
     end_on_signals()
     try:
         telling.check(options)
-        asked = loading.load(options.scenario)
-        if options.seed is not None:
-            asked = msgspec.structs.replace(asked, seed=options.seed)
+        asked = loading.load(options.scenario).varied(seed=options.seed, ipv6=options.ipv6)
         with opened(asked) as ground:
             report, tally = _run_in_folder(asked, ground, options.work)
     except UserError as error:

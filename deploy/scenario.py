@@ -56,6 +56,7 @@ class Hosts(Table, frozen=True):
     up_max: Rate = 0.0
     down_min: Rate = 0.0
     down_max: Rate = 0.0
+    ipv6: bool = False  # nodes have IPv6 addresses and no others
 
 
 class Content(Table, frozen=True):
@@ -191,6 +192,14 @@ class Scenario(Table, frozen=True):
             return self.config
         overlay = msgspec.structs.replace(self.config.overlay, degree_wanted=0)
         return msgspec.structs.replace(self.config, overlay=overlay)
+
+    def varied(self, *, seed: int | None, ipv6: bool) -> "Scenario":
+        """The same scenario as a command line wants it: another seed, on IPv6."""
+        changed = self if seed is None else msgspec.structs.replace(self, seed=seed)
+        if not ipv6:
+            return changed
+        hosts = msgspec.structs.replace(changed.hosts, ipv6=True)
+        return msgspec.structs.replace(changed, hosts=hosts)
 
     def edges(self) -> list[graphs.Edge]:
         """The links of the overlay, the lower number first; always the same for a seed."""

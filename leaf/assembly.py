@@ -13,16 +13,30 @@ from pathlib import Path
 from random import Random
 from typing import Final, Generic, TypeVar
 
-from common.config import scaled
+from common.config import Config, scaled
 from common.core import Core
 from common.errors import Exit, UserError
+from common.ids import Identity
+from common.methods import Methods
+from common.network import Network
+from common.node import LEAF, SUPERPEER, RoleFactory
 from common.shell.daemon import Daemon
 from common.shell.desk.home import Home, home_at
 from common.shell.desk.logs import Log
 from common.shell.desk.options import Invocation, version
-from common.shell.desk.resolve import any_port, listen_address, seeds
+from common.shell.desk.resolve import any_port, listen_address
 from common.shell.desk.settings import Settings, network_of
-from common.shell.desk.starting import Joining, LeafReady, epoch, load, log_of, say_ready, settle
+from common.shell.desk.starting import (
+    Joining,
+    LeafReady,
+    elsewhere,
+    epoch,
+    given,
+    load,
+    log_of,
+    say_ready,
+    settle,
+)
 from common.shell.disk.files import check_share
 from leaf.client import LeafClient
 from leaf.methods import METHODS, Status
@@ -80,11 +94,14 @@ def _run(
     """Run the daemon; `hurried` does not wait for a parent once somebody has refused us."""
     own, config = settings.own, scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
-    supers = seeds(own.supers)
+    supers = given(settings, "super", own.supers)
     shares = [str(check_share(Path(path), private=home.private)) for path in own.share]
     downloads = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
     listen, port_asked = listen_address(settings.node.listen)
+    other_ways = elsewhere(settings.node)
+    steps = other_ways.steps(listen[0])
     identity = settle(home)
+    as_superpeer = {SUPERPEER: _superpeer(identity, config, network, steps)}
     lives: list[Leaf] = []
 
     def is_hopeless(_reason: str) -> bool:
@@ -103,25 +120,53 @@ def _run(
             shares=tuple(shares),
             downloads_dir=str(downloads),
             version=version(),
+            steps=steps,
+            promotes=own.promote,
         )
         lives.append(core)
         return core
 
-    daemon = Daemon(
+    return Daemon(
         home=home,
         identity=identity,
         network=network,
         config=config,
-        roles={"leaf": leaf},
-        methods=METHODS,
+        roles={LEAF: leaf, **(as_superpeer if own.promote else {})},
+        start=(LEAF,),
+        methods=_methods(promotes=own.promote),
         listen=listen,
         port_asked=port_asked,
         bulk=True,
         on_serving=joining.serving,
         on_notify=joining.heard,
         agent=f"leaf/{version()}",
-    )
-    return daemon.run()
+        elsewhere=other_ways,
+    ).run()
+
+
+def _methods(*, promotes: bool) -> Methods:
+    """What can be asked of a leaf's node, which may be a super-peer too."""
+    if not promotes:
+        return METHODS
+    from superpeer.methods import METHODS as AS_SUPERPEER
+
+    drain = "superpeer.drain"  # that role ends with the leaf's
+    return METHODS | {name: each for name, each in AS_SUPERPEER.items() if name != drain}
+
+
+def _superpeer(
+    identity: Identity, config: Config, network: Network, steps: tuple[str, ...]
+) -> RoleFactory:
+    """The second role of a leaf's node; loaded when it begins, as in most it never does."""
+
+    def begin(rng: Random) -> Core:
+        from superpeer.role import SuperPeer
+
+        return SuperPeer(
+            identity, config=config, network=network, rng=rng, version=version(), steps=steps
+        )
+
+    return begin
 
 
 class _Passing(Generic[T]):

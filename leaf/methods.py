@@ -47,6 +47,7 @@ class Status(msgspec.Struct):
     parent_refused: bool = (
         False  # some super-peer said no, or has another key: not a matter of reach
     )
+    parent_source: str | None = None  # the step of the ladder that named the parent
 
 
 class Share(msgspec.Struct):

@@ -1,12 +1,13 @@
-"""A leaf's parent: find one, join it, notice when it is gone, find the next.
+"""A leaf's parent: join one, notice when it is gone, join the next.
 
     SEEKING --next candidate--> JOINING --Welcome--> JOINED
        ^------- Busy, LinkDown, too late ---'           |
        '----------------- LinkDown, Busy ---------------'
 
 Invariant: at most one parent, and only `Welcome` from the candidate that was asked makes it so. Who
-is asked, in which order, is `leaf.candidates`; rounds that find nobody are repeated with a
-doubling, jittered pause. What is published and searched there is not this machine's business.
+is asked, in which order, is `leaf.ladder`; rounds that find nobody are repeated with a doubling,
+jittered pause, unless this leaf may begin the network itself: then its node becomes a super-peer
+too, and that is its parent. What is published and searched there is not this machine's business.
 """
 
 import enum
@@ -14,12 +15,13 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import ClassVar, Final
 
-from common.addresses import may_tell, split_host_port
+from common.addresses import Address, from_here, may_tell
 from common.config import ParentConfig
 from common.core import (
-    Answer,
     Asked,
+    Bound,
     DatagramReceived,
+    Demoted,
     Dial,
     Effect,
     Event,
@@ -27,6 +29,8 @@ from common.core import (
     LinkDown,
     LinkUp,
     Notify,
+    Promote,
+    Promoted,
     Received,
     Send,
     Stopped,
@@ -34,22 +38,21 @@ from common.core import (
 )
 from common.deadlines import Deadlines
 from common.doors import Door
-from common.errors import Exit, UserError
 from common.hostcache import HostCache
 from common.ids import NodeId, node_text
+from common.ladder import SELF, Found
 from common.meeting import Facts, Meeting, Seed
 from common.messages.cluster import Busy, Join, Welcome
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping
-from common.storage import RememberPin, RememberSuperPeer, Restored
-from leaf.candidates import Candidate, Round
-from leaf.methods import Nothing, PinReset
+from common.storage import RememberSuperPeer, Restored
+from leaf.candidates import Candidate
+from leaf.ladder import Ladder
+from leaf.pins import Pins
 from leaf.publish import Publisher
 from leaf.signals import Joined, Orphaned
 
 _REFUSED: Final = "refused: "  # how `common.links` begins the reason of a link that was refused
-
-HEARD_OF_MAX: Final = 32  # of those that we know by ourselves, in one round; wild guess
 
 
 class State(enum.Enum):
@@ -64,18 +67,9 @@ class Parent:
     """The leaf's end of its one link into the network."""
 
     __slots__ = (
-        *(
-            "_began",
-            "_busy_s",
-            "_cache",
-            "_candidate",
-            "_config",
-            "_deadlines",
-            "_dialled",
-            "_epoch",
-        ),
-        *("_links", "_me", "_meeting", "_pause_s", "_pins", "_published", "_rng"),
-        *("_round", "_seeds", "_state", "reason", "refused"),
+        *("_began", "_busy_s", "_cache", "_candidate", "_config", "_deadlines", "_dialled"),
+        *("_epoch", "_ladder", "_links", "_listen", "_me", "_meeting", "_pause_s", "_pins"),
+        *("_promoted", "_promotes", "_published", "_rng", "_state", "reason", "refused"),
     )
 
     def __init__(
@@ -88,19 +82,34 @@ class Parent:
         published: Publisher,
         epoch: int,
         rng: Random,
+        steps: Sequence[str] = (),
+        promotes: bool = False,
     ) -> None:
+        """`steps` of the ladder come after the host cache where there are no `seeds`; then a node
+        that `promotes` begins the network where it finds nobody."""
         self._me = me
         self._meeting = meeting
         self._config = config
-        self._seeds = tuple(seeds)
         self._published = published
         self._epoch = epoch
         self._rng = rng
-        self._pins: dict[str, NodeId] = {}
+        self._promotes = promotes
+        self._promoted = False
+        self._listen: Address | None = None
+        self._pins = Pins()
         self._cache = HostCache(me, rng)
+        self._ladder = Ladder(
+            me,
+            seeds=seeds,
+            steps=steps,
+            meeting=meeting,
+            config=config,
+            pins=self._pins,
+            cache=self._cache,
+            rng=rng,
+        )
         self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
         self._state = State.SEEKING
-        self._round = Round((), (), me)
         self._candidate: Candidate | None = None  # whom we join or joined
         self._dialled = False  # the link to it is ours to end
         self._busy_s: float | None = None  # when the first full one wants to be asked again
@@ -118,7 +127,8 @@ class Parent:
 
     def wakeup(self) -> float | None:
         """The next deadline."""
-        return self._deadlines.earliest()
+        times = (self._deadlines.earliest(), self._ladder.wakeup())
+        return min((when for when in times if when is not None), default=None)
 
     @property
     def contact(self) -> Contact | None:
@@ -128,35 +138,72 @@ class Parent:
             return None
         return Contact(each.node, each.address)
 
+    @property
+    def source(self) -> str | None:
+        """The step of the ladder that named our parent, while there is one."""
+        each = self._candidate
+        return None if self.contact is None or each is None else each.source
+
     # --- seeking ----------------------------------------------------------------------------
 
     def _restored(self, event: Restored, now: float) -> list[Effect]:
-        self._pins.update({_place(place): node for place, node in event.pins})
-        if not self._seeds:  # who was given super-peers wants those
+        self._pins.restore(event.pins)
+        if not self._ladder.is_given:  # who was given super-peers wants those
             self._cache.restore(event.known)
         if self._began is not None:
             return []
         self._began = now
         return self._begin_round(now)
 
+    def _bound(self, event: Bound, _now: float) -> list[Effect]:
+        self._listen = event.control
+        return []
+
     def _begin_round(self, now: float) -> list[Effect]:
         self._busy_s = None
-        self._round = Round(self._seeds, self._cache.pick(HEARD_OF_MAX), self._me)
-        pings: list[Effect] = [self._meeting.ask(each, each.address) for each in self._round.pinged]
-        if pings:
-            self._deadlines.set("pongs", now + self._config.ping_s)
-        return pings + self._advance(now)
+        if self._promoted and self._listen is not None:
+            self._ladder.alone(Contact(self._me, from_here(self._listen)), SELF)
+            return self._advance(now)
+        return self._ladder.begin(now) + self._advance(now)
 
     def _advance(self, now: float) -> list[Effect]:
-        """Join the next candidate, or wait for pongs, or pause after a round without success."""
-        candidate = self._round.next()
+        """Join the next candidate, or wait for one, or pause after a round without success."""
+        effects = self._ladder.climb(now, to_the_end=not self._may_begin)
+        candidate = self._ladder.next()
         if candidate is not None:
-            return self._enter_joining(candidate, now)
-        if not self._round.over:
-            return []
-        self._deadlines.cancel("pongs")
+            return effects + self._enter_joining(candidate, now)
+        if not self._ladder.over:
+            return effects
         self._deadlines.set("round", now + self._pause())
-        return self._explain()
+        if self._may_begin and self._listen is not None and self._ladder.nobody:
+            fields: dict[str, object] = {"reason": self._ladder.reason}
+            return [*effects, Notify("network_started", fields), Promote(())]
+        return effects + self._explain()
+
+    @property
+    def _may_begin(self) -> bool:
+        """Whether this leaf may begin the network where it finds nobody."""
+        return self._promotes and not self._promoted and not self._ladder.is_given
+
+    def _found(self, event: Found, now: float) -> list[Effect]:
+        effects = self._ladder.found(event, now)
+        if self._state is not State.SEEKING:
+            return effects
+        due = self._deadlines.get("round")
+        if due is None:
+            return effects + self._advance(now)
+        if event.seeds:  # while we rest: soon, but not each time somebody shows up
+            self._deadlines.set("round", min(due, now + self._config.lan_s))
+        return []
+
+    def _on_promoted(self, _event: Promoted, now: float) -> list[Effect]:
+        """Our node is a super-peer now; a parent that we have stays."""
+        self._promoted = True
+        return self._begin_round(now) if self._state is State.SEEKING else []
+
+    def _on_demoted(self, _event: Demoted, _now: float) -> list[Effect]:
+        self._promoted = False
+        return []
 
     def _pause(self) -> float:
         """How long until the next round: doubling, with jitter, or when a full one said."""
@@ -169,25 +216,16 @@ class Parent:
 
     def _explain(self) -> list[Effect]:
         """Say why there is no parent, once as long as the reason stays."""
-        self.refused = self._round.refused
-        if self.reason == self._round.reason:
+        self.refused = self._ladder.refused
+        if self.reason == self._ladder.reason:
             return []
-        self.reason = self._round.reason
-        level = "error" if self._round.wrong_key else "warning"
+        self.reason = self._ladder.reason
+        level = "error" if self._ladder.wrong_key else "warning"
         return [Notify("parent_not_found", {"reason": self.reason}, level)]
 
     def _on_pong(self, event: DatagramReceived, now: float) -> list[Effect]:
-        heard = self._meeting.heard(event)
-        if heard is None or not isinstance(heard[0], Candidate):
-            return []
-        candidate, pong = heard[0], heard[1]
-        pinned = self._pins.get(_place(candidate.place)) if candidate.place else None
-        counted = self._round.answered(candidate, pong, event.address, pinned)
+        counted = self._ladder.pong(event, now)
         return self._advance(now) if counted and self._state is State.SEEKING else []
-
-    def _due_pongs(self, now: float) -> list[Effect]:
-        self._round.silent()
-        return self._advance(now) if self._state is State.SEEKING else []
 
     # --- joining ----------------------------------------------------------------------------
 
@@ -227,7 +265,7 @@ class Parent:
     def _due_round(self, now: float) -> list[Effect]:
         return self._begin_round(now) if self._state is State.SEEKING else []
 
-    def _lose(self, reason: str, now: float, *, is_full: bool = False) -> list[Effect]:
+    def _lose(self, reason: str, now: float, busy: Busy | None = None) -> list[Effect]:
         """The candidate does not become our parent, or the parent is gone: seek on."""
         candidate, was_joined = self._candidate, self._state is State.JOINED
         self._state, self._candidate = State.SEEKING, None
@@ -239,8 +277,8 @@ class Parent:
         if self._dialled:
             effects.append(Hangup(candidate.node, Door.CONTROL, reason))
         if not was_joined:
-            if is_full:
-                self._round.rule_out(candidate, text)
+            if busy is not None:
+                self._ladder.full(candidate, text, busy.alternatives)
             else:
                 self._fail(candidate, text, refused=reason.startswith(_REFUSED))
             return effects + self._advance(now)
@@ -251,7 +289,7 @@ class Parent:
 
     def _fail(self, candidate: Candidate, text: str, *, refused: bool) -> None:
         """It cannot be joined now."""
-        self._round.failed(candidate, text, refused=refused)
+        self._ladder.failed(candidate, text, refused=refused)
         self._cache.failed(candidate.node or b"")
 
     def _is_candidate(self, peer: NodeId) -> bool:
@@ -271,25 +309,24 @@ class Parent:
         self._state, self.reason, self._pause_s = State.JOINED, "", self._config.redial_s
         self.refused = False
         self._deadlines.cancel("join")
-        self._deadlines.cancel("pongs")
+        self._deadlines.cancel("round")
+        self._ladder.rest()
         node, address = candidate.node, candidate.address
-        self._cache.worked(Contact(node, address))
         self._cache.hear(welcome.alternatives, Contact(node, address))
+        source: dict[str, object] = {"source": candidate.source} if candidate.source else {}
+        told = {"node": node_text(node), "address": str(address), **source}
         return [
             *self._remember(candidate, node),
-            Notify("parent_joined", {"node": node_text(node), "address": str(address)}),
+            Notify("parent_joined", told),
             Joined(node, address, welcome.generation, welcome.entries_max),
         ]
 
     def _remember(self, candidate: Candidate, node: NodeId) -> list[Effect]:
         """What the next run should know; a key is pinned only after a link has proven it."""
-        effects: list[Effect] = [RememberSuperPeer(node, candidate.address)]
-        if candidate.place and candidate.pin:
-            place = _place(candidate.place)
-            if place not in self._pins:
-                self._pins[place] = candidate.pin
-                effects.append(RememberPin(place, candidate.pin))
-        return effects
+        if node == self._me:
+            return []
+        self._cache.worked(Contact(node, candidate.address))
+        return [RememberSuperPeer(node, candidate.address), *self._pins.joined(candidate)]
 
     def _on_busy(self, busy: Busy, now: float) -> list[Effect]:
         candidate = self._candidate
@@ -297,9 +334,8 @@ class Parent:
             return []
         self._cache.hear(busy.alternatives, Contact(candidate.node, candidate.address))
         if self._state is State.JOINING:
-            self._round.add_alternatives(candidate, busy.alternatives)
             self._busy_s = min(self._busy_s or busy.retry_s, busy.retry_s)
-        return self._lose("it takes no more leaves", now, is_full=True)
+        return self._lose("it takes no more leaves", now, busy)
 
     # --- people and other nodes -------------------------------------------------------------
 
@@ -317,19 +353,16 @@ class Parent:
         return [*self._meeting.answer(event, Facts(self._me, contact, 0, 0, uptime_s))]
 
     def _asked_pins_reset(self, event: Asked, now: float) -> list[Effect]:
-        params = event.params
-        place = _place(params.place) if isinstance(params, PinReset) else ""
-        if self._pins.pop(place, None) is None:
-            raise UserError(Exit.NOTHING_FOUND, f"No key is pinned for {place}.")
-        effects: list[Effect] = [RememberPin(place, None), Answer(event.call, Nothing())]
+        effects = self._pins.reset(event)
         if self._state is State.SEEKING:
             self._deadlines.set("round", now)
         return effects
 
     def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
         contact, self._state, self._candidate = self.contact, State.SEEKING, None
-        for key in ("round", "pongs", "join"):
+        for key in ("round", "join"):
             self._deadlines.cancel(key)
+        self._ladder.rest()
         self.reason = "this leaf is stopping"
         return [Send(contact.node, Bye("leaving"))] if contact else []
 
@@ -337,10 +370,16 @@ class Parent:
         effects: list[Effect] = []
         for key in self._deadlines.pop_due(now):
             effects += self._DUE[str(key)](self, now)
+        if self._ladder.due(now) and self._state is State.SEEKING:
+            effects += self._advance(now)
         return effects
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Restored: _restored,
+        Bound: _bound,
+        Found: _found,
+        Promoted: _on_promoted,
+        Demoted: _on_demoted,
         LinkUp: _link_up,
         LinkDown: _link_down,
         Received: _received,
@@ -357,15 +396,5 @@ class Parent:
 
     _DUE: ClassVar[dict[str, Callable[..., list[Effect]]]] = {
         "round": _due_round,
-        "pongs": _due_pongs,
         "join": _due_join,
     }
-
-
-def _place(text: str) -> str:
-    """HOST:PORT in the one form that pins are kept by."""
-    try:
-        host, port = split_host_port(text)
-    except ValueError as error:
-        raise UserError(Exit.USAGE, f"{error}.") from error
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

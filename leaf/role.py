@@ -30,12 +30,14 @@ from common.core import (
     Promoted,
     Received,
     Sent,
+    Stop,
     Stopped,
     Woke,
 )
 from common.deadlines import Deadlines
 from common.errors import Exit, UserError
 from common.ids import Identity, node_text
+from common.ladder import Found
 from common.meeting import Meeting, Seed
 from common.messages import cluster, swarm
 from common.messages.fields import Contact, Message
@@ -128,8 +130,12 @@ class Leaf:
         shares: tuple[str, ...],
         downloads_dir: str,
         version: str,
+        steps: Names = (),
+        promotes: bool = False,
     ) -> None:
-        """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only."""
+        """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
+        `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network.
+        """
         me, name = identity.node, network.name
         publisher = Publisher(identity, name, config.parent, epoch)
         library = Library(shares)
@@ -145,6 +151,8 @@ class Leaf:
             published=publisher,
             epoch=epoch,
             rng=rng,
+            steps=steps,
+            promotes=promotes,
         )
         searches = Searches(name, config.search, rng)
         locator = Locator(config.swarm, rng)
@@ -164,15 +172,12 @@ class Leaf:
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
         self._calls: dict[int, None] = {}  # not answered yet
-        self._me = me
-        self._network = name
-        self._version = version
+        self._me, self._network, self._version = me, name, version
         self._listen = ""
         self._roles = ["leaf"]
         self._host = HostMeasured(0)
         self._began: float | None = None
-        self._stopping = False
-        self._left = False
+        self._stopping = self._left = False
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -277,7 +282,9 @@ class Leaf:
         if event.method == "leaf.status":
             return [Answer(event.call, self._status(now))]
         if event.method == "leaf.stop":
-            return [Answer(event.call, Nothing()), *self._stopped(Stopped(STOP_GRACE_S), now)]
+            others = [Stop(STOP_GRACE_S)] if len(self._roles) > 1 else []
+            stopped = self._stopped(Stopped(STOP_GRACE_S), now)
+            return [Answer(event.call, Nothing()), *others, *stopped]
         return []
 
     def _status(self, now: float) -> Status:
@@ -294,6 +301,7 @@ class Leaf:
             parent=Peer(node_text(contact.node), str(contact.address)) if contact else None,
             parent_reason=self._parent.reason,
             parent_refused=self._parent.refused,
+            parent_source=self._parent.source,
             heir=None,
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
@@ -342,6 +350,10 @@ class Leaf:
 
     _EVENTS: ClassVar[dict[type[Event], Names]] = {
         Restored: ("library", "downloads", "wishes", "parent"),
+        Bound: ("parent",),
+        Found: ("parent",),
+        Promoted: ("parent",),
+        Demoted: ("parent",),
         LinkUp: ("links", "idle", "parent", "downloads"),
         LinkDown: ("links", "parent", "uploads", "downloads"),
         DatagramReceived: ("parent",),

@@ -28,6 +28,7 @@ from common.core import (
 )
 from common.deadlines import Deadlines
 from common.errors import Exit, UserError
+from common.hearsay import hit_as_seen
 from common.ids import Guid, NodeId, new_guid, node_text
 from common.limits import HITS_PER_QUERY_MAX, TTL_MAX
 from common.messages import cluster
@@ -220,10 +221,11 @@ class Searches:
 
     def _on_hits(self, message: SearchHits, _now: float) -> list[Effect]:
         search = self._of(message.guid)
-        if search is None or self._parent_address is None:
+        if search is None or self._parent_address is None or self._parent is None:
             return self._drop("hits of no search")
         effects: list[Effect] = []
-        for hit in message.hits:
+        for told in message.hits:
+            hit = hit_as_seen(told, self._parent, self._parent_address)
             if search.taken >= search.wanted:
                 return effects + self._drop("more hits than wanted")
             fault = self._verifier.fault(hit, search.terms, self._parent_address)

@@ -7,11 +7,20 @@ from typing import Final
 from common.config import scaled
 from common.core import Core
 from common.ids import node_text
+from common.node import SUPERPEER
 from common.shell.daemon import Daemon
 from common.shell.desk.options import Invocation, version
-from common.shell.desk.resolve import listen_address, seeds
+from common.shell.desk.resolve import listen_address
 from common.shell.desk.settings import network_of
-from common.shell.desk.starting import Ready, load, log_of, say_ready, settle
+from common.shell.desk.starting import (
+    Ready,
+    elsewhere,
+    given,
+    load,
+    log_of,
+    say_ready,
+    settle,
+)
 from superpeer.methods import METHODS
 from superpeer.role import SuperPeer
 from superpeer.settings import SuperPeerOptions
@@ -25,8 +34,9 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
     log = log_of(invocation, settings.node.log_format)
     config = scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
-    joins = seeds(settings.own.join)
+    joins = given(settings, "join", settings.own.join)
     listen, _ = listen_address(settings.node.listen)
+    other_ways = elsewhere(settings.node)
     home = invocation.home_of(PROGRAM)
     identity = settle(home)
 
@@ -38,6 +48,7 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
             rng=rng,
             seeds=joins,
             version=version(),
+            steps=other_ways.steps(listen[0]),
         )
 
     daemon = Daemon(
@@ -45,7 +56,8 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
         identity=identity,
         network=network,
         config=config,
-        roles={"superpeer": superpeer},
+        roles={SUPERPEER: superpeer},
+        start=(SUPERPEER,),
         methods=METHODS,
         listen=listen,
         port_asked=True,  # the default too: others look for a super-peer there
@@ -53,5 +65,6 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
         on_serving=lambda daemon: say_ready(Ready(node_text(identity.node), str(daemon.listen))),
         on_notify=log.notify,
         agent=f"superpeer/{version()}",
+        elsewhere=other_ways,
     )
     return daemon.run()

@@ -91,7 +91,7 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("node", found.node),
         ("listen", f"{found.listen}, network {found.network}"),
         ("leaves", f"{found.leaves} of {found.leaves_max}, sharing {counted(found.files, 'file')}"),
-        ("neighbours", str(found.neighbours)),
+        ("neighbours", f"{found.neighbours}{_named(found.sources)}"),
         (
             "queries",
             f"{found.queries_evaluated} evaluated, {found.queries_forwarded} forwarded, "
@@ -100,6 +100,14 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),
     ]
+
+
+def _named(sources: dict[str, int]) -> str:
+    """What the steps of the ladder brought."""
+    from common.ladder import NAMES
+
+    said = [f"{number} by {NAMES.get(step, step)}" for step, number in sources.items() if number]
+    return f" (named: {', '.join(said)})" if said else ""
 
 
 def _listing_options(command: Any) -> Any:

@@ -25,6 +25,7 @@ from common.config import FloodConfig
 from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.errors import RemoteProtocolError
+from common.hearsay import hit_as_seen
 from common.ids import Guid, NodeId
 from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX, HOPS_MAX
 from common.messages.cluster import Hit
@@ -163,7 +164,8 @@ class Flood:
         if tree is None or peer not in tree.owing:
             return self._drop("hits_unasked", len(message.hits))
         learned_from = self._links[peer].address
-        hits = [hit for hit in message.hits if may_tell(hit.source.address, learned_from)]
+        seen = [hit_as_seen(hit, peer, learned_from) for hit in message.hits]
+        hits = [hit for hit in seen if may_tell(hit.source.address, learned_from)]
         self._drop("hits_out_of_scope", len(message.hits) - len(hits))
         credible = tree.credence.picked(hits)
         self._drop("hits_not_proven", len(hits) - len(credible))

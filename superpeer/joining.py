@@ -197,6 +197,16 @@ class Joining:
         lately = self._dialled_lately(contact.address, now)
         return self._want(contact, now) if self._is_unknown(contact.node) and not lately else []
 
+    def want_place(self, seed: Seed, now: float) -> list[Effect]:
+        """Try a place that a list or the LAN names; without a key it is pinged first."""
+        if seed.node is not None:
+            return self.want(Contact(seed.node, seed.address), now)
+        strangers = sum(wanted.is_hearsay for wanted in self._wanted.values())
+        if seed.place in self._wanted or strangers >= STRANGERS_MAX:
+            return []
+        self._wanted[seed.place] = _Wanted(seed, STRANGER_TRIES_MAX)
+        return self._try(self._wanted[seed.place], now)
+
     @property
     def trying(self) -> int:
         """How many are being tried now."""

@@ -31,6 +31,7 @@ class Status(msgspec.Struct):
     network: str
     dropped: dict[str, int]  # frames and messages dropped, by reason
     wishes: int = 0  # different standing searches of our leaves
+    sources: dict[str, int] = {}  # super-peers that each step of the ladder has named
 
 
 class Listing(msgspec.Struct):

@@ -36,6 +36,7 @@ from common.digest import CountedPlaces
 from common.doors import Door
 from common.errors import Exit
 from common.ids import Identity, NodeId, node_text
+from common.ladder import Found
 from common.meeting import Facts, Meeting, Seed
 from common.messages import cluster, overlay
 from common.messages.fields import Contact, Message
@@ -48,6 +49,7 @@ from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
 from superpeer.listing import listed
+from superpeer.lookout import Lookout
 from superpeer.methods import Drain, Drained, Status
 from superpeer.overlay import Overlay
 from superpeer.search import Searches
@@ -60,7 +62,8 @@ _OnEvent = Callable[[Any, float], list[Effect]]
 
 
 class SuperPeer:
-    """A core. `seeds` are the super-peers to join; `version` is shown to people."""
+    """A core. `seeds` are the super-peers to join, `steps` of the ladder where else to look for
+    others; `version` is shown to people."""
 
     def __init__(
         self,
@@ -71,8 +74,10 @@ class SuperPeer:
         rng: Random,
         seeds: tuple[Seed, ...] = (),
         version: str = "",
+        steps: tuple[str, ...] = (),
     ) -> None:
         self._me = me = identity.node
+        self._is_told = bool(seeds)
         self._config = config
         self._network = network
         self._version = version
@@ -99,6 +104,7 @@ class SuperPeer:
             seeds=seeds,
             on_linked=self._digests.neighbour_linked,
         )
+        self._lookout = Lookout(steps, self._overlay, config.overlay, rng)
         self._cluster = self._cluster_of(config.cluster, rng, digest)
         self._flood = self._flood_of(config.flood)
         self._searches = Searches(
@@ -109,7 +115,11 @@ class SuperPeer:
             links=self._links,
             leaves=self._cluster.members,
         )
-        self._machines = (self._overlay, self._cluster, self._digests, self._flood, self._wishes)
+        self._counting = (
+            *(self._overlay, self._cluster, self._digests, self._flood, self._wishes),
+            self._searches,
+        )
+        self._machines = (*self._counting[:-1], self._lookout)
         self._on_event = self._event_table()
         self._on_message = self._message_table()
         self._on_inner_message = {
@@ -158,6 +168,7 @@ class SuperPeer:
             LinkMeasured: self._on_link_measured,
             Received: self._on_received,
             DatagramReceived: self._on_datagram,
+            Found: self._lookout.found,
             Asked: self._on_asked,
             HostMeasured: self._on_host_measured,
             Stopped: self._on_stopped,
@@ -235,7 +246,7 @@ class SuperPeer:
 
     def snapshot(self) -> Status:
         """The status as of the last event."""
-        counters = [machine.dropped for machine in (*self._machines, self._searches)]
+        counters = [machine.dropped for machine in self._counting]
         dropped = sum(counters, Counter(self._dropped))
         return Status(
             node=node_text(self._me),
@@ -254,6 +265,7 @@ class SuperPeer:
             network=self._network.name,
             dropped={**self._host.dropped, **dropped},
             wishes=len(self._wishes),
+            sources=dict(self._lookout.named),
         )
 
     # --- links and messages -----------------------------------------------------------------
@@ -321,7 +333,7 @@ class SuperPeer:
 
     def _on_bound(self, event: Bound, now: float) -> list[Effect]:
         self._bound = event
-        return self._overlay.start(now)
+        return self._overlay.start(now) + self._lookout.start(now, is_told=self._is_told)
 
     def _on_datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
         if not isinstance(event.message, Ping):
@@ -347,7 +359,7 @@ class SuperPeer:
         self._overlay.stop()
         self._cluster.stop()
         self._exit_at = now + grace_s
-        effects: list[Effect] = []
+        effects = self._lookout.stop()
         for peer in {**self._cluster.members, **self._overlay.neighbours}:
             effects += [Send(peer, Bye("stopping")), Hangup(peer, Door.CONTROL, BYE)]
         return effects

@@ -295,10 +295,16 @@ def test_strangers_and_late_words_change_nothing() -> None:
 
 
 def test_without_seeds_the_known_ones_are_tried() -> None:
-    """What worked before is dialled when nothing is given; given seeds come instead of it."""
+    """What worked before is asked when nothing is given; given seeds come instead of it. Who
+    answers no ping is dialled all the same, in the end."""
     restored = Restored(known=((KEYS[2], at(2)),))
-    assert dialled(Seeking(restored=restored).first) == [KEYS[2]]
-    assert dialled(Seeking(seed(1), restored=restored).first) == []
+    seeking = Seeking(restored=restored)
+    assert dialled(seeking.first) == []
+    assert dialled(seeking.pong(2)) == [KEYS[2]]
+    deaf = Seeking(restored=restored)
+    assert dialled(deaf.wait(CONFIG.ping_s)) == [KEYS[2]]
+    given = Seeking(seed(1), restored=restored)
+    assert [each.address for each in given.first if isinstance(each, SendDatagram)] == [at(1)]
     nobody = Seeking()
     assert nobody.core.reason == "no super-peer is given or known"
 

@@ -231,3 +231,48 @@ def test_a_leaf_that_finds_nobody(tmp_path: Path) -> None:
         passing = ("--home", str(tmp_path / "none"), "--super", nobody, "--timeout", "0.5")
         assert command("leaf", "search", "x", *passing)[0] == 6
         assert ended(lonely, signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_the_first_machine_begins_the_network(tmp_path: Path, host: str) -> None:
+    """Told nobody, it is its own parent; who finds it on a list has its files; one stop ends it."""
+    share = tmp_path / "share"
+    share.mkdir()
+    (share / "blue train.ogg").write_bytes(bytes(range(256)) * 999)
+    homes = [("--home", str(tmp_path / name)) for name in ("first", "second")]
+    node = ("--listen", f"{host}:0")
+    first = start("leaf", "run", *homes[0], *node, "--share", str(share))
+    facts = ready(first)
+    assert facts["parent"] == {"node": facts["node"], "address": facts["listen"]}
+    site = tmp_path / "super-peers"
+    site.write_text(f"nowhere.invalid  # gone\n{facts['listen']}\n")
+    second = start("leaf", "run", *homes[1], *node, "--tracker-site", str(site))
+    try:
+        assert ready(second)["parent"]["node"] == facts["node"]
+        status = json.loads(command("leaf", "status", *homes[0], "--json")[1])
+        assert (status["roles"], status["parent_source"]) == (["leaf", "superpeer"], "self")
+        status = json.loads(command("leaf", "status", *homes[1], "--json")[1])
+        assert (status["roles"], status["parent_source"]) == (["leaf"], "site")
+        code, out, _ = command("superpeer", "status", *homes[0], "--json")
+        assert (code, json.loads(out)["leaves"]) == (0, 2)
+        assert command("superpeer", "status", *homes[1])[0] == 7
+        assert command("leaf", "share", "--wait", *homes[0], "--timeout", "30")[0] == 0
+        assert command("leaf", "search", "blue", "train", *homes[1])[0] == 0
+        code, out, _ = command("leaf", "get", "1", *homes[1], "--json")
+        assert (code, json.loads(out)["verified"]) == (0, True)
+        assert command("leaf", "stop", *homes[0])[0] == 0
+        assert first.wait(10) == 0
+    finally:
+        for process in (first, second):
+            process.terminate()
+            process.communicate(timeout=20)
+
+
+def test_who_must_not_be_promoted_waits(tmp_path: Path) -> None:
+    """`--no-promote`: READY without a parent when the wait is over, and never a super-peer."""
+    home = ("--home", str(tmp_path / "leaf"))
+    lonely = start("leaf", "run", *home, "--listen", "127.0.0.1:0", "--no-promote", time_scale=0.1)
+    assert ready(lonely)["parent"] is None
+    status = json.loads(command("leaf", "status", *home, "--json")[1])
+    assert (status["roles"], status["parent_source"]) == (["leaf"], None)
+    assert ended(lonely, signal.SIGINT) == 0

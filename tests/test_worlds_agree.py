@@ -72,3 +72,18 @@ def test_processes_show_what_the_simulator_shows(
     simulated = report_of(sim.main, path, capsys)
     assert (simulated.recall, simulated.coverage) == (1.0, 1.0)
     assert told(report_of(world, path, capsys)) == told(simulated)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("world", [sim.main, spawn.main, netlab.main])
+def test_the_first_network_runs_on_ipv6(world: Main, capsys: pytest.CaptureFixture[str]) -> None:
+    """On [::1], in namespaces and in the simulator: whatever carries an address carries these."""
+    code = world(["first-network", "--ipv6", "--json"])
+    printed = capsys.readouterr()
+    document = msgspec.json.decode(printed.out)
+    if "skipped" in document:
+        pytest.skip(str(document["skipped"]))
+    report = msgspec.convert(document, Report)
+    assert (code, report.violations) == (Exit.DONE, 0), printed.err
+    assert (report.recall, report.coverage) == (1.0, 1.0)
+    assert report.downloads_complete == report.downloads == 24

@@ -46,6 +46,7 @@ from common.shell.disk.shares import Shares
 from common.shell.disk.store import Store
 from common.shell.drive import Driver, Performer
 from common.shell.hosting import Doors, open_doors
+from common.shell.seeking import Elsewhere, Seeking
 
 STOP_S: Final = 9.0  # SIGTERM drains and exits within 10 s
 
@@ -65,6 +66,7 @@ class Daemon:
         network: Network,
         config: Config,
         roles: dict[str, RoleFactory],
+        start: tuple[str, ...],
         methods: Methods,
         listen: tuple[str, int],
         port_asked: bool,
@@ -72,17 +74,20 @@ class Daemon:
         on_serving: Callable[["Daemon"], None],
         on_notify: OnNotify,
         agent: str,
+        elsewhere: Elsewhere,
     ) -> None:
         """`listen`: an IP literal and a port, 0 for any; `port_asked`: it may be no other.
 
-        `roles` start at once; the control socket answers `methods`. `on_serving` is called when
-        the doors are open.
+        Of the `roles` those in `start` begin at once; the control socket answers `methods`;
+        `on_serving` is called when the doors are open; `elsewhere` is where super-peers are looked
+        for where a role asks for it.
         """
         self._home = home
         self._identity = identity
         self._network = network
         self._config = config
         self._roles = roles
+        self._start = start
         self._methods = methods
         self._listen = listen
         self._port_asked = port_asked
@@ -90,6 +95,7 @@ class Daemon:
         self._on_serving = on_serving
         self._on_notify = on_notify
         self._agent = agent
+        self._elsewhere = elsewhere
         self._signals = 0
         self._doors: Doors | None = None
         self._driver: Driver | None = None
@@ -121,9 +127,11 @@ class Daemon:
         shares = Shares(loop, self._feed, store, self._home.private)
         node = self._node()
         host = self._listen[0]
-        driver = Driver(
-            loop, node, self._performers(disk, shares, store), None if _wild(host) else host
+        seeking = Seeking(
+            loop, self._feed, self._elsewhere, self._network, self._identity.node, host
         )
+        performers = {**self._performers(disk, shares, store), **seeking.performers()}
+        driver = Driver(loop, node, performers, None if _wild(host) else host)
         self._driver = driver
         doors = open_doors(
             loop,
@@ -134,6 +142,7 @@ class Daemon:
             bulk=self._bulk,
         )
         self._doors = doors
+        seeking.bound(doors.control)
         try:
             self._begin(loop, doors, store)
             await self._until_exited(driver)
@@ -147,6 +156,7 @@ class Daemon:
             if self._server is not None:
                 self._server.close()
             driver.close()
+            await seeking.close()
             shares.close()
             doors.close()
             disk.close()
@@ -160,7 +170,7 @@ class Daemon:
             self._network,
             self._config.link,
             factories=self._roles,
-            start=tuple(self._roles),
+            start=self._start,
             rng=rng,
             agent=self._agent,
         )

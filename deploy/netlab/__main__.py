@@ -1,5 +1,8 @@
 """A scenario on hosts of their own: `python -m deploy.netlab SCENARIO [--seed N] [--json]`.
 
+`python -m deploy.netlab lan` is another thing: hosts on one LAN that are told nothing
+(`deploy.netlab.lan`).
+
 Each node is a real process in its own network namespace, behind an access link with the rates and
 the delay that the scenario draws for it; hosts can be cut off. It takes root on Linux: elsewhere it
 says that it is skipped, and why. How a scenario runs is `deploy.running`.
@@ -13,12 +16,16 @@ import msgspec
 
 from common.errors import Exit
 from deploy import running
+from deploy.netlab import lan
 from deploy.netlab.lab import laboratory
 from deploy.netlab.machine import SkippedError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the scenario that the command line names; the exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["lan"]:
+        return lan.main(given[1:])
     options = running.parsed("deploy.netlab", __doc__, arguments)
     try:
         return running.main(options, laboratory)

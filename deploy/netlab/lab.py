@@ -53,7 +53,8 @@ class Lab:
 
     def address(self, kind: str, number: int) -> str:
         """The address of a node's host."""
-        return wiring.address(self._host(kind, number))
+        on_v6 = self._scenario.hosts.ipv6
+        return (wiring.address_v6 if on_v6 else wiring.address)(self._host(kind, number))
 
     def way(self, _edge: Edge, listen: str) -> str:
         """The node itself: whatever delays is beneath it."""
@@ -97,6 +98,8 @@ class Lab:
         host_on = wiring.host_on_switch if self._on_switch else wiring.host_on_bridge
         for host in range(self._hosts):
             self._machine.run_all(host_on(self._name, host, self._access(host)))
+            if self._scenario.hosts.ipv6:
+                self._machine.run_all(wiring.speaks_v6(self._name, host))
 
     def remove(self) -> None:
         """Take away all that was made."""

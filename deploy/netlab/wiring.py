@@ -19,6 +19,7 @@ PREFIX: Final = "splab"
 DEVICE: Final = "eth0"  # of a host
 BRIDGE: Final = "br0"  # of the hub
 NETWORK: Final = "10.77"
+NETWORK_V6: Final = "fd77"
 FRAME_BYTES: Final = 1514
 BURST_FRAMES: Final = 10
 BURST_S: Final = 0.002  # of the rate; below it the timer of the kernel is the limit
@@ -53,6 +54,11 @@ def address(host: int) -> str:
     """The IP address of a host."""
     high, low = divmod(host + 1, 256)
     return f"{NETWORK}.{high}.{low}"
+
+
+def address_v6(host: int) -> str:
+    """The IPv6 address of a host."""
+    return f"{NETWORK_V6}::{host + 1:x}"
 
 
 def port(host: int) -> str:
@@ -141,6 +147,24 @@ def shaped(namespace: str, device: str, rate: float, delay_s: float) -> list[Com
     if rate:
         return [(*add, "root", *slow)]
     return [(*add, "root", *late)] if delay_s else []
+
+
+def speaks_v6(lab: str, host: int) -> list[Command]:
+    """Give a host an IPv6 address too, which it may use at once."""
+    at = ("ip", "-n", home(lab, host))
+    return [(*at, "addr", "add", f"{address_v6(host)}/64", "dev", DEVICE, "nodad")]
+
+
+def on_lan(lab: str, host: int) -> list[Command]:
+    """Give a host the default route of a LAN, by which it reaches groups as well."""
+    at = ("ip", "-n", home(lab, host))
+    return [(*at, "route", "add", "default", "dev", DEVICE)]
+
+
+def only_v6(lab: str, host: int) -> list[Command]:
+    """Take a host's IPv4 address away; its IPv6 has a route to groups by itself."""
+    at = ("ip", "-n", home(lab, host))
+    return [(*at, "addr", "del", f"{address(host)}/16", "dev", DEVICE)]
 
 
 # --- cutting and removing -------------------------------------------------------------------------

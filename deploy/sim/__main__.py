@@ -26,14 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m deploy.sim", description=__doc__)
     parser.add_argument("scenario", help="a path, or the name of a file in deploy/scenarios/")
     parser.add_argument("--seed", type=int, help="instead of the scenario's")
+    parser.add_argument("--ipv6", action="store_true", help="as `ipv6` in the table `hosts`")
     parser.add_argument("--sizes", help="run it with 10,30,100 super-peers too, for the plot")
     telling.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
         telling.check(options)
-        asked = loading.load(options.scenario)
-        if options.seed is not None:
-            asked = msgspec.structs.replace(asked, seed=options.seed)
+        asked = loading.load(options.scenario).varied(seed=options.seed, ipv6=options.ipv6)
         sized = [_sized(asked, size) for size in _sizes(options.sizes)]
         show = Show(asked, _say)
         report = show.run()

@@ -86,6 +86,8 @@ class Stage:
     # --- hosts ------------------------------------------------------------------------------
 
     def _address(self, number: int) -> Address:
+        if self.scenario.hosts.ipv6:
+            return Address(b"\xfd" + (number + 1).to_bytes(15, "big"), 1214)
         return Address(b"\x0a" + (number + 1).to_bytes(3, "big"), 1214)
 
     def _seed(self, number: int) -> Seed:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from common.errors import Exit, UserError
+from common.ladder import NAMES
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.units import counted, size_text, time_text
 
@@ -56,12 +57,15 @@ def status(invocation: Invocation, watch: bool) -> None:
 
 def _lines(found: "Status") -> list[tuple[str, str]]:
     if found.parent is not None:
-        parent = f"{found.parent.address} ({found.parent.node})"
+        named = NAMES.get(found.parent_source or "", "")
+        by = f", named by {named}" if named else ""
+        parent = f"{found.parent.address} ({found.parent.node}){by}"
     else:
         parent = f"none: {with_doubt(found.parent_reason)}" if found.parent_reason else "none"
     pending = f", {found.pending_files} still to hash" if found.pending_files else ""
     return [
         ("node", found.node),
+        ("roles", " and ".join(found.roles)),
         ("listen", f"{found.listen}, network {found.network}"),
         ("parent", parent),
         (

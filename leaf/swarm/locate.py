@@ -14,6 +14,7 @@ from common.addresses import Address, may_tell
 from common.config import SwarmConfig
 from common.core import Effect, Event, Received, Send, Woke
 from common.deadlines import Deadlines
+from common.hearsay import as_seen
 from common.ids import Guid, NodeId, new_guid
 from common.messages.cluster import Forget, Locate, Sources
 from leaf.signals import Joined, Orphaned, SourcesFound, SourcesUnwanted, SourcesWanted
@@ -101,7 +102,8 @@ class Locator:
         if message.done:
             del self._asked[root]
         teller = self._parent_address
-        told = tuple(each for each in message.sources if may_tell(each.address, teller))
+        seen = [as_seen(each, event.peer, teller) for each in message.sources]
+        told = tuple(each for each in seen if may_tell(each.address, teller))
         found = SourcesFound(root, told, message.done)
         return [found, *(self._ask_next(now) if message.done else [])]
 

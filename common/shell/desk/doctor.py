@@ -22,6 +22,7 @@ from common import wire
 from common.addresses import DEFAULT_PORT
 from common.errors import Exit, RemoteProtocolError, UserError
 from common.ids import NodeId, node_text
+from common.ladder import NAMES
 from common.limits import DATAGRAM_BYTES_MAX
 from common.meeting import Seed, padded_ping
 from common.messages.link import Pong
@@ -63,6 +64,7 @@ class Seen(msgspec.Struct):
     listen: str
     parent: dict[str, Any] | None = None
     parent_reason: str = ""
+    parent_source: str | None = None
 
 
 def examine(invocation: Invocation, program: str, places: Iterable[str], network: Network) -> int:
@@ -116,8 +118,9 @@ def daemon(program: str, seen: Seen | None) -> Check:
         reason = f": {seen.parent_reason}" if seen.parent_reason else ""
         fix = "Look whether that super-peer answers: `leaf doctor --super HOST`."
         return Check("daemon", WARN, f"listens at {seen.listen}, but has no parent{reason}", fix)
-    where = seen.parent.get("address", "?")
-    return Check("daemon", OK, f"listens at {seen.listen}, its parent is {where}")
+    where, named = seen.parent.get("address", "?"), NAMES.get(seen.parent_source or "", "")
+    by = f", named by {named}" if named else ""
+    return Check("daemon", OK, f"listens at {seen.listen}, its parent is {where}{by}")
 
 
 def system(platform_name: str = sys.platform) -> Check:

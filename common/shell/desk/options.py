@@ -115,8 +115,10 @@ _NODE_OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
     click.option("--listen", metavar="HOST:PORT", help="Control door; port 0 takes a free one."),
     click.option("--advertise", metavar="HOST:PORT", help="Kept; not told to others yet."),
     click.option(
-        "--no-lan", "lan", is_flag=True, callback=_off, help="No mDNS (there is none yet)."
+        "--no-lan", "lan", is_flag=True, callback=_off, help="Neither look nor show (mDNS)."
     ),
+    click.option("--tracker-site", metavar="URL|FILE", help="A list of HOST[:PORT][/KEY]."),
+    click.option("--srv", metavar="DOMAIN", help="Super-peers that its SRV records name."),
     click.option("--network", metavar="NAME", help="Nodes of other networks never link."),
     click.option("--network-key", metavar="FILE", help="Only those who have it are let in."),
 )

@@ -37,6 +37,8 @@ class NodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     listen: str = ""  # HOST:PORT; empty: every address, port 1214
     advertise: str = ""
     lan: bool = True
+    tracker_site: str = ""  # a list of super-peers: a URL or a file
+    srv: str = ""  # a domain whose SRV records name super-peers
     network_key: str = ""  # a file
     log_format: str = "auto"
 

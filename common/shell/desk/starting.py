@@ -6,19 +6,23 @@ when it has or when the wait is over. It goes to stdout, where nothing else goes
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TypeVar
 
 import click
 import msgspec
 
+from common import ladder
 from common.core import Notify
 from common.errors import UserError
 from common.ids import Identity, node_text
+from common.meeting import Seed
 from common.shell.desk.home import Home, Lock
 from common.shell.desk.logs import Log, form_of
 from common.shell.desk.options import Invocation
-from common.shell.desk.settings import Settings, merge
+from common.shell.desk.resolve import seeds
+from common.shell.desk.settings import FLAG, NodeOptions, Settings, merge
+from common.shell.seeking import Elsewhere
 
 O = TypeVar("O", bound=msgspec.Struct)  # noqa: E741 - a program's own options
 
@@ -71,6 +75,20 @@ def load(
         flags={"log_format": invocation.log_format, **flags},
         passed_over=passed_over,
     )
+
+
+def given(settings: Settings[O], key: str, texts: Iterable[str]) -> tuple[Seed, ...]:
+    """The super-peers that this setting names, each with where it stood. Raises UserError."""
+    origin = next((each.origin for each in settings.origins if each.key == key), FLAG)
+    source = ladder.FLAG if origin == FLAG else ladder.CONFIG
+    if origin.endswith(f"_{key.upper()}"):  # the name of a variable
+        source = ladder.ENVIRONMENT
+    return tuple(msgspec.structs.replace(seed, source=source) for seed in seeds(texts))
+
+
+def elsewhere(options: NodeOptions) -> Elsewhere:
+    """Where super-peers are looked for beyond those that are given or remembered."""
+    return Elsewhere(options.lan, options.tracker_site, options.srv)
 
 
 def show(kind: type[O], invocation: Invocation, program: str, *, origin: bool) -> None:

@@ -1,0 +1,27 @@
+"""A LAN in namespaces: nobody is told anything, and everybody finds his own."""
+
+import os
+
+import msgspec
+import pytest
+
+from common.errors import Exit
+from deploy.netlab import __main__ as netlab
+from deploy.netlab import wiring
+from deploy.netlab.lan import CHECKS
+from deploy.netlab.machine import Machine
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("check", CHECKS)
+def test_on_a_lan(check: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each check of `python -m deploy.netlab lan`; nothing of it is left behind."""
+    code = netlab.main(["lan", check, "--json"])
+    printed = capsys.readouterr()
+    document = msgspec.json.decode(printed.out)
+    if "skipped" in document:
+        pytest.skip(document["skipped"])
+    assert (code, document["violations"]) == (Exit.DONE, 0), printed.err
+    assert document["checks"]
+    lab = wiring.lab_name(os.getpid())
+    assert [name for name in Machine().namespaces() if name.startswith(lab)] == []
