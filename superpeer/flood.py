@@ -7,7 +7,7 @@ were lost, or took too long; so a ring always ends. Who took too long is left ou
 (`superpeer.silence`). Depth grows by `Extend` alone, which walks the tree to its frontier.
 
 The origin is nobody special: it is a super-peer that was asked by itself (`superpeer.search` asks,
-and the role loops what we send to ourselves). What is wanted, how deep and whether once more is
+and the role loops what we send to ourselves); only its own index it has asked before. What is wanted, how deep and whether once more is
 decided there. Nothing here knows leaves.
 
 For one GUID each neighbour sends another at most one `Query`, answered by one `QueryDone`; a ring
@@ -97,6 +97,11 @@ class Flood:
         """How many GUIDs are remembered."""
         return len(self._seen)
 
+    def evaluate(self, body: QueryBody) -> Iterator[Hit]:
+        """What our own index has, for others or for ourselves; each query once."""
+        self.evaluated += 1
+        return self._evaluate(body)
+
     # --- messages ---------------------------------------------------------------------------
 
     def on_query(self, peer: NodeId, query: Query, now: float) -> list[Effect]:
@@ -119,12 +124,12 @@ class Flood:
         if body is None:
             return [Send(peer, QueryDone(query.guid, messages=1))]
         self._remember(query.guid, now)
-        tree = Tree(query, peer, body.wanted, self._evaluate(body), self._neighbours, places(body))
+        own = iter(()) if peer == self._me else self.evaluate(body)
+        tree = Tree(query, peer, body.wanted, own, self._neighbours, places(body))
         effects = self._make_room()
         self._trees[tree.guid] = tree
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)
         self._start_clock(tree, now)
-        self.evaluated += 1
         effects += self._forward(tree, now)
         return effects + self._advance(tree, now)
 

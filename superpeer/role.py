@@ -48,6 +48,7 @@ from superpeer.flood import Flood
 from superpeer.guide import Guide
 from superpeer.methods import Drain, Drained, LeafRow, Listing, NeighbourRow, Status
 from superpeer.overlay import Overlay
+from superpeer.questions import Desk, Questions
 from superpeer.search import Searches
 
 BYE = "bye"  # `LinkDown.reason` begins with it where the other end left on purpose
@@ -110,6 +111,14 @@ class SuperPeer:
             rng=rng,
             links=self._links,
             leaves=self._cluster.members,
+            neighbours=self._overlay.neighbours,
+            evaluate=self._flood.evaluate,
+            around=self._overlay.around,
+        )
+        self._questions = self._questions_of(config)
+        self._machines = (
+            *(self._overlay, self._cluster, self._digests, self._flood, self._searches),
+            self._questions,
         )
         self._on_event = self._event_table()
         self._on_message = self._message_table()
@@ -130,6 +139,19 @@ class SuperPeer:
             evaluate=self._cluster.evaluate,
             guide=guide,
         )
+
+    def _questions_of(self, config: Config) -> Questions:
+        """How leaves and neighbours are served that ask."""
+        leaves = Desk(
+            waits_s=config.cluster.waits_s,
+            credit=config.cluster.searches_max,
+            slack=config.cluster.searches_slack,
+            open=self._searches.open,
+            pause_s=self._searches.pause_s,
+            answer=self._searches.answer,
+            give_up=self._searches.give_up,
+        )
+        return Questions({cluster.Search: leaves, cluster.Locate: leaves}, config.cluster.late_s)
 
     # --- who takes what ---------------------------------------------------------------------
 
@@ -152,9 +174,9 @@ class SuperPeer:
         return {
             cluster.Join: self._cluster.on_join,
             cluster.Publish: self._cluster.on_publish,
-            cluster.Search: self._searches.on_search,
-            cluster.Locate: self._searches.on_search,
-            cluster.Forget: self._searches.on_forget,
+            cluster.Search: self._questions.on_question,
+            cluster.Locate: self._questions.on_question,
+            cluster.Forget: self._on_forget,
             overlay.Link: self._overlay.on_link,
             overlay.Linked: self._overlay.on_linked,
             overlay.Unlinked: self._on_unlinked,
@@ -203,14 +225,13 @@ class SuperPeer:
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the machines, and of our end."""
-        machines = (self._overlay, self._cluster, self._digests, self._flood)
+        machines = self._machines
         times = [self._exit_at, *[machine.wakeup() for machine in machines]]
         return min((when for when in times if when is not None), default=None)
 
     def snapshot(self) -> Status:
         """The status as of the last event."""
-        counters = (self._overlay, self._cluster, self._digests, self._flood, self._searches)
-        dropped = sum((machine.dropped for machine in counters), Counter(self._dropped))
+        dropped = sum((machine.dropped for machine in self._machines), Counter(self._dropped))
         return Status(
             node=node_text(self._me),
             listen=str(self._bound.control) if self._bound else "",
@@ -245,10 +266,19 @@ class SuperPeer:
         self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
         self._digests.neighbour_lost(peer, now)
         return [
-            *self._searches.leaf_lost(peer),
+            *self._leaf_lost(peer),
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now),
         ]
+
+    def _leaf_lost(self, peer: NodeId) -> list[Effect]:
+        self._questions.peer_lost(peer)
+        return self._searches.leaf_lost(peer)
+
+    def _on_forget(self, peer: NodeId, message: cluster.Forget, now: float) -> list[Effect]:
+        if self._questions.take_back(peer, message.guid):
+            return []
+        return self._searches.on_forget(peer, message, now)
 
     def _on_unlinked(self, peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
         """The link stays, but no query crosses it any more."""
@@ -309,8 +339,7 @@ class SuperPeer:
         return [*self._meeting.answer(event, facts)]
 
     def _on_woke(self, _event: Woke, now: float) -> list[Effect]:
-        machines = (self._overlay, self._cluster, self._digests, self._flood)
-        return [effect for machine in machines for effect in machine.due(now)]
+        return [effect for machine in self._machines for effect in machine.due(now)]
 
     def _on_stopped(self, event: Stopped, now: float) -> list[Effect]:
         return self._end(event.grace_s, now)

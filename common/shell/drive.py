@@ -78,6 +78,7 @@ class Driver:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
+        self._arming = False
         self._dials: dict[int, int] = {}  # link -> dial, until it opens
         self._doors: dict[int, Door] = {}
         self._outbox: Outbox | None = None
@@ -112,7 +113,7 @@ class Driver:
                     self._perform(effect)
         finally:
             self._busy = False
-            self._arm()
+            self._arm_soon()
 
     def _perform(self, effect: Effect) -> None:
         """A performer that fails is a mistake of ours: loud, and no reason to lose the others."""
@@ -237,7 +238,14 @@ class Driver:
 
     # --- the one timer ----------------------------------------------------------------------
 
+    def _arm_soon(self) -> None:
+        """Once a turn of the loop: to ask all machines when they are due costs as much as a search."""
+        if not self._arming:
+            self._arming = True
+            self._loop.call_soon(self._arm)
+
     def _arm(self) -> None:
+        self._arming = False
         when = self._node.wakeup()
         if when == self._armed_for:
             return

@@ -1,0 +1,204 @@
+"""A process of raw leaves that press one super-peer with searches, as the bench tells it.
+
+`press` keeps a number of searches open for each leaf (a closed loop: what the super-peer can do),
+`pace` sends at a rate whatever comes back (an open loop: how long answers take; the time counts
+from when a search was due). Between two orders the leaves echo.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from multiprocessing.connection import Connection
+from pathlib import Path
+from random import Random
+from typing import Any, Final, NamedTuple
+
+import msgpack
+import zmq
+
+from common.addresses import Address
+from common.catalogue import Entry
+from common.terms import Terms, entry_words
+from tests.bench.rawleaf import RawLeaf, body
+
+ECHO_S: Final = 0.8
+SEEN_EVERY: Final = 64  # frames of which one is decoded, for the number of hits
+
+
+class Order(NamedTuple):
+    """What the leaves of a process are to do; `rate` 0 is a closed loop."""
+
+    leaves: int  # of this process, the first
+    seconds: float
+    per_frame: int
+    wanted: int
+    window: int = 16  # frames open for each leaf
+    rate: float = 0.0  # searches a second of this process
+    kind: str = "words"  # or "rare"
+
+
+Figures = dict[str, Any]
+
+
+class Pressers:
+    """The leaves of one process, and the searches that they draw from."""
+
+    def __init__(self, node: bytes, place: Address, leaves: int, names: str, seed: int) -> None:
+        self._context = zmq.Context()
+        self._context.set(zmq.MAX_SOCKETS, leaves + 16)
+        self.leaves = [
+            RawLeaf(self._context, node, place, os.urandom(32)) for _ in range(leaves)
+        ]
+        self._rng = Random(seed)
+        self._files = entries(names)
+        self._bodies: dict[tuple[str, int], list[bytes]] = {}
+
+    def join(self, entries_of: int) -> None:
+        """All of them, one after the other; each waits for its welcome."""
+        for leaf in self.leaves:
+            leaf.greet(entries_of)
+        for leaf in self.leaves:
+            leaf.welcomed()
+
+    def publish(self, files: int) -> int:
+        """Each leaf its share of the names."""
+        for number, leaf in enumerate(self.leaves):
+            leaf.publish(self._files[number * files : (number + 1) * files])
+            self.echo()
+        return len(self._files)
+
+    def echo(self) -> None:
+        """All of them."""
+        for leaf in self.leaves:
+            leaf.echo()
+
+    def bodies(self, kind: str, wanted: int, count: int = 4_000) -> list[bytes]:
+        """Searches for two words of a file that is there; `rare`: of which one seldom stands."""
+        key = (kind, wanted)
+        if key not in self._bodies:
+            made = []
+            while len(made) < count:
+                there = [word for word in entry_words(self._rng.choice(self._files)) if word.isascii()]
+                if len(there) >= 2:
+                    pair = self._rng.sample(there, 2)
+                    if kind == "rare":
+                        pair[1] += "zq"
+                    made.append(body(Terms(tuple(pair)), wanted))
+            self._bodies[key] = made
+        return self._bodies[key]
+
+    def carry_out(self, order: Order) -> Figures:
+        """Press or pace; what came of it."""
+        bodies = self.bodies(order.kind, order.wanted)
+        run = _Run(self.leaves[: order.leaves], bodies, order, self._rng)
+        for leaf in self.leaves[order.leaves :]:
+            leaf.echo()
+        return run.figures(self.leaves[order.leaves :])
+
+
+class _Run:
+    """One order while it is carried out."""
+
+    def __init__(
+        self, leaves: list[RawLeaf], bodies: list[bytes], order: Order, rng: Random
+    ) -> None:
+        self._leaves = leaves
+        self._bodies = bodies
+        self._order = order
+        self._rng = rng
+        self._took: list[float] = []
+        self._ended = self._sent = self._size = 0
+        self._hits: list[int] = []
+        self._frames = 0
+        self._by_socket = {leaf.socket: leaf for leaf in leaves}
+        self._poller = zmq.Poller()
+        for leaf in leaves:
+            self._poller.register(leaf.socket, zmq.POLLIN)
+
+    def figures(self, idle: list[RawLeaf]) -> Figures:
+        order, began = self._order, time.perf_counter()
+        turn = self._pace if order.rate else self._press
+        told = began
+        while (now := time.perf_counter()) - began < order.seconds:
+            turn(now, began)
+            if now - told > ECHO_S:
+                told = now
+                for leaf in [*self._leaves, *idle]:
+                    leaf.echo()
+        cut_at = self._ended
+        while any(leaf.open for leaf in self._leaves) and time.perf_counter() - now < 1:
+            self._take(50)
+        return {
+            "sent": self._sent,
+            "ended": cut_at,
+            "unanswered": sum(len(leaf.open) for leaf in self._leaves),
+            "seconds": now - began,
+            "bytes": self._size,
+            "took": sorted(self._took),
+            "hits": self._hits,
+        }
+
+    def _press(self, now: float, _began: float) -> None:
+        order = self._order
+        for leaf in self._leaves:
+            room = order.window - len(leaf.open) // order.per_frame
+            for _ in range(room):
+                self._ask(leaf, now)
+        self._take(20)
+
+    def _pace(self, now: float, began: float) -> None:
+        order = self._order
+        while (due := began + self._sent / order.rate) <= now:
+            self._ask(self._leaves[self._sent // order.per_frame % len(self._leaves)], due)
+        self._take(1)
+
+    def _ask(self, leaf: RawLeaf, due: float) -> None:
+        leaf.ask(self._rng.choices(self._bodies, k=self._order.per_frame), due)
+        self._sent += self._order.per_frame
+
+    def _take(self, wait_ms: int) -> None:
+        for socket, _ in self._poller.poll(wait_ms):
+            ended, size, frame = self._by_socket[socket].taken(time.perf_counter(), self._took)
+            self._ended += ended
+            self._size += size
+            self._frames += 1
+            if self._frames % SEEN_EVERY == 0 and ended:
+                self._hits.append(_hits(frame))
+
+
+def _hits(frame: bytes) -> int:
+    """How many hits stand in a frame, for each search that ends in it."""
+    messages = msgpack.unpackb(frame)
+    found = sum(len(message[2]) for message in messages if message[0] == 22)
+    return found // max(1, sum(message[0] == 23 for message in messages))
+
+
+def entries(names: str) -> list[Entry]:
+    """Files at the paths that stand in a file; each a content of its own."""
+    files = []
+    for number, path in enumerate(Path(names).read_text().splitlines()):
+        folder, _, name = path.rpartition("/")
+        files.append(Entry(sha256(path.encode()).digest(), 1_000 + number, name, folder, 1_700_000_000))
+    return files
+
+
+def process(
+    pipe: Connection, node: bytes, place: Address, leaves: int, names: str, seed: int
+) -> None:
+    """One process of them: obeys until it is told None."""
+    pressers = Pressers(node, place, leaves, names, seed)
+    orders: dict[str, Callable[..., Any]] = {
+        "join": pressers.join,
+        "publish": pressers.publish,
+        "search": pressers.carry_out,
+    }
+    while True:
+        if not pipe.poll(ECHO_S):
+            if pressers.leaves[0].credit:
+                pressers.echo()
+            continue
+        told = pipe.recv()
+        if told is None:
+            return
+        pipe.send(orders[told[0]](*told[1:]))
