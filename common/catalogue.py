@@ -117,8 +117,12 @@ class Catalogue:
         if above is None:
             levels = range(_BLOCK_LEVELS, self._depth())
             above = self._above[block] = [self._node(at, (slot >> at) ^ 1) for at in levels]
-        levels = range(min(_BLOCK_LEVELS, self._depth()))
-        return [self._node(level, (slot >> level) ^ 1) for level in levels] + above
+        below = self._levels[: min(_BLOCK_LEVELS, self._depth())]
+        starts = [((slot >> level) ^ 1) * HASH_BYTES for level in range(len(below))]
+        return [
+            bytes(nodes[start : start + HASH_BYTES]) or _EMPTY_AT[level]
+            for level, (nodes, start) in enumerate(zip(below, starts, strict=True))
+        ] + above
 
     def _depth(self) -> int:
         return max(len(self._entries) - 1, 0).bit_length()

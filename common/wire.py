@@ -20,14 +20,11 @@ from common.limits import (
     MESSAGES_PER_FRAME_MAX,
     STRING_BYTES_MAX,
 )
+from common.messages import cluster, link, overlay
 from common.messages.fields import Message
 from common.messages.table import BY_ID, BY_MESSAGE, To
 
 PROTOCOL_VERSION = 1
-
-_FIXARRAY: Final = 0x90  # msgpack's array of up to 15 items: its head holds the count
-_FIXARRAY_ITEMS_MAX: Final = 15
-_FIXINT_MAX: Final = 127
 
 LINK_TYPES = frozenset(row.id for row in BY_ID.values() if row.to not in (To.COMMAND, To.DATAGRAM))
 DATAGRAM_TYPES = frozenset(row.id for row in BY_ID.values() if row.to is To.DATAGRAM)
@@ -35,12 +32,25 @@ COMMAND_TYPES = frozenset(row.id for row in BY_ID.values() if row.to is To.COMMA
 
 T = TypeVar("T")
 
-_packer = msgpack.Packer(use_bin_type=True)
-_encode_fields: Final = msgspec.msgpack.Encoder().encode
+_FIXARRAY: Final = 0x90  # msgpack's array of up to 15 items: its head holds the count
+_FIXARRAY_ITEMS_MAX: Final = 15
+_FIXARRAYS: Final = [bytes((_FIXARRAY + count,)) for count in range(_FIXARRAY_ITEMS_MAX + 1)]
+_ARRAY16: Final = b"\xdc"
 _HEADS: Final = {
     row.message: bytes((_FIXARRAY + 1 + len(row.message.__struct_fields__), row.id))
     for row in BY_ID.values()
 }
+_QUICK: Final = {
+    _HEADS[kind]: (_FIXARRAYS[len(kind.__struct_fields__)], msgspec.msgpack.Decoder(kind).decode)
+    for kind in (
+        *(cluster.Search, cluster.SearchDone, cluster.Locate, cluster.Forget, link.Echo),
+        *(overlay.Query, overlay.Extend, overlay.QueryDone, overlay.Prune),
+    )
+}
+
+_packer = msgpack.Packer(use_bin_type=True)
+_encode_fields: Final = msgspec.msgpack.Encoder().encode
+_split: Final = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
 class Unknown(Message, frozen=True, array_like=True):
@@ -74,7 +84,10 @@ def encode(message: Message) -> bytes:
 
 def frame(encoded: list[bytes]) -> bytes:
     """Encoded messages as one frame; the caller keeps it within the door's limit."""
-    return bytes(_packer.pack_array_header(len(encoded))) + b"".join(encoded)
+    count = len(encoded)
+    if count <= _FIXARRAY_ITEMS_MAX:
+        return _FIXARRAYS[count] + b"".join(encoded)
+    return bytes(_packer.pack_array_header(count)) + b"".join(encoded)
 
 
 def decode(
@@ -89,6 +102,10 @@ def decode(
     Raises RemoteProtocolError for anything malformed, oversize, or of the wrong shape, and where
     a second frame came with a message that carries none, or the other way round.
     """
+    if types is LINK_TYPES and not has_data and len(body) <= bytes_max:
+        quick = _decode_quickly(body)
+        if quick is not None:
+            return quick
     items = _builtins(body, bytes_max)
     if not isinstance(items, list) or len(items) > MESSAGES_PER_FRAME_MAX:
         raise RemoteProtocolError("a frame is an array of messages")
@@ -106,6 +123,27 @@ def decode(
     if has_data and messages != [UNKNOWN] and not (messages and _carries_data(messages[0])):
         raise RemoteProtocolError("a second frame belongs to a message that carries data")
     return messages
+
+
+def _decode_quickly(body: bytes | memoryview) -> list[Message] | None:
+    """The messages of a frame that holds nothing but `_QUICK` ones, all well; None for any other.
+
+    msgspec reads these from the bytes at once, in half the time. Their fields bound every string
+    and array within, as tightly as the limits of the long way do.
+    """
+    count = body[0] - _FIXARRAY if body else 0
+    if not 0 < count <= _FIXARRAY_ITEMS_MAX:
+        if body[:1] != _ARRAY16 or int.from_bytes(body[1:3], "big") > MESSAGES_PER_FRAME_MAX:
+            return None
+    try:
+        messages = []
+        for raw in _split(body):
+            packed = bytes(raw)
+            fields, decode_fields = _QUICK[packed[:2]]
+            messages.append(decode_fields(fields + packed[2:]))
+        return messages
+    except (KeyError, ValueError, msgspec.MsgspecError, RecursionError):
+        return None
 
 
 def _carries_data(message: Message) -> bool:

@@ -20,7 +20,7 @@ from common.messages.cluster import Locate, Search
 from common.messages.overlay import Query
 from superpeer.turns import Turns, Waiting
 
-QUESTIONS_PER_TURN: Final = 32  # 1 to 5 ms of work, then others have theirs
+WORK_PER_TURN: Final = 128  # questions and messages of answers: 3 to 5 ms, then others have theirs
 TURN_S: Final = 0.005  # without a turn of the loop in between, as many again after this
 
 Question: TypeAlias = Search | Locate | Query
@@ -50,7 +50,7 @@ class Questions:
     def __init__(self, desks: Mapping[type[Question], Desk], late_s: float) -> None:
         self._desks = desks
         self._turns: Turns[Question] = Turns(late_s)
-        self._left = QUESTIONS_PER_TURN
+        self._left = WORK_PER_TURN
         self._turn_ends = 0.0
         self._woken_at: float | None = None  # when more may be answered
         self.dropped: Counter[str] = Counter()
@@ -69,8 +69,7 @@ class Questions:
             return [Hangup(peer, Door.CONTROL, "it asks for more than its credit allows")]
         may_go = self._left > 0 and not waiting and not self._turns.ready
         if may_go and not desk.pause_s(peer, now):
-            self._left -= 1
-            return desk.answer(peer, question, now)
+            return self._answer(desk, peer, question, now)
         self._turns.add(Waiting(peer, question, now, now + desk.waits_s))
         if self._woken_at is None:
             self._woken_at = now
@@ -101,16 +100,23 @@ class Questions:
 
     def _serve(self, waiting: Waiting[Question], now: float) -> list[Effect]:
         desk = self._desks[type(waiting.question)]
-        self._left -= 1
         if now >= waiting.until:
+            self._left -= 1
             self.dropped["question_too_late"] += 1
             return desk.give_up(waiting.asker, waiting.question, now)
         pause_s = desk.pause_s(waiting.asker, now)
         if pause_s:
             self._turns.hold(waiting, now + pause_s)
             return []
-        return desk.answer(waiting.asker, waiting.question, now)
+        return self._answer(desk, waiting.asker, waiting.question, now)
+
+    def _answer(
+        self, desk: Desk, asker: NodeId, question: Question, now: float
+    ) -> list[Effect]:
+        effects = desk.answer(asker, question, now)
+        self._left -= 1 + len(effects)
+        return effects
 
     def _begin_turn(self, now: float) -> None:
-        self._left = QUESTIONS_PER_TURN
+        self._left = WORK_PER_TURN
         self._turn_ends = now + TURN_S

@@ -37,7 +37,7 @@ class Request:
         self.lost = False
         self.left_out = False
         self.reached = 0  # in this attempt: who was asked
-        self.reach = Reach()  # in this attempt, by rings: who was asked or ruled out
+        self.reach: Reach | None = None  # in this attempt, by rings: who was asked or ruled out
         self.missing: list[int] | None = None  # super-peers not covered, as of the last depth
         self.is_stuck = False  # the last depth covered none of them, nor met others
         self.put_off = False  # the last step left somebody for later
@@ -95,13 +95,15 @@ class Request:
         self.reached = 0
         self.delivered_before = 0
         self.lost = self.left_out = False
-        self.reach, self.missing = Reach(), None
+        self.reach = self.missing = None
 
     @property
     def counts(self) -> tuple[int, int | None]:
         """How many super-peers this attempt has covered, and how many there are, if that is known
         from it."""
-        return self.reach.counts() if self.strategy.guided else (self.reached, None)
+        if self.reach is None or not self.strategy.guided:
+            return self.reached, None
+        return self.reach.counts()
 
     @property
     def covers_all(self) -> bool:

@@ -221,7 +221,7 @@ class SuperPeer:
         effects = self._settled(on_event(event, now), now)
         self._overlay.load(len(self._cluster.members), now)
         self._digests.look(now)
-        return effects + self._exit_if_done(now)
+        return effects if self._exit_at is None else effects + self._exit_if_done(now)
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the machines, and of our end."""
@@ -301,6 +301,8 @@ class SuperPeer:
 
     def _settled(self, effects: list[Effect], now: float) -> list[Effect]:
         """Deliver what we sent to ourselves: the origin of a query is asked by itself."""
+        if not any(type(each) is Send and each.peer == self._me for each in effects):
+            return effects
         waiting = deque(effects)
         settled: list[Effect] = []
         while waiting:

@@ -107,21 +107,22 @@ class Driver:
         if self._busy:
             return
         self._busy = True
+        inbox, performers = self._inbox, self._performers
         try:
-            while self._inbox:
-                for effect in self._node.handle(self._inbox.popleft(), self._loop.time()):
-                    self._perform(effect)
+            while inbox:
+                for effect in self._node.handle(inbox.popleft(), self._loop.time()):
+                    try:
+                        performers[type(effect)](effect)
+                    except Exception as error:
+                        self._failed(effect, error)
         finally:
             self._busy = False
             self._arm_soon()
 
-    def _perform(self, effect: Effect) -> None:
+    def _failed(self, effect: Effect, error: Exception) -> None:
         """A performer that fails is a mistake of ours: loud, and no reason to lose the others."""
-        try:
-            self._performers[type(effect)](effect)
-        except Exception as error:
-            what = f"{type(effect).__name__} could not be performed"
-            self._loop.call_exception_handler({"message": what, "exception": error})
+        what = f"{type(effect).__name__} could not be performed"
+        self._loop.call_exception_handler({"message": what, "exception": error})
 
     def counts(self) -> dict[str, int]:
         """What was dropped here and in the node, by reason."""
@@ -179,6 +180,9 @@ class Driver:
 
     def _take(self, *events: Event) -> None:
         """Feed what the links brought, in order, a slice of time per turn of the loop."""
+        if len(events) == 1 and not self._draining:
+            self.feed(events[0])  # most frames hold one message, and their reader has its own bound
+            return
         self._backlog.extend(events)
         if not self._draining:
             self._drain()
