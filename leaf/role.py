@@ -54,6 +54,7 @@ from common.storage import (
     ShareProgressed,
     ShareSettled,
 )
+from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.library import Library
 from leaf.methods import Nothing, Peer, Status
@@ -115,7 +116,7 @@ class Leaf:
     """One leaf; see the contract in `common.core`."""
 
     __slots__ = (
-        *("_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
+        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
         *("_listen", "_locator", "_machines", "_me", "_network", "_parent", "_publisher"),
         *("_roles", "_searches", "_stopping", "_version"),
     )
@@ -166,6 +167,7 @@ class Leaf:
             "uploads": uploads,
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
+        self._asking = Asking()
         self._calls: dict[int, None] = {}  # not answered yet
         self._me = me
         self._network = name
@@ -190,6 +192,7 @@ class Leaf:
         effects = own(self, event, now) if own else []
         if not self._stopping or type(event) in _DISK:
             effects += self._run(event, self._takers(event, now), now)
+        effects = self._asking.passed(event, effects)
         self._note_answers(effects)
         if self._stopping and isinstance(event, Asked) and event.call in self._calls:
             effects += self._fail_call(event.call, Exit.REFUSED, "This leaf is stopping.")
@@ -285,6 +288,7 @@ class Leaf:
         contact = self._parent.contact
         began = now if self._began is None else self._began
         dropped = {**self._host.dropped, **self._searches.dropped, **self._locator.dropped}
+        dropped |= self._asking.dropped
         if self._publisher.left_out:
             dropped["files above the parent's limit"] = self._publisher.left_out
         return Status(
@@ -358,6 +362,7 @@ class Leaf:
     _MESSAGES: ClassVar[dict[type[Message], Names]] = {
         cluster.Welcome: ("parent",),
         cluster.Busy: ("parent",),
+        cluster.Credit: (),
         cluster.Published: ("publisher",),
         cluster.SearchHits: ("searches",),
         cluster.SearchDone: ("searches",),

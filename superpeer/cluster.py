@@ -28,6 +28,7 @@ from common.messages.cluster import Busy, Hit, Join, Publish, Published, Welcome
 from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from common.terms import Terms
+from superpeer.credit import Credit
 from superpeer.holding import Changes, Holding, PublishError
 from superpeer.index import Index
 from superpeer.methods import LeafRow
@@ -78,9 +79,11 @@ class Cluster:
         alternatives: Callable[[], tuple[Contact, ...]],
         digest: CountedPlaces,
         spread_s: Callable[[], float],
+        credit: Credit,
     ) -> None:
         self._network = network
         self._spread_s = spread_s
+        self._credit = credit
         self._config = config
         self._rng = rng
         self._links = links
@@ -132,6 +135,7 @@ class Cluster:
             lease_s=self._config.lease_s,
             entries_max=entries_max,
             alternatives=self._alternatives(),
+            credit=self._credit.value,
         )
         return [*effects, Send(peer, welcome)]
 

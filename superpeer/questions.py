@@ -29,15 +29,14 @@ Question: TypeAlias = Search | Locate | Query
 class Desk(NamedTuple):
     """How one kind of asker is served.
 
-    `waits_s` is how long one waits for an answer, `credit` how many questions one may have open,
-    `slack` how many more are forgiven, `open` how many are being answered; `pause_s` is how long it
-    must pause before this one, 0.0 if not at all; `answer` does it, and `give_up` tells that it came
-    too late.
+    `waits_s` is how long one waits for an answer, `open` how many of its questions are being
+    answered, `limit` above how many open ones it ignores its credit; `pause_s` is how long it must
+    pause before this one, 0.0 if not at all; `answer` does it, and `give_up` tells that it came too
+    late.
     """
 
     waits_s: float
-    credit: int
-    slack: int
+    limit: Callable[[float], int]
     open: Callable[[NodeId], int]
     pause_s: Callable[[NodeId, float], float]
     answer: Callable[[NodeId, Any, float], list[Effect]]
@@ -64,7 +63,7 @@ class Questions:
         if now >= self._turn_ends:
             self._begin_turn(now)
         waiting = self._turns.count(peer)
-        if waiting + desk.open(peer) >= desk.credit + desk.slack:
+        if waiting + desk.open(peer) >= desk.limit(now):
             self.dropped["credit_ignored"] += 1
             return [Hangup(peer, Door.CONTROL, "it asks for more than its credit allows")]
         may_go = self._left > 0 and not waiting and not self._turns.ready
@@ -110,9 +109,7 @@ class Questions:
             return []
         return self._answer(desk, waiting.asker, waiting.question, now)
 
-    def _answer(
-        self, desk: Desk, asker: NodeId, question: Question, now: float
-    ) -> list[Effect]:
+    def _answer(self, desk: Desk, asker: NodeId, question: Question, now: float) -> list[Effect]:
         effects = desk.answer(asker, question, now)
         self._left -= 1 + len(effects)
         return effects

@@ -43,12 +43,15 @@ from common.messages.link import Bye, Ping
 from common.network import Network
 from common.storage import Restored
 from superpeer.cluster import Cluster
+from superpeer.credit import Credit
+from superpeer.desks import desks
 from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
-from superpeer.methods import Drain, Drained, LeafRow, Listing, NeighbourRow, Status
+from superpeer.listing import listed
+from superpeer.methods import Drain, Drained, Status
 from superpeer.overlay import Overlay
-from superpeer.questions import Desk, Questions
+from superpeer.questions import Questions
 from superpeer.search import Searches
 
 BYE = "bye"  # `LinkDown.reason` begins with it where the other end left on purpose
@@ -83,6 +86,7 @@ class SuperPeer:
         self._dropped: Counter[str] = Counter()
 
         self._meeting = Meeting(network, rng)
+        self._credit = Credit(config.cluster.searches_max)
         digest = CountedPlaces()
         self._digests = Digests(identity, network.name, config.digest, digest)
         self._overlay = Overlay(
@@ -102,6 +106,7 @@ class SuperPeer:
             alternatives=self._overlay.contacts,
             digest=digest,
             spread_s=self._digests.spread_s,
+            credit=self._credit,
         )
         self._flood = self._flood_of(config.flood)
         self._searches = Searches(
@@ -115,11 +120,11 @@ class SuperPeer:
             evaluate=self._flood.evaluate,
             around=self._overlay.around,
         )
-        self._questions = self._questions_of(config)
-        self._machines = (
-            *(self._overlay, self._cluster, self._digests, self._flood, self._searches),
-            self._questions,
+        self._questions = Questions(
+            desks(config, self._credit, self._searches, self._flood), config.cluster.late_s
         )
+        askers = (self._searches, self._questions)
+        self._machines = (self._overlay, self._cluster, self._digests, self._flood, *askers)
         self._on_event = self._event_table()
         self._on_message = self._message_table()
         self._on_own_message = self._own_message_table()
@@ -139,19 +144,6 @@ class SuperPeer:
             evaluate=self._cluster.evaluate,
             guide=guide,
         )
-
-    def _questions_of(self, config: Config) -> Questions:
-        """How leaves and neighbours are served that ask."""
-        leaves = Desk(
-            waits_s=config.cluster.waits_s,
-            credit=config.cluster.searches_max,
-            slack=config.cluster.searches_slack,
-            open=self._searches.open,
-            pause_s=self._searches.pause_s,
-            answer=self._searches.answer,
-            give_up=self._searches.give_up,
-        )
-        return Questions({cluster.Search: leaves, cluster.Locate: leaves}, config.cluster.late_s)
 
     # --- who takes what ---------------------------------------------------------------------
 
@@ -176,17 +168,17 @@ class SuperPeer:
             cluster.Publish: self._cluster.on_publish,
             cluster.Search: self._questions.on_question,
             cluster.Locate: self._questions.on_question,
-            cluster.Forget: self._on_forget,
+            cluster.Forget: self._unless_waiting(self._searches.on_forget),
             overlay.Link: self._overlay.on_link,
             overlay.Linked: self._overlay.on_linked,
             overlay.Unlinked: self._on_unlinked,
             overlay.Neighbourhood: self._overlay.on_neighbourhood,
             overlay.Digest: self._digests.on_digest,
-            overlay.Query: self._flood.on_query,
+            overlay.Query: self._on_query,
             overlay.Extend: self._flood.on_extend,
             overlay.QueryHits: self._flood.on_query_hits,
             overlay.QueryDone: self._flood.on_query_done,
-            overlay.Prune: self._flood.on_prune,
+            overlay.Prune: self._unless_waiting(self._flood.on_prune),
         }
 
     def _own_message_table(self) -> dict[type[Message], _OnMessage]:
@@ -219,14 +211,16 @@ class SuperPeer:
         if on_event is None:
             return []
         effects = self._settled(on_event(event, now), now)
-        self._overlay.load(len(self._cluster.members), now)
+        leaves = self._cluster.members
+        self._overlay.load(len(leaves), now)
+        if self._credit.look(len(leaves), now):
+            effects += [Send(leaf, cluster.Credit(self._credit.value)) for leaf in leaves]
         self._digests.look(now)
         return effects if self._exit_at is None else effects + self._exit_if_done(now)
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the machines, and of our end."""
-        machines = self._machines
-        times = [self._exit_at, *[machine.wakeup() for machine in machines]]
+        times = [self._exit_at, *[machine.wakeup() for machine in self._machines]]
         return min((when for when in times if when is not None), default=None)
 
     def snapshot(self) -> Status:
@@ -265,24 +259,31 @@ class SuperPeer:
         self._links.pop(peer, None)
         self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
         self._digests.neighbour_lost(peer, now)
+        self._questions.peer_lost(peer)
         return [
-            *self._leaf_lost(peer),
+            *self._searches.leaf_lost(peer),
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now),
         ]
 
-    def _leaf_lost(self, peer: NodeId) -> list[Effect]:
-        self._questions.peer_lost(peer)
-        return self._searches.leaf_lost(peer)
+    def _on_query(self, peer: NodeId, query: overlay.Query, now: float) -> list[Effect]:
+        if self._flood.has_met(query):
+            return self._flood.on_query(peer, query, now)
+        return self._questions.on_question(peer, query, now)
 
-    def _on_forget(self, peer: NodeId, message: cluster.Forget, now: float) -> list[Effect]:
-        if self._questions.take_back(peer, message.guid):
-            return []
-        return self._searches.on_forget(peer, message, now)
+    def _unless_waiting(self, on_message: _OnMessage) -> _OnMessage:
+        """What still waits for its turn is taken back; of what was begun `on_message` hears."""
+
+        def taken_back(peer: NodeId, message: Any, now: float) -> list[Effect]:
+            waited = self._questions.take_back(peer, message.guid)
+            return [] if waited else on_message(peer, message, now)
+
+        return taken_back
 
     def _on_unlinked(self, peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
         """The link stays, but no query crosses it any more."""
         self._digests.neighbour_lost(peer, now)
+        self._questions.peer_lost(peer)
         effects = self._overlay.on_unlinked(peer, message, now)
         return [*self._flood.neighbour_lost(peer, now), *effects]
 
@@ -381,10 +382,10 @@ class SuperPeer:
         return [Answer(event.call, self.snapshot())]
 
     def _leaves(self, event: Asked, now: float) -> list[Effect]:
-        return [_listed(event, self._cluster.rows(now))]
+        return [listed(event, self._cluster.rows(now))]
 
     def _neighbours(self, event: Asked, now: float) -> list[Effect]:
-        return [_listed(event, self._overlay.rows(now))]
+        return [listed(event, self._overlay.rows(now))]
 
     def _graph(self, event: Asked, _now: float) -> list[Effect]:
         address = str(self._bound.control) if self._bound else ""
@@ -397,17 +398,3 @@ class SuperPeer:
 
     def _uptime_s(self) -> float:
         return self._now - (self._started_at or 0.0)
-
-
-def _listed(event: Asked, rows: list[LeafRow] | list[NeighbourRow]) -> Effect:
-    """The rows in the order that was asked for, what is unknown last."""
-    asked = event.params if isinstance(event.params, Listing) else Listing()
-    if rows and asked.sort not in rows[0].__struct_fields__:
-        keys = ", ".join(rows[0].__struct_fields__)
-        return Fail(event.call, Exit.USAGE, f"cannot sort by {asked.sort!r}", f"use one of: {keys}")
-
-    def place(row: LeafRow | NeighbourRow) -> tuple[bool, Any]:
-        value = getattr(row, asked.sort)
-        return (True, 0) if value is None else (False, value)
-
-    return Answer(event.call, sorted(rows, key=place)[: asked.limit])

@@ -3,12 +3,12 @@
 Our own index is asked first. Where that has enough, or nobody else is there to ask, the answer goes
 out at once, hits and end together; where it has more than goes out at once, the rest follows in
 windows. Else a search or a locate becomes a query under a GUID of our own, asked of ourselves; the
-tree below us (`superpeer.flood`) answers with the hits of others and one report per ring. *flood* is one wave; *ring*
-adds a ring while the tree can grow, somebody is not covered, depth is left and hits are wanted.
-What a lost link may have silenced is asked once more under a fresh GUID; what had to leave somebody
-out is merely not complete. Who may ask when is decided before (`superpeer.questions`); each request
-ends exactly once, and each entry reaches it at most once. Nothing is promised of a search beyond what its
-coverage says.
+tree below us (`superpeer.flood`) answers with the hits of others and one report per ring. *flood*
+is one wave; *ring* adds a ring while the tree can grow, somebody is not covered, depth is left and
+hits are wanted. What a lost link may have silenced is asked once more under a fresh GUID; what had
+to leave somebody out is merely not complete. Who may ask when is decided before
+(`superpeer.questions`); each request ends exactly once, and each entry reaches its leaf at most
+once. Nothing is promised of a search beyond what its coverage says.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from common.config import ClusterConfig
 from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.ids import GUID_BYTES, Guid, NodeId
-from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX, SOURCES_PER_ANSWER_MAX
+from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hit, Locate, SearchDone, SearchHits, Sources
 from common.messages.fields import Message
@@ -36,14 +36,15 @@ from common.messages.overlay import (
     QueryHits,
     query_guid,
 )
-from common.rates import Bucket
 from superpeer.hitflow import WINDOW_S, HitFlow
+from superpeer.paces import Paces
 from superpeer.reach import Reach, short_id
 from superpeer.request import Request
 
 HITS_AT_ONCE: Final = 200  # of our own index: all that a search for 50 rows wants
 
 _CREDIT_PAUSE_S: Final = 0.05  # until it is looked at again; wild guess
+
 
 class Searches:
     """The open requests of our leaves; `leaves` are those that may ask.
@@ -76,7 +77,7 @@ class Searches:
         self._counted: tuple[tuple[int, ...], int] = ((), 1)  # who is around us, and the number
         self._flows: dict[NodeId, HitFlow] = {}  # of searches whose own hits are not all out
         self._deadlines = Deadlines()
-        self._credit: dict[NodeId, Bucket] = {}
+        self._paces = Paces(self._pace_of)
         self._queries: dict[Guid, Request] = {}
         self._asked: dict[NodeId, dict[Guid, Request]] = {}  # by leaf, by the leaf's own GUID
         self._known: tuple[int, float] | None = None  # super-peers, and until when we believe it
@@ -96,22 +97,25 @@ class Searches:
         afar may ask less often than those nearby."""
         if self.open(leaf) >= self._config.searches_max:
             return _CREDIT_PAUSE_S
-        bucket = self._credit.get(leaf)
-        if bucket is None:
-            config, link = self._config, self._links.get(leaf)
-            rate_per_s, burst = config.near_searches_per_s, config.near_searches_burst
-            if link is not None and link.address.scope is Scope.PUBLIC and leaf != self._me:
-                rate_per_s, burst = config.searches_per_s, config.searches_burst
-            bucket = self._credit[leaf] = Bucket(rate_per_s, burst, now)
-        return 0.0 if bucket.take(now) else bucket.wait_s
+        return self._paces.pause_s(leaf, now)
+
+    def _pace_of(self, leaf: NodeId) -> tuple[float, int]:
+        config, link = self._config, self._links.get(leaf)
+        if link is not None and link.address.scope is Scope.PUBLIC and leaf != self._me:
+            return config.searches_per_s, config.searches_burst
+        return config.near_searches_per_s, config.near_searches_burst
 
     def answer(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
-        """Begin with our own index, or say why not."""
+        """Begin, or say why not."""
         if asked.guid in self._asked.get(leaf, ()):
             self.dropped["search_twice"] += 1
             return []
         if leaf not in self._leaves:
             return [Send(leaf, _refusal(asked, "this super-peer is not your parent"))]
+        return self.begin(leaf, asked, now)
+
+    def begin(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
+        """Ask for whom nothing limits, or nothing any more: our own index first."""
         search = Request(leaf, asked, now)
         own = self._evaluate(search.body)
         hits = list(islice(own, HITS_AT_ONCE))
@@ -130,7 +134,7 @@ class Searches:
 
     def leaf_lost(self, leaf: NodeId) -> list[Effect]:
         """Nobody is left to answer to."""
-        self._credit.pop(leaf, None)
+        self._paces.leave(leaf)
         effects: list[Effect] = []
         for search in list(self._asked.get(leaf, {}).values()):
             effects += self._end(search)

@@ -16,6 +16,7 @@ from common.messages.cluster import Busy, Hit, Join, Publish, Published, Put, We
 from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from common.terms import parse
+from superpeer.credit import Credit
 from superpeer.cluster import INDEX_SLICE, Cluster
 from tests.overlay_world import NETWORK, Puppet, entry_of, signed
 
@@ -36,6 +37,7 @@ class Bench:
             links=self.links,
             alternatives=lambda: (OTHER,),
             digest=CountedPlaces(),
+            credit=Credit(64),
             spread_s=lambda: self.spread_s,
         )
         self.spread_s = 0.0

@@ -50,6 +50,7 @@ TABLE: Final = (
     Row(24, cluster.Locate, To.SUPERPEER, Door.CONTROL),
     Row(25, cluster.Sources, To.LEAF, Door.CONTROL),
     Row(26, cluster.Forget, To.SUPERPEER, Door.CONTROL),
+    Row(31, cluster.Credit, To.LEAF, Door.CONTROL),
     Row(48, overlay.Link, To.SUPERPEER, Door.CONTROL),
     Row(49, overlay.Linked, To.SUPERPEER, Door.CONTROL),
     Row(50, overlay.Unlinked, To.SUPERPEER, Door.CONTROL),

@@ -14,11 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
 
-import msgpack
 import zmq
 
+from common import wire
 from common.addresses import Address
 from common.catalogue import Entry
+from common.messages.cluster import SearchDone, SearchHits
 from common.terms import Terms, entry_words
 from tests.bench.rawleaf import RawLeaf, body
 
@@ -47,9 +48,7 @@ class Pressers:
     def __init__(self, node: bytes, place: Address, leaves: int, names: str, seed: int) -> None:
         self._context = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, leaves + 16)
-        self.leaves = [
-            RawLeaf(self._context, node, place, os.urandom(32)) for _ in range(leaves)
-        ]
+        self.leaves = [RawLeaf(self._context, node, place, os.urandom(32)) for _ in range(leaves)]
         self._rng = Random(seed)
         self._files = entries(names)
         self._bodies: dict[tuple[str, int], list[bytes]] = {}
@@ -79,7 +78,9 @@ class Pressers:
         if key not in self._bodies:
             made = []
             while len(made) < count:
-                there = [word for word in entry_words(self._rng.choice(self._files)) if word.isascii()]
+                there = [
+                    word for word in entry_words(self._rng.choice(self._files)) if word.isascii()
+                ]
                 if len(there) >= 2:
                     pair = self._rng.sample(there, 2)
                     if kind == "rare":
@@ -142,7 +143,8 @@ class _Run:
     def _press(self, now: float, _began: float) -> None:
         order = self._order
         for leaf in self._leaves:
-            room = order.window - len(leaf.open) // order.per_frame
+            most = min(order.window, leaf.credit // order.per_frame)
+            room = most - len(leaf.open) // order.per_frame
             for _ in range(room):
                 self._ask(leaf, now)
         self._take(20)
@@ -169,9 +171,9 @@ class _Run:
 
 def _hits(frame: bytes) -> int:
     """How many hits stand in a frame, for each search that ends in it."""
-    messages = msgpack.unpackb(frame)
-    found = sum(len(message[2]) for message in messages if message[0] == 22)
-    return found // max(1, sum(message[0] == 23 for message in messages))
+    messages = wire.decode(frame)
+    found = sum(len(each.hits) for each in messages if isinstance(each, SearchHits))
+    return found // max(1, sum(isinstance(each, SearchDone) for each in messages))
 
 
 def entries(names: str) -> list[Entry]:
@@ -179,7 +181,9 @@ def entries(names: str) -> list[Entry]:
     files = []
     for number, path in enumerate(Path(names).read_text().splitlines()):
         folder, _, name = path.rpartition("/")
-        files.append(Entry(sha256(path.encode()).digest(), 1_000 + number, name, folder, 1_700_000_000))
+        files.append(
+            Entry(sha256(path.encode()).digest(), 1_000 + number, name, folder, 1_700_000_000)
+        )
     return files
 
 

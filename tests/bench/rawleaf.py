@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import msgpack
 import zmq
 
 from common import wire
@@ -16,17 +15,15 @@ from common.addresses import Address
 from common.catalogue import Catalogue, Entry, statement
 from common.hello import Greeter
 from common.ids import Identity, curve_key
-from common.messages.cluster import Join, Publish, Put, Search, SearchDone, Welcome
+from common.messages.cluster import Coverage, Join, Publish, Put, Search, SearchDone, Welcome
 from common.messages.fields import Message
 from common.messages.link import Echo
-from common.messages.table import BY_MESSAGE
 from common.network import Network
 from common.terms import Terms
 
 PUTS: Final = 150  # of one Publish: some 20 KiB
 ANSWER_S: Final = 60.0
 TTL: Final = 10  # what `leaf search` asks with
-_GUID: Final = b"\xc4\x10"  # msgpack's head of 16 bytes
 
 
 class RawLeaf:
@@ -76,7 +73,7 @@ class RawLeaf:
         while not self.credit:
             for message in self._heard():
                 if isinstance(message, Welcome):
-                    self.credit = getattr(message, "searches", 64)
+                    self.credit = message.credit
 
     def publish(self, entries: Sequence[Entry]) -> None:
         """Everything at once, signed; `published` waits until it can be found."""
@@ -85,7 +82,9 @@ class RawLeaf:
             catalogue.put(slot, entry)
         signed = statement("public", self.identity.node, 1, catalogue.root())
         for at in range(0, len(entries), PUTS):
-            puts = tuple(Put(at + beside, each) for beside, each in enumerate(entries[at : at + PUTS]))
+            puts = tuple(
+                Put(at + beside, each) for beside, each in enumerate(entries[at : at + PUTS])
+            )
             last = at + PUTS >= len(entries)
             self.send([Publish(1, puts, (), self.identity.sign(signed) if last else None)])
 
@@ -110,7 +109,7 @@ class RawLeaf:
 
     def ask(self, bodies: Sequence[bytes], due: float) -> None:
         """So many searches in one frame, of those that `body` made."""
-        parts = [_array(len(bodies))]
+        parts = [wire.frame([b""] * len(bodies))]  # its head
         for body in bodies:
             self._count += 1
             guid = self._count.to_bytes(16, "big")
@@ -143,19 +142,10 @@ class RawLeaf:
 
 def body(terms: Terms, wanted: int) -> bytes:
     """What follows the GUID of a search."""
-    encoded = wire.encode(Search(bytes(16), terms, wanted, TTL))
-    return encoded.removeprefix(_HEAD)[16:]
+    return wire.encode(Search(_NO_GUID, terms, wanted, TTL)).removeprefix(_HEAD)[16:]
 
 
-def _array(count: int) -> bytes:
-    return bytes(msgpack.Packer().pack_array_header(count))
-
-
-def _head(kind: type[Message]) -> bytes:
-    """The bytes of a message before its GUID."""
-    row = BY_MESSAGE[kind]
-    return _array(1 + len(kind.__struct_fields__)) + bytes(msgpack.packb(row.id)) + _GUID
-
-
-_HEAD: Final = _head(Search)
-_DONE: Final = _head(SearchDone)
+_NO_GUID: Final = bytes(16)
+_HEAD: Final = wire.encode(Search(_NO_GUID, Terms(("x",)), 1, 0)).partition(_NO_GUID)[0]
+_NOTHING: Final = Coverage(0, None, 0, 0.0, complete=False)
+_DONE: Final = wire.encode(SearchDone(_NO_GUID, _NOTHING)).partition(_NO_GUID)[0]
