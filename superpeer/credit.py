@@ -5,7 +5,12 @@ longer because many ask. A leaf hears its credit with its welcome, and of each c
 shrinks is held against a leaf only after it must have heard of it.
 """
 
+from collections.abc import Mapping
 from typing import Final
+
+from common.core import Effect, Send
+from common.ids import NodeId
+from common.messages import cluster as messages
 
 OPEN_TOTAL: Final = 4_096  # questions of all leaves: 0.25 s at 16,000 searches a second
 CREDIT_MIN: Final = 4  # so that round trips hide behind one another
@@ -25,22 +30,23 @@ class Credit:
         self._changed_at = 0.0
         self.value = most
 
-    def look(self, askers: int, now: float) -> bool:
-        """Is another credit right for so many? To be asked after each event; then tell them."""
+    def look(self, leaves: Mapping[NodeId, object], now: float) -> list[Effect]:
+        """Tell all if another credit is right for so many; to be asked after each event."""
+        askers = len(leaves)
         if askers == self._askers:
-            return False
+            return []
         fit = max(CREDIT_MIN, OPEN_TOTAL // max(askers, 1))
         fit = min(self._most, 1 << fit.bit_length() - 1)  # in powers of two: few changes
         if fit > self.value and now < self._changed_at + CHANGE_S:
-            return False
+            return []
         self._askers = askers
         if fit == self.value:
-            return False
+            return []
         if fit < self.value:
             self._before = max(self.value, self._before if now < self._until else 0)
             self._until = now + HEARD_S
         self.value, self._changed_at = fit, now
-        return True
+        return [Send(leaf, messages.Credit(fit)) for leaf in leaves]
 
     def limit(self, now: float) -> int:
         """Whoever has more open than this ignores its credit."""

@@ -109,20 +109,9 @@ class SuperPeer:
             credit=self._credit,
         )
         self._flood = self._flood_of(config.flood)
-        self._searches = Searches(
-            me,
-            config=config.cluster,
-            estimate_s=config.flood.seen_s,
-            rng=rng,
-            links=self._links,
-            leaves=self._cluster.members,
-            neighbours=self._overlay.neighbours,
-            evaluate=self._flood.evaluate,
-            around=self._overlay.around,
-        )
-        self._questions = Questions(
-            desks(config, self._credit, self._searches, self._flood), config.cluster.late_s
-        )
+        self._searches = self._searches_of(config, rng)
+        at = desks(config, self._credit, self._searches, self._flood)
+        self._questions = Questions(at, config.cluster.late_s)
         askers = (self._searches, self._questions)
         self._machines = (self._overlay, self._cluster, self._digests, self._flood, *askers)
         self._on_event = self._event_table()
@@ -143,6 +132,20 @@ class SuperPeer:
             neighbours=neighbours,
             evaluate=self._cluster.evaluate,
             guide=guide,
+        )
+
+    def _searches_of(self, config: Config, rng: Random) -> Searches:
+        """What our leaves ask is asked of our own index, then of others."""
+        return Searches(
+            self._me,
+            config=config.cluster,
+            estimate_s=config.flood.seen_s,
+            rng=rng,
+            links=self._links,
+            leaves=self._cluster.members,
+            neighbours=self._overlay.neighbours,
+            evaluate=self._flood.evaluate,
+            around=self._overlay.around,
         )
 
     # --- who takes what ---------------------------------------------------------------------
@@ -213,8 +216,7 @@ class SuperPeer:
         effects = self._settled(on_event(event, now), now)
         leaves = self._cluster.members
         self._overlay.load(len(leaves), now)
-        if self._credit.look(len(leaves), now):
-            effects += [Send(leaf, cluster.Credit(self._credit.value)) for leaf in leaves]
+        effects += self._credit.look(leaves, now)
         self._digests.look(now)
         return effects if self._exit_at is None else effects + self._exit_if_done(now)
 
@@ -225,7 +227,7 @@ class SuperPeer:
 
     def snapshot(self) -> Status:
         """The status as of the last event."""
-        dropped = sum((machine.dropped for machine in self._machines), Counter(self._dropped))
+        dropped = sum([each.dropped for each in self._machines], Counter(self._dropped))
         return Status(
             node=node_text(self._me),
             listen=str(self._bound.control) if self._bound else "",
@@ -273,12 +275,10 @@ class SuperPeer:
 
     def _unless_waiting(self, on_message: _OnMessage) -> _OnMessage:
         """What still waits for its turn is taken back; of what was begun `on_message` hears."""
-
-        def taken_back(peer: NodeId, message: Any, now: float) -> list[Effect]:
-            waited = self._questions.take_back(peer, message.guid)
-            return [] if waited else on_message(peer, message, now)
-
-        return taken_back
+        take_back = self._questions.take_back
+        return lambda peer, message, now: (
+            [] if take_back(peer, message.guid) else on_message(peer, message, now)
+        )
 
     def _on_unlinked(self, peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
         """The link stays, but no query crosses it any more."""

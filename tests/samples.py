@@ -36,6 +36,7 @@ SAMPLES: tuple[Message, ...] = (
     cluster.Locate(GUID, ROOT, 123456, 10),
     cluster.Sources(GUID, (CONTACT,), True),
     cluster.Forget(GUID),
+    cluster.Credit(16),
     overlay.Link(3, (CONTACT,)),
     overlay.Linked(3, (CONTACT,)),
     overlay.Unlinked((CONTACT,)),
