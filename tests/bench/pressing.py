@@ -46,11 +46,11 @@ class Pressers:
     """The leaves of one process, and the searches that they draw from."""
 
     def __init__(self, node: bytes, place: Address, leaves: int, names: str, seed: int) -> None:
+        self._files = entries(names)  # before the links, which want their hello at once
         self._context = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, leaves + 16)
         self.leaves = [RawLeaf(self._context, node, place, os.urandom(32)) for _ in range(leaves)]
         self._rng = Random(seed)
-        self._files = entries(names)
         self._bodies: dict[tuple[str, int], list[bytes]] = {}
 
     def join(self, entries_of: int) -> None:
