@@ -35,7 +35,7 @@ T = TypeVar("T")
 _FIXARRAY: Final = 0x90  # msgpack's array of up to 15 items: its head holds the count
 _FIXARRAY_ITEMS_MAX: Final = 15
 _FIXARRAYS: Final = [bytes((_FIXARRAY + count,)) for count in range(_FIXARRAY_ITEMS_MAX + 1)]
-_ARRAY16: Final = b"\xdc"
+_ARRAY16: Final = 0xDC  # ... and of up to 65,535, whose count follows
 _HEADS: Final = {
     row.message: bytes((_FIXARRAY + 1 + len(row.message.__struct_fields__), row.id))
     for row in BY_ID.values()
@@ -131,10 +131,11 @@ def _decode_quickly(body: bytes | memoryview) -> list[Message] | None:
     msgspec reads these from the bytes at once, in half the time. Their fields bound every string
     and array within, as tightly as the limits of the long way do.
     """
-    count = body[0] - _FIXARRAY if body else 0
-    if not 0 < count <= _FIXARRAY_ITEMS_MAX:
-        if body[:1] != _ARRAY16 or int.from_bytes(body[1:3], "big") > MESSAGES_PER_FRAME_MAX:
-            return None
+    first = body[0] if body else 0
+    is_short = _FIXARRAY <= first <= _FIXARRAY + _FIXARRAY_ITEMS_MAX
+    is_long = first == _ARRAY16 and int.from_bytes(body[1:3], "big") <= MESSAGES_PER_FRAME_MAX
+    if not (is_short or is_long):
+        return None
     try:
         messages = []
         for raw in _split(body):

@@ -99,7 +99,8 @@ def test_everything_else_passes() -> None:
 def test_never_more_open_than_credit(credit: int, steps: list[int | None]) -> None:
     """Whatever is asked and answered in whatever order, all that was asked goes out, once."""
     asking = welcomed(credit)
-    asked, sent, answered = 0, [], 0
+    sent: list[int] = []
+    asked = answered = 0
     for step in steps:
         if step is None:
             out = asking.passed(Woke(), [search(asked)])

@@ -1,4 +1,4 @@
-"""Overload in the simulator: what many ask within their credit is answered, whatever a cheat does."""
+"""Overload in the simulator: what many ask within credit is answered, whatever a cheat does."""
 
 from common.core import Event, FrameReceived, LinkClosed, Woke
 from common.messages.link import Echo

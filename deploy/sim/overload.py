@@ -12,6 +12,7 @@ refused, and how often the cheat was hung up.
 
 import argparse
 import json
+from collections import Counter
 from random import Random
 from typing import Final, cast
 
@@ -63,13 +64,13 @@ class Cheat:
         self._rng = nature.rng
         self._membership = Membership(nature, Wares(nature))
         self._deadlines = Deadlines()
-        self.cut = 0
+        self.done: Counter[str] = Counter()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
         effects = self._membership.handle(event, now)
         if isinstance(event, LinkDown):
-            self.cut += 1
+            self.done["hung up"] += 1
         if self._deadlines.earliest() is None:
             self._deadlines.set("burst", now + CHEAT_S)
         parent = self._membership.parent
@@ -83,10 +84,6 @@ class Cheat:
         """The next burst."""
         times = (self._membership.wakeup(), self._deadlines.earliest())
         return min((time for time in times if time is not None), default=None)
-
-    def snapshot(self) -> dict[str, int]:
-        """How often it was cut."""
-        return {"cut": self.cut}
 
 
 class Overload:
@@ -153,7 +150,7 @@ class Overload:
             "p50_s": round(took[len(took) // 2], 3),
             "p99_s": round(took[len(took) * 99 // 100], 3),
             "refused": self._refused,
-            "cheat_hung_up": self._cheat.cut if self._cheat else 0,
+            "cheat_hung_up": self._cheat.done["hung up"] if self._cheat else 0,
         }
 
     def _search(self, leaf: Host) -> None:

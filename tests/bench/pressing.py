@@ -24,6 +24,8 @@ from common.terms import Terms, entry_words
 from tests.bench.rawleaf import RawLeaf, body
 
 ECHO_S: Final = 0.8
+JOINING: Final = 50  # leaves between two echoes of the others
+SOCKETS: Final = 4_096
 SEEN_EVERY: Final = 64  # frames of which one is decoded, for the number of hits
 
 
@@ -48,8 +50,9 @@ class Pressers:
     def __init__(self, node: bytes, place: Address, leaves: int, names: str, seed: int) -> None:
         self._files = entries(names)  # before the links, which want their hello at once
         self._context = zmq.Context()
-        self._context.set(zmq.MAX_SOCKETS, leaves + 16)
+        self._context.set(zmq.MAX_SOCKETS, SOCKETS)
         self.leaves = [RawLeaf(self._context, node, place, os.urandom(32)) for _ in range(leaves)]
+        self._parent = (node, place)
         self._rng = Random(seed)
         self._bodies: dict[tuple[str, int], list[bytes]] = {}
 
@@ -60,6 +63,18 @@ class Pressers:
         for leaf in self.leaves:
             leaf.welcomed()
 
+    def more(self, leaves: int) -> None:
+        """So many leaves more, which share nothing."""
+        added = [RawLeaf(self._context, *self._parent, os.urandom(32)) for _ in range(leaves)]
+        for number, leaf in enumerate(added):
+            leaf.greet(0)
+            if number % JOINING == 0:
+                self.echo()
+        for leaf in added:
+            leaf.welcomed()
+            self.leaves.append(leaf)
+        self.echo()
+
     def publish(self, files: int) -> int:
         """Each leaf its share of the names."""
         for number, leaf in enumerate(self.leaves):
@@ -68,15 +83,16 @@ class Pressers:
         return len(self._files)
 
     def echo(self) -> None:
-        """All of them."""
+        """All of them; they also hear what their credit is now."""
         for leaf in self.leaves:
+            leaf.listen()
             leaf.echo()
 
     def bodies(self, kind: str, wanted: int, count: int = 4_000) -> list[bytes]:
         """Searches for two words of a file that is there; `rare`: of which one seldom stands."""
         key = (kind, wanted)
         if key not in self._bodies:
-            made = []
+            made: list[bytes] = []
             while len(made) < count:
                 there = [
                     word for word in entry_words(self._rng.choice(self._files)) if word.isascii()
@@ -118,6 +134,7 @@ class _Run:
             self._poller.register(leaf.socket, zmq.POLLIN)
 
     def figures(self, idle: list[RawLeaf]) -> Figures:
+        """Until the time is over, and a second more for what is still open."""
         order, began = self._order, time.perf_counter()
         turn = self._pace if order.rate else self._press
         told = began
@@ -194,6 +211,7 @@ def process(
     pressers = Pressers(node, place, leaves, names, seed)
     orders: dict[str, Callable[..., Any]] = {
         "join": pressers.join,
+        "more": pressers.more,
         "publish": pressers.publish,
         "search": pressers.carry_out,
     }

@@ -15,7 +15,16 @@ from common.addresses import Address
 from common.catalogue import Catalogue, Entry, statement
 from common.hello import Greeter
 from common.ids import Identity, curve_key
-from common.messages.cluster import Coverage, Join, Publish, Put, Search, SearchDone, Welcome
+from common.messages.cluster import (
+    Coverage,
+    Credit,
+    Join,
+    Publish,
+    Put,
+    Search,
+    SearchDone,
+    Welcome,
+)
 from common.messages.fields import Message
 from common.messages.link import Echo
 from common.network import Network
@@ -104,6 +113,13 @@ class RawLeaf:
     def echo(self) -> None:
         """Say that we live."""
         self.send([Echo(int(time.monotonic() * 1e6), 0, 0)])
+
+    def listen(self) -> None:
+        """Between two loads: nothing but credit matters."""
+        while self.socket.poll(0):
+            for message in wire.decode(self.socket.recv()):
+                if isinstance(message, Credit):
+                    self.credit = message.open
 
     # --- searches ---------------------------------------------------------------------------
 
