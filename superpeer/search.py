@@ -36,12 +36,13 @@ from common.messages.overlay import (
     QueryHits,
     query_guid,
 )
-from superpeer.hitflow import WINDOW_S, HitFlow
+from superpeer.hitflow import HitFlow
 from superpeer.paces import Paces
 from superpeer.reach import Reach, short_id
 from superpeer.request import Request
 
-HITS_AT_ONCE: Final = 200  # of our own index: all that a search for 50 rows wants
+HITS_AT_ONCE: Final = 200  # of our own index, for one leaf: all that a search for 50 rows wants
+AT_ONCE_S: Final = 0.05  # ... and as many again after this: as fast as hits cross other links
 
 _CREDIT_PAUSE_S: Final = 0.05  # until it is looked at again; wild guess
 
@@ -75,7 +76,7 @@ class Searches:
         self._evaluate = evaluate
         self._around = around
         self._counted: tuple[tuple[int, ...], int] = ((), 1)  # who is around us, and the number
-        self._flows: dict[NodeId, HitFlow] = {}  # of searches whose own hits are not all out
+        self._flows: dict[NodeId, HitFlow] = {}  # hits of our own index, by leaf
         self._deadlines = Deadlines()
         self._paces = Paces(self._pace_of)
         self._queries: dict[Guid, Request] = {}
@@ -117,9 +118,12 @@ class Searches:
     def begin(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
         """Ask for whom nothing limits, or nothing any more: our own index first."""
         search = Request(leaf, asked, now)
-        own = self._evaluate(search.body)
-        hits = list(islice(own, HITS_AT_ONCE))
-        search.own = own if len(hits) == HITS_AT_ONCE else None
+        flow = self._flows.get(leaf)
+        if flow is None:
+            flow = self._flows[leaf] = HitFlow(HITS_AT_ONCE, AT_ONCE_S)
+        flow.open_window(now)
+        search.own = self._evaluate(search.body)
+        hits = [] if flow else self._some_own(search, flow, flow.left)
         self._asked.setdefault(leaf, {})[asked.guid] = search
         return self._deliver(search, search.fresh_own(hits)) + self._go_on(search, now)
 
@@ -138,6 +142,8 @@ class Searches:
         effects: list[Effect] = []
         for search in list(self._asked.get(leaf, {}).values()):
             effects += self._end(search)
+        self._flows.pop(leaf, None)
+        self._deadlines.cancel(leaf)
         return effects
 
     # --- our own index ----------------------------------------------------------------------
@@ -157,10 +163,9 @@ class Searches:
     def _go_on(self, search: Request, now: float) -> list[Effect]:
         """After hits of our own: more of them later, or the end, or what others have."""
         if search.own is not None and not search.has_enough:
-            flow = self._flows.setdefault(search.leaf, HitFlow())
+            flow = self._flows[search.leaf]
             flow.queue(search.asked.guid)
-            if self._deadlines.get(search.leaf) is None:
-                self._deadlines.set(search.leaf, now + WINDOW_S)
+            self._deadlines.set(search.leaf, flow.window_end)
             return []
         if self._neighbours and not (search.has_enough and search.strategy.guided):
             return self._ask(search)
@@ -173,20 +178,20 @@ class Searches:
         effects: list[Effect] = []
         while flow and flow.left:
             search = self._asked[leaf][flow.next()]
-            asked_for = min(flow.left, HITS_PER_FRAME_MAX)
-            hits = list(islice(search.own or (), asked_for))
-            search.own = search.own if len(hits) == asked_for else None
-            flow.left -= len(hits)
-            effects += self._deliver(search, search.fresh_own(hits))
-            if search.own is not None and not search.has_enough:
-                flow.queue(search.asked.guid)
-            else:
-                effects += self._go_on(search, now)
+            hits = self._some_own(search, flow, HITS_PER_FRAME_MAX)
+            effects += self._deliver(search, search.fresh_own(hits)) + self._go_on(search, now)
         if flow:
             self._deadlines.set(leaf, flow.window_end)
-        else:
-            del self._flows[leaf]
         return effects
+
+    def _some_own(self, search: Request, flow: HitFlow, most: int) -> list[Hit]:
+        """Some hits of our own index, within the window of the leaf."""
+        count = min(most, flow.left)
+        hits = list(islice(search.own or (), count))
+        flow.left -= len(hits)
+        if len(hits) < count:
+            search.own = None
+        return hits
 
     def _deliver(self, search: Request, hits: Sequence[Hit]) -> list[Effect]:
         """Hits to the leaf, as many in a message as it may hold."""
@@ -281,9 +286,7 @@ class Searches:
         del searches[search.asked.guid]
         if not searches:
             del self._asked[search.leaf]
-        flow = self._flows.get(search.leaf)
-        if flow is not None:
-            flow.leave(search.asked.guid)
+        self._flows[search.leaf].leave(search.asked.guid)
         return self._give_up_query(search)
 
     def _give_up_query(self, search: Request) -> list[Effect]:

@@ -80,9 +80,9 @@ class RawLeaf:
     def welcomed(self) -> None:
         """Wait until we are a leaf of it."""
         while not self.credit:
-            for message in self._heard():
-                if isinstance(message, Welcome):
-                    self.credit = message.credit
+            if not self.socket.poll(int(ANSWER_S * 1000)):
+                raise TimeoutError("the super-peer does not answer")
+            self.listen()
 
     def publish(self, entries: Sequence[Entry]) -> None:
         """Everything at once, signed; `published` waits until it can be found."""
@@ -105,20 +105,17 @@ class RawLeaf:
         except zmq.Again:
             self.cut = True
 
-    def _heard(self) -> list[Message]:
-        if not self.socket.poll(int(ANSWER_S * 1000)):
-            raise TimeoutError("the super-peer does not answer")
-        return wire.decode(self.socket.recv())
-
     def echo(self) -> None:
         """Say that we live."""
         self.send([Echo(int(time.monotonic() * 1e6), 0, 0)])
 
     def listen(self) -> None:
-        """Between two loads: nothing but credit matters."""
+        """Between two loads nothing but credit matters."""
         while self.socket.poll(0):
             for message in wire.decode(self.socket.recv()):
-                if isinstance(message, Credit):
+                if isinstance(message, Welcome):
+                    self.credit = message.credit
+                elif isinstance(message, Credit):
                     self.credit = message.open
 
     # --- searches ---------------------------------------------------------------------------
