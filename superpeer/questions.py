@@ -21,6 +21,7 @@ from common.messages.overlay import Query
 from superpeer.turns import Turns, Waiting
 
 WORK_PER_TURN: Final = 128  # questions and messages of answers: 3 to 5 ms, then others have theirs
+PAUSE_MIN_S: Final = 0.001  # a shorter one would not be later than now, in floating point
 TURN_S: Final = 0.005  # without a turn of the loop in between, as many again after this
 
 Question: TypeAlias = Search | Locate | Query
@@ -105,7 +106,7 @@ class Questions:
             return desk.give_up(waiting.asker, waiting.question, now)
         pause_s = desk.pause_s(waiting.asker, now)
         if pause_s:
-            self._turns.hold(waiting, now + pause_s)
+            self._turns.hold(waiting, now + max(pause_s, PAUSE_MIN_S))
             return []
         return self._answer(desk, waiting.asker, waiting.question, now)
 

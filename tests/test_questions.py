@@ -98,6 +98,17 @@ def test_who_must_pause_waits() -> None:
     assert bench.answered == [(B, 2), (A, 1)]
 
 
+def test_a_pause_is_never_too_short_to_end() -> None:
+    """At a late hour a tiny pause would end at the very moment it began, for ever."""
+    bench = Bench()
+    bench.pause = 1e-15
+    bench.ask(A, 1, 1e6)
+    bench.questions.due(1e6)
+    woken_at = bench.questions.wakeup()
+    assert woken_at is not None
+    assert woken_at > 1e6
+
+
 def test_what_waited_too_long_is_told_so() -> None:
     """Nobody waits any more for its answer; it gets a word."""
     bench = Bench()

@@ -145,7 +145,11 @@ class Driver:
 
     def frame(self, link: int, body: memoryview | bytes, data: memoryview | None) -> None:
         """One frame of messages, with the data of the one that carries some."""
-        bulk = self._doors.get(link) is Door.BULK
+        door = self._doors.get(link)
+        if door is None:
+            self._count("frame of a closed link")  # we hung up: not worth reading
+            return
+        bulk = door is Door.BULK
         limit = BODY_BYTES_MAX if bulk else CONTROL_FRAME_BYTES_MAX
         try:
             messages = wire.decode(body, has_data=data is not None, bytes_max=limit)
@@ -218,6 +222,7 @@ class Driver:
     def _close_link(self, effect: CloseLink) -> None:
         if self._wires is None or self._outbox is None:
             return
+        self._doors.pop(effect.link, None)
         if self._outbox.flush(effect.link):
             self._loop.call_later(LINGER_S, self._wires.hangup, effect.link, effect.reason)
         else:

@@ -25,6 +25,7 @@ from tests.bench.rawleaf import RawLeaf, body
 
 ECHO_S: Final = 0.8
 JOINING: Final = 50  # leaves between two echoes of the others
+LAST_S: Final = 5.0  # for the last answers
 SOCKETS: Final = 4_096
 SEEN_EVERY: Final = 64  # frames of which one is decoded, for the number of hits
 
@@ -128,25 +129,32 @@ class _Run:
         self._ended = self._sent = self._size = 0
         self._hits: list[int] = []
         self._frames = 0
+        self._echoed = 0.0
+        self._presses = False  # whether each answer is followed by the next search
         self._by_socket = {leaf.socket: leaf for leaf in leaves}
         self._poller = zmq.Poller()
         for leaf in leaves:
             self._poller.register(leaf.socket, zmq.POLLIN)
 
     def figures(self, idle: list[RawLeaf]) -> Figures:
-        """Until the time is over, and a second more for what is still open."""
+        """Until the time is over, and a little more for what is still open."""
         order, began = self._order, time.perf_counter()
-        turn = self._pace if order.rate else self._press
-        told = began
+        self._echo(idle)
+        self._presses = not order.rate
+        for leaf in self._leaves if self._presses else ():
+            self._fill(leaf, began)
         while (now := time.perf_counter()) - began < order.seconds:
-            turn(now, began)
-            if now - told > ECHO_S:
-                told = now
-                for leaf in [*self._leaves, *idle]:
-                    leaf.echo()
+            if order.rate:
+                self._pace(now, began)
+            self._take(1 if order.rate else 20)
+            if now - self._echoed > ECHO_S:
+                self._echo(idle)
         cut_at = self._ended
-        while any(leaf.open for leaf in self._leaves) and time.perf_counter() - now < 1:
+        self._presses = False
+        while any(leaf.open for leaf in self._leaves) and time.perf_counter() - now < LAST_S:
             self._take(50)
+            if time.perf_counter() - self._echoed > ECHO_S:
+                self._echo(idle)
         return {
             "sent": self._sent,
             "ended": cut_at,
@@ -157,20 +165,22 @@ class _Run:
             "hits": self._hits,
         }
 
-    def _press(self, now: float, _began: float) -> None:
-        order = self._order
-        for leaf in self._leaves:
-            most = min(order.window, leaf.credit // order.per_frame)
-            room = most - len(leaf.open) // order.per_frame
-            for _ in range(room):
-                self._ask(leaf, now)
-        self._take(20)
+    def _echo(self, idle: list[RawLeaf]) -> None:
+        self._echoed = time.perf_counter()
+        for leaf in [*self._leaves, *idle]:
+            leaf.echo()
+
+    def _fill(self, leaf: RawLeaf, now: float) -> None:
+        """As many frames as its credit and the order allow."""
+        per_frame = self._order.per_frame
+        most = min(self._order.window, leaf.credit // per_frame)
+        for _ in range(most - -(-len(leaf.open) // per_frame)):
+            self._ask(leaf, now)
 
     def _pace(self, now: float, began: float) -> None:
         order = self._order
         while (due := began + self._sent / order.rate) <= now:
             self._ask(self._leaves[self._sent // order.per_frame % len(self._leaves)], due)
-        self._take(1)
 
     def _ask(self, leaf: RawLeaf, due: float) -> None:
         leaf.ask(self._rng.choices(self._bodies, k=self._order.per_frame), due)
@@ -178,7 +188,10 @@ class _Run:
 
     def _take(self, wait_ms: int) -> None:
         for socket, _ in self._poller.poll(wait_ms):
-            ended, size, frame = self._by_socket[socket].taken(time.perf_counter(), self._took)
+            leaf, now = self._by_socket[socket], time.perf_counter()
+            ended, size, frame = leaf.taken(now, self._took)
+            if self._presses:
+                self._fill(leaf, now)
             self._ended += ended
             self._size += size
             self._frames += 1
