@@ -212,7 +212,7 @@ class Searches:
             elapsed_s=now - search.started_at,
             complete=whole or search.asked.ttl == 0,
         )
-        return [Send(search.leaf, _end_of(search.asked, coverage)), *self._end(search)]
+        return self._tell_end(search, coverage)
 
     def _count_around(self) -> int:
         """How many super-peers we know of, ourselves included."""
@@ -273,13 +273,17 @@ class Searches:
             elapsed_s=now - search.started_at,
             complete=whole or (search.is_deep_enough and nobody_missed and not search.put_off),
         )
-        return [Send(search.leaf, _end_of(search.asked, coverage)), *self._end(search)]
+        return self._tell_end(search, coverage)
 
     def _estimate(self, reached: int, now: float) -> int | None:
         """How many super-peers there are, by the last search that reached them all."""
         if self._known is None or now > self._known[1] or self._known[0] <= reached:
             return None
         return self._known[0]
+
+    def _tell_end(self, search: Request, coverage: Coverage) -> list[Effect]:
+        done = _end_of(search.asked, coverage)
+        return [Send(search.leaf, done), *self._end(search)]
 
     def _end(self, search: Request) -> list[Effect]:
         searches = self._asked[search.leaf]
