@@ -24,7 +24,7 @@ from common.terms import Terms, entry_words
 from tests.bench.rawleaf import RawLeaf, body
 
 ECHO_S: Final = 0.8
-JOINING: Final = 50  # leaves between two echoes of the others
+JOINING: Final = 25  # leaves between two echoes of the others
 LAST_S: Final = 5.0  # for the last answers
 SOCKETS: Final = 4_096
 SEEN_EVERY: Final = 64  # frames of which one is decoded, for the number of hits
@@ -66,15 +66,15 @@ class Pressers:
 
     def more(self, leaves: int) -> None:
         """So many leaves more, which share nothing."""
-        added = [RawLeaf(self._context, *self._parent, os.urandom(32)) for _ in range(leaves)]
-        for number, leaf in enumerate(added):
-            leaf.greet(0)
-            if number % JOINING == 0:
-                self.echo()
-        for leaf in added:
-            leaf.welcomed()
-            self.leaves.append(leaf)
-        self.echo()
+        for first in range(0, leaves, JOINING):
+            added = []
+            for _ in range(first, min(first + JOINING, leaves)):
+                added.append(RawLeaf(self._context, *self._parent, os.urandom(32)))
+                added[-1].greet(0)
+            for leaf in added:
+                leaf.welcomed()
+            self.leaves += added
+            self.echo()
 
     def publish(self, files: int) -> int:
         """Each leaf its share of the names."""

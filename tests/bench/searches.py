@@ -114,7 +114,7 @@ class Bench:
         took = sorted(each for part in parts for each in part["took"])
         hits = [each for part in parts for each in part["hits"]]
         ended = sum(part["ended"] for part in parts)
-        return {
+        figures = {
             "per_cpu_s": round(len(took) / cpu_s),
             "per_s": round(ended / order.seconds),
             "main_thread_share": round(main_s / cpu_s, 2),
@@ -125,6 +125,8 @@ class Bench:
             "unanswered": sum(part["unanswered"] for part in parts),
             "grew_mib": round(self.rss_mib() - rss, 1),
         }
+        print(order, figures, file=sys.stderr, flush=True)  # it takes minutes
+        return figures
 
     def end(self) -> None:
         """Stop all."""
