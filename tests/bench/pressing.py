@@ -180,7 +180,10 @@ class _Run:
     def _pace(self, now: float, began: float) -> None:
         order = self._order
         while (due := began + self._sent / order.rate) <= now:
-            self._ask(self._leaves[self._sent // order.per_frame % len(self._leaves)], due)
+            leaf = self._leaves[self._sent // order.per_frame % len(self._leaves)]
+            if len(leaf.open) + order.per_frame > leaf.credit:
+                return  # it waits, as a leaf does; the time counts from when it was due
+            self._ask(leaf, due)
 
     def _ask(self, leaf: RawLeaf, due: float) -> None:
         leaf.ask(self._rng.choices(self._bodies, k=self._order.per_frame), due)
