@@ -36,6 +36,7 @@ from common.limits import (
 HASH_BYTES: Final = 32
 EMPTY: Final = bytes(HASH_BYTES)
 PROOF_HASHES_MAX: Final = (FILES_PER_LEAF_MAX - 1).bit_length()
+_BLOCK_LEVELS: Final = 6  # of a proof, that are read each time; the rest is kept for 64 slots each
 
 _STATEMENT = b"superpeer catalogue 1\0"
 _SLOT = b"\x00"
@@ -60,12 +61,13 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Catalogue:
     """The slots of one leaf. Changes are noted and hashed together when a root is asked for."""
 
-    __slots__ = ("_count", "_entries", "_levels", "_stale")
+    __slots__ = ("_above", "_count", "_entries", "_levels", "_stale")
 
     def __init__(self) -> None:
         self._entries: list[Entry | None] = []
         self._levels = [bytearray()]  # as many as the largest tree so far had
         self._stale: dict[int, None] = {}
+        self._above: dict[int, list[bytes]] = {}  # the upper part of proofs, by block of slots
         self._count = 0
 
     def __len__(self) -> int:
@@ -110,7 +112,17 @@ class Catalogue:
         if self.get(slot) is None:
             raise KeyError(slot)
         self._refresh()
-        return [self._node(level, (slot >> level) ^ 1) for level in range(self._depth())]
+        block = slot >> _BLOCK_LEVELS
+        above = self._above.get(block)
+        if above is None:
+            levels = range(_BLOCK_LEVELS, self._depth())
+            above = self._above[block] = [self._node(at, (slot >> at) ^ 1) for at in levels]
+        below = self._levels[: min(_BLOCK_LEVELS, self._depth())]
+        starts = [((slot >> level) ^ 1) * HASH_BYTES for level in range(len(below))]
+        return [
+            bytes(nodes[start : start + HASH_BYTES]) or _EMPTY_AT[level]
+            for level, (nodes, start) in enumerate(zip(below, starts, strict=True))
+        ] + above
 
     def _depth(self) -> int:
         return max(len(self._entries) - 1, 0).bit_length()
@@ -130,6 +142,7 @@ class Catalogue:
             return
         stale = list(self._stale)
         self._stale.clear()
+        self._above.clear()
         self._fit(0, max(stale))
         nodes = self._levels[0]
         for slot in stale:

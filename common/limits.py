@@ -26,6 +26,7 @@ FILES_PER_LEAF_MAX = 20_000
 PIECES_PER_FILE_MAX = 2**20
 FILE_SIZE_MAX = 2**40  # PIECES_PER_FILE_MAX pieces of 1 MiB
 HITS_PER_FRAME_MAX = 10  # gtk-gnutella
+QUERIES_OPEN_MAX = 128  # of one neighbour, not answered yet: the credit of a link; wild guess
 HITS_PER_QUERY_MAX = 5_000
 HOSTS_PER_LIST_MAX = 200  # KaZaA's list of super-peers
 SOURCES_PER_ANSWER_MAX = 50  # a tracker's random subset

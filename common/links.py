@@ -102,11 +102,6 @@ class Links:
         """The next sweep; None while there is nothing to watch."""
         return self._deadlines.earliest()
 
-    @property
-    def handles(self) -> frozenset[type[Event]]:
-        """The events that are this machine's."""
-        return frozenset(self._HANDLERS)
-
     def snapshot(self) -> dict[Key, float | None]:
         """Every link that is up, and its round trip in seconds where measured."""
         return {key: link.pulse.rtt_s for key, link in self._up.items()}
@@ -390,6 +385,8 @@ class Links:
         LinkStuck: _stuck,
         Woke: _woke,
     }
+
+    handles: ClassVar[frozenset[type[Event]]] = frozenset(_HANDLERS)  # the events that are ours
 
     _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Out]]]] = {
         Echo: _on_echo,

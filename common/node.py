@@ -25,6 +25,7 @@ from common.core import (
     Event,
     Exited,
     Fail,
+    FrameReceived,
     Hangup,
     LinkDown,
     LinkUp,
@@ -52,6 +53,7 @@ LEAF = "leaf"
 SUPERPEER = "superpeer"
 
 _ROLE_OF = {To.LEAF: LEAF, To.SUPERPEER: SUPERPEER}
+_TOLD_FIRST = (Bound, Restored)  # what a role must know before all else
 
 
 class NodeSnapshot(msgspec.Struct):
@@ -95,20 +97,20 @@ class Node:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event of the shell; say what the shell is to do."""
         effects: list[Effect] = []
-        if isinstance(event, Bound | Restored):
-            self._first[type(event)] = event
-        if type(event) in self._links.handles:
+        kind = type(event)
+        if kind in _TOLD_FIRST:
+            self._first[kind] = event
+        if kind in self._links.handles:
             self._sort(self._links.handle(event, now), effects)
-        takers = self._takers(event, now)
-        if isinstance(event, Asked) and takers[0] not in self._roles:
-            return [
-                *effects,
-                Fail(event.call, Exit.REFUSED, "This node does not play that role now."),
-            ]
-        self._inbox.extend((name, event) for name in takers)
+        if kind is not FrameReceived:  # what comes over links is the links' to tell
+            takers = self._takers(event, now)
+            if isinstance(event, Asked) and takers[0] not in self._roles:
+                refused = "This node does not play that role now."
+                return [*effects, Fail(event.call, Exit.REFUSED, refused)]
+            self._inbox.extend((name, event) for name in takers)
         while self._inbox:
             taker, inner = self._inbox.pop(0)
-            for name in [taker] if taker else list(self._roles):
+            for name in (taker,) if taker else list(self._roles):
                 if name in self._roles:
                     self._perform(name, self._roles[name].handle(inner, now), effects, now)
         return effects

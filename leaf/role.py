@@ -17,19 +17,15 @@ from common.core import (
     Asked,
     AskerLeft,
     Bound,
-    DatagramReceived,
     Demoted,
     Effect,
     Event,
     Exited,
     Fail,
     HostMeasured,
-    LinkDown,
-    LinkUp,
     Notify,
     Promoted,
     Received,
-    Sent,
     Stop,
     Stopped,
     Woke,
@@ -37,26 +33,10 @@ from common.core import (
 from common.deadlines import Deadlines
 from common.errors import Exit, UserError
 from common.ids import Identity, node_text
-from common.ladder import Found
 from common.meeting import Meeting, Seed
-from common.messages import cluster, swarm
-from common.messages.fields import Contact, Message
+from common.messages.fields import Contact
 from common.network import Network
-from common.storage import (
-    BytesRead,
-    FilesShared,
-    FilesUnshared,
-    PartFailed,
-    PartFinished,
-    PartOpened,
-    PartSkipped,
-    PiecesWritten,
-    ReadFailed,
-    Restored,
-    ShareFailed,
-    ShareProgressed,
-    ShareSettled,
-)
+from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.library import Library
 from leaf.methods import Nothing, Peer, Status
@@ -65,40 +45,18 @@ from leaf.publish import Publisher
 from leaf.search import Searches
 from leaf.signals import (
     NOBODY,
-    Acknowledged,
-    Joined,
-    Offered,
-    Orphaned,
-    PiecesProven,
     Signal,
-    SourcesFound,
-    SourcesUnwanted,
-    SourcesWanted,
     Wanted,
-    Withdrawn,
 )
 from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
+from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, Names
 from leaf.wishes import Wishes
 
 STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
-
-_DISK: Final = (PartOpened, PartSkipped, PiecesWritten, PartFinished, PartFailed)
-_SHARES: Final = (FilesShared, FilesUnshared, ShareProgressed, ShareSettled, ShareFailed)
-_TO_UPLOADS: Final = (
-    *(swarm.Interested, swarm.NotInterested, swarm.Request, swarm.Cancel, swarm.TreeRequest),
-)
-_TO_DOWNLOADS: Final = (
-    *(swarm.Bitfield, swarm.Have, swarm.Choke, swarm.Unchoke),
-    *(swarm.Piece, swarm.Reject, swarm.TreeHashes),
-)
-
-_WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.wish_watch")
-
-Names = tuple[str, ...]
 
 
 class _Machine(Protocol):
@@ -113,7 +71,7 @@ class Leaf:
     """One leaf; see the contract in `common.core`."""
 
     __slots__ = (
-        *("_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
+        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
         *("_listen", "_locator", "_machines", "_me", "_network", "_parent", "_publisher"),
         *("_roles", "_searches", "_stopping", "_version"),
     )
@@ -173,12 +131,11 @@ class Leaf:
         }
         self._calls: dict[int, None] = {}  # not answered yet
         self._me, self._network, self._version = me, name, version
-        self._listen = ""
-        self._roles = ["leaf"]
+        self._listen, self._roles = "", ["leaf"]
         self._host = HostMeasured(0)
         self._began: float | None = None
         self._stopping = self._left = False
-        self._deadlines = Deadlines()
+        self._asking, self._deadlines = Asking(), Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event; say what is to be done."""
@@ -190,8 +147,9 @@ class Leaf:
             self._calls.pop(event.call, None)
         own = self._OWN.get(type(event))
         effects = own(self, event, now) if own else []
-        if not self._stopping or type(event) in _DISK:
+        if not self._stopping or type(event) in DISK:
             effects += self._run(event, self._takers(event, now), now)
+        effects = self._asking.passed(event, effects)
         self._note_answers(effects)
         if self._stopping and isinstance(event, Asked) and event.call in self._calls:
             effects += self._fail_call(event.call, Exit.REFUSED, "This leaf is stopping.")
@@ -228,13 +186,13 @@ class Leaf:
     def _takers(self, event: Event, now: float) -> Names:
         """The machines that an event is for, in order."""
         if isinstance(event, Received):
-            return self._MESSAGES.get(type(event.message), ())
+            return MESSAGES.get(type(event.message), ())
         if isinstance(event, Asked):
-            return self._METHODS.get(event.method, ())
+            return METHODS.get(event.method, ())
         if isinstance(event, Woke):
             due = [(name, machine.wakeup()) for name, machine in self._machines.items()]
             return tuple(name for name, time in due if time is not None and time <= now)
-        return self._EVENTS.get(type(event), ())
+        return EVENTS.get(type(event), ())
 
     def _run(self, event: Event, takers: Names, now: float) -> list[Effect]:
         """Feed an event, and then all that the machines signal one another because of it."""
@@ -245,7 +203,7 @@ class Leaf:
             for name in names:
                 for out in self._feed(name, inner, now):
                     if isinstance(out, Signal):
-                        inbox.append((out, self._SIGNALS[type(out)]))
+                        inbox.append((out, SIGNALS[type(out)]))
                     elif isinstance(out, Answer | Fail) and out.call == NOBODY:
                         effects += _unheard(out)
                     else:
@@ -291,6 +249,7 @@ class Leaf:
         contact = self._parent.contact
         began = now if self._began is None else self._began
         dropped = {**self._host.dropped, **self._searches.dropped, **self._locator.dropped}
+        dropped |= self._asking.dropped
         if self._publisher.left_out:
             dropped["files above the parent's limit"] = self._publisher.left_out
         return Status(
@@ -346,63 +305,6 @@ class Leaf:
         Demoted: _demoted,
         Asked: _asked,
         Stopped: _stopped,
-    }
-
-    _EVENTS: ClassVar[dict[type[Event], Names]] = {
-        Restored: ("library", "downloads", "wishes", "parent"),
-        Bound: ("parent",),
-        Found: ("parent",),
-        Promoted: ("parent",),
-        Demoted: ("parent",),
-        LinkUp: ("links", "idle", "parent", "downloads"),
-        LinkDown: ("links", "parent", "uploads", "downloads"),
-        DatagramReceived: ("parent",),
-        AskerLeft: ("library", "searches", "wishes", "downloads"),
-        BytesRead: ("uploads",),
-        ReadFailed: ("uploads",),
-        Sent: ("uploads",),
-        **dict.fromkeys(_SHARES, ("library",)),
-        FilesShared: ("library", "downloads"),
-        **dict.fromkeys(_DISK, ("downloads",)),
-    }
-
-    _MESSAGES: ClassVar[dict[type[Message], Names]] = {
-        cluster.Welcome: ("parent",),
-        cluster.Busy: ("parent",),
-        cluster.Published: ("publisher",),
-        cluster.SearchHits: ("searches",),
-        cluster.SearchDone: ("searches",),
-        cluster.Sources: ("locator",),
-        **dict.fromkeys((cluster.Wished, cluster.WishHits), ("wishes",)),
-        **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
-        **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
-    }
-
-    _METHODS: ClassVar[dict[str, Names]] = {
-        "leaf.share": ("library",),
-        "leaf.unshare": ("library",),
-        "leaf.ls": ("library",),
-        **dict.fromkeys(("leaf.search", "leaf.trace"), ("searches",)),
-        "leaf.get": ("searches",),  # knows what is meant, and signals `Wanted`
-        **dict.fromkeys(_WISH_METHODS, ("wishes",)),
-        "leaf.downloads": ("downloads",),
-        "leaf.pause": ("downloads",),
-        "leaf.resume": ("downloads",),
-        "leaf.rm": ("downloads",),
-        "leaf.pins_reset": ("parent",),
-    }
-
-    _SIGNALS: ClassVar[dict[type[Signal], Names]] = {
-        Joined: ("library", "publisher", "searches", "wishes", "locator"),
-        Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
-        Offered: ("publisher",),
-        Acknowledged: ("library",),
-        Wanted: ("downloads",),
-        SourcesWanted: ("locator",),
-        SourcesUnwanted: ("locator",),
-        SourcesFound: ("downloads",),
-        PiecesProven: ("uploads",),
-        Withdrawn: ("uploads",),
     }
 
 

@@ -29,9 +29,11 @@ from common.messages.cluster import Busy, Hit, Join, Publish, Published, Welcome
 from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from common.terms import Terms
+from superpeer.credit import Credit
 from superpeer.holding import Changes, Holding, PublishError
 from superpeer.index import Index
 from superpeer.methods import LeafRow
+from superpeer.proven import Proven
 from superpeer.shelves import Found
 from superpeer.wishes import Wishes
 
@@ -81,16 +83,19 @@ class Cluster:
         digest: CountedPlaces,
         spread_s: Callable[[], float],
         wishes: Wishes,
+        credit: Credit,
     ) -> None:
         self._network = network
         self._spread_s = spread_s
         self._wishes = wishes
+        self._credit = credit
         self._config = config
         self._rng = rng
         self._links = links
         self._alternatives = alternatives
         self._deadlines = Deadlines()
         self._index = Index(rng.getrandbits(64), digest)
+        self._proven = Proven()
         self._leaves: dict[NodeId, _Leaf] = {}
         self.members: dict[NodeId, None] = {}  # the leaves whose link is up
         self._admitting = True
@@ -125,6 +130,7 @@ class Cluster:
             holding = Holding(self._network, peer, entries_max)
             leaf = self._leaves[peer] = _Leaf(join.epoch, source, holding, here_since)
         leaf.source, leaf.joined_at = source, now
+        self._proven.forget(peer)
         leaf.holding.unstage()
         leaf.unacknowledged.clear()
         self.members[peer] = None
@@ -134,6 +140,7 @@ class Cluster:
             lease_s=self._config.lease_s,
             entries_max=entries_max,
             alternatives=self._alternatives(),
+            credit=self._credit.value,
         )
         return [*effects, Send(peer, welcome)]
 
@@ -143,6 +150,7 @@ class Cluster:
         if leaf is None or peer not in self.members:
             self.dropped["publish_of_stranger"] += 1
             return []
+        self._proven.forget(peer)
         try:
             changes = leaf.holding.publish(message)
         except PublishError as refusal:
@@ -194,8 +202,7 @@ class Cluster:
             found = self._matching(body.terms)
         elif body.root is not None:
             found = iter(self._some_sources(body.root, body.size))
-        hits = (self._hit(one) for one in found)
-        return islice((hit for hit in hits if hit is not None), body.wanted)
+        return islice(filter(None, map(self._hit, found)), body.wanted)
 
     def rows(self, now: float) -> list[LeafRow]:
         """Our leaves, for people."""
@@ -275,6 +282,7 @@ class Cluster:
     def _refuse(self, peer: NodeId, why: str, now: float) -> list[Effect]:
         """Hold nothing of a leaf any more, and tell it why."""
         leaf = self._leaves[peer]
+        self._proven.forget(peer)
         leaf.holding.forget()
         leaf.unindexed.clear()
         leaf.unacknowledged.clear()
@@ -296,9 +304,15 @@ class Cluster:
         return self._rng.sample(one_each, min(SOURCES_PER_ANSWER_MAX + 1, len(one_each)))
 
     def _hit(self, found: Found) -> Hit | None:
+        return self._proven.get(found.doc) or self._prove(found)
+
+    def _prove(self, found: Found) -> Hit | None:
         node, slot = self._index.where(found.doc)
         leaf = self._leaves.get(node)
-        return leaf.holding.hit(slot, found.entry, leaf.source) if leaf else None
+        hit = leaf.holding.hit(slot, found.entry, leaf.source) if leaf else None
+        if hit is not None:
+            self._proven.keep(found.doc, hit)
+        return hit
 
     def _busy(self, peer: NodeId) -> Effect:
         return Send(peer, Busy(self._config.busy_retry_s, self._alternatives()))
@@ -321,6 +335,7 @@ class Cluster:
         """Forget a leaf and all that it shares."""
         if self._leaves.pop(peer, None) is None:
             return
+        self._proven.forget(peer)
         self._index.drop_leaf(peer)
         self._deadlines.cancel(("lease", peer))
         self._deadlines.cancel(("index", peer))

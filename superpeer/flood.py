@@ -6,9 +6,8 @@ one it first came from, who is told `done` when all that we asked have reported 
 were lost, or took too long; so a ring always ends. Who took too long is left out for a while
 (`superpeer.silence`). Depth grows by `Extend` alone, which walks the tree to its frontier.
 
-The origin is nobody special: it is a super-peer that was asked by itself (`superpeer.search` asks,
-and the role loops what we send to ourselves). What is wanted, how deep and whether once more is
-decided there. Nothing here knows leaves.
+The origin is a super-peer that was asked by itself (`superpeer.search` asks, once its own index has
+not enough, and the role loops what we send to ourselves). Nothing here knows leaves.
 
 For one GUID each neighbour sends another at most one `Query`, answered by one `QueryDone`; a ring
 beyond the first adds one `Extend` and one `QueryDone` per link of the tree (n - 1 of them). With e
@@ -39,11 +38,13 @@ from common.messages.overlay import (
     QueryHits,
     query_guid,
 )
-from common.rates import Bucket
 from superpeer.credence import Credence
 from superpeer.guide import Guide, places
 from superpeer.hitflow import HitFlow
+from superpeer.lanes import Lanes
+from superpeer.paces import Paces
 from superpeer.query import Tree
+from superpeer.seen import Seen
 from superpeer.silence import Silence
 from superpeer.tracing import Allowance, Trail
 
@@ -79,19 +80,23 @@ class Flood:
         self._guide = guide
         self._is_proven = is_proven
         self._deadlines = Deadlines()
-        self._seen: dict[Guid, float] = {}  # oldest first
+        self._seen = Seen(config)
         self._trees: dict[Guid, Tree] = {}  # oldest first
         self._flows: dict[NodeId, HitFlow] = {}  # by asker
         self._waiting: Counter[NodeId] = Counter()  # hits from below, by asker
-        self._credit: dict[NodeId, Bucket] = {}  # of queries, by neighbour
-        self._silence = Silence(
-            silent_s=config.silent_s, silent_max_s=config.silent_max_s, ring_s=config.ring_s
-        )
+        self.paces = Paces(lambda _peer: (config.queries_per_s, config.queries_burst))
+        self.lanes = Lanes()
+        self._silence = Silence(config)
         self._traces = Allowance()
         self.evaluated = 0
         self.forwarded = 0
         self.duplicates = 0
         self.dropped: Counter[str] = Counter()
+
+    def evaluate(self, body: QueryBody) -> Iterator[Hit]:
+        """What our own index has, for others or for ourselves; each query once."""
+        self.evaluated += 1
+        return self._evaluate(body)
 
     @property
     def open(self) -> int:
@@ -103,40 +108,46 @@ class Flood:
         """How many GUIDs are remembered."""
         return len(self._seen)
 
+    def has_met(self, query: Query) -> bool:
+        """Whether it will be answered `duplicate`, which costs nothing."""
+        return query.guid in self._seen or query.guid in self._trees
+
     # --- messages ---------------------------------------------------------------------------
 
     def on_query(self, peer: NodeId, query: Query, now: float) -> list[Effect]:
         """Evaluate and forward what is new; say `duplicate` to what is not."""
         if self._is_stranger(peer):
             return self._drop("query_of_stranger")
-        if query.guid in self._seen or query.guid in self._trees:
+        if self.has_met(query):
             self.duplicates += 1
             tree = self._trees.get(query.guid)
             if tree is not None:
                 tree.met_again(peer, query)
             return [Send(peer, QueryDone(query.guid, duplicate=True, messages=1))]
-        if not self._has_credit(peer, now):
-            self._drop("query_too_often")
-            return [Send(peer, QueryDone(query.guid, messages=1, left_out=True))]
         if query.guid != query_guid(query.nonce, query.body):
             self._drop("query_forged")
             return [Send(peer, QueryDone(query.guid, messages=1, lost=True))]
         body = self._decoded(query)
         if body is None:
             return [Send(peer, QueryDone(query.guid, messages=1))]
-        self._remember(query.guid, now)
+        self._seen.add(query.guid, now)
         credence = Credence(body, self._is_proven)
-        own = self._evaluate(body)
+        own = iter(()) if peer == self._me else self.evaluate(body)
         tree = Tree(query, peer, credence, own, self._neighbours, places(body))
         if query.traced and self._traces.take(now):
             tree.trail = Trail(self._me, query.hops, now)
         effects = self._make_room()
         self._trees[tree.guid] = tree
+        self.lanes.owe(peer)
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)
         self._start_clock(tree, now)
-        self.evaluated += 1
         effects += self._forward(tree, now)
         return effects + self._advance(tree, now)
+
+    def give_up(self, peer: NodeId, query: Query, _now: float) -> list[Effect]:
+        """It waited too long for its turn here; asking again helps nothing."""
+        self._drop("query_too_late")
+        return [Send(peer, QueryDone(query.guid, messages=1, left_out=True))]
 
     def on_extend(self, peer: NodeId, extend: Extend, now: float) -> list[Effect]:
         """Grow the tree by one ring; who does not know it any more says that it is lost."""
@@ -148,13 +159,13 @@ class Flood:
         if peer != tree.asker or tree.running or tree.rings > STEPS_MAX:
             return self._drop("extend_unasked")
         tree.begin_ring(deeper=extend.deeper)
+        self.lanes.owe(peer)
         self._start_clock(tree, now)
         effects: list[Effect] = []
         if extend.deeper:
             branches = tree.extend(lambda below: self._silence.may_ask(below, now))
-            if tree.trail is not None:
-                tree.trail.asked(branches, now)
-            effects += self._to_all(tree, branches, Extend(tree.guid))
+            tree.note_asked(branches, now)
+            effects += self._ask(tree, branches, Extend(tree.guid))
         effects += self._forward(tree, now, extend.links or None)
         return effects + self._advance(tree, now)
 
@@ -181,10 +192,8 @@ class Flood:
         if tree is None or peer not in tree.owing:
             return self._drop("done_unasked")
         self._silence.answered(peer)
-        tree.answered(peer, message)
-        if tree.trail is not None:
-            tree.trail.answered(peer, message, now)
-        return self._advance(tree, now)
+        tree.answered(peer, message, now)
+        return [*self._ask_next(peer, tree.guid), *self._advance(tree, now)]
 
     def on_prune(self, peer: NodeId, message: Prune, _now: float) -> list[Effect]:
         """The origin has enough: forget the tree, not the GUID."""
@@ -197,7 +206,8 @@ class Flood:
 
     def neighbour_lost(self, peer: NodeId, now: float) -> list[Effect]:
         """Whatever `peer` still owed is lost; what it asked nobody wants any more."""
-        self._credit.pop(peer, None)
+        self.paces.leave(peer)
+        self.lanes.leave(peer)
         effects: list[Effect] = []
         for tree in list(self._trees.values()):
             if peer == tree.asker:
@@ -240,29 +250,12 @@ class Flood:
             tree.lose(peer)
         self._waiting[tree.asker] -= len(tree.outbox)
         tree.cut()
-        return [*(Send(peer, Prune(tree.guid)) for peer in late), *self._advance(tree, now)]
+        return [*self._prune(tree, late), *self._advance(tree, now)]
 
     # --- the steps they share ---------------------------------------------------------------
 
     def _is_stranger(self, peer: NodeId) -> bool:
         return peer != self._me and peer not in self._neighbours
-
-    def _has_credit(self, peer: NodeId, now: float) -> bool:
-        """Whether a neighbour may ask one more query now; our own leaves have theirs elsewhere."""
-        if peer == self._me:
-            return True
-        if peer not in self._credit:
-            config = self._config
-            self._credit[peer] = Bucket(config.queries_per_s, config.queries_burst, now)
-        return self._credit[peer].take(now)
-
-    def _remember(self, guid: Guid, now: float) -> None:
-        """Note a GUID that was met for the first time; the oldest give way."""
-        self._seen[guid] = now
-        while len(self._seen) > self._config.seen_max or (
-            self._seen[next(iter(self._seen))] < now - self._config.seen_s
-        ):
-            del self._seen[next(iter(self._seen))]
 
     def _decoded(self, query: Query) -> QueryBody | None:
         """What is asked; None, and counted, where it is not our protocol."""
@@ -309,9 +302,8 @@ class Flood:
             links,
         )
         self.forwarded += len(peers)
-        if tree.trail is not None:
-            tree.trail.asked(peers, now)
-        return self._to_all(tree, peers, tree.query()) if peers else []
+        tree.note_asked(peers, now)
+        return self._ask(tree, peers, tree.query()) if peers else []
 
     def _advance(self, tree: Tree, now: float) -> list[Effect]:
         """Send the hits that may go; report when all of them are sent and nobody owes anything."""
@@ -347,10 +339,12 @@ class Flood:
     def _report(self, tree: Tree) -> list[Effect]:
         """Tell the asker that the ring is over here; a tree that cannot grow ends with it."""
         self._deadlines.cancel(("ring", tree.guid))
+        tree.sent(int(tree.asker != self._me))
+        report = tree.report(self._guide.reach(tree))
+        self.lanes.paid(tree.asker)
         if not tree.frontier:
             self._forget(tree)
-        tree.sent(int(tree.asker != self._me))
-        return [Send(tree.asker, tree.report(self._guide.reach(tree)))]
+        return [Send(tree.asker, report)]
 
     def _abandon(self, tree: Tree) -> list[Effect]:
         """Give up a tree ourselves: who waits for our report is told that it is lost."""
@@ -361,15 +355,38 @@ class Flood:
     def _fell(self, tree: Tree) -> list[Effect]:
         """Forget a tree and tell those below that might still work for it."""
         self._forget(tree)
-        return [Send(peer, Prune(tree.guid)) for peer in [*tree.owing, *tree.branches]]
+        return self._prune(tree, [*tree.owing, *tree.branches])
+
+    def _prune(self, tree: Tree, peers: list[NodeId]) -> list[Effect]:
+        """These need not answer any more: what was not sent to them yet never is."""
+        effects: list[Effect] = []
+        for peer in peers:
+            if not self.lanes.take_back(peer, tree.guid):
+                effects += [Send(peer, Prune(tree.guid)), *self._ask_next(peer, tree.guid)]
+        return effects
 
     def _forget(self, tree: Tree) -> None:
         del self._trees[tree.guid]
+        if tree.running:
+            self.lanes.paid(tree.asker)
         self._waiting[tree.asker] -= len(tree.outbox)
         if tree.asker in self._flows:
             self._flows[tree.asker].leave(tree.guid)
         for what in ("open", "ring"):
             self._deadlines.cancel((what, tree.guid))
+
+    def _ask(self, tree: Tree, peers: list[NodeId], question: Query | Extend) -> list[Effect]:
+        """Ask these within their credit, now or when it allows."""
+        return self._to_all(
+            tree, [peer for peer in peers if self.lanes.may_ask(peer, question)], question
+        )
+
+    def _ask_next(self, peer: NodeId, answered: Guid) -> list[Effect]:
+        """A neighbour owes one answer less: ask it what waited."""
+        question = self.lanes.answered(peer, answered)
+        if question is None:
+            return []
+        return self._to_all(self._trees[question.guid], [peer], question)
 
     def _to_all(self, tree: Tree, peers: list[NodeId], message: Message) -> list[Effect]:
         """Send, and count it as the query's cost unless it is to ourselves."""

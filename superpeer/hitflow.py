@@ -16,7 +16,9 @@ WINDOW_S: Final = 0.01  # so at most 4,000 hits/s go up to one asker; wild guess
 class HitFlow:
     """What goes up to one asker; `window_end` is when more may."""
 
-    def __init__(self) -> None:
+    def __init__(self, hits: int = HITS_PER_WINDOW, window_s: float = WINDOW_S) -> None:
+        self._hits = hits
+        self._window_s = window_s
         self.window_end = 0.0
         self.left = 0
         self._waiting: dict[Guid, None] = {}
@@ -27,8 +29,8 @@ class HitFlow:
     def open_window(self, now: float) -> None:
         """Let more through, if the last window is over."""
         if now >= self.window_end:
-            self.left = HITS_PER_WINDOW
-            self.window_end = now + WINDOW_S
+            self.left = self._hits
+            self.window_end = now + self._window_s
 
     def queue(self, guid: Guid) -> None:
         """This query may have hits for the asker; where it waits already it keeps its turn."""

@@ -133,14 +133,21 @@ class Tree:
         self.untried.pop(peer, None)
         self.level = max(self.level, query.ttl - 1)
 
+    def note_asked(self, peers: Iterable[NodeId], now: float) -> None:
+        """For the trace of this query, if there is one."""
+        if self.trail is not None:
+            self.trail.asked(peers, now)
+
     def sent(self, messages: int) -> None:
         """Count what this node sent for the query in this ring."""
         self._messages += messages
         if self.trail is not None:
             self.trail.messages += messages
 
-    def answered(self, peer: NodeId, done: QueryDone) -> None:
+    def answered(self, peer: NodeId, done: QueryDone, now: float) -> None:
         """`peer`, which owed it, has told how its part of the ring went."""
+        if self.trail is not None:
+            self.trail.answered(peer, done, now)
         del self.owing[peer]
         self._messages += min(done.messages, REPORT_MAX)
         if done.duplicate:

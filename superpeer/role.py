@@ -1,10 +1,10 @@
-"""The super-peer: four machines, and the tables that pass them what comes in.
+"""The super-peer: its machines, and the tables that pass them what comes in.
 
-`Overlay` knows our neighbours, `Cluster` our leaves and what they share, `Flood` our part in every
-query, `Searches` what our own leaves asked. Each owns its state and answers with effects; none
-calls another, they only look at one another's members. The role adds what concerns all of them: who
-is linked to us, the loop from the origin of a query to its own tree, the end of it all, and the
-methods that people call.
+`Overlay` knows our neighbours, `Cluster` our leaves and what they share, `Digests` what others
+have, `Flood` our part in every query, `Searches` what our own leaves asked, `Wishes` what they go
+on asking, `Questions` whose turn it is; `superpeer.machines` puts them together. The role adds
+what concerns all of them: who is linked to us, the loop from the origin of a query to its own
+tree, the end of it all, and the methods that people call.
 """
 
 from collections import Counter, deque
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from common.config import ClusterConfig, Config, FloodConfig
+from common.config import Config
 from common.core import (
     Answer,
     Asked,
@@ -32,28 +32,20 @@ from common.core import (
     Stopped,
     Woke,
 )
-from common.digest import CountedPlaces
 from common.doors import Door
 from common.errors import Exit
 from common.ids import Identity, NodeId, node_text
 from common.ladder import Found
-from common.meeting import Facts, Meeting, Seed
+from common.meeting import Facts, Seed
 from common.messages import cluster, overlay
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping
 from common.network import Network
-from common.proofs import Proofs
 from common.storage import Restored
-from superpeer.cluster import Cluster
-from superpeer.digests import Digests
-from superpeer.flood import Flood
-from superpeer.guide import Guide
 from superpeer.listing import listed
-from superpeer.lookout import Lookout
+from superpeer.machines import Machines
 from superpeer.methods import Drain, Drained, Status
-from superpeer.overlay import Overlay
-from superpeer.search import Searches
-from superpeer.wishes import STANDING, Wishes
+from superpeer.wishes import STANDING
 
 BYE = "bye"  # `LinkDown.reason` begins with it where the other end left on purpose
 
@@ -76,7 +68,7 @@ class SuperPeer:
         version: str = "",
         steps: tuple[str, ...] = (),
     ) -> None:
-        self._me = me = identity.node
+        self._me = identity.node
         self._is_told = bool(seeds)
         self._config = config
         self._network = network
@@ -89,37 +81,24 @@ class SuperPeer:
         self._exit_at: float | None = None
         self._dropped: Counter[str] = Counter()
 
-        self._meeting = Meeting(network, rng)
-        self._wishes = Wishes(
-            config=config.wish, rng=rng, is_leaf=lambda peer: peer in self._cluster.members
-        )
-        digest = CountedPlaces()
-        self._digests = Digests(identity, network.name, config.digest, digest, self._wishes)
-        self._overlay = Overlay(
-            me,
-            config=config.overlay,
+        machines = Machines(
+            identity,
+            config=config,
+            network=network,
             rng=rng,
-            links=self._links,
-            meeting=self._meeting,
             seeds=seeds,
-            on_linked=self._digests.neighbour_linked,
-        )
-        self._lookout = Lookout(steps, self._overlay, config.overlay, rng)
-        self._cluster = self._cluster_of(config.cluster, rng, digest)
-        self._flood = self._flood_of(config.flood)
-        self._searches = Searches(
-            me,
-            config=config.cluster,
-            estimate_s=config.flood.seen_s,
-            rng=rng,
+            steps=steps,
             links=self._links,
-            leaves=self._cluster.members,
         )
-        self._counting = (
-            *(self._overlay, self._cluster, self._digests, self._flood, self._wishes),
-            self._searches,
+        self._machines, self._counting = machines.all, machines.counting
+        self._meeting, self._credit, self._lookout = (
+            *(machines.meeting, machines.credit, machines.lookout),
         )
-        self._machines = (*self._counting[:-1], self._lookout)
+        self._overlay, self._cluster, self._digests = (
+            *(machines.overlay, machines.cluster, machines.digests),
+        )
+        self._flood, self._searches = machines.flood, machines.searches
+        self._questions, self._wishes = machines.questions, machines.wishes
         self._on_event = self._event_table()
         self._on_message = self._message_table()
         self._on_inner_message = {
@@ -127,35 +106,6 @@ class SuperPeer:
             STANDING: self._standing_table(),
         }
         self._on_method = self._method_table()
-
-    def _cluster_of(self, config: ClusterConfig, rng: Random, digest: CountedPlaces) -> Cluster:
-        """Our leaves; what they share is told of to others, and to those that wish for it."""
-        return Cluster(
-            self._network.name,
-            config=config,
-            rng=rng,
-            links=self._links,
-            alternatives=self._overlay.contacts,
-            digest=digest,
-            spread_s=self._digests.spread_s,
-            wishes=self._wishes,
-        )
-
-    def _flood_of(self, config: FloodConfig) -> Flood:
-        """Queries cross our neighbours, as their digests guide them, and our own index."""
-        neighbours = self._overlay.neighbours
-        guide = Guide(
-            self._me, digests=self._digests, neighbours=neighbours, around=self._overlay.around
-        )
-        return Flood(
-            self._me,
-            config=config,
-            links=self._links,
-            neighbours=neighbours,
-            evaluate=self._cluster.evaluate,
-            guide=guide,
-            is_proven=Proofs(self._network.name).hold,
-        )
 
     # --- who takes what ---------------------------------------------------------------------
 
@@ -179,9 +129,9 @@ class SuperPeer:
         return {
             cluster.Join: self._cluster.on_join,
             cluster.Publish: self._cluster.on_publish,
-            cluster.Search: self._searches.on_search,
-            cluster.Locate: self._searches.on_search,
-            cluster.Forget: self._searches.on_forget,
+            cluster.Search: self._questions.on_question,
+            cluster.Locate: self._questions.on_question,
+            cluster.Forget: self._unless_waiting(self._searches.on_forget),
             cluster.Wish: self._wishes.on_wish,
             cluster.Unwish: self._wishes.on_unwish,
             overlay.Link: self._overlay.on_link,
@@ -189,11 +139,11 @@ class SuperPeer:
             overlay.Unlinked: self._on_unlinked,
             overlay.Neighbourhood: self._overlay.on_neighbourhood,
             overlay.Patches: self._digests.on_patches,
-            overlay.Query: self._flood.on_query,
+            overlay.Query: self._on_query,
             overlay.Extend: self._flood.on_extend,
             overlay.QueryHits: self._flood.on_query_hits,
             overlay.QueryDone: self._flood.on_query_done,
-            overlay.Prune: self._flood.on_prune,
+            overlay.Prune: self._unless_waiting(self._flood.on_prune),
         }
 
     def _own_message_table(self) -> dict[type[Message], _OnMessage]:
@@ -235,9 +185,11 @@ class SuperPeer:
         if on_event is None:
             return []
         effects = self._settled(on_event(event, now), now)
-        self._overlay.load(len(self._cluster.members), now)
+        leaves = self._cluster.members
+        self._overlay.load(len(leaves), now)
+        effects += self._credit.look(leaves, now)
         self._digests.look(now)
-        return effects + self._exit_if_done(now)
+        return effects if self._exit_at is None else effects + self._exit_if_done(now)
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the machines, and of our end."""
@@ -246,8 +198,7 @@ class SuperPeer:
 
     def snapshot(self) -> Status:
         """The status as of the last event."""
-        counters = [machine.dropped for machine in self._counting]
-        dropped = sum(counters, Counter(self._dropped))
+        dropped = sum([each.dropped for each in self._counting], Counter(self._dropped))
         return Status(
             node=node_text(self._me),
             listen=str(self._bound.control) if self._bound else "",
@@ -283,6 +234,7 @@ class SuperPeer:
         self._links.pop(peer, None)
         self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
         self._digests.neighbour_lost(peer, now)
+        self._questions.peer_lost(peer)
         return [
             *self._searches.leaf_lost(peer),
             *self._wishes.leaf_lost(peer, now),
@@ -290,9 +242,22 @@ class SuperPeer:
             *self._overlay.link_lost(peer, now),
         ]
 
+    def _on_query(self, peer: NodeId, query: overlay.Query, now: float) -> list[Effect]:
+        if self._flood.has_met(query):
+            return self._flood.on_query(peer, query, now)
+        return self._questions.on_question(peer, query, now)
+
+    def _unless_waiting(self, on_message: _OnMessage) -> _OnMessage:
+        """What still waits for its turn is taken back; of what was begun `on_message` hears."""
+        take_back = self._questions.take_back
+        return lambda peer, message, now: (
+            [] if take_back(peer, message.guid) else on_message(peer, message, now)
+        )
+
     def _on_unlinked(self, peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
         """The link stays, but no query crosses it any more."""
         self._digests.neighbour_lost(peer, now)
+        self._questions.peer_lost(peer)
         effects = self._overlay.on_unlinked(peer, message, now)
         return [*self._flood.neighbour_lost(peer, now), *effects]
 
@@ -311,13 +276,16 @@ class SuperPeer:
 
     def _settled(self, effects: list[Effect], now: float) -> list[Effect]:
         """Deliver what we sent to ourselves: the origin of a query is asked by itself."""
+        inner = self._on_inner_message
+        if not any(type(each) is Send and each.peer in inner for each in effects):
+            return effects
         waiting = deque(effects)
         settled: list[Effect] = []
         while waiting:
             effect = waiting.popleft()
             on_message = None
-            if isinstance(effect, Send) and effect.peer in self._on_inner_message:
-                on_message = self._on_inner_message[effect.peer].get(type(effect.message))
+            if isinstance(effect, Send) and effect.peer in inner:
+                on_message = inner[effect.peer].get(type(effect.message))
             if on_message is not None and isinstance(effect, Send):
                 waiting.extend(on_message(effect.peer, effect.message, now))
             else:

@@ -1,16 +1,19 @@
 """The origin of queries: what our leaves ask for, until it is answered.
 
-A search or a locate of a leaf becomes a query under a GUID of our own, asked of ourselves; the tree
-below us (`superpeer.flood`) answers with hits and one report per ring. *flood* is one wave; *ring*
-adds a ring while the tree can grow, somebody is not covered, depth is left and hits are wanted.
-What a lost link may have silenced is asked once more under a fresh GUID; what had to leave somebody
-out is merely not complete. A leaf's requests are limited in number and in rate; each ends exactly
-once, and each entry reaches it at most once. Nothing is promised of a search beyond what its
-coverage says.
+Our own index is asked first. Where that has enough, or nobody else is there to ask, the answer goes
+out at once, hits and end together; where it has more than goes out at once, the rest follows in
+windows. Else a search or a locate becomes a query under a GUID of our own, asked of ourselves; the
+tree below us (`superpeer.flood`) answers with the hits of others and one report per ring. *flood*
+is one wave; *ring* adds a ring while the tree can grow, somebody is not covered, depth is left and
+hits are wanted. What a lost link may have silenced is asked once more under a fresh GUID; what had
+to leave somebody out is merely not complete. Who may ask when is decided before
+(`superpeer.questions`); each request ends exactly once, and each entry reaches its leaf at most
+once. Nothing is promised of a search beyond what its coverage says.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from random import Random
 from typing import Final
 
@@ -18,14 +21,14 @@ from common import wire
 from common.addresses import Scope
 from common.config import ClusterConfig
 from common.core import Effect, LinkUp, Send
+from common.deadlines import Deadlines
 from common.ids import GUID_BYTES, Guid, NodeId
-from common.limits import DEGREE_MAX, SOURCES_PER_ANSWER_MAX, TRACE_HOPS_MAX
+from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX, TRACE_HOPS_MAX
 from common.messages import cluster
 from common.messages.cluster import (
     Coverage,
     Forget,
     Hit,
-    Hop,
     Locate,
     SearchDone,
     SearchHits,
@@ -41,103 +44,22 @@ from common.messages.overlay import (
     QueryHits,
     query_guid,
 )
-from common.rates import Bucket
-from superpeer.guide import TOLD_LINKS
-from superpeer.reach import Reach
-from superpeer.strategies import Dynamic, Flood, Progress, Rings, Step, Strategy
+from superpeer.hitflow import HitFlow
+from superpeer.paces import Paces
+from superpeer.reach import Reach, short_id
+from superpeer.request import Request
 
-STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {
-    "ring": Rings,
-    "flood": Flood,
-    "dynamic": Dynamic,
-}
+HITS_AT_ONCE: Final = 200  # of our own index, for one leaf: all that a search for 50 rows wants
+AT_ONCE_S: Final = 0.05  # ... and as many again after this: as fast as hits cross other links
 
-_Key = tuple[NodeId, bytes, int]
-
-
-class _Search:
-    """One request of a leaf; `query` is the GUID it now runs under."""
-
-    def __init__(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> None:
-        self.leaf = leaf
-        self.asked = asked
-        self.started_at = now
-        self.query: Guid = b""
-        self.depth = 0
-        self.repeated = False
-        self.lost = False
-        self.left_out = False
-        self.reached = 0  # in this attempt: who was asked
-        self.reach = Reach()  # in this attempt, by rings: who was asked or ruled out
-        self.is_stuck = False  # the last depth asked nobody new
-        self.reached_until = 0  # by the end of the last depth
-        self.put_off = False  # the last step left somebody for later
-        self.reached_before = 0  # in the attempt that was given up
-        self.messages = 0
-        self.trace: tuple[Hop, ...] = ()
-        self.trace_before: tuple[Hop, ...] = ()
-        self.delivered: dict[_Key, None] = {}
-        self.delivered_before = 0  # the last step
-        named = "ring" if isinstance(asked, Locate) else asked.strategy
-        self.strategy: Strategy = STRATEGIES[named]()
-
-    @property
-    def wanted(self) -> int:
-        return SOURCES_PER_ANSWER_MAX if isinstance(self.asked, Locate) else self.asked.wanted
-
-    @property
-    def counts(self) -> tuple[int, int | None]:
-        """How many super-peers this attempt has covered, and how many there are, if that is known
-        from it."""
-        return self.reach.counts() if self.strategy.guided else (self.reached, None)
-
-    @property
-    def covers_all(self) -> bool:
-        """Whether nobody is known that is not covered, or the last depth asked nobody new though
-        digests tell no further: so nobody searches long for super-peers that are gone."""
-        if not self.strategy.guided or self.put_off:
-            return False
-        return self.is_stuck or not self.reach.missing()
-
-    def take(self, report: QueryDone) -> None:
-        """A ring is over."""
-        self.reached += report.reached
-        self.messages += report.messages
-        self.trace = report.trace
-        self.lost |= report.lost
-        self.left_out |= report.left_out
-        self.put_off = report.put_off
-        self.reach = Reach(report.reach)
-        if not self.put_off:
-            self.is_stuck = self.depth > TOLD_LINKS and self.reached == self.reached_until
-            self.reached_until = self.reached
-
-    def next_step(self) -> Step | None:
-        """What to ask now, if more is wanted and can be had."""
-        delivered, self.delivered_before = self.delivered_before, len(self.delivered)
-        wanted, found = self.wanted - len(self.delivered), len(self.delivered) - delivered
-        if wanted <= 0 or self.covers_all or (self.is_deep_enough and not self.put_off):
-            return None
-        step = self.strategy.next(Progress(wanted, found, self.put_off))
-        if step is not None:
-            self.depth += step.deeper
-        return step
-
-    @property
-    def is_deep_enough(self) -> bool:
-        """Whether the rings have come to the depth that was asked for."""
-        return self.strategy.guided and self.depth >= self.asked.ttl
-
-    @property
-    def body(self) -> QueryBody:
-        if isinstance(self.asked, Locate):
-            wanted = self.wanted + 1  # the asker may be among them, and is left out
-            return QueryBody(wanted, root=self.asked.root, size=self.asked.size)
-        return QueryBody(self.wanted, terms=self.asked.terms)
+_CREDIT_PAUSE_S: Final = 0.05  # until it is looked at again; wild guess
 
 
 class Searches:
-    """The open requests of our leaves; `leaves` are those that may ask."""
+    """The open requests of our leaves; `leaves` are those that may ask.
+
+    `evaluate` asks our own index, `around` samples who is near us.
+    """
 
     def __init__(
         self,
@@ -148,6 +70,9 @@ class Searches:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         leaves: Mapping[NodeId, object],
+        neighbours: Mapping[NodeId, object],
+        evaluate: Callable[[QueryBody], Iterator[Hit]],
+        around: Callable[[], tuple[int, ...]],
     ) -> None:
         self._me = me
         self._config = config
@@ -155,9 +80,15 @@ class Searches:
         self._rng = rng
         self._links = links
         self._leaves = leaves
-        self._credit: dict[NodeId, Bucket] = {}
-        self._queries: dict[Guid, _Search] = {}
-        self._asked: dict[NodeId, dict[Guid, _Search]] = {}  # by leaf, by the leaf's own GUID
+        self._neighbours = neighbours
+        self._evaluate = evaluate
+        self._around = around
+        self._counted: tuple[tuple[int, ...], int] = ((), 1)  # who is around us, and the number
+        self._flows: dict[NodeId, HitFlow] = {}  # hits of our own index, by leaf
+        self._deadlines = Deadlines()
+        self._paces = Paces(self._pace_of)
+        self._queries: dict[Guid, Request] = {}
+        self._asked: dict[NodeId, dict[Guid, Request]] = {}  # by leaf, by the leaf's own GUID
         self._known: tuple[int, float] | None = None  # super-peers, and until when we believe it
         self.dropped: Counter[str] = Counter()
 
@@ -166,27 +97,47 @@ class Searches:
 
     # --- from leaves ------------------------------------------------------------------------
 
-    def on_search(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
-        """Ask ourselves, or say why not."""
-        searches = self._asked.get(leaf, {})
-        if asked.guid in searches:
+    def open(self, leaf: NodeId) -> int:
+        """How many of its requests are not answered yet."""
+        return len(self._asked.get(leaf, ()))
+
+    def pause_s(self, leaf: NodeId, now: float) -> float:
+        """How long a leaf must pause before it asks once more, 0.0 if not at all: strangers from
+        afar may ask less often than those nearby."""
+        if self.open(leaf) >= self._config.searches_max:
+            return _CREDIT_PAUSE_S
+        return self._paces.pause_s(leaf, now)
+
+    def _pace_of(self, leaf: NodeId) -> tuple[float, int]:
+        config, link = self._config, self._links.get(leaf)
+        if link is not None and link.address.scope is Scope.PUBLIC and leaf != self._me:
+            return config.searches_per_s, config.searches_burst
+        return config.near_searches_per_s, config.near_searches_burst
+
+    def answer(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
+        """Begin, or say why not."""
+        if asked.guid in self._asked.get(leaf, ()):
             self.dropped["search_twice"] += 1
             return []
         if leaf not in self._leaves:
             return [Send(leaf, _refusal(asked, "this super-peer is not your parent"))]
-        if not self._has_credit(leaf, now):
-            self.dropped["search_too_often"] += 1
-            return [Send(leaf, _refusal(asked, "too many searches, wait a moment"))]
-        if len(searches) >= self._config.searches_max:
-            why = f"{self._config.searches_max} searches are open already"
-            return [Send(leaf, _refusal(asked, why))]
         return self.begin(leaf, asked, now)
 
     def begin(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
-        """Ask ourselves for whom nothing limits, or nothing any more."""
-        search = _Search(leaf, asked, now)
+        """Ask for whom nothing limits, or nothing any more: our own index first."""
+        search = Request(leaf, asked, now)
+        flow = self._flows.get(leaf)
+        if flow is None:
+            flow = self._flows[leaf] = HitFlow(HITS_AT_ONCE, AT_ONCE_S)
+        flow.open_window(now)
+        search.own = self._evaluate(search.body)
+        hits = [] if flow else self._some_own(search, flow, flow.left)
         self._asked.setdefault(leaf, {})[asked.guid] = search
-        return self._ask(search)
+        return self._deliver(search, search.fresh_own(hits)) + self._go_on(search, now)
+
+    def give_up(self, leaf: NodeId, asked: cluster.Search | Locate, _now: float) -> list[Effect]:
+        """It waited for its turn longer than its asker waits for an answer."""
+        return [Send(leaf, _refusal(asked, "this super-peer has too much to do"))]
 
     def on_forget(self, leaf: NodeId, message: Forget, _now: float) -> list[Effect]:
         """The leaf has enough."""
@@ -195,11 +146,92 @@ class Searches:
 
     def leaf_lost(self, leaf: NodeId) -> list[Effect]:
         """Nobody is left to answer to."""
-        self._credit.pop(leaf, None)
+        self._paces.leave(leaf)
         effects: list[Effect] = []
         for search in list(self._asked.get(leaf, {}).values()):
             effects += self._end(search)
+        self._flows.pop(leaf, None)
+        self._deadlines.cancel(leaf)
         return effects
+
+    # --- our own index ----------------------------------------------------------------------
+
+    def due(self, now: float) -> list[Effect]:
+        """Let more of our own hits out."""
+        effects: list[Effect] = []
+        for leaf in self._deadlines.pop_due(now):
+            if isinstance(leaf, bytes):
+                effects += self._send_more(leaf, now)
+        return effects
+
+    def wakeup(self) -> float | None:
+        """When more hits may go out."""
+        return self._deadlines.earliest()
+
+    def _go_on(self, search: Request, now: float) -> list[Effect]:
+        """After hits of our own: more of them later, or the end, or what others have."""
+        if search.own is not None and not search.has_enough:
+            flow = self._flows[search.leaf]
+            flow.queue(search.asked.guid)
+            self._deadlines.set(search.leaf, flow.window_end)
+            return []
+        may_end_here = not self._neighbours or (search.has_enough and search.strategy.guided)
+        if search.traced or not may_end_here:
+            return self._ask(search)
+        return self._finish_alone(search, now)
+
+    def _send_more(self, leaf: NodeId, now: float) -> list[Effect]:
+        """A window full of our own hits for one leaf, some of each of its searches in turn."""
+        flow = self._flows[leaf]
+        flow.open_window(now)
+        effects: list[Effect] = []
+        while flow and flow.left:
+            search = self._asked[leaf][flow.next()]
+            hits = self._some_own(search, flow, HITS_PER_FRAME_MAX)
+            effects += self._deliver(search, search.fresh_own(hits)) + self._go_on(search, now)
+        if flow:
+            self._deadlines.set(leaf, flow.window_end)
+        return effects
+
+    def _some_own(self, search: Request, flow: HitFlow, most: int) -> list[Hit]:
+        """Some hits of our own index, within the window of the leaf."""
+        count = min(most, flow.left)
+        hits = list(islice(search.own or (), count))
+        flow.left -= len(hits)
+        if len(hits) < count:
+            search.own = None
+        return hits
+
+    def _deliver(self, search: Request, hits: Sequence[Hit]) -> list[Effect]:
+        """Hits to the leaf, as many in a message as it may hold."""
+        return [
+            Send(search.leaf, _answer(search.asked, hits[at : at + HITS_PER_FRAME_MAX]))
+            for at in range(0, len(hits), HITS_PER_FRAME_MAX)
+        ]
+
+    def _finish_alone(self, search: Request, now: float) -> list[Effect]:
+        """The end of what nobody else was asked: it has enough, or there is nobody else."""
+        whole = not self._neighbours
+        if whole:
+            self._known = (1, now + self._estimate_s)
+        coverage = Coverage(
+            reached=1,
+            known=1 if whole else self._count_around(),
+            messages=0,
+            elapsed_s=now - search.started_at,
+            complete=whole or search.asked.ttl == 0,
+        )
+        return self._tell_end(search, coverage)
+
+    def _count_around(self) -> int:
+        """How many super-peers we know of, ourselves included."""
+        around = self._around()
+        if around is not self._counted[0]:
+            reach = Reach()
+            reach.know(around)
+            reach.cover([short_id(self._me)])
+            self._counted = around, reach.counts()[1]
+        return self._counted[1]
 
     # --- from the tree ----------------------------------------------------------------------
 
@@ -208,7 +240,7 @@ class Searches:
         search = self._queries.get(message.guid)
         if search is None:
             return []
-        fresh = [hit for hit in message.hits if self._is_fresh(search, hit)]
+        fresh = search.fresh(message.hits)
         return [Send(search.leaf, _answer(search.asked, fresh))] if fresh else []
 
     def on_query_done(self, _me: NodeId, message: QueryDone, now: float) -> list[Effect]:
@@ -228,44 +260,15 @@ class Searches:
 
     # --- the steps they share ---------------------------------------------------------------
 
-    def _ask(self, search: _Search) -> list[Effect]:
+    def _ask(self, search: Request) -> list[Effect]:
         """Begin an attempt. Our own depth is 0 and counts as one hop to come here."""
         nonce, body = self._rng.randbytes(GUID_BYTES), wire.pack(search.body)
-        search.query = query_guid(nonce, body)
-        search.reached_before = max(search.reached_before, search.counts[0])
-        search.trace_before = search.trace
-        search.depth = search.strategy.first_level(search.asked.ttl)
-        search.reached = search.reached_until = search.delivered_before = 0
-        search.lost = search.left_out = False
+        search.begin(query_guid(nonce, body))
         self._queries[search.query] = search
-        search.reach = Reach()
         guided, ttl = search.strategy.guided, search.depth + 1
-        traced = not isinstance(search.asked, Locate) and search.asked.traced
-        return [Send(self._me, Query(search.query, nonce, ttl, 0, body, guided, traced))]
+        return [Send(self._me, Query(search.query, nonce, ttl, 0, body, guided, search.traced))]
 
-    def _has_credit(self, leaf: NodeId, now: float) -> bool:
-        """Whether a leaf may ask once more now: strangers from afar less than those nearby."""
-        if leaf not in self._credit:
-            config = self._config
-            rate_per_s, burst = config.near_searches_per_s, config.near_searches_burst
-            if self._links[leaf].address.scope is Scope.PUBLIC and leaf != self._me:
-                rate_per_s, burst = config.searches_per_s, config.searches_burst
-            self._credit[leaf] = Bucket(rate_per_s, burst, now)
-        return self._credit[leaf].take(now)
-
-    def _is_fresh(self, search: _Search, hit: Hit) -> bool:
-        """Whether this entry is delivered now; it is noted as delivered."""
-        key = (hit.source.node, hit.entry.root, hit.slot)
-        if isinstance(search.asked, Locate):
-            if hit.source.node == search.leaf:
-                return False
-            key = (hit.source.node, hit.entry.root, 0)  # one source, however often it has the file
-        if key in search.delivered or len(search.delivered) >= search.wanted:
-            return False
-        search.delivered[key] = None
-        return True
-
-    def _finish(self, search: _Search, *, exhausted: bool, now: float) -> list[Effect]:
+    def _finish(self, search: Request, *, exhausted: bool, now: float) -> list[Effect]:
         reached_now, known = search.counts
         reached = max(reached_now, search.reached_before)
         nobody_missed = not search.lost and not search.left_out
@@ -279,13 +282,7 @@ class Searches:
             elapsed_s=now - search.started_at,
             complete=whole or (search.is_deep_enough and nobody_missed and not search.put_off),
         )
-        guid = search.asked.guid
-        if isinstance(search.asked, Locate):
-            done: Message = Sources(guid, (), done=True)
-        else:
-            trace = (*search.trace_before, *search.trace)[:TRACE_HOPS_MAX]
-            done = SearchDone(guid, coverage, trace=trace)
-        return [Send(search.leaf, done), *self._end(search)]
+        return self._tell_end(search, coverage)
 
     def _estimate(self, reached: int, now: float) -> int | None:
         """How many super-peers there are, by the last search that reached them all."""
@@ -293,19 +290,33 @@ class Searches:
             return None
         return self._known[0]
 
-    def _end(self, search: _Search) -> list[Effect]:
+    def _tell_end(self, search: Request, coverage: Coverage) -> list[Effect]:
+        done = _end_of(search, coverage)
+        return [Send(search.leaf, done), *self._end(search)]
+
+    def _end(self, search: Request) -> list[Effect]:
         searches = self._asked[search.leaf]
         del searches[search.asked.guid]
         if not searches:
             del self._asked[search.leaf]
+        self._flows[search.leaf].leave(search.asked.guid)
         return self._give_up_query(search)
 
-    def _give_up_query(self, search: _Search) -> list[Effect]:
-        del self._queries[search.query]
+    def _give_up_query(self, search: Request) -> list[Effect]:
+        if self._queries.pop(search.query, None) is None:
+            return []
         return [Send(self._me, Prune(search.query))]
 
 
-def _answer(asked: cluster.Search | Locate, hits: list[Hit]) -> Message:
+def _end_of(search: Request, coverage: Coverage) -> Message:
+    guid = search.asked.guid
+    if isinstance(search.asked, Locate):
+        return Sources(guid, (), done=True)
+    trace = (*search.trace_before, *search.trace)[:TRACE_HOPS_MAX]
+    return SearchDone(guid, coverage, trace=trace)
+
+
+def _answer(asked: cluster.Search | Locate, hits: Sequence[Hit]) -> Message:
     if isinstance(asked, Locate):
         return Sources(asked.guid, tuple(hit.source for hit in hits))
     return SearchHits(asked.guid, tuple(hits))

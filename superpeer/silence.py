@@ -7,6 +7,7 @@ The verdict outlives the link, or a new link would be a new chance to make every
 
 from typing import Final
 
+from common.config import FloodConfig
 from common.ids import NodeId
 
 NEIGHBOURS_MAX: Final = 256  # remembered, the oldest give way: eight times our degree
@@ -24,10 +25,10 @@ class _Pause:
 class Silence:
     """The pauses by neighbour: `silent_s`, doubling to `silent_max_s`; a try lasts `ring_s`."""
 
-    def __init__(self, *, silent_s: float, silent_max_s: float, ring_s: float) -> None:
-        self._silent_s = silent_s
-        self._silent_max_s = silent_max_s
-        self._ring_s = ring_s
+    def __init__(self, config: FloodConfig) -> None:
+        self._silent_s = config.silent_s
+        self._silent_max_s = config.silent_max_s
+        self._ring_s = config.ring_s
         self._pauses: dict[NodeId, _Pause] = {}
 
     def missed(self, peer: NodeId, now: float) -> None:

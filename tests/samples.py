@@ -41,6 +41,7 @@ SAMPLES: tuple[Message, ...] = (
     cluster.Unwish(GUID),
     cluster.WishHits(GUID, (HIT,)),
     cluster.Wished(GUID, "no"),
+    cluster.Credit(16),
     overlay.Link(3, (CONTACT,)),
     overlay.Linked(3, (CONTACT,)),
     overlay.Unlinked((CONTACT,)),

@@ -17,6 +17,7 @@ from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from common.terms import parse
 from superpeer.cluster import INDEX_SLICE, Cluster
+from superpeer.credit import Credit
 from superpeer.wishes import Wishes
 from tests.overlay_world import NETWORK, Puppet, entry_of, signed
 
@@ -37,6 +38,7 @@ class Bench:
             links=self.links,
             alternatives=lambda: (OTHER,),
             digest=CountedPlaces(),
+            credit=Credit(64),
             spread_s=lambda: self.spread_s,
             wishes=Wishes(config=WishConfig(), rng=Random(1), is_leaf=lambda _peer: True),
         )
@@ -86,11 +88,10 @@ def test_a_hit_is_proven_and_comes_from_where_the_leaf_was_seen() -> None:
     assert bench.join(leaf) == Welcome(0, 5.0, 20_000, (OTHER,))
     assert bench.share(leaf, "hello moon", "hello sun") == [Published(1)]
     (hit,) = bench.find("sun")
-    root = leaf.catalogue.root()
+    root, node = leaf.catalogue.root(), leaf.identity.node
     assert verify(root, hit.slot, hit.entry, hit.proof)
-    stated = statement(NETWORK.name, leaf.identity.node, hit.generation, root)
-    assert is_signed(leaf.identity.node, stated, hit.signature)
-    assert hit.source == Contact(leaf.identity.node, Address.of("10.0.0.1", 1215))
+    assert is_signed(node, statement(NETWORK.name, node, hit.generation, root), hit.signature)
+    assert hit.source == Contact(node, Address.of("10.0.0.1", 1215))
 
 
 @pytest.mark.parametrize(("host", "port"), [("10.0.0.1", 99), ("10.0.0.7", 1215)])
@@ -100,8 +101,7 @@ def test_an_advertised_address_counts_on_the_observed_host_only(host: str, port:
     leaf = bench.leaf()
     bench.join(leaf, advertised=Address.of(host, port))
     bench.share(leaf, "hello")
-    (hit,) = bench.find("hello")
-    assert hit.source.address == Address.of("10.0.0.1", port)
+    assert [hit.source.address for hit in bench.find("hello")] == [Address.of("10.0.0.1", port)]
 
 
 def test_nothing_unsigned_is_found() -> None:

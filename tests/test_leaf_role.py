@@ -6,6 +6,7 @@ from common.core import Answer, Asked, Bound, Exited, Fail, HostMeasured, Promot
 from common.errors import Exit
 from common.messages.link import Bye
 from common.messages.table import TABLE, To
+from leaf import tables
 from leaf.methods import (
     METHODS,
     Get,
@@ -17,7 +18,7 @@ from leaf.methods import (
     Status,
     Stop,
 )
-from leaf.role import STOP_GRACE_S, Leaf
+from leaf.role import STOP_GRACE_S
 from tests.leaf_scene import MIB, begun, content, found, network
 from tests.leaf_world import World
 
@@ -66,8 +67,8 @@ def test_what_a_person_cannot_have_is_a_failed_call() -> None:
 def test_every_method_and_message_has_a_taker() -> None:
     """The tables of the role are as long as those of the protocol."""
     own = {"leaf.status", "leaf.stop"}
-    assert own | set(Leaf._METHODS) == set(METHODS)
-    assert set(Leaf._MESSAGES) == {row.message for row in TABLE if row.to is To.LEAF}
+    assert own | set(tables.METHODS) == set(METHODS)
+    assert set(tables.MESSAGES) == {row.message for row in TABLE if row.to is To.LEAF}
 
 
 def test_stop_ends_at_once_when_nothing_is_owed() -> None:

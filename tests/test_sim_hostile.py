@@ -31,6 +31,7 @@ from deploy.sim.nodes import DOWNLOADS, NETWORK, SHARE, Plan, builder, seed_to
 from deploy.sim.store import MemoryStore
 from deploy.sim.world import World
 from leaf.methods import Get, GetResult, Search, SearchResult
+from superpeer.methods import Status
 
 PATH = "music/blue river.ogg"
 DATA = Random(7).randbytes(100_000)
@@ -162,15 +163,15 @@ def test_a_poisoner_is_found_too_and_hides_nobody() -> None:
     assert not [hit for hit in tiny.search("game").hits if hit.size == 1]
 
 
-def test_a_flooder_is_refused_and_others_are_answered() -> None:
+def test_a_flooder_is_hung_up_and_others_are_answered() -> None:
     """It is above its credit; an honest search finds what there is."""
     tiny = Tiny("flooder")
     tiny.world.run(20.0)
     dropped: dict[str, int] = {}
     for host in tiny.supers:
-        inside = superpeer_of(host)
-        dropped.update(inside.searches.dropped if inside else {})
-    assert dropped["search_too_often"] or dropped["search_twice"]
+        status = host.node.snapshot().roles["superpeer"] if host.node else None
+        dropped.update(status.dropped if isinstance(status, Status) else {})
+    assert dropped["credit_ignored"]
     assert tiny.done()["flood"] == 1
     assert tiny.id in [hit.id for hit in tiny.search("river").hits]
 

@@ -36,6 +36,7 @@ from common.terms import Terms
 
 Slot = Annotated[int, Meta(ge=0, lt=FILES_PER_LEAF_MAX)]
 Wanted = Annotated[int, Meta(ge=1, le=HITS_PER_QUERY_MAX)]
+Open = Annotated[int, Meta(ge=1, le=CONTAINER_ITEMS_MAX)]
 Strategy = Literal["ring", "flood", "dynamic"]
 Outcome = Literal["answered", "duplicate", "ruled out", "left out", "lost"]
 
@@ -50,12 +51,16 @@ class Join(Message, frozen=True, array_like=True):
 
 
 class Welcome(Message, frozen=True, array_like=True):
-    """You are my leaf while the link lives; I hold generation `generation` of yours (0: none)."""
+    """You are my leaf while the link lives; I hold generation `generation` of yours (0: none).
+
+    `credit`: how many searches and locates of yours may be open at a time; `Credit` changes it.
+    """
 
     generation: Count
     lease_s: float
     entries_max: Count
     alternatives: Contacts = ()
+    credit: Open = 64
 
 
 class Busy(Message, frozen=True, array_like=True):
@@ -212,3 +217,9 @@ class Forget(Message, frozen=True, array_like=True):
     """The asker no longer wants the answers of this search."""
 
     guid: Bytes16
+
+
+class Credit(Message, frozen=True, array_like=True):
+    """From now on so many searches and locates of yours may be open at a time."""
+
+    open: Open

@@ -54,6 +54,7 @@ TABLE: Final = (
     Row(28, cluster.Unwish, To.SUPERPEER, Door.CONTROL),
     Row(29, cluster.WishHits, To.LEAF, Door.CONTROL),
     Row(30, cluster.Wished, To.LEAF, Door.CONTROL),
+    Row(31, cluster.Credit, To.LEAF, Door.CONTROL),
     Row(48, overlay.Link, To.SUPERPEER, Door.CONTROL),
     Row(49, overlay.Linked, To.SUPERPEER, Door.CONTROL),
     Row(50, overlay.Unlinked, To.SUPERPEER, Door.CONTROL),

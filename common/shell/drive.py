@@ -78,6 +78,7 @@ class Driver:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
+        self._arming = False
         self._dials: dict[int, int] = {}  # link -> dial, until it opens
         self._doors: dict[int, Door] = {}
         self._outbox: Outbox | None = None
@@ -106,21 +107,22 @@ class Driver:
         if self._busy:
             return
         self._busy = True
+        inbox, performers = self._inbox, self._performers
         try:
-            while self._inbox:
-                for effect in self._node.handle(self._inbox.popleft(), self._loop.time()):
-                    self._perform(effect)
+            while inbox:
+                for effect in self._node.handle(inbox.popleft(), self._loop.time()):
+                    try:
+                        performers[type(effect)](effect)
+                    except Exception as error:
+                        self._failed(effect, error)
         finally:
             self._busy = False
-            self._arm()
+            self._arm_soon()
 
-    def _perform(self, effect: Effect) -> None:
+    def _failed(self, effect: Effect, error: Exception) -> None:
         """A performer that fails is a mistake of ours: loud, and no reason to lose the others."""
-        try:
-            self._performers[type(effect)](effect)
-        except Exception as error:
-            what = f"{type(effect).__name__} could not be performed"
-            self._loop.call_exception_handler({"message": what, "exception": error})
+        what = f"{type(effect).__name__} could not be performed"
+        self._loop.call_exception_handler({"message": what, "exception": error})
 
     def counts(self) -> dict[str, int]:
         """What was dropped here and in the node, by reason."""
@@ -143,7 +145,11 @@ class Driver:
 
     def frame(self, link: int, body: memoryview | bytes, data: memoryview | None) -> None:
         """One frame of messages, with the data of the one that carries some."""
-        bulk = self._doors.get(link) is Door.BULK
+        door = self._doors.get(link)
+        if door is None:
+            self._count("frame of a closed link")  # we hung up: not worth reading
+            return
+        bulk = door is Door.BULK
         limit = BODY_BYTES_MAX if bulk else CONTROL_FRAME_BYTES_MAX
         try:
             messages = wire.decode(body, has_data=data is not None, bytes_max=limit)
@@ -178,6 +184,9 @@ class Driver:
 
     def _take(self, *events: Event) -> None:
         """Feed what the links brought, in order, a slice of time per turn of the loop."""
+        if len(events) == 1 and not self._draining:
+            self.feed(events[0])  # most frames hold one message, and their reader has its own bound
+            return
         self._backlog.extend(events)
         if not self._draining:
             self._drain()
@@ -213,6 +222,7 @@ class Driver:
     def _close_link(self, effect: CloseLink) -> None:
         if self._wires is None or self._outbox is None:
             return
+        self._doors.pop(effect.link, None)
         if self._outbox.flush(effect.link):
             self._loop.call_later(LINGER_S, self._wires.hangup, effect.link, effect.reason)
         else:
@@ -237,7 +247,14 @@ class Driver:
 
     # --- the one timer ----------------------------------------------------------------------
 
+    def _arm_soon(self) -> None:
+        """Once a turn of the loop: asking all machines when they are due costs 8 us."""
+        if not self._arming:
+            self._arming = True
+            self._loop.call_soon(self._arm)
+
     def _arm(self) -> None:
+        self._arming = False
         when = self._node.wakeup()
         if when == self._armed_for:
             return

@@ -66,11 +66,15 @@ class Outbox:
         self._stuck = stuck
         self._data_sent = data_sent
         self._queues: dict[int, _Queue] = {}
+        self._stirred: dict[int, _Queue] = {}  # those with something to send
         self._scheduled = False
 
     def put(self, link: int, encoded: bytes, data: Data | None = None) -> None:
         """Send this message with the others of this turn; with data it ends its frame."""
-        queue = self._queues.setdefault(link, _Queue())
+        queue = self._stirred.get(link)
+        if queue is None:
+            queue = self._queues.get(link) or self._queues.setdefault(link, _Queue())
+            self._stirred[link] = queue
         if data is not None or queue.messages_bytes + len(encoded) > _ROOM:
             self._seal(queue)
         queue.messages.append(encoded)
@@ -84,7 +88,7 @@ class Outbox:
     def flush(self, link: int) -> bool:
         """Send what waits for this link now; whether there was anything."""
         queue = self._queues.get(link)
-        if queue is None:
+        if queue is None or link not in self._stirred:
             return False
         self._drain(link, queue)
         return True
@@ -92,6 +96,7 @@ class Outbox:
     def forget(self, link: int) -> None:
         """The link is gone, and what waited for it."""
         self._queues.pop(link, None)
+        self._stirred.pop(link, None)
 
     def _seal(self, queue: _Queue, data: Data | None = None) -> None:
         if queue.messages:
@@ -111,17 +116,19 @@ class Outbox:
             if data is not None:
                 self._loop.call_soon(self._data_sent, link, len(data))
         if not queue.frames:
-            self._queues.pop(link, None)
+            del self._stirred[link]
 
     def _flush_all(self) -> None:
         self._scheduled = False
-        for link, queue in list(self._queues.items()):
+        for link, queue in list(self._stirred.items()):
             self._drain(link, queue)
+        if not self._stirred:
+            return
         now = self._loop.time()
-        for link, queue in list(self._queues.items()):
+        for link, queue in list(self._stirred.items()):
             if queue.is_hopeless(now):
-                del self._queues[link]
+                self.forget(link)
                 self._stuck(link)
-        if self._queues:
+        if self._stirred:
             self._scheduled = True
             self._loop.call_later(RETRY_S, self._flush_all)

@@ -34,6 +34,7 @@ from common.node import Node
 from common.storage import Restored
 from deploy.sim.dialect import PLAIN, Dialect
 from deploy.sim.draws import Draws
+from deploy.sim.inbox import Inbox
 from deploy.sim.paths import Access
 from deploy.sim.schedule import Schedule
 from deploy.sim.wires import Sending, Wire, Wires
@@ -83,9 +84,10 @@ class Host:
     __slots__ = (
         *("number", "name", "identity", "access", "control", "bulk", "node", "life", "turns"),
         *("wires", "dialect", "clock_rate", "clock_offset_s", "wall_jump_s", "fragile", "views"),
-        *("cost_s", "frozen_at", "slow_until", "thawed_at"),
+        *("cost_s", "frame_cost_s", "frozen_at", "slow_until", "thawed_at"),
         *("is_frozen", "has_no_power", "storage", "_schedule", "_wires", "_draws", "_watcher"),
         *("_people", "_build", "_equip", "_performers", "_inbox", "_busy", "_busy_until"),
+        *("_late", "_resumes_at"),
         *("_armed_for", "_out"),
     )
 
@@ -123,6 +125,7 @@ class Host:
         self.frozen_at = 0.0
         self.slow_until = self.thawed_at = -math.inf  # when its last trouble of that kind ended
         self.cost_s = 0.0  # of processor time for an event; 0: too little to matter
+        self.frame_cost_s = 0.0  # ... and more for each message that it sends, where events cost
         self.is_frozen = False
         self.has_no_power = False
         self.fragile = 0.0  # how likely it dies in the middle of what it does
@@ -131,9 +134,10 @@ class Host:
         self._build, self._equip = build, equip
         self.storage: Storage | None = None
         self._performers: Mapping[type[Effect], Performer] = {}
-        self._inbox: list[Event] = []
+        self._inbox: list[Event] = []  # to be fed now
+        self._late = Inbox()  # what the processor has not come to
         self._busy = False
-        self._busy_until = 0.0
+        self._busy_until = self._resumes_at = 0.0
         self._armed_for: float | None = None
         self._out: dict[int, list[Sending]] = {}
         self.views: dict[str, Any] | None = None  # of this life's node, for who looks inside
@@ -175,6 +179,7 @@ class Host:
         self.life += 1
         self.has_no_power = False
         self._armed_for = None
+        self._resumes_at = 0.0
         self.views = None
         self._draws.turn(self.number, self.turns)
         self.node = self._build(self)
@@ -210,12 +215,14 @@ class Host:
         self.node = None
         self.is_frozen = False
         self._inbox.clear()
+        self._late.clear()
         self._out.clear()
         self._wires.lose(self, power=power)
 
     def _exit(self, _effect: Exited) -> None:
         storage = self.storage
-        unheard = [event.call for event in self._inbox if isinstance(event, Asked)]
+        waiting = (*self._inbox, *self._late.all())
+        unheard = [event.call for event in waiting if isinstance(event, Asked)]
         self._flush()
         self._end(power=False)
         if storage is not None:
@@ -244,25 +251,33 @@ class Host:
         """Feed the node, now or when it comes to it."""
         if self.node is None:
             return
-        self._inbox.append(event)
+        (self._late if self.cost_s or self._late else self._inbox).append(event)
         if not (self._busy or self.is_frozen):
             self._drain()
 
     def _drain(self, _argument: object = None) -> None:
         self._busy = True
         try:
-            while self._inbox and not self.is_frozen:
-                if self.cost_s:
-                    if self._schedule.now < self._busy_until:
-                        self._schedule.at(self._busy_until, self._go_on, self.life)
-                        return
-                    self._busy_until = self._schedule.now + self.cost_s
-                self._feed(self._inbox.pop(0))
+            while (self._inbox or self._late) and not self.is_frozen:
+                if self.cost_s and not self._has_time():
+                    return
+                self._feed(self._inbox.pop(0) if self._inbox else self._late.pop())
                 if self.node is None:
                     return
         finally:
             self._busy = False
         self._arm()
+
+    def _has_time(self) -> bool:
+        """Whether the processor is free, which it is not any more then; else it comes back."""
+        now = self._schedule.now
+        if now >= self._busy_until:
+            self._busy_until = now + self.cost_s
+            return True
+        if self._resumes_at != self._busy_until:  # once, whatever comes meanwhile
+            self._resumes_at = self._busy_until
+            self._schedule.at(self._busy_until, self._go_on, self.life)
+        return False
 
     def _go_on(self, life: int) -> None:
         if life == self.life and self.node is not None and not self._busy:
@@ -284,6 +299,9 @@ class Host:
         if self.fragile and self._draws.random() < self.fragile:
             effects = effects[: self._draws.randrange(len(effects) + 1)]
             self._schedule.at(self._schedule.now, self._die, self.life)
+        if self.frame_cost_s:
+            messages = sum(type(effect) is SendFrame for effect in effects)
+            self._busy_until += messages * self.frame_cost_s
         for effect in effects:
             self._perform(effect)
             if self.node is None:

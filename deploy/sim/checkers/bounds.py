@@ -172,7 +172,7 @@ class Bounds:
             below = [peer for peer in (*tree.owing, *tree.branches) if peer in inside.links]
             if guid not in after and told.count(guid) < len(below):
                 self._tell(host, "17: who is below a query is told of its end", "tells nobody")
-        for peer in (*flood._flows, *flood._credit):
+        for peer in (*flood._flows, *flood.paces):
             if peer not in inside.links and peer != host.identity.node:
                 self._tell(host, "17: books end with the link", "keeps books of who is gone")
         wishes = inside.wishes

@@ -84,7 +84,7 @@ class Queries:
             honest = there.is_running and there.number not in self._hostile
             if honest and superpeer_of(there) is None:
                 self._tell(host, f"sent a query to {there.name}, which is no super-peer")
-            heard = self._heard.get((host.number, host.life, query.guid), {0})
+            heard = self._heard.setdefault((host.number, host.life, query.guid), {0})  # its own
             if query.hops - 1 not in heard:
                 self._tell(host, f"passes a query on with {query.hops} hops, not one more")
         self._heard.setdefault((there.number, there.life, query.guid), set()).add(query.hops)

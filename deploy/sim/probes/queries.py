@@ -14,7 +14,6 @@ from deploy.sim.probes.families import Hit
 
 _REFUSALS: Final = {
     "this super-peer": "search-refused-by-no-parent",
-    "too many searches": "search-refused-for-its-rate",
 }
 
 QUERIES: Final = {
@@ -23,7 +22,6 @@ QUERIES: Final = {
     "query-at-its-last-hop": "A query came that must go no further.",
     "query-forwarded": "A query was passed on.",
     "query-known-already": "A query came that was known: duplicate.",
-    "query-refused-credit": "A query came above its neighbour's credit.",
     "query-forged": "A query's name was not the hash of what it asks.",
     "query-without-a-body": "A query's body was none.",
     "ring-extended": "A tree grew by a ring.",
@@ -50,8 +48,7 @@ QUERIES: Final = {
     "search-complete": "A search reached all.",
     "search-incomplete": "A search said that it missed somebody.",
     "search-refused-by-no-parent": "Somebody searched who is no leaf there.",
-    "search-refused-for-its-rate": "A leaf searched too often.",
-    "search-refused-for-too-many-open": "A leaf had too many searches open.",
+    "search-refused-for-its-wait": "A search waited too long for its turn.",
     "search-under-one-name-twice": "A leaf used the name of an open search again.",
     "search-of-depth-zero": "A search was for the parent alone.",
     "search-as-a-flood": "A search went as one wave.",
@@ -102,8 +99,6 @@ class QueryProbes:
         forwarded = any(isinstance(each, Query) for each in said)
         if isinstance(report, QueryDone) and report.duplicate:
             self._hit("query-known-already")
-        elif isinstance(report, QueryDone) and report.left_out and not report.reached:
-            self._hit("query-refused-credit")
         elif isinstance(report, QueryDone) and report.lost and not report.reached:
             self._hit("query-forged")
         elif isinstance(report, QueryDone) and not report.reached:
@@ -207,7 +202,7 @@ class QueryProbes:
     def _ended(self, host: Host, done: SearchDone) -> None:
         if done.refused:
             names = [name for text, name in _REFUSALS.items() if done.refused.startswith(text)]
-            self._hit(names[0] if names else "search-refused-for-too-many-open")
+            self._hit(names[0] if names else "search-refused-for-its-wait")
             return
         whole = done.coverage.complete
         self._hit("search-complete" if whole else "search-incomplete")

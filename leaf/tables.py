@@ -1,0 +1,118 @@
+"""Which machine of a leaf takes what: events, messages, methods, and signals of other machines."""
+
+from typing import Final
+
+from common.core import (
+    AskerLeft,
+    Bound,
+    DatagramReceived,
+    Demoted,
+    Event,
+    LinkDown,
+    LinkUp,
+    Promoted,
+    Sent,
+)
+from common.ladder import Found
+from common.messages import cluster, swarm
+from common.messages.fields import Message
+from common.storage import (
+    BytesRead,
+    FilesShared,
+    FilesUnshared,
+    PartFailed,
+    PartFinished,
+    PartOpened,
+    PartSkipped,
+    PiecesWritten,
+    ReadFailed,
+    Restored,
+    ShareFailed,
+    ShareProgressed,
+    ShareSettled,
+)
+from leaf.signals import (
+    Acknowledged,
+    Joined,
+    Offered,
+    Orphaned,
+    PiecesProven,
+    Signal,
+    SourcesFound,
+    SourcesUnwanted,
+    SourcesWanted,
+    Wanted,
+    Withdrawn,
+)
+
+DISK: Final = (PartOpened, PartSkipped, PiecesWritten, PartFinished, PartFailed)
+_SHARES: Final = (FilesShared, FilesUnshared, ShareProgressed, ShareSettled, ShareFailed)
+_TO_UPLOADS: Final = (
+    *(swarm.Interested, swarm.NotInterested, swarm.Request, swarm.Cancel, swarm.TreeRequest),
+)
+_TO_DOWNLOADS: Final = (
+    *(swarm.Bitfield, swarm.Have, swarm.Choke, swarm.Unchoke),
+    *(swarm.Piece, swarm.Reject, swarm.TreeHashes),
+)
+
+_WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.wish_watch")
+
+Names = tuple[str, ...]
+
+EVENTS: Final[dict[type[Event], Names]] = {
+    Restored: ("library", "downloads", "wishes", "parent"),
+    Bound: ("parent",),
+    Found: ("parent",),
+    Promoted: ("parent",),
+    Demoted: ("parent",),
+    LinkUp: ("links", "idle", "parent", "downloads"),
+    LinkDown: ("links", "parent", "uploads", "downloads"),
+    DatagramReceived: ("parent",),
+    AskerLeft: ("library", "searches", "wishes", "downloads"),
+    BytesRead: ("uploads",),
+    ReadFailed: ("uploads",),
+    Sent: ("uploads",),
+    **dict.fromkeys(_SHARES, ("library",)),
+    FilesShared: ("library", "downloads"),
+    **dict.fromkeys(DISK, ("downloads",)),
+}
+
+MESSAGES: Final[dict[type[Message], Names]] = {
+    cluster.Welcome: ("parent",),
+    cluster.Busy: ("parent",),
+    cluster.Credit: (),
+    cluster.Published: ("publisher",),
+    cluster.SearchHits: ("searches",),
+    cluster.SearchDone: ("searches",),
+    cluster.Sources: ("locator",),
+    **dict.fromkeys((cluster.Wished, cluster.WishHits), ("wishes",)),
+    **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
+    **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
+}
+
+METHODS: Final[dict[str, Names]] = {
+    "leaf.share": ("library",),
+    "leaf.unshare": ("library",),
+    "leaf.ls": ("library",),
+    **dict.fromkeys(("leaf.search", "leaf.trace"), ("searches",)),
+    "leaf.get": ("searches",),  # knows what is meant, and signals `Wanted`
+    **dict.fromkeys(_WISH_METHODS, ("wishes",)),
+    "leaf.downloads": ("downloads",),
+    "leaf.pause": ("downloads",),
+    "leaf.resume": ("downloads",),
+    "leaf.rm": ("downloads",),
+    "leaf.pins_reset": ("parent",),
+}
+
+SIGNALS: Final[dict[type[Signal], Names]] = {
+    Joined: ("library", "publisher", "searches", "wishes", "locator"),
+    Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
+    Offered: ("publisher",),
+    Acknowledged: ("library",),
+    Wanted: ("downloads",),
+    SourcesWanted: ("locator",),
+    SourcesUnwanted: ("locator",),
+    SourcesFound: ("downloads",),
+    PiecesProven: ("uploads",),
+    Withdrawn: ("uploads",),
+}

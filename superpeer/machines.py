@@ -1,0 +1,113 @@
+"""The machines of a super-peer, put together: what each sees of the others.
+
+Each owns its state and answers with effects; none calls another, they only look at one another's
+members, or tell what happened through what is given to them here.
+"""
+
+from random import Random
+
+from common.config import Config
+from common.core import LinkUp
+from common.digest import CountedPlaces
+from common.ids import Identity, NodeId
+from common.meeting import Meeting, Seed
+from common.network import Network
+from common.proofs import Proofs
+from superpeer.cluster import Cluster
+from superpeer.credit import Credit
+from superpeer.desks import desks
+from superpeer.digests import Digests
+from superpeer.flood import Flood
+from superpeer.guide import Guide
+from superpeer.lookout import Lookout
+from superpeer.overlay import Overlay
+from superpeer.questions import Questions
+from superpeer.search import Searches
+from superpeer.wishes import Wishes
+
+
+class Machines:
+    """All of them; `links` are read as they are at the moment."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        config: Config,
+        network: Network,
+        rng: Random,
+        seeds: tuple[Seed, ...],
+        steps: tuple[str, ...],
+        links: dict[NodeId, LinkUp],
+    ) -> None:
+        self._me, self._config, self._rng, self._links = identity.node, config, rng, links
+        digest = CountedPlaces()
+        self.meeting = Meeting(network, rng)
+        self.wishes = Wishes(config=config.wish, rng=rng, is_leaf=self._is_leaf)
+        self.credit = Credit(config.cluster.searches_max)
+        self.digests = Digests(identity, network.name, config.digest, digest, self.wishes)
+        self.overlay = Overlay(
+            self._me,
+            config=config.overlay,
+            rng=rng,
+            links=links,
+            meeting=self.meeting,
+            seeds=seeds,
+            on_linked=self.digests.neighbour_linked,
+        )
+        self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
+        self.cluster = self._cluster_of(network, digest)
+        self.flood = self._flood_of(network)
+        self.searches = self._searches_of()
+        at = desks(config, self.credit, self.searches, self.flood)
+        self.questions = Questions(at, config.cluster.late_s)
+        self.counting = (
+            *(self.overlay, self.cluster, self.digests, self.flood, self.wishes),
+            *(self.searches, self.questions),
+        )
+        """Those that count what they drop."""
+        self.all = (*self.counting, self.lookout)
+
+    def _is_leaf(self, peer: NodeId) -> bool:
+        return peer in self.cluster.members
+
+    def _cluster_of(self, network: Network, digest: CountedPlaces) -> Cluster:
+        """Our leaves; what they share is told of to others, and to those that wish for it."""
+        return Cluster(
+            network.name,
+            config=self._config.cluster,
+            rng=self._rng,
+            links=self._links,
+            alternatives=self.overlay.contacts,
+            digest=digest,
+            spread_s=self.digests.spread_s,
+            wishes=self.wishes,
+            credit=self.credit,
+        )
+
+    def _flood_of(self, network: Network) -> Flood:
+        """Queries cross our neighbours, as their digests guide them, and our own index."""
+        neighbours, around = self.overlay.neighbours, self.overlay.around
+        return Flood(
+            self._me,
+            config=self._config.flood,
+            links=self._links,
+            neighbours=neighbours,
+            evaluate=self.cluster.evaluate,
+            guide=Guide(self._me, digests=self.digests, neighbours=neighbours, around=around),
+            is_proven=Proofs(network.name).hold,
+        )
+
+    def _searches_of(self) -> Searches:
+        """What our leaves ask is asked of our own index, then of others."""
+        return Searches(
+            self._me,
+            config=self._config.cluster,
+            estimate_s=self._config.flood.seen_s,
+            rng=self._rng,
+            links=self._links,
+            leaves=self.cluster.members,
+            neighbours=self.overlay.neighbours,
+            evaluate=self.flood.evaluate,
+            around=self.overlay.around,
+        )

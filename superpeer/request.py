@@ -1,0 +1,153 @@
+"""One search or locate of a leaf, at its parent, from the question to the last word.
+
+It may take several attempts, each a query under a GUID of its own, and each some steps (a ring, or
+a portion of one). What was delivered counts for all of them: no entry twice, and no more than were
+wanted. What to do with what it says is decided in `superpeer.search`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from common.ids import Guid, NodeId
+from common.limits import SOURCES_PER_ANSWER_MAX
+from common.messages.cluster import Hit, Hop, Locate, Search
+from common.messages.overlay import QueryBody, QueryDone
+from superpeer.guide import TOLD_LINKS
+from superpeer.reach import Reach
+from superpeer.strategies import Dynamic, Flood, Progress, Rings, Step, Strategy
+
+STRATEGIES: Final[dict[str, Callable[[], Strategy]]] = {
+    "ring": Rings,
+    "flood": Flood,
+    "dynamic": Dynamic,
+}
+
+_Key = tuple[NodeId, bytes, int]
+
+
+class Request:
+    """One request of a leaf; `query` is the GUID it now runs under."""
+
+    def __init__(self, leaf: NodeId, asked: Search | Locate, now: float) -> None:
+        self.leaf = leaf
+        self.asked = asked
+        self.started_at = now
+        self.query: Guid = b""
+        self.depth = 0
+        self.repeated = False
+        self.lost = False
+        self.left_out = False
+        self.reached = 0  # in this attempt: who was asked
+        self.reach = Reach()  # in this attempt, by rings: who was asked or ruled out
+        self.is_stuck = False  # the last depth asked nobody new
+        self.reached_until = 0  # by the end of the last depth
+        self.put_off = False  # the last step left somebody for later
+        self.reached_before = 0  # in the attempt that was given up
+        self.messages = 0
+        self.traced = isinstance(asked, Search) and asked.traced
+        self.trace: tuple[Hop, ...] = ()
+        self.trace_before: tuple[Hop, ...] = ()  # of the attempt that was given up
+        self.own: Iterator[Hit] | None = None  # what our own index still has
+        self.delivered = 0
+        self.delivered_before = 0  # the last step
+        self._own_hits: list[Hit] = []  # delivered, and not among the keys yet
+        self._keys: dict[_Key, None] = {}  # of what was delivered
+        named = "ring" if isinstance(asked, Locate) else asked.strategy
+        self.strategy: Strategy = STRATEGIES[named]()
+        self.wanted = SOURCES_PER_ANSWER_MAX if isinstance(asked, Locate) else asked.wanted
+
+    @property
+    def has_enough(self) -> bool:
+        """Whether all that is wanted was delivered."""
+        return self.delivered >= self.wanted
+
+    def fresh_own(self, hits: list[Hit]) -> list[Hit]:
+        """Of these hits of our own index, which has none twice, those that are delivered now."""
+        if isinstance(self.asked, Locate):
+            hits = [hit for hit in hits if hit.source.node != self.leaf]
+        fresh = hits[: self.wanted - self.delivered]
+        self._own_hits += fresh
+        self.delivered += len(fresh)
+        return fresh
+
+    def fresh(self, hits: Iterable[Hit]) -> list[Hit]:
+        """Of these hits of others those that are delivered now: none twice, and no more than are
+        wanted."""
+        self._keys.update((self._key(hit), None) for hit in self._own_hits)
+        self._own_hits = []
+        fresh = []
+        for hit in hits:
+            key = self._key(hit)
+            is_own = isinstance(self.asked, Locate) and hit.source.node == self.leaf
+            if self.has_enough or is_own or key in self._keys:
+                continue
+            self._keys[key] = None
+            self.delivered += 1
+            fresh.append(hit)
+        return fresh
+
+    def _key(self, hit: Hit) -> _Key:
+        """A source counts once for a locate, however often it has the file."""
+        slot = 0 if isinstance(self.asked, Locate) else hit.slot
+        return hit.source.node, hit.entry.root, slot
+
+    def begin(self, guid: Guid) -> None:
+        """One attempt, from the start."""
+        self.query = guid
+        self.reached_before = max(self.reached_before, self.counts[0])
+        self.trace_before = self.trace
+        self.depth = self.strategy.first_level(self.asked.ttl)
+        self.reached = self.reached_until = self.delivered_before = 0
+        self.lost = self.left_out = False
+        self.reach = Reach()
+
+    @property
+    def counts(self) -> tuple[int, int | None]:
+        """How many super-peers this attempt has covered, and how many there are, if that is known
+        from it."""
+        return self.reach.counts() if self.strategy.guided else (self.reached, None)
+
+    @property
+    def covers_all(self) -> bool:
+        """Whether nobody is known that is not covered, or the last depth asked nobody new though
+        digests tell no further: so nobody searches long for super-peers that are gone."""
+        if not self.strategy.guided or self.put_off:
+            return False
+        return self.is_stuck or not self.reach.missing()
+
+    def take(self, report: QueryDone) -> None:
+        """A ring is over."""
+        self.reached += report.reached
+        self.messages += report.messages
+        self.trace = report.trace
+        self.lost |= report.lost
+        self.left_out |= report.left_out
+        self.put_off = report.put_off
+        self.reach = Reach(report.reach)
+        if not self.put_off:
+            self.is_stuck = self.depth > TOLD_LINKS and self.reached == self.reached_until
+            self.reached_until = self.reached
+
+    def next_step(self) -> Step | None:
+        """What to ask now, if more is wanted and can be had."""
+        wanted, found = self.wanted - self.delivered, self.delivered - self.delivered_before
+        self.delivered_before = self.delivered
+        if wanted <= 0 or self.covers_all or (self.is_deep_enough and not self.put_off):
+            return None
+        step = self.strategy.next(Progress(wanted, found, self.put_off))
+        if step is not None:
+            self.depth += step.deeper
+        return step
+
+    @property
+    def is_deep_enough(self) -> bool:
+        """Whether the rings have come to the depth that was asked for."""
+        return self.strategy.guided and self.depth >= self.asked.ttl
+
+    @property
+    def body(self) -> QueryBody:
+        """What our own index and others are asked."""
+        if isinstance(self.asked, Locate):
+            wanted = self.wanted + 1  # the asker may be among them, and is left out
+            return QueryBody(wanted, root=self.asked.root, size=self.asked.size)
+        return QueryBody(self.wanted, terms=self.asked.terms)
