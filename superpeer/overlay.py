@@ -1,10 +1,9 @@
-"""Our neighbours: agreeing to be neighbours, telling one another of change, and the map of it all.
+"""Our neighbours: agreeing to be neighbours, and telling one another of change.
 
-A neighbour is a peer that both ends agreed on over a proven link, at most `degree_max` of them; who
-comes when there is no room is told of others, and some places are kept for our own seeds. Who was
-parted from is not taken again at once, so nobody can make us do it over and over. What a neighbour
-says about addresses is believed within its scope only, and its own address is where we saw it. How
-those that we want are found and kept is `superpeer.joining`; queries are no business of this file.
+A neighbour is a peer that both ends agreed on over a proven link. Who may be one is said by
+`superpeer.places`; who comes when there is no room is told of others. What a neighbour says about
+addresses is believed within its scope only, and its own address is where we saw it. How those that
+we want are found and kept is `superpeer.joining`; queries are no business of this file.
 """
 
 from collections import Counter
@@ -13,7 +12,7 @@ from itertools import chain
 from random import Random
 from typing import Final
 
-from common.addresses import Address, may_tell
+from common.addresses import may_tell
 from common.config import OverlayConfig
 from common.core import Effect, LinkUp, Notify, Send
 from common.deadlines import Deadlines
@@ -27,29 +26,15 @@ from common.rates import Bucket
 from common.storage import RememberSuperPeer
 from superpeer.joining import Joining
 from superpeer.mending import Mending
-from superpeer.methods import Graph, GraphEdge, GraphNode, NeighbourRow
+from superpeer.methods import Graph, NeighbourRow
+from superpeer.neighbour import Neighbour, graph, rows
+from superpeer.places import Places
 from superpeer.reach import pack, sampled, short_id, unpack
 
 NOTES_PER_S: Final = 1.0  # of neighbours that come and go, for the log; wild guess
 NOTES_BURST: Final = 4 * DEGREE_MAX
 
 _GOSSIP: Final = "gossip"
-
-
-class Neighbour:
-    """A peer that is our neighbour, and what it told of itself."""
-
-    def __init__(self, address: Address, now: float) -> None:
-        self.address = address
-        self.since = now
-        self.rtt_s: float | None = None
-        self.leaves = 0
-        self.contacts: tuple[Contact, ...] = ()
-        self.nearby: tuple[int, ...] = ()
-
-    def beyond(self) -> list[int]:
-        """The ids of its neighbours."""
-        return [short_id(contact.node) for contact in self.contacts]
 
 
 class Overlay:
@@ -76,19 +61,18 @@ class Overlay:
         self._told = b""  # of who is near us
         self._around: tuple[int, ...] | None = None  # as long as nothing changes
         self._leaves = 0
-        self._admitting = True
-        self._parted: dict[NodeId, float] = {}  # by `Unlinked`, and when; oldest first
         self._notes = Bucket(NOTES_PER_S, NOTES_BURST, 0.0)
         self.neighbours: dict[NodeId, Neighbour] = {}
         self.dropped: Counter[str] = Counter()
         self.cache = HostCache(me, rng)
-        self.joining = Joining(
+        self.places = Places(config, self.neighbours)
+        self.places.joining = self.joining = Joining(
             me,
             config=config,
             rng=rng,
             links=links,
             neighbours=self.neighbours,
-            has_room=self._has_room,
+            has_room=self.places.has_room,
             greeting=lambda peer: Link(self._leaves, self.contacts(but=peer), self._nearby()),
             meeting=meeting,
             seeds=seeds,
@@ -109,7 +93,7 @@ class Overlay:
 
     def stop(self) -> None:
         """Take no neighbours any more and look for none."""
-        self._admitting = False
+        self.places.close()
         self._mending.stop()
 
     # --- messages ---------------------------------------------------------------------------
@@ -117,11 +101,11 @@ class Overlay:
     def on_link(self, peer: NodeId, message: Link, now: float) -> list[Effect]:
         """Somebody wants us as a neighbour."""
         if peer not in self.neighbours:
-            if self._is_parted(peer, now):
+            if self.places.is_parted(peer, now):
                 self.dropped["link_too_soon"] += 1
                 return [Send(peer, Unlinked())]
-            if peer == self._me or not self._takes(peer, message):
-                self._part(peer, now)
+            if peer == self._me or not self.places.takes(peer, message):
+                self.places.part(peer, now)
                 return [Send(peer, Unlinked(self.contacts(but=peer)))]
         linked = Linked(self._leaves, self.contacts(but=peer), self._nearby())
         return [Send(peer, linked), *self._admit(peer, message, now)]
@@ -131,7 +115,7 @@ class Overlay:
         if peer not in self.neighbours:
             if not self.joining.has_asked(peer):
                 return self._drop("linked_unasked")
-            if not self._has_room(peer):
+            if not self.places.has_room(peer):
                 return [Send(peer, Unlinked(self.contacts(but=peer)))]
         return self._admit(peer, message, now)
 
@@ -140,8 +124,8 @@ class Overlay:
         if peer not in self.neighbours and not self.joining.has_asked(peer):
             return self._drop("unlinked_unasked")
         effects = self._lose(peer, now)
-        self._part(peer, now)
-        if self._has_room():
+        self.places.part(peer, now)
+        if self.places.has_room():
             learned_from = self._links[peer].address
             others = [one for one in message.alternatives if may_tell(one.address, learned_from)]
             effects += self.joining.want_one_of(others, now)
@@ -210,30 +194,11 @@ class Overlay:
 
     def rows(self, now: float) -> list[NeighbourRow]:
         """Our neighbours, for people."""
-        return [
-            NeighbourRow(
-                node=node_text(peer),
-                address=str(neighbour.address),
-                rtt_s=neighbour.rtt_s,
-                up_rate=None,
-                uptime_s=now - neighbour.since,
-            )
-            for peer, neighbour in self.neighbours.items()
-        ]
+        return rows(self.neighbours, now)
 
     def graph(self, address: str) -> Graph:
         """Us at `address`, our neighbours, and theirs."""
-        nodes = {self._me: GraphNode(node_text(self._me), address, self._leaves)}
-        edges: dict[tuple[str, str], GraphEdge] = {}
-        for peer, neighbour in self.neighbours.items():
-            nodes[peer] = GraphNode(node_text(peer), str(neighbour.address), neighbour.leaves)
-            _join(edges, self._me, peer)
-        for peer, neighbour in self.neighbours.items():
-            for contact in neighbour.contacts:
-                hearsay = GraphNode(node_text(contact.node), str(contact.address), None)
-                nodes.setdefault(contact.node, hearsay)
-                _join(edges, peer, contact.node)
-        return Graph([nodes[node] for node in sorted(nodes)], [edges[key] for key in sorted(edges)])
+        return graph(self._me, address, self._leaves, self.neighbours)
 
     # --- the steps they share ---------------------------------------------------------------
 
@@ -284,32 +249,6 @@ class Overlay:
     def _nearby(self) -> bytes:
         return pack(sampled(self._two_links()))
 
-    def _takes(self, peer: NodeId, message: Link) -> bool:
-        """Whether this peer, which wants us, may be one more: who has enough takes those only that
-        have next to none."""
-        enough = len(self.neighbours) >= (self._config.degree_wanted or self._config.degree_max)
-        has_some = len(message.neighbours) >= self._config.degree_min
-        return self._has_room(peer) and (self.joining.is_seed(peer) or not (enough and has_some))
-
-    def _has_room(self, peer: NodeId | None = None, is_seed: bool = False) -> bool:
-        """Whether one more may be a neighbour; who is no seed of ours leaves places for those,
-        but for the first."""
-        places = min(self._config.degree_max, DEGREE_MAX)
-        if not is_seed and (peer is None or not self.joining.is_seed(peer)):
-            kept = min(self._config.seed_places, self.joining.seeds_missing)
-            places = max(places - kept, 1)
-        return self._admitting and len(self.neighbours) < places
-
-    def _part(self, peer: NodeId, now: float) -> None:
-        """Take no `Link` of it for a while; what is over is forgotten."""
-        self._parted.pop(peer, None)
-        self._parted[peer] = now
-        while self._parted and not self._is_parted(next(iter(self._parted)), now):
-            del self._parted[next(iter(self._parted))]
-
-    def _is_parted(self, peer: NodeId, now: float) -> bool:
-        return now < self._parted.get(peer, float("-inf")) + self._config.relink_s
-
     def _note(self, name: str, fields: dict[str, object], now: float) -> list[Effect]:
         """A line for the log, unless strangers come and go so fast that they would fill it."""
         return [Notify(name, fields)] if self._notes.take(now) else self._drop("notes")
@@ -323,8 +262,3 @@ class Overlay:
     def _drop(self, why: str) -> list[Effect]:
         self.dropped[why] += 1
         return []
-
-
-def _join(edges: dict[tuple[str, str], GraphEdge], one: NodeId, other: NodeId) -> None:
-    a, b = sorted((node_text(one), node_text(other)))
-    edges[a, b] = GraphEdge(a, b)

@@ -28,7 +28,7 @@ from superpeer.digests import Digests
 from superpeer.flood import STEPS_MAX, Evaluate, Flood
 from superpeer.guide import Guide
 from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
-from superpeer.overlay import Neighbour
+from superpeer.neighbour import Neighbour
 from tests.overlay_world import entry_of
 
 ME, ASKER, OTHER, STRANGER = b"m" * 32, b"a" * 32, b"o" * 32, b"s" * 32

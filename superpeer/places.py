@@ -1,0 +1,58 @@
+"""Places for neighbours: who may be one more, and who may not be one again at once.
+
+There are at most `degree_max`, and some are kept for our own seeds. Who has enough takes those only
+that have next to none, so nobody becomes a hub. Who was parted from is not taken again at once, so
+nobody can make us do it over and over.
+"""
+
+from collections.abc import Sized
+
+from common.config import OverlayConfig
+from common.ids import NodeId
+from common.limits import DEGREE_MAX
+from common.messages.overlay import Link
+from superpeer.joining import Joining
+
+
+class Places:
+    """`neighbours` are counted, and `joining` asked for our seeds, as they are at the moment."""
+
+    def __init__(self, config: OverlayConfig, neighbours: Sized) -> None:
+        self._config = config
+        self._neighbours = neighbours
+        self._parted: dict[NodeId, float] = {}  # by `Unlinked`, and when; oldest first
+        self._admitting = True
+        self.joining: Joining | None = None  # which asks us in turn
+
+    def close(self) -> None:
+        """Take nobody any more."""
+        self._admitting = False
+
+    def takes(self, peer: NodeId, message: Link) -> bool:
+        """Whether this peer, which wants us, may be one more: who has enough takes those only that
+        have next to none."""
+        enough = len(self._neighbours) >= (self._config.degree_wanted or self._config.degree_max)
+        has_some = len(message.neighbours) >= self._config.degree_min
+        is_seed = self.joining is not None and self.joining.is_seed(peer)
+        return self.has_room(peer) and (is_seed or not (enough and has_some))
+
+    def has_room(self, peer: NodeId | None = None, is_seed: bool = False) -> bool:
+        """Whether one more may be a neighbour; who is no seed of ours leaves places for those,
+        but for the first."""
+        places, joining = min(self._config.degree_max, DEGREE_MAX), self.joining
+        is_seed = is_seed or (joining is not None and peer is not None and joining.is_seed(peer))
+        if not is_seed:
+            missing = joining.seeds_missing if joining is not None else 0
+            places = max(places - min(self._config.seed_places, missing), 1)
+        return self._admitting and len(self._neighbours) < places
+
+    def part(self, peer: NodeId, now: float) -> None:
+        """Take no `Link` of it for a while; what is over is forgotten."""
+        self._parted.pop(peer, None)
+        self._parted[peer] = now
+        while self._parted and not self.is_parted(next(iter(self._parted)), now):
+            del self._parted[next(iter(self._parted))]
+
+    def is_parted(self, peer: NodeId, now: float) -> bool:
+        """Whether it was parted from a moment ago."""
+        return now < self._parted.get(peer, float("-inf")) + self._config.relink_s
