@@ -54,7 +54,8 @@ class Flood:
     """The queries that this node has seen, and the trees of those that are still open.
 
     `links` and `neighbours` are read as they are at the moment; `evaluate` asks our own index,
-    `guide` the digests of others.
+    `guide` the digests of others; `askable` are the neighbours of whom anything new may be asked,
+    by default all.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Flood:
         neighbours: Mapping[NodeId, object],
         evaluate: Evaluate,
         guide: Guide,
+        askable: Callable[[], list[NodeId]] | None = None,
     ) -> None:
         self._me = me
         self._config = config
@@ -73,6 +75,7 @@ class Flood:
         self._neighbours = neighbours
         self._evaluate = evaluate
         self._guide = guide
+        self._askable = askable
         self._deadlines = Deadlines()
         self._seen: dict[Guid, float] = {}  # oldest first
         self._trees: dict[Guid, Tree] = {}  # oldest first
@@ -119,7 +122,8 @@ class Flood:
         if body is None:
             return [Send(peer, QueryDone(query.guid, messages=1))]
         self._remember(query.guid, now)
-        tree = Tree(query, peer, body.wanted, self._evaluate(body), self._neighbours, places(body))
+        asked = self._askable() if self._askable is not None else list(self._neighbours)
+        tree = Tree(query, peer, body.wanted, self._evaluate(body), asked, places(body))
         effects = self._make_room()
         self._trees[tree.guid] = tree
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)

@@ -15,13 +15,30 @@ from superpeer.reach import short_id
 class Neighbour:
     """A peer that is our neighbour, and what it told of itself."""
 
-    def __init__(self, address: Address, now: float) -> None:
+    def __init__(
+        self,
+        address: Address,
+        now: float,
+        *,
+        ours: bool = False,
+        chosen: bool = False,
+        near: bool = False,
+    ) -> None:
         self.address = address
         self.since = now
+        self.ours = ours  # we asked it
+        self.chosen = chosen  # by our own lot, or told to us by our own people
+        self.near = near  # taken because it is near
+        self.leaving = False  # nothing new is asked of it
         self.rtt_s: float | None = None
         self.leaves = 0
         self.contacts: tuple[Contact, ...] = ()
         self.nearby: tuple[int, ...] = ()
+
+    @property
+    def degree(self) -> int:
+        """How many neighbours it says it has, and us."""
+        return len(self.contacts) + 1
 
     def beyond(self) -> list[int]:
         """The ids of its neighbours."""

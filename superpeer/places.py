@@ -1,23 +1,27 @@
 """Places for neighbours: who may be one more, and who may not be one again at once.
 
 There are at most `degree_max`, and some are kept for our own seeds. Who has enough takes those only
-that have next to none, so nobody becomes a hub. Who was parted from is not taken again at once, so
-nobody can make us do it over and over.
+that have next to none by their own choice, so nobody becomes a hub; and a few that are near. Who
+was parted from is not taken again at once, so nobody can make us do it over and over.
 """
 
-from collections.abc import Sized
+from collections.abc import Mapping
+from typing import Final
 
 from common.config import OverlayConfig
 from common.ids import NodeId
 from common.limits import DEGREE_MAX
 from common.messages.overlay import Link
 from superpeer.joining import Joining
+from superpeer.neighbour import Neighbour
+
+NEAR_SHARE: Final = 4  # one in so many of those that we want may be there for being near
 
 
 class Places:
     """`neighbours` are counted, and `joining` asked for our seeds, as they are at the moment."""
 
-    def __init__(self, config: OverlayConfig, neighbours: Sized) -> None:
+    def __init__(self, config: OverlayConfig, neighbours: Mapping[NodeId, Neighbour]) -> None:
         self._config = config
         self._neighbours = neighbours
         self._parted: dict[NodeId, float] = {}  # by `Unlinked`, and when; oldest first
@@ -30,11 +34,23 @@ class Places:
 
     def takes(self, peer: NodeId, message: Link) -> bool:
         """Whether this peer, which wants us, may be one more: who has enough takes those only that
-        have next to none."""
-        enough = len(self._neighbours) >= (self._config.degree_wanted or self._config.degree_max)
-        has_some = len(message.neighbours) >= self._config.degree_min
-        is_seed = self.joining is not None and self.joining.is_seed(peer)
-        return self.has_room(peer) and (is_seed or not (enough and has_some))
+        have next to none of their own choice, and a few that are near."""
+        if not self.has_room(peer):
+            return False
+        if self.joining is not None and self.joining.is_seed(peer):
+            return True
+        wanted = self._config.degree_wanted or self._config.degree_max
+        if len(self._neighbours) < wanted:
+            return True
+        near = self._near_places > 0 and len(self._neighbours) < wanted + self._near_places
+        has_few = len(message.neighbours) < self._config.degree_min
+        chose_few = message.chosen is not None and message.chosen < wanted // 2
+        return has_few or chose_few or (near and message.rtt_us > 0)
+
+    @property
+    def _near_places(self) -> int:
+        near = sum(each.near for each in self._neighbours.values())
+        return self._config.degree_wanted // NEAR_SHARE - near
 
     def has_room(self, peer: NodeId | None = None, is_seed: bool = False) -> bool:
         """Whether one more may be a neighbour; who is no seed of ours leaves places for those,

@@ -131,7 +131,7 @@ def test_many_tellers_crowd_out_one_another() -> None:
 
 def test_what_works_gives_way_only_to_a_newcomer_that_outlives_it() -> None:
     """The one in doubt is to be tested: if it works the newcomer goes, else it goes itself."""
-    known, newcomer = full(), public(999)
+    known, newcomer = full(), public(9_999)
     known.worked(newcomer)
     doubtful = known.doubtful
     assert doubtful == public(0)
