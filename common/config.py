@@ -54,6 +54,7 @@ class OverlayConfig(Slice, frozen=True):
     mend_s: float = 1.0  # about how often others are tried while neighbours lack; wild guess
     feeler_s: float = 120.0  # about how often one that was never tried is: Bitcoin
     turnover_s: float = 600.0  # about how often one neighbour is exchanged; wild guess
+    trim_s: float = 10.0  # about how often one goes while there are too many; wild guess
     leave_s: float = 10.0  # from then on until it is gone: longer than any ring
     pong_s: float = 120.0  # who answered us this lately is named in pongs; gtk-gnutella 20 and 120
     seed_places: int = 4  # of these kept for our own seeds that are not linked; wild guess

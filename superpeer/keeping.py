@@ -1,6 +1,6 @@
-"""Keeping our neighbours: what mends, what feels ahead, what turns over, under one clock.
+"""Keeping our neighbours: what mends, trims, feels ahead and turns over, under one clock.
 
-The three have nothing to say to one another: they read the same neighbours and the same host cache,
+The four have nothing to say to one another: they read the same neighbours and the same host cache,
 and whom they want is wanted through the same `superpeer.joining`.
 """
 
@@ -16,6 +16,7 @@ from superpeer.feelers import Feelers
 from superpeer.joining import Joining
 from superpeer.mending import Mending
 from superpeer.neighbour import Neighbour
+from superpeer.trimming import Trimming
 from superpeer.turnover import Turnover
 
 
@@ -62,6 +63,10 @@ class Keeping:
             meeting=meeting,
             part=part,
         )
+        self._trimming = Trimming(
+            config, rng, neighbours=neighbours, is_seed=joining.is_seed, part=part
+        )
+        self._machines = (self._mending, self._trimming, self.feelers, self.turnover)
 
     def start(self, now: float) -> None:
         """Our doors are open."""
@@ -71,20 +76,20 @@ class Keeping:
 
     def stop(self) -> list[Effect]:
         """No more; what the next run should try first."""
-        self._mending.stop()
-        self.feelers.stop()
-        self.turnover.stop()
+        for machine in self._machines:
+            machine.stop()
         return self.feelers.remember()
 
     def changed(self, now: float) -> None:
         """Somebody became our neighbour, or is it no longer."""
         self._mending.look(now)
+        self._trimming.look(now)
 
     def due(self, now: float) -> list[Effect]:
         """Whatever is due."""
-        return [*self._mending.due(now), *self.feelers.due(now), *self.turnover.due(now)]
+        return [effect for machine in self._machines for effect in machine.due(now)]
 
     def wakeup(self) -> float | None:
         """The earliest deadline."""
-        times = [self._mending.wakeup(), self.feelers.wakeup(), self.turnover.wakeup()]
+        times = [machine.wakeup() for machine in self._machines]
         return min((when for when in times if when is not None), default=None)

@@ -20,7 +20,7 @@ from common.hostcache import HostCache
 from common.ids import NodeId
 from common.limits import HOSTS_PER_LIST_MAX
 from common.messages.fields import Contact
-from superpeer.neighbour import Neighbour
+from superpeer.neighbour import Neighbour, staying
 
 TRIED_AT_ONCE: Final = 4  # wild guess
 DOUBLINGS_MAX: Final = 6  # of the pause while nobody is left to try: a minute
@@ -99,16 +99,12 @@ class Mending:
     @property
     def lacking(self) -> int:
         """How many neighbours we should like to have more."""
-        staying = sum(not each.leaving for each in self._neighbours.values())
-        return max(self._config.degree_wanted - staying, self._lacking_chosen)
+        missing = self._config.degree_wanted - len(staying(self._neighbours))
+        return max(missing, self._lacking_chosen)
 
     @property
     def _lacking_chosen(self) -> int:
         return self._config.degree_wanted // 2 - len(self._chosen())
 
     def _chosen(self) -> dict[NodeId, Neighbour]:
-        return {
-            peer: each
-            for peer, each in self._neighbours.items()
-            if each.chosen and not each.leaving
-        }
+        return {peer: each for peer, each in staying(self._neighbours).items() if each.chosen}

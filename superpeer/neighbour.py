@@ -45,6 +45,18 @@ class Neighbour:
         return [short_id(contact.node) for contact in self.contacts]
 
 
+def staying(neighbours: Mapping[NodeId, Neighbour]) -> dict[NodeId, Neighbour]:
+    """Those that do not leave."""
+    return {peer: each for peer, each in neighbours.items() if not each.leaving}
+
+
+def has_way(neighbours: Mapping[NodeId, Neighbour], other: Neighbour) -> bool:
+    """Whether it and we have a neighbour in common that stays: without our link nothing comes
+    apart."""
+    shared = (neighbours.get(contact.node) for contact in other.contacts)
+    return any(each is not None and not each.leaving for each in shared)
+
+
 def rows(neighbours: Mapping[NodeId, Neighbour], now: float) -> list[NeighbourRow]:
     """Our neighbours, for people."""
     return [

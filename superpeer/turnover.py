@@ -21,7 +21,7 @@ from common.meeting import Meeting
 from common.messages.fields import Contact
 from common.messages.link import Pong
 from superpeer.joining import Joining, Why
-from superpeer.neighbour import Neighbour
+from superpeer.neighbour import Neighbour, has_way, staying
 from superpeer.places import NEAR_SHARE
 
 PINGED_AT_ONCE: Final = 4  # 1,200 bytes each; wild guess
@@ -89,8 +89,7 @@ class Turnover:
     def _begin(self, now: float) -> list[Effect]:
         self.start(now)
         self._awaited = None
-        staying = sum(not each.leaving for each in self._neighbours.values())
-        if staying < self._config.degree_wanted:
+        if len(staying(self._neighbours)) < self._config.degree_wanted:
             return []
         strangers = self._cache.pick(HOSTS_PER_LIST_MAX, without=self._neighbours)
         if self.near_places > 0 and self._rng.random() < 1 / 2:
@@ -140,13 +139,14 @@ class Turnover:
         if peer != self._awaited:
             return []
         self._awaited = None
-        staying = sum(not each.leaving for each in self._neighbours.values())
-        if staying <= self._config.degree_wanted:
+        if len(staying(self._neighbours)) <= self._config.degree_wanted:
             return []
         can_go = {
             other: each
             for other, each in self._ours().items()
-            if other != peer and each.degree > self._config.degree_min and self._has_way(each)
+            if other != peer
+            and each.degree > self._config.degree_min
+            and has_way(self._neighbours, each)
         }
         if self._neighbours[peer].near:
             farthest = max(can_go, key=lambda one: can_go[one].rtt_s or 0.0, default=None)
@@ -158,13 +158,6 @@ class Turnover:
         """Those that we asked ourselves, but for seeds."""
         return {
             peer: each
-            for peer, each in self._neighbours.items()
-            if each.ours and not each.leaving and not self._joining.is_seed(peer)
+            for peer, each in staying(self._neighbours).items()
+            if each.ours and not self._joining.is_seed(peer)
         }
-
-    def _has_way(self, neighbour: Neighbour) -> bool:
-        """Whether it and we have a neighbour in common, so that nothing comes apart."""
-        return any(
-            contact.node in self._neighbours and not self._neighbours[contact.node].leaving
-            for contact in neighbour.contacts
-        )

@@ -147,6 +147,7 @@ def _config(rng: Random, leaves: int, super_peers: int) -> Config:
             hearsay_s=6.0,
             feeler_s=rng.choice((1.0, 120.0)),
             turnover_s=rng.choice((2.0, 600.0)),
+            trim_s=rng.choice((1.0, 10.0)),
             leave_s=2.0,
             relink_s=rng.choice((1.0, 5.0)),
             gossip_s=1.0,
