@@ -27,9 +27,9 @@ from common.messages.fields import Contact
 from common.rates import Bucket
 
 WORKED_MAX: Final = 1000  # half of a network of super-peers comes and goes: measured, see T6
-HEARD_MAX: Final = 200  # as KaZaA's list
-GROUP_MAX: Final = 4  # of either kind; wild guess
-TOLD_MAX: Final = 8  # that one group of tellers has in the cache at a time; wild guess
+HEARD_MAX: Final = 400  # twice a list of KaZaA
+GROUP_MAX: Final = 2  # of either kind; with 4 a few networks were half of it: see T6
+TOLD_MAX: Final = 24  # that one group of tellers has in the cache at a time; wild guess
 ANCHORS: Final = 2  # of the last run, tried first: THREATS T6
 FAILURES_MAX: Final = 3  # dials of one that worked: THREATS T3
 NEWS_PER_S: Final = 0.1  # of one group of tellers: THREATS T7
@@ -132,13 +132,12 @@ class HostCache:
         return host is not None and host.contact.address == contact.address
 
     def untried(self, without: Container[NodeId] = ()) -> Contact | None:
-        """One that was named to us and never tried, drawn at random."""
-        known = [
-            host.contact
-            for node, host in self._heard.items()
-            if node not in self._failing and node not in without
-        ]
-        return self._rng.choice(known) if known else None
+        """One that was named to us and never tried: of a random group, one at random."""
+        groups: dict[bytes, list[Contact]] = {}
+        for node, host in self._heard.items():
+            if node not in self._failing and node not in without:
+                groups.setdefault(host.group, []).append(host.contact)
+        return self._rng.choice(self._rng.choice(list(groups.values()))) if groups else None
 
     def pick(
         self, count: int, without: Container[NodeId] = (), beside: Iterable[Contact] = ()

@@ -16,6 +16,7 @@ from superpeer.feelers import Feelers
 from superpeer.joining import Joining
 from superpeer.mending import Mending
 from superpeer.neighbour import Neighbour
+from superpeer.places import Places
 from superpeer.trimming import Trimming
 from superpeer.turnover import Turnover
 
@@ -32,6 +33,7 @@ class Keeping:
         neighbours: Mapping[NodeId, Neighbour],
         cache: HostCache,
         joining: Joining,
+        places: Places,
         meeting: Meeting,
         in_use: Callable[[NodeId], bool],
         part: Callable[[NodeId, float], list[Effect]],
@@ -60,6 +62,7 @@ class Keeping:
             neighbours=neighbours,
             cache=cache,
             joining=joining,
+            places=places,
             meeting=meeting,
             part=part,
         )

@@ -72,25 +72,34 @@ class Mending:
         """Try some more, if it is time."""
         if not self._deadlines.pop_due(now):
             return []
-        effects: list[Effect] = []
-        before = self._trying()
-        chosen = self._chosen()
-        beside = [Contact(peer, each.address) for peer, each in chosen.items()]
-        for contact in self._cache.pick(HOSTS_PER_LIST_MAX, without=chosen, beside=beside):
-            if self._trying() >= min(self.lacking, TRIED_AT_ONCE):
-                break
-            neighbour = self._neighbours.get(contact.node)
-            if neighbour is None:
-                effects += self._want(contact, now)
-            elif not neighbour.leaving and self._lacking_chosen > 0:
-                neighbour.chosen = True
-                self._cache.worked(contact)
-                effects += self._remember(contact)
-        self._in_vain = 0 if self._trying() > before else self._in_vain + 1
+        effects, drawn = self._draw(now)
+        self._in_vain = 0 if drawn else self._in_vain + 1
         if self.lacking > 0:
             pause_s = self._config.mend_s * 2 ** min(self._in_vain, DOUBLINGS_MAX)
             self._deadlines.set(_MEND, now + pause_s * self._rng.uniform(0.5, 1.5))
         return effects
+
+    def _draw(self, now: float) -> tuple[list[Effect], int]:
+        """Draw as many as we lack, and say how many that were. One that is our neighbour already
+        has to be drawn like all others, and so takes the place of one that might be tried."""
+        effects: list[Effect] = []
+        before, marked = self._trying(), 0
+        lacking, lacking_chosen = self.lacking, self._lacking_chosen
+        chosen = self._chosen()
+        beside = [Contact(peer, each.address) for peer, each in chosen.items()]
+        for contact in self._cache.pick(HOSTS_PER_LIST_MAX, without=chosen, beside=beside):
+            under_way = self._trying() + marked
+            if under_way >= min(lacking, TRIED_AT_ONCE):
+                break
+            neighbour = self._neighbours.get(contact.node)
+            if neighbour is None:
+                effects += self._want(contact, now)
+            elif not neighbour.leaving and under_way < lacking_chosen:
+                marked += 1
+                neighbour.chosen = True
+                self._cache.worked(contact)
+                effects += self._remember(contact)
+        return effects, self._trying() - before + marked
 
     def wakeup(self) -> float | None:
         """The earliest deadline."""

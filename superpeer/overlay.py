@@ -27,7 +27,7 @@ from common.rates import Bucket
 from superpeer.joining import PARTED, Joining, Why
 from superpeer.keeping import Keeping
 from superpeer.methods import Graph, NeighbourRow
-from superpeer.neighbour import Neighbour, graph, rows
+from superpeer.neighbour import Neighbour, graph, rows, staying
 from superpeer.places import Places
 from superpeer.pongs import Pongs
 from superpeer.reach import pack, sampled, short_id, unpack
@@ -95,6 +95,7 @@ class Overlay:
             neighbours=self.neighbours,
             cache=self.cache,
             joining=self.joining,
+            places=self.places,
             meeting=meeting,
             in_use=self._is_needed,
             part=self._leave,
@@ -260,7 +261,7 @@ class Overlay:
         is_new = peer not in self.neighbours
         if is_new:
             address, why = self._links[peer].address, self.joining.why(peer)
-            asked_near = isinstance(message, Link) and message.rtt_us > 0
+            asked_near = isinstance(message, Link) and message.rtt_us > 0 and self.places.near > 0
             self.neighbours[peer] = Neighbour(
                 address,
                 now,
@@ -325,8 +326,10 @@ class Overlay:
     def _greeting(self, peer: NodeId, rtt_s: float) -> Link:
         chosen = None
         if self._config.degree_wanted > 0:
-            chosen = sum(each.chosen and not each.leaving for each in self.neighbours.values())
-            chosen = min(chosen, DEGREE_MAX)
+            chosen = sum(each.chosen for each in staying(self.neighbours).values())
+            if self.keeping.turnover.awaits(peer):  # it takes the place of one that goes
+                chosen = min(chosen, self._config.degree_wanted // 2) - 1
+            chosen = min(max(chosen, 0), DEGREE_MAX)
         contacts, rtt_us = self.contacts(but=peer), round(rtt_s * 1e6)
         return Link(self._leaves, contacts, self._nearby(), chosen, rtt_us)
 
@@ -345,7 +348,8 @@ class Overlay:
             for contact in message.neighbours[:DEGREE_MAX]
             if may_tell(contact.address, neighbour.address)
         )
-        self.cache.hear(neighbour.contacts, Contact(peer, neighbour.address), now)
+        if neighbour.ours or neighbour.chosen:  # who came to us fills no cache of ours
+            self.cache.hear(neighbour.contacts, Contact(peer, neighbour.address), now)
 
     def _two_links(self) -> Iterator[int]:
         """The ids of our neighbours and of theirs."""

@@ -35,32 +35,46 @@ class Places:
     def takes(self, peer: NodeId, message: Link) -> bool:
         """Whether this peer, which wants us, may be one more: who has enough takes those only that
         have next to none of their own choice, and a few that are near."""
-        if not self.has_room(peer):
+        if not self.has_room(peer, guest=True):
             return False
         if self.joining is not None and self.joining.is_seed(peer):
             return True
         wanted = self._config.degree_wanted or self._config.degree_max
         if len(self._neighbours) < wanted:
             return True
-        near = self._near_places > 0 and len(self._neighbours) < wanted + self._near_places
+        near = self.near > 0 and len(self._neighbours) < wanted + self.near
         has_few = len(message.neighbours) < self._config.degree_min
         chose_few = message.chosen is not None and message.chosen < wanted // 2
         return has_few or chose_few or (near and message.rtt_us > 0)
 
     @property
-    def _near_places(self) -> int:
+    def near(self) -> int:
+        """How many more may be our neighbours for being near."""
         near = sum(each.near for each in self._neighbours.values())
         return self._config.degree_wanted // NEAR_SHARE - near
 
-    def has_room(self, peer: NodeId | None = None, is_seed: bool = False) -> bool:
-        """Whether one more may be a neighbour; who is no seed of ours leaves places for those,
-        but for the first."""
+    def has_room(
+        self, peer: NodeId | None = None, is_seed: bool = False, *, guest: bool = False
+    ) -> bool:
+        """Whether one more may be a neighbour. Who is no seed of ours leaves places for those, and
+        a `guest`, who came to us, leaves places for those that we draw; but for the first."""
         places, joining = min(self._config.degree_max, DEGREE_MAX), self.joining
         is_seed = is_seed or (joining is not None and peer is not None and joining.is_seed(peer))
         if not is_seed:
             missing = joining.seeds_missing if joining is not None else 0
-            places = max(places - min(self._config.seed_places, missing), 1)
+            kept = min(self._config.seed_places, missing) + (self._kept if guest else 0)
+            places = max(places - kept, 1)
         return self._admitting and len(self._neighbours) < places
+
+    @property
+    def _kept(self) -> int:
+        """Places for what our own lot lacks, and for one more in exchange for another."""
+        if not self._config.degree_wanted:
+            return 0
+        chosen = sum(each.chosen for each in self._neighbours.values())
+        return min(
+            max(self._config.degree_wanted // 2 - chosen, 0) + 1, self._config.degree_max // 2
+        )
 
     def part(self, peer: NodeId, now: float) -> None:
         """Take no `Link` of it for a while; what is over is forgotten."""

@@ -22,7 +22,7 @@ from common.messages.fields import Contact
 from common.messages.link import Pong
 from superpeer.joining import Joining, Why
 from superpeer.neighbour import Neighbour, has_way, staying
-from superpeer.places import NEAR_SHARE
+from superpeer.places import Places
 
 PINGED_AT_ONCE: Final = 4  # 1,200 bytes each; wild guess
 NEARER: Final = 0.5  # of the farthest one's round trip: less than that is worth it; wild guess
@@ -41,6 +41,7 @@ class Turnover:
         neighbours: Mapping[NodeId, Neighbour],
         cache: HostCache,
         joining: Joining,
+        places: Places,
         meeting: Meeting,
         part: Callable[[NodeId, float], list[Effect]],
     ) -> None:
@@ -49,6 +50,7 @@ class Turnover:
         self._neighbours = neighbours
         self._cache = cache
         self._joining = joining
+        self._places = places
         self._meeting = meeting
         self._part = part
         self._deadlines = Deadlines()
@@ -78,12 +80,6 @@ class Turnover:
         """The earliest deadline."""
         return self._deadlines.earliest()
 
-    @property
-    def near_places(self) -> int:
-        """How many more may be our neighbours for being near."""
-        near = sum(each.near and not each.leaving for each in self._neighbours.values())
-        return self._config.degree_wanted // NEAR_SHARE - near
-
     # --- the new one --------------------------------------------------------------------------
 
     def _begin(self, now: float) -> list[Effect]:
@@ -92,14 +88,19 @@ class Turnover:
         if len(staying(self._neighbours)) < self._config.degree_wanted:
             return []
         strangers = self._cache.pick(HOSTS_PER_LIST_MAX, without=self._neighbours)
-        if self.near_places > 0 and self._rng.random() < 1 / 2:
+        if self._places.near > 0 and self._rng.random() < 1 / 2:
             return self._ping(strangers, now)
         for contact in strangers:
+            self._awaited = contact.node
             effects = self._joining.want(contact, now, Why.DRAWN)
             if self._joining.why(contact.node) is not None:
-                self._awaited = contact.node
                 return effects
+        self._awaited = None
         return []
+
+    def awaits(self, peer: NodeId) -> bool:
+        """Whether one of those that we drew goes as soon as this one is our neighbour."""
+        return peer == self._awaited
 
     def _ping(self, strangers: list[Contact], now: float) -> list[Effect]:
         """A ping is as good as a dial to aim at a victim, so it comes out of the same budget."""
@@ -122,7 +123,7 @@ class Turnover:
             self._answered[node] = asked[0], now - asked[1]
 
     def _pongs_are_in(self, now: float) -> list[Effect]:
-        farthest = max((each.rtt_s or 0.0 for each in self._ours().values()), default=0.0)
+        farthest = max((each.rtt_s or 0.0 for each in self._exchangeable().values()), default=0.0)
         ranked = sorted(self._answered.values(), key=lambda one: one[1])
         for contact, rtt_s in ranked:
             if rtt_s >= NEARER * farthest:
@@ -143,21 +144,28 @@ class Turnover:
             return []
         can_go = {
             other: each
-            for other, each in self._ours().items()
+            for other, each in self._exchangeable().items()
             if other != peer
             and each.degree > self._config.degree_min
             and has_way(self._neighbours, each)
         }
         if self._neighbours[peer].near:
-            farthest = max(can_go, key=lambda one: can_go[one].rtt_s or 0.0, default=None)
+            ours = [other for other, each in can_go.items() if each.ours]
+            farthest = max(ours, key=lambda one: can_go[one].rtt_s or 0.0, default=None)
             return self._part(farthest, now) if farthest is not None else []
         drawn = [other for other, each in can_go.items() if each.chosen]
-        return self._part(self._rng.choice(drawn), now) if drawn else []
+        if not drawn:
+            return []
+        loser = self._rng.choice(drawn)
+        if self._neighbours[loser].ours:
+            return self._part(loser, now)
+        self._neighbours[loser].chosen = False  # it came to us, and may stay as a guest
+        return []
 
-    def _ours(self) -> dict[NodeId, Neighbour]:
-        """Those that we asked ourselves, but for seeds."""
+    def _exchangeable(self) -> dict[NodeId, Neighbour]:
+        """Those that are our neighbours because we wanted them, but for seeds."""
         return {
             peer: each
             for peer, each in staying(self._neighbours).items()
-            if each.ours and not self._joining.is_seed(peer)
+            if (each.ours or each.chosen) and not self._joining.is_seed(peer)
         }
