@@ -220,7 +220,10 @@ class Joining:
         self, contact: Contact, now: float, why: Why = Why.DRAWN, rtt_s: float = 0.0
     ) -> list[Effect]:
         """Try this one, if there is no reason not to."""
-        return self._want(contact, now, why, rtt_s) if self._may_want(contact, now) else []
+        answered = why is Why.NEAR  # our ping, which came out of the same budget
+        if not (answered and self._is_unknown(contact.node)) and not self._may_want(contact, now):
+            return []
+        return self._want(contact, now, why, rtt_s)
 
     def forget(self, peer: NodeId) -> None:
         """Do not try this one again, unless it is a seed."""
@@ -323,7 +326,8 @@ class Joining:
             return self.settle(wanted.node, now)
         if wanted.node in self._links:
             return self._ask(wanted, now)
-        if wanted.is_hearsay and not self._may_dial(wanted, now):
+        paced = wanted.is_hearsay and wanted.why is not Why.NEAR
+        if paced and not self._may_dial(wanted, now):
             return self._rest(wanted, now, "")
         wanted.phase, wanted.dialled = Phase.DIALLED, True
         self._deadlines.cancel(wanted.place)  # `LinkUp` or `LinkDown` will answer

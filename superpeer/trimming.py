@@ -60,7 +60,7 @@ class Trimming:
         can_go = [
             peer
             for peer, each in kept.items()
-            if each.degree > self._config.degree_wanted
+            if each.degree + is_hub > self._config.degree_wanted
             and not self._is_seed(peer)
             and (spare > 0 if each.chosen else each.ours or is_hub)
             and has_way(self._neighbours, each)
