@@ -7,7 +7,7 @@ from common.core import SendDatagram
 from common.messages.fields import Contact
 from common.messages.link import Ping
 from common.messages.overlay import Link, Unlinked
-from tests.overlay_world import World, neighbours
+from tests.overlay_world import World, neighbours, reached
 
 LEAVE_S = 5.0
 QUIET = OverlayConfig(
@@ -127,6 +127,7 @@ def test_a_hub_lets_those_go_that_have_enough_others() -> None:
     degrees = {name: len(neighbours(world, name)) for name in world.nodes}
     assert max(degrees.values()) <= 4 * 4 / 3 + 2
     assert min(degrees.values()) >= 3
+    assert reached(world, "sp0") == sorted(world.nodes)
 
 
 def test_the_nearest_of_some_is_taken_for_a_far_one() -> None:
