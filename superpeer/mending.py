@@ -24,6 +24,7 @@ from superpeer.neighbour import Neighbour, staying
 
 TRIED_AT_ONCE: Final = 4  # wild guess
 DOUBLINGS_MAX: Final = 6  # of the pause while nobody is left to try: a minute
+DOUBLINGS_IN_NEED_MAX: Final = 2  # ... with next to no neighbours; wild guess
 _MEND: Final = "mend"
 
 
@@ -75,7 +76,9 @@ class Mending:
         effects, drawn = self._draw(now)
         self._in_vain = 0 if drawn else self._in_vain + 1
         if self.lacking > 0:
-            pause_s = self._config.mend_s * 2 ** min(self._in_vain, DOUBLINGS_MAX)
+            is_well = len(staying(self._neighbours)) >= self._config.degree_min
+            most = DOUBLINGS_MAX if is_well else DOUBLINGS_IN_NEED_MAX
+            pause_s = self._config.mend_s * 2 ** min(self._in_vain, most)
             self._deadlines.set(_MEND, now + pause_s * self._rng.uniform(0.5, 1.5))
         return effects
 

@@ -121,6 +121,7 @@ class Overlay:
                 return [Send(peer, Unlinked())]
             if peer == self._me or not self.places.takes(peer, message):
                 self.places.part(peer, now)
+                self._hear_of(peer, now)
                 return [Send(peer, Unlinked(self._alternatives(peer)))]
         linked = Linked(self._leaves, self.contacts(but=peer), self._nearby())
         return [Send(peer, linked), *self._admit(peer, message, now)]
@@ -143,7 +144,8 @@ class Overlay:
             return []
         was_neighbour = peer in self.neighbours
         effects = self._on_parted(peer, now) if was_neighbour else []
-        self.places.part(peer, now)
+        if was_neighbour:
+            self.places.part(peer, now)
         learned_from = self._links[peer].address
         others = [one for one in message.alternatives if may_tell(one.address, learned_from)]
         self.cache.hear(others, Contact(peer, learned_from), now)
@@ -269,9 +271,7 @@ class Overlay:
                 chosen=why in (Why.SEED, Why.DRAWN),
                 near=asked_near or why is Why.NEAR,
             )
-            contact = Contact(peer, address)
-            if address.is_a_place:
-                self.cache.hear([contact], contact, now)  # unless we reached it, it says so itself
+            self._hear_of(peer, now)
             self._on_linked(peer, now)
             self._tell_later(now, self._config.news_s)
             fields: dict[str, object] = {"node": node_text(peer), "address": str(address)}
@@ -350,6 +350,16 @@ class Overlay:
         )
         if neighbour.ours or neighbour.chosen:  # who came to us fills no cache of ours
             self.cache.hear(neighbour.contacts, Contact(peer, neighbour.address), now)
+
+    def _hear_of(self, peer: NodeId, now: float) -> None:
+        """Who came to us says itself where it is, and our lot may fall on it: on one as well that
+        found no place as a guest."""
+        address, before = self._links[peer].address, len(self.cache)
+        contact = Contact(peer, address)
+        if address.is_a_place:
+            self.cache.hear([contact], contact, now)
+        if len(self.cache) > before:
+            self.keeping.changed(now)
 
     def _two_links(self) -> Iterator[int]:
         """The ids of our neighbours and of theirs."""
