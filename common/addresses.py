@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 DEFAULT_PORT: Final = 1214  # registered for Kazaa
+WELL_KNOWN_PORTS: Final = 1024  # below this a stranger's service is likely: IANA
 
 CACHED: Final = 65_536  # addresses whose scope is remembered, some 200 bytes each
 
@@ -98,8 +99,12 @@ def from_here(listen: Address) -> Address:
 
 
 def may_tell(about: Address, learned_from: Address) -> bool:
-    """Whether a peer at `learned_from` may be believed about `about` (the scope rule)."""
-    return about.is_a_place and about.scope >= learned_from.scope
+    """Whether a peer at `learned_from` may be believed about `about` (the scope rule); nobody is,
+    who says that one of us is at a well-known port of the internet (THREATS T3)."""
+    scope = about.scope
+    if scope is Scope.PUBLIC and about.port < WELL_KNOWN_PORTS:
+        return False
+    return about.is_a_place and scope >= learned_from.scope
 
 
 def split_host_port(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:

@@ -49,6 +49,7 @@ class Facts(msgspec.Struct, frozen=True):
     leaves_max: int
     uptime_s: float
     others: tuple[Contact, ...] = ()
+    hops: tuple[int, ...] = ()  # how many links away each of the others is
 
 
 class Meeting:
@@ -117,9 +118,11 @@ def _pong(ping: Ping, source: Address, facts: Facts, bytes_max: int) -> Pong:
         uptime_s=int(facts.uptime_s),
         observed=source,
         others=facts.others[:OTHERS_MAX],
+        hops=facts.hops[:OTHERS_MAX],
     )
     while pong.others and _bytes(pong) > bytes_max:
-        pong = msgspec.structs.replace(pong, others=pong.others[:-1])
+        left = len(pong.others) - 1
+        pong = msgspec.structs.replace(pong, others=pong.others[:left], hops=pong.hops[:left])
     return pong
 
 

@@ -58,7 +58,8 @@ class Flood:
     """The queries that this node has seen, and the trees of those that are still open.
 
     `links` and `neighbours` are read as they are at the moment; `evaluate` asks our own index,
-    `guide` the digests of others.
+    `guide` the digests of others; `askable` are the neighbours of whom anything new may be asked,
+    by default all.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Flood:
         neighbours: Mapping[NodeId, object],
         evaluate: Evaluate,
         guide: Guide,
+        askable: Callable[[], list[NodeId]],
         is_proven: Callable[[Hit], bool],
     ) -> None:
         self._me = me
@@ -78,9 +80,10 @@ class Flood:
         self._neighbours = neighbours
         self._evaluate = evaluate
         self._guide = guide
+        self._askable = askable
         self._is_proven = is_proven
         self._deadlines = Deadlines()
-        self._seen = Seen(config)
+        self.seen = Seen(config)
         self._trees: dict[Guid, Tree] = {}  # oldest first
         self._flows: dict[NodeId, HitFlow] = {}  # by asker
         self._waiting: Counter[NodeId] = Counter()  # hits from below, by asker
@@ -103,14 +106,9 @@ class Flood:
         """How many trees we are part of."""
         return len(self._trees)
 
-    @property
-    def seen(self) -> int:
-        """How many GUIDs are remembered."""
-        return len(self._seen)
-
     def has_met(self, query: Query) -> bool:
         """Whether it will be answered `duplicate`, which costs nothing."""
-        return query.guid in self._seen or query.guid in self._trees
+        return query.guid in self.seen or query.guid in self._trees
 
     # --- messages ---------------------------------------------------------------------------
 
@@ -130,10 +128,10 @@ class Flood:
         body = self._decoded(query)
         if body is None:
             return [Send(peer, QueryDone(query.guid, messages=1))]
-        self._seen.add(query.guid, now)
+        self.seen.add(query.guid, now)
         credence = Credence(body, self._is_proven)
         own = iter(()) if peer == self._me else self.evaluate(body)
-        tree = Tree(query, peer, credence, own, self._neighbours, places(body))
+        tree = Tree(query, peer, credence, own, self._askable(), places(body))
         if query.traced and self._traces.take(now):
             tree.trail = Trail(self._me, query.hops, now)
         effects = self._make_room()

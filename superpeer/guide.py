@@ -13,7 +13,7 @@ from common.digest import place_of_root, place_of_word
 from common.ids import NodeId
 from common.messages.overlay import QueryBody
 from superpeer.digests import Digests
-from superpeer.overlay import Neighbour
+from superpeer.neighbour import Neighbour
 from superpeer.query import Tree
 from superpeer.reach import short_id
 

@@ -2,8 +2,8 @@
 
 A place without a key is asked for it by ping; the key that its link then proves is pinned to the
 place as typed, and from then on another one is refused. The seeds we were told to join are tried
-for ever with growing pauses; peers that others named only a few times, a few a second in all, and
-no address of theirs twice in a minute: nobody can aim our dials at a victim. Who is a neighbour is
+for ever with growing pauses; peers that others named only once, within the budget of
+`common.dialbudget`, and a link that they came to nothing by is hung up. Who is a neighbour is
 decided by both ends in `superpeer.overlay`; here stands only what we do to get there.
 """
 
@@ -14,20 +14,23 @@ from typing import Final
 
 from common.addresses import Address, may_tell
 from common.config import OverlayConfig
-from common.core import DatagramReceived, Dial, Effect, LinkUp, Notify, Send
+from common.core import Dial, Effect, Hangup, LinkUp, Notify, Send
 from common.deadlines import Deadlines
+from common.dialbudget import DialBudget
 from common.doors import Door
+from common.hostcache import HostCache
 from common.ids import NodeId, node_text
 from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.messages.link import Pong
 from common.messages.overlay import Link
-from common.rates import Bucket
 from common.storage import RememberPin
 
 STRANGER_TRIES_MAX: Final = 1  # of a peer that others named; the host cache may name it again
 NEIGHBOUR_TRIES_MAX: Final = 10  # ... once it was our neighbour: two or three minutes
 STRANGERS_MAX: Final = 8  # such peers wanted at a time; wild guess
+PARTED: Final = "no neighbours"  # why a link ends that came to nothing
+NAMED_TRIED: Final = 4  # of those that somebody names instead of itself, one is tried; wild guess
 
 
 class Phase(enum.Enum):
@@ -40,10 +43,22 @@ class Phase(enum.Enum):
     NEIGHBOUR = "neighbour"
 
 
+class Why(enum.Enum):
+    """How we came to want a peer."""
+
+    SEED = "seed"  # we were told to join it
+    DRAWN = "drawn"  # by lot, of all that we know
+    NAMED = "named"  # by one that did not want us
+    NEAR = "near"  # its round trip is short
+
+
 class _Wanted:
     """A peer that we want as a neighbour; `node` is the key that its place showed last."""
 
-    def __init__(self, seed: Seed, tries_max: int | None) -> None:
+    def __init__(self, seed: Seed, why: Why, tries_max: int | None, rtt_s: float = 0.0) -> None:
+        self.why = why
+        self.rtt_s = rtt_s  # as its pong took, if one came
+        self.dialled = False  # the link to it is of our making
         self.place = seed.place
         self.seed = seed
         self.node = seed.node
@@ -74,7 +89,8 @@ class Joining:
     """The wanted peers by place. `links` and `neighbours` are read as they are at the moment.
 
     `has_room` says whether this peer (None: its key is not known), a seed or not, may be one more
-    neighbour, `greeting` what it is asked with.
+    neighbour, `greeting` what it is asked with, its round trip being so long. What is learned of
+    who can be reached goes into `cache`.
     """
 
     def __init__(
@@ -86,7 +102,9 @@ class Joining:
         links: Mapping[NodeId, LinkUp],
         neighbours: Container[NodeId],
         has_room: Callable[[NodeId | None, bool], bool],
-        greeting: Callable[[NodeId], Link],
+        in_use: Callable[[NodeId], bool],
+        greeting: Callable[[NodeId, float], Link],
+        cache: HostCache,
         meeting: Meeting,
         seeds: tuple[Seed, ...],
     ) -> None:
@@ -96,12 +114,18 @@ class Joining:
         self._links = links
         self._neighbours = neighbours
         self._has_room = has_room
+        self._in_use = in_use
         self._greeting = greeting
         self._meeting = meeting
-        self._wanted = {seed.place: _Wanted(seed, None) for seed in seeds}
+        self._cache = cache
+        self._wanted = {seed.place: _Wanted(seed, Why.SEED, None) for seed in seeds}
         self._pins: dict[str, NodeId] = {}
-        self._hearsay: dict[Address, float] = {}  # when it was dialled, oldest first
-        self._hearsay_credit = Bucket(config.hearsay_dials_per_s, config.hearsay_dials_burst, 0.0)
+        self.budget = DialBudget(
+            per_s=config.hearsay_dials_per_s,
+            burst=config.hearsay_dials_burst,
+            target_s=config.hearsay_s,
+            again_s=config.redial_max_s,
+        )
         self._deadlines = Deadlines()
 
     def restore(self, pins: tuple[tuple[str, NodeId], ...]) -> None:
@@ -125,6 +149,10 @@ class Joining:
         """Whether we were told to join it."""
         return any(wanted.is_seed for wanted in self._known_as(node))
 
+    def why(self, node: NodeId) -> Why | None:
+        """How we came to want it, if we do."""
+        return next((wanted.why for wanted in self._known_as(node)), None)
+
     @property
     def seeds_missing(self) -> int:
         """How many seeds are not our neighbours now."""
@@ -133,14 +161,12 @@ class Joining:
 
     # --- what happened ----------------------------------------------------------------------
 
-    def on_pong(self, event: DatagramReceived, now: float) -> list[Effect]:
+    def on_pong(self, place: str, pong: Pong, came_from: Address, now: float) -> list[Effect]:
         """A place answered: dial the super-peer that it names."""
-        heard = self._meeting.heard(event)
-        wanted = self._wanted.get(str(heard[0])) if heard else None
-        if heard is None or wanted is None or wanted.phase is not Phase.PINGED:
+        wanted = self._wanted.get(place)
+        if wanted is None or wanted.phase is not Phase.PINGED:
             return []
-        pong = heard[1]
-        why, level = self._objection(wanted, pong, event)
+        why, level = self._objection(wanted, pong, came_from)
         if why or pong.superpeer is None:
             return self._rest(wanted, now, why, level)
         wanted.node = pong.superpeer.node
@@ -184,18 +210,27 @@ class Joining:
         return effects
 
     def want_one_of(self, contacts: list[Contact], now: float) -> list[Effect]:
-        """Try one peer of those that somebody named instead of itself."""
-        unknown = [
-            contact
-            for contact in contacts
-            if self._is_unknown(contact.node) and not self._dialled_lately(contact.address, now)
-        ]
-        return self._want(self._rng.choice(unknown), now) if unknown else []
+        """Try one peer of the first that somebody named instead of itself."""
+        unknown = [contact for contact in contacts if self._may_want(contact, now)]
+        if not unknown:
+            return []
+        return self._want(self._rng.choice(unknown[:NAMED_TRIED]), now, Why.NAMED)
 
-    def want(self, contact: Contact, now: float) -> list[Effect]:
+    def want(
+        self, contact: Contact, now: float, why: Why = Why.DRAWN, rtt_s: float = 0.0
+    ) -> list[Effect]:
         """Try this one, if there is no reason not to."""
-        lately = self._dialled_lately(contact.address, now)
-        return self._want(contact, now) if self._is_unknown(contact.node) and not lately else []
+        answered = why is Why.NEAR  # our ping, which came out of the same budget
+        if not (answered and self._is_unknown(contact.node)) and not self._may_want(contact, now):
+            return []
+        return self._want(contact, now, why, rtt_s)
+
+    def forget(self, peer: NodeId) -> None:
+        """Do not try this one again, unless it is a seed."""
+        for wanted in self._known_as(peer):
+            if not wanted.is_seed:
+                del self._wanted[wanted.place]
+                self._deadlines.cancel(wanted.place)
 
     def want_place(self, seed: Seed, now: float) -> list[Effect]:
         """Try a place that a list or the LAN names; without a key it is pinged first."""
@@ -204,7 +239,7 @@ class Joining:
         strangers = sum(wanted.is_hearsay for wanted in self._wanted.values())
         if seed.place in self._wanted or strangers >= STRANGERS_MAX:
             return []
-        self._wanted[seed.place] = _Wanted(seed, STRANGER_TRIES_MAX)
+        self._wanted[seed.place] = _Wanted(seed, Why.NAMED, STRANGER_TRIES_MAX)
         return self._try(self._wanted[seed.place], now)
 
     @property
@@ -213,12 +248,18 @@ class Joining:
         resting = (Phase.RESTING, Phase.NEIGHBOUR)
         return sum(wanted.phase not in resting for wanted in self._wanted.values())
 
-    def _want(self, contact: Contact, now: float) -> list[Effect]:
+    def _may_want(self, contact: Contact, now: float) -> bool:
+        proven = self._cache.has_worked(contact)
+        return self._is_unknown(contact.node) and self.budget.allows(
+            contact.address, now, proven=proven
+        )
+
+    def _want(self, contact: Contact, now: float, why: Why, rtt_s: float = 0.0) -> list[Effect]:
         if sum(wanted.is_hearsay for wanted in self._wanted.values()) >= STRANGERS_MAX:
             return []
         place = f"{contact.address}/{node_text(contact.node)}"
         seed = Seed(place, contact.address, contact.node)
-        self._wanted[place] = _Wanted(seed, STRANGER_TRIES_MAX)
+        self._wanted[place] = _Wanted(seed, why, STRANGER_TRIES_MAX, rtt_s)
         return self._try(self._wanted[place], now)
 
     def due(self, now: float) -> list[Effect]:
@@ -226,8 +267,13 @@ class Joining:
         effects: list[Effect] = []
         for key in self._deadlines.pop_due(now):
             wanted = self._wanted[str(key)]
-            silent = wanted.phase is Phase.PINGED
-            effects += self._silent(wanted, now) if silent else self._try(wanted, now)
+            if wanted.phase is Phase.PINGED:
+                effects += self._silent(wanted, now)
+            elif wanted.phase is Phase.ASKED and wanted.is_hearsay and wanted.node is not None:
+                self._cache.failed(wanted.node)  # it takes links, and says nothing
+                effects += self._rest(wanted, now, "")
+            else:
+                effects += self._try(wanted, now)
         return effects
 
     def wakeup(self) -> float | None:
@@ -243,7 +289,7 @@ class Joining:
         is_met = node == self._me or node in self._neighbours
         return not is_met and not self._known_as(node)
 
-    def _objection(self, wanted: _Wanted, pong: Pong, event: DatagramReceived) -> tuple[str, str]:
+    def _objection(self, wanted: _Wanted, pong: Pong, came_from: Address) -> tuple[str, str]:
         """Why a pong does not tell us whom to dial, and how bad that is."""
         contact, place = pong.superpeer, wanted.place
         if contact is None:
@@ -252,22 +298,15 @@ class Joining:
         if self._pins.get(place, contact.node) != contact.node:
             reset = f"if that is right, run: superpeer pins reset {place}"
             return f"{place} answers with another key than the one pinned for it; {reset}", "error"
-        if contact.node != pong.node and not may_tell(contact.address, event.address):
+        if contact.node != pong.node and not may_tell(contact.address, came_from):
             return f"{place} names a super-peer at an address that we cannot use", "warning"
         return "", ""
 
-    def _may_dial_hearsay(self, address: Address, now: float) -> bool:
-        """Whether an address that others named may be dialled now; that it is, is noted."""
-        if self._dialled_lately(address, now) or not self._hearsay_credit.take(now):
-            return False
-        self._hearsay.pop(address, None)
-        self._hearsay[address] = now
-        while self._hearsay and not self._dialled_lately(next(iter(self._hearsay)), now):
-            del self._hearsay[next(iter(self._hearsay))]
-        return True
-
-    def _dialled_lately(self, address: Address, now: float) -> bool:
-        return now < self._hearsay.get(address, float("-inf")) + self._config.redial_max_s
+    def _may_dial(self, wanted: _Wanted, now: float) -> bool:
+        """Whether a peer that others named may be dialled now; that it is, is noted."""
+        contact = Contact(wanted.node or b"", wanted.address)
+        proven = self._cache.has_worked(contact)
+        return self.budget.take(wanted.address, now, proven=proven)
 
     def _try(self, wanted: _Wanted, now: float) -> list[Effect]:
         """Ping a place whose key was not told, dial the others; not while there is no room."""
@@ -297,19 +336,21 @@ class Joining:
             return self.settle(wanted.node, now)
         if wanted.node in self._links:
             return self._ask(wanted, now)
-        if wanted.is_hearsay and not self._may_dial_hearsay(wanted.address, now):
+        paced = wanted.is_hearsay and wanted.why is not Why.NEAR
+        if paced and not self._may_dial(wanted, now):
             return self._rest(wanted, now, "")
-        wanted.phase = Phase.DIALLED
+        wanted.phase, wanted.dialled = Phase.DIALLED, True
         self._deadlines.cancel(wanted.place)  # `LinkUp` or `LinkDown` will answer
         return [Dial(wanted.node, wanted.address, Door.CONTROL)]
 
     def _ask(self, wanted: _Wanted, now: float) -> list[Effect]:
-        """Ask over the link; one that says nothing is asked again after the longest pause."""
+        """Ask over the link; a seed that says nothing is asked again after the longest pause."""
         if wanted.node is None or not self._has_room(wanted.node, wanted.is_seed):
             return self._rest(wanted, now, "")
         wanted.phase = Phase.ASKED
-        self._deadlines.set(wanted.place, now + self._config.redial_max_s)
-        return [Send(wanted.node, self._greeting(wanted.node))]
+        within_s = self._config.answer_s if wanted.is_hearsay else self._config.redial_max_s
+        self._deadlines.set(wanted.place, now + within_s)
+        return [Send(wanted.node, self._greeting(wanted.node, wanted.rtt_s))]
 
     def _rest(
         self, wanted: _Wanted, now: float, complaint: str, level: str = "warning"
@@ -324,10 +365,19 @@ class Joining:
         if wanted.tries_max is not None and wanted.tries >= wanted.tries_max:
             del self._wanted[wanted.place]
             self._deadlines.cancel(wanted.place)
-            return []
+            return self._give_up(wanted)
         self._deadlines.set(wanted.place, now + pause_s)
         if complaint in ("", wanted.complaint):
             return []
         wanted.complaint = complaint
         fields: dict[str, object] = {"place": wanted.place, "reason": complaint}
         return [Notify("join_failed", fields, level)]
+
+    def _give_up(self, wanted: _Wanted) -> list[Effect]:
+        """A link that we made for nothing is hung up, unless somebody else needs it by now."""
+        peer = wanted.node
+        if not wanted.dialled or peer is None or peer not in self._links:
+            return []
+        if peer in self._neighbours or self._known_as(peer) or self._in_use(peer):
+            return []
+        return [Hangup(peer, Door.CONTROL, PARTED)]

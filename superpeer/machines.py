@@ -7,7 +7,7 @@ members, or tell what happened through what is given to them here.
 from random import Random
 
 from common.config import Config
-from common.core import LinkUp
+from common.core import Effect, LinkUp
 from common.digest import CountedPlaces
 from common.ids import Identity, NodeId
 from common.meeting import Meeting, Seed
@@ -54,6 +54,8 @@ class Machines:
             meeting=self.meeting,
             seeds=seeds,
             on_linked=self.digests.neighbour_linked,
+            on_parted=self._parted,
+            in_use=self._is_leaf,
         )
         self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
         self.cluster = self._cluster_of(network, digest)
@@ -70,6 +72,12 @@ class Machines:
 
     def _is_leaf(self, peer: NodeId) -> bool:
         return peer in self.cluster.members
+
+    def _parted(self, peer: NodeId, now: float) -> list[Effect]:
+        """The link may stay, but no query crosses it any more."""
+        self.digests.neighbour_lost(peer, now)
+        self.questions.peer_lost(peer)
+        return self.flood.neighbour_lost(peer, now)
 
     def _cluster_of(self, network: Network, digest: CountedPlaces) -> Cluster:
         """Our leaves; what they share is told of to others, and to those that wish for it."""
@@ -93,6 +101,7 @@ class Machines:
             config=self._config.flood,
             links=self._links,
             neighbours=neighbours,
+            askable=self.overlay.askable,
             evaluate=self.cluster.evaluate,
             guide=Guide(self._me, digests=self.digests, neighbours=neighbours, around=around),
             is_proven=Proofs(network.name).hold,

@@ -1,10 +1,9 @@
-"""Our neighbours: agreeing to be neighbours, telling one another of change, and the map of it all.
+"""Our neighbours: agreeing to be neighbours, and telling one another of change.
 
-A neighbour is a peer that both ends agreed on over a proven link, at most `degree_max` of them; who
-comes when there is no room is told of others, and some places are kept for our own seeds. Who was
-parted from is not taken again at once, so nobody can make us do it over and over. What a neighbour
-says about addresses is believed within its scope only, and its own address is where we saw it. How
-those that we want are found and kept is `superpeer.joining`; queries are no business of this file.
+A neighbour is a peer that both ends agreed on over a proven link. Who may be one is said by
+`superpeer.places`; who comes when there is no room is told of others. What a neighbour says about
+addresses is believed within its scope only, and its own address is where we saw it. How those that
+we want are found and kept is `superpeer.joining`; queries are no business of this file.
 """
 
 from collections import Counter
@@ -13,10 +12,11 @@ from itertools import chain
 from random import Random
 from typing import Final
 
-from common.addresses import Address, may_tell
+from common.addresses import may_tell
 from common.config import OverlayConfig
-from common.core import Effect, LinkUp, Notify, Send
+from common.core import DatagramReceived, Effect, Hangup, LinkUp, Notify, Send
 from common.deadlines import Deadlines
+from common.doors import Door
 from common.hostcache import HostCache
 from common.ids import NodeId, node_text
 from common.limits import DEGREE_MAX
@@ -24,37 +24,25 @@ from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.messages.overlay import Link, Linked, Neighbourhood, Unlinked
 from common.rates import Bucket
-from common.storage import RememberSuperPeer
-from superpeer.joining import Joining
-from superpeer.mending import Mending
-from superpeer.methods import Graph, GraphEdge, GraphNode, NeighbourRow
+from superpeer.joining import PARTED, Joining, Why
+from superpeer.keeping import Keeping
+from superpeer.methods import Graph, NeighbourRow
+from superpeer.neighbour import Neighbour, graph, rows, staying
+from superpeer.places import Places
+from superpeer.pongs import Pongs
 from superpeer.reach import pack, sampled, short_id, unpack
 
 NOTES_PER_S: Final = 1.0  # of neighbours that come and go, for the log; wild guess
 NOTES_BURST: Final = 4 * DEGREE_MAX
 
 _GOSSIP: Final = "gossip"
-
-
-class Neighbour:
-    """A peer that is our neighbour, and what it told of itself."""
-
-    def __init__(self, address: Address, now: float) -> None:
-        self.address = address
-        self.since = now
-        self.rtt_s: float | None = None
-        self.leaves = 0
-        self.contacts: tuple[Contact, ...] = ()
-        self.nearby: tuple[int, ...] = ()
-
-    def beyond(self) -> list[int]:
-        """The ids of its neighbours."""
-        return [short_id(contact.node) for contact in self.contacts]
+_LEAVE: Final = "leave"
 
 
 class Overlay:
     """Our place among the super-peers. `links` is read as it is at the moment; `on_linked` hears of
-    each new neighbour."""
+    each new neighbour, `on_parted` of each that is none any more though its link is there, and
+    `in_use` tells whether somebody else needs the link to a peer."""
 
     def __init__(
         self,
@@ -66,63 +54,75 @@ class Overlay:
         meeting: Meeting,
         seeds: tuple[Seed, ...],
         on_linked: Callable[[NodeId, float], None],
+        on_parted: Callable[[NodeId, float], list[Effect]],
+        in_use: Callable[[NodeId], bool],
     ) -> None:
         self._me = me
         self._on_linked = on_linked
+        self._on_parted = on_parted
+        self._in_use = in_use
         self._config = config
+        self._meeting = meeting
         self._links = links
         self._deadlines = Deadlines()
         self._told_at = float("-inf")
         self._told = b""  # of who is near us
         self._around: tuple[int, ...] | None = None  # as long as nothing changes
         self._leaves = 0
-        self._admitting = True
-        self._parted: dict[NodeId, float] = {}  # by `Unlinked`, and when; oldest first
         self._notes = Bucket(NOTES_PER_S, NOTES_BURST, 0.0)
         self.neighbours: dict[NodeId, Neighbour] = {}
         self.dropped: Counter[str] = Counter()
         self.cache = HostCache(me, rng)
-        self.joining = Joining(
+        self.places = Places(config, self.neighbours)
+        self.places.joining = self.joining = Joining(
             me,
             config=config,
             rng=rng,
             links=links,
             neighbours=self.neighbours,
-            has_room=self._has_room,
-            greeting=lambda peer: Link(self._leaves, self.contacts(but=peer), self._nearby()),
+            has_room=self.places.has_room,
+            in_use=in_use,
+            greeting=self._greeting,
+            cache=self.cache,
             meeting=meeting,
             seeds=seeds,
         )
-        self._mending = Mending(
+        self.pongs = Pongs(config.pong_s, rng, self.neighbours)
+        self.keeping = Keeping(
             config,
             rng,
+            links=links,
             neighbours=self.neighbours,
             cache=self.cache,
-            want=self.joining.want,
-            trying=lambda: self.joining.trying,
+            joining=self.joining,
+            places=self.places,
+            meeting=meeting,
+            in_use=self._is_needed,
+            part=self._leave,
         )
 
     def start(self, now: float) -> list[Effect]:
         """Our doors are open: go and find neighbours."""
-        self._mending.look(now)
+        self.keeping.start(now)
         return self.joining.start(now)
 
-    def stop(self) -> None:
+    def stop(self) -> list[Effect]:
         """Take no neighbours any more and look for none."""
-        self._admitting = False
-        self._mending.stop()
+        self.places.close()
+        return self.keeping.stop()
 
     # --- messages ---------------------------------------------------------------------------
 
     def on_link(self, peer: NodeId, message: Link, now: float) -> list[Effect]:
         """Somebody wants us as a neighbour."""
         if peer not in self.neighbours:
-            if self._is_parted(peer, now):
+            if self.places.is_parted(peer, now):
                 self.dropped["link_too_soon"] += 1
                 return [Send(peer, Unlinked())]
-            if peer == self._me or not self._takes(peer, message):
-                self._part(peer, now)
-                return [Send(peer, Unlinked(self.contacts(but=peer)))]
+            if peer == self._me or not self.places.takes(peer, message):
+                self.places.part(peer, now)
+                self._hear_of(peer, now)
+                return [Send(peer, Unlinked(self._alternatives(peer)))]
         linked = Linked(self._leaves, self.contacts(but=peer), self._nearby())
         return [Send(peer, linked), *self._admit(peer, message, now)]
 
@@ -131,38 +131,70 @@ class Overlay:
         if peer not in self.neighbours:
             if not self.joining.has_asked(peer):
                 return self._drop("linked_unasked")
-            if not self._has_room(peer):
-                return [Send(peer, Unlinked(self.contacts(but=peer)))]
+            if not self.places.has_room(peer):
+                return [Send(peer, Unlinked(self._alternatives(peer)))]
         return self._admit(peer, message, now)
 
     def on_unlinked(self, peer: NodeId, message: Unlinked, now: float) -> list[Effect]:
         """Somebody does not want us, or not any more: later again, and one of the others now."""
         if peer not in self.neighbours and not self.joining.has_asked(peer):
             return self._drop("unlinked_unasked")
-        effects = self._lose(peer, now)
-        self._part(peer, now)
-        if self._has_room():
-            learned_from = self._links[peer].address
-            others = [one for one in message.alternatives if may_tell(one.address, learned_from)]
-            effects += self.joining.want_one_of(others, now)
-        return effects
+        if message.leaving and peer in self.neighbours:
+            self._mark_leaving(peer, now + 2 * self._config.leave_s, now)
+            return []
+        was_neighbour = peer in self.neighbours
+        effects = self._on_parted(peer, now) if was_neighbour else []
+        if was_neighbour:
+            self.places.part(peer, now)
+        learned_from = self._links[peer].address
+        others = [one for one in message.alternatives if may_tell(one.address, learned_from)]
+        self.cache.hear(others, Contact(peer, learned_from), now)
+        effects += self._lose(peer, now)
+        if was_neighbour:
+            effects += self._hang_up(peer)
+        return effects + (self.joining.want_one_of(others, now) if self.places.has_room() else [])
 
     def on_neighbourhood(self, peer: NodeId, message: Neighbourhood, now: float) -> list[Effect]:
         """A neighbour's load or neighbours changed."""
         if peer not in self.neighbours:
             return self._drop("neighbourhood_of_stranger")
-        self._hear(peer, message)
+        self._hear(peer, message, now)
         if self._nearby() != self._told:
             self._tell_later(now, self._config.news_s)
         return []
 
     # --- links and time ---------------------------------------------------------------------
 
-    def link_lost(self, peer: NodeId, now: float) -> list[Effect]:
-        """The link to a peer is gone or could not be made."""
-        if peer not in self.neighbours:
+    def linked(self, event: LinkUp, now: float) -> list[Effect]:
+        """A link is up; whom we reached ourselves is remembered."""
+        peer, effects = event.peer, list[Effect]()
+        if not event.inbound and event.address.is_a_place:
+            contact = Contact(peer, event.address)
+            self.cache.worked(contact)
+            self.pongs.saw(contact, now)
+            effects += self.keeping.feelers.remember(contact)
+        effects += self.joining.peer_linked(peer, now)
+        return effects + self.keeping.feelers.linked(peer)
+
+    def link_lost(self, peer: NodeId, now: float, *, was_up: bool) -> list[Effect]:
+        """The link to a peer is gone, or could not be made."""
+        if not was_up:
             self.cache.failed(peer)
         return self._lose(peer, now)
+
+    def on_pong(self, event: DatagramReceived, now: float) -> list[Effect]:
+        """Somebody that we pinged is there."""
+        heard = self._meeting.heard(event)
+        if heard is None:
+            return []
+        key, pong = heard
+        if pong.superpeer is not None and pong.superpeer.node == pong.node:
+            self.pongs.saw(Contact(pong.node, event.address), now)
+        self.cache.hear(pong.others, Contact(pong.node, event.address), now)
+        if isinstance(key, tuple):
+            self.keeping.turnover.on_pong(key[1], pong, now)
+            return []
+        return self.joining.on_pong(str(key), pong, event.address, now)
 
     def measured(self, peer: NodeId, rtt_s: float) -> None:
         """The round trip to a neighbour."""
@@ -177,8 +209,11 @@ class Overlay:
 
     def due(self, now: float) -> list[Effect]:
         """Tell the neighbours what changed, and go on with those that we want."""
-        effects = [*self.joining.due(now), *self._mending.due(now)]
-        if self._deadlines.pop_due(now):
+        effects = [*self.joining.due(now), *self.keeping.due(now)]
+        for key in self._deadlines.pop_due(now):
+            if isinstance(key, tuple):
+                effects += self._due_leave(key[1], now)
+                continue
             self._told_at, self._told = now, self._nearby()
             effects += [
                 Send(peer, Neighbourhood(self._leaves, self.contacts(but=peer), self._told))
@@ -188,18 +223,22 @@ class Overlay:
 
     def wakeup(self) -> float | None:
         """The earliest deadline."""
-        times = [self._deadlines.earliest(), self.joining.wakeup(), self._mending.wakeup()]
+        times = [self._deadlines.earliest(), self.joining.wakeup(), self.keeping.wakeup()]
         return min((when for when in times if when is not None), default=None)
 
     # --- questions --------------------------------------------------------------------------
 
     def contacts(self, but: NodeId = b"") -> tuple[Contact, ...]:
-        """Our neighbours and where we see them."""
+        """Our neighbours and where we see them, but for those that leave."""
         return tuple(
             Contact(peer, neighbour.address)
             for peer, neighbour in self.neighbours.items()
-            if peer != but and neighbour.address.port
+            if peer != but and neighbour.address.port and not neighbour.leaving
         )
+
+    def askable(self) -> list[NodeId]:
+        """The neighbours of whom anything new may be asked: those that stay."""
+        return [peer for peer, each in self.neighbours.items() if not each.leaving]
 
     def around(self) -> tuple[int, ...]:
         """A sample of the ids of who is three links away or less."""
@@ -210,60 +249,96 @@ class Overlay:
 
     def rows(self, now: float) -> list[NeighbourRow]:
         """Our neighbours, for people."""
-        return [
-            NeighbourRow(
-                node=node_text(peer),
-                address=str(neighbour.address),
-                rtt_s=neighbour.rtt_s,
-                up_rate=None,
-                uptime_s=now - neighbour.since,
-            )
-            for peer, neighbour in self.neighbours.items()
-        ]
+        return rows(self.neighbours, now)
 
     def graph(self, address: str) -> Graph:
         """Us at `address`, our neighbours, and theirs."""
-        nodes = {self._me: GraphNode(node_text(self._me), address, self._leaves)}
-        edges: dict[tuple[str, str], GraphEdge] = {}
-        for peer, neighbour in self.neighbours.items():
-            nodes[peer] = GraphNode(node_text(peer), str(neighbour.address), neighbour.leaves)
-            _join(edges, self._me, peer)
-        for peer, neighbour in self.neighbours.items():
-            for contact in neighbour.contacts:
-                hearsay = GraphNode(node_text(contact.node), str(contact.address), None)
-                nodes.setdefault(contact.node, hearsay)
-                _join(edges, peer, contact.node)
-        return Graph([nodes[node] for node in sorted(nodes)], [edges[key] for key in sorted(edges)])
+        return graph(self._me, address, self._leaves, self.neighbours)
 
     # --- the steps they share ---------------------------------------------------------------
 
     def _admit(self, peer: NodeId, message: Link | Linked, now: float) -> list[Effect]:
         """Be neighbours from here on, or hear the news of one."""
         effects: list[Effect] = []
-        if peer not in self.neighbours:
-            address = self._links[peer].address
-            self.neighbours[peer] = Neighbour(address, now)
-            if address.is_a_place:
-                self.cache.worked(Contact(peer, address))
-                effects.append(RememberSuperPeer(peer, address))
+        is_new = peer not in self.neighbours
+        if is_new:
+            address, why = self._links[peer].address, self.joining.why(peer)
+            asked_near = isinstance(message, Link) and message.rtt_us > 0 and self.places.near > 0
+            self.neighbours[peer] = Neighbour(
+                address,
+                now,
+                ours=why is not None,
+                chosen=why in (Why.SEED, Why.DRAWN),
+                near=asked_near or why is Why.NEAR,
+            )
+            self._hear_of(peer, now)
             self._on_linked(peer, now)
             self._tell_later(now, self._config.news_s)
             fields: dict[str, object] = {"node": node_text(peer), "address": str(address)}
             effects += self._note("neighbour_linked", fields, now)
-        self._hear(peer, message)
-        self._mending.look(now)
-        return effects + self.joining.settle(peer, now)
+        self._hear(peer, message, now)
+        self.keeping.changed(now)
+        effects += self.joining.settle(peer, now)
+        return effects + (self.keeping.turnover.linked(peer, now) if is_new else [])
 
     def _lose(self, peer: NodeId, now: float) -> list[Effect]:
         effects: list[Effect] = []
         if self.neighbours.pop(peer, None) is not None:
-            self._mending.look(now)
+            self.keeping.changed(now)
+            self._deadlines.cancel((_LEAVE, peer))
             self._around = None
             effects += self._note("neighbour_lost", {"node": node_text(peer)}, now)
             self._tell_later(now, self._config.news_s)
         return effects + self.joining.peer_lost(peer, now)
 
-    def _hear(self, peer: NodeId, message: Link | Linked | Neighbourhood) -> None:
+    # --- leaving in peace -------------------------------------------------------------------
+
+    def _leave(self, peer: NodeId, now: float) -> list[Effect]:
+        """Ask nothing new of a neighbour, and part from it when nothing can be under way."""
+        self._mark_leaving(peer, now + self._config.leave_s, now)
+        return [Send(peer, Unlinked(self._alternatives(peer), leaving=True))]
+
+    def _mark_leaving(self, peer: NodeId, until: float, now: float) -> None:
+        self.neighbours[peer].leaving = True
+        self._deadlines.set((_LEAVE, peer), until)
+        self.joining.forget(peer)
+        self.keeping.changed(now)
+        self._tell_later(now, self._config.news_s)
+
+    def _due_leave(self, peer: NodeId, now: float) -> list[Effect]:
+        effects: list[Effect] = [Send(peer, Unlinked()), *self._on_parted(peer, now)]
+        self.places.part(peer, now)
+        return [*effects, *self._lose(peer, now), *self._hang_up(peer)]
+
+    def _hang_up(self, peer: NodeId) -> list[Effect]:
+        """Who made the link ends it, unless somebody needs it."""
+        link = self._links.get(peer)
+        if link is None or link.inbound or self._is_needed(peer):
+            return []
+        return [Hangup(peer, Door.CONTROL, PARTED)]
+
+    def _is_needed(self, peer: NodeId) -> bool:
+        is_wanted = peer in self.neighbours or self.joining.why(peer) is not None
+        return is_wanted or self._in_use(peer)
+
+    # --- what we say and hear ---------------------------------------------------------------
+
+    def _greeting(self, peer: NodeId, rtt_s: float) -> Link:
+        chosen = None
+        if self._config.degree_wanted > 0:
+            chosen = sum(each.chosen for each in staying(self.neighbours).values())
+            if self.keeping.turnover.awaits(peer):  # it takes the place of one that goes
+                chosen = min(chosen, self._config.degree_wanted // 2) - 1
+            chosen = min(max(chosen, 0), DEGREE_MAX)
+        contacts, rtt_us = self.contacts(but=peer), round(rtt_s * 1e6)
+        return Link(self._leaves, contacts, self._nearby(), chosen, rtt_us)
+
+    def _alternatives(self, peer: NodeId) -> tuple[Contact, ...]:
+        """Our neighbours, the least linked first: so nobody becomes a hub."""
+        contacts = self.contacts(but=peer)
+        return tuple(sorted(contacts, key=lambda one: self.neighbours[one.node].degree))
+
+    def _hear(self, peer: NodeId, message: Link | Linked | Neighbourhood, now: float) -> None:
         neighbour = self.neighbours[peer]
         self._around = None
         neighbour.leaves = message.leaves
@@ -273,7 +348,18 @@ class Overlay:
             for contact in message.neighbours[:DEGREE_MAX]
             if may_tell(contact.address, neighbour.address)
         )
-        self.cache.hear(neighbour.contacts, Contact(peer, neighbour.address))
+        if neighbour.ours or neighbour.chosen:  # who came to us fills no cache of ours
+            self.cache.hear(neighbour.contacts, Contact(peer, neighbour.address), now)
+
+    def _hear_of(self, peer: NodeId, now: float) -> None:
+        """Who came to us says itself where it is, and our lot may fall on it: on one as well that
+        found no place as a guest."""
+        address, before = self._links[peer].address, len(self.cache)
+        contact = Contact(peer, address)
+        if address.is_a_place:
+            self.cache.hear([contact], contact, now)
+        if len(self.cache) > before:
+            self.keeping.changed(now)
 
     def _two_links(self) -> Iterator[int]:
         """The ids of our neighbours and of theirs."""
@@ -283,32 +369,6 @@ class Overlay:
 
     def _nearby(self) -> bytes:
         return pack(sampled(self._two_links()))
-
-    def _takes(self, peer: NodeId, message: Link) -> bool:
-        """Whether this peer, which wants us, may be one more: who has enough takes those only that
-        have next to none."""
-        enough = len(self.neighbours) >= (self._config.degree_wanted or self._config.degree_max)
-        has_some = len(message.neighbours) >= self._config.degree_min
-        return self._has_room(peer) and (self.joining.is_seed(peer) or not (enough and has_some))
-
-    def _has_room(self, peer: NodeId | None = None, is_seed: bool = False) -> bool:
-        """Whether one more may be a neighbour; who is no seed of ours leaves places for those,
-        but for the first."""
-        places = min(self._config.degree_max, DEGREE_MAX)
-        if not is_seed and (peer is None or not self.joining.is_seed(peer)):
-            kept = min(self._config.seed_places, self.joining.seeds_missing)
-            places = max(places - kept, 1)
-        return self._admitting and len(self.neighbours) < places
-
-    def _part(self, peer: NodeId, now: float) -> None:
-        """Take no `Link` of it for a while; what is over is forgotten."""
-        self._parted.pop(peer, None)
-        self._parted[peer] = now
-        while self._parted and not self._is_parted(next(iter(self._parted)), now):
-            del self._parted[next(iter(self._parted))]
-
-    def _is_parted(self, peer: NodeId, now: float) -> bool:
-        return now < self._parted.get(peer, float("-inf")) + self._config.relink_s
 
     def _note(self, name: str, fields: dict[str, object], now: float) -> list[Effect]:
         """A line for the log, unless strangers come and go so fast that they would fill it."""
@@ -323,8 +383,3 @@ class Overlay:
     def _drop(self, why: str) -> list[Effect]:
         self.dropped[why] += 1
         return []
-
-
-def _join(edges: dict[tuple[str, str], GraphEdge], one: NodeId, other: NodeId) -> None:
-    a, b = sorted((node_text(one), node_text(other)))
-    edges[a, b] = GraphEdge(a, b)

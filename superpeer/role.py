@@ -136,7 +136,7 @@ class SuperPeer:
             cluster.Unwish: self._wishes.on_unwish,
             overlay.Link: self._overlay.on_link,
             overlay.Linked: self._overlay.on_linked,
-            overlay.Unlinked: self._on_unlinked,
+            overlay.Unlinked: self._overlay.on_unlinked,
             overlay.Neighbourhood: self._overlay.on_neighbourhood,
             overlay.Patches: self._digests.on_patches,
             overlay.Query: self._on_query,
@@ -225,13 +225,13 @@ class SuperPeer:
         if event.door is not Door.CONTROL:
             return []
         self._links[event.peer] = event
-        return self._overlay.joining.peer_linked(event.peer, now)
+        return self._overlay.linked(event, now)
 
     def _on_link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
         peer = event.peer
-        self._links.pop(peer, None)
+        was_up = self._links.pop(peer, None) is not None
         self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
         self._digests.neighbour_lost(peer, now)
         self._questions.peer_lost(peer)
@@ -239,7 +239,7 @@ class SuperPeer:
             *self._searches.leaf_lost(peer),
             *self._wishes.leaf_lost(peer, now),
             *self._flood.neighbour_lost(peer, now),
-            *self._overlay.link_lost(peer, now),
+            *self._overlay.link_lost(peer, now, was_up=was_up),
         ]
 
     def _on_query(self, peer: NodeId, query: overlay.Query, now: float) -> list[Effect]:
@@ -253,13 +253,6 @@ class SuperPeer:
         return lambda peer, message, now: (
             [] if take_back(peer, message.guid) else on_message(peer, message, now)
         )
-
-    def _on_unlinked(self, peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
-        """The link stays, but no query crosses it any more."""
-        self._digests.neighbour_lost(peer, now)
-        self._questions.peer_lost(peer)
-        effects = self._overlay.on_unlinked(peer, message, now)
-        return [*self._flood.neighbour_lost(peer, now), *effects]
 
     def _on_link_measured(self, event: LinkMeasured, _now: float) -> list[Effect]:
         if event.door is Door.CONTROL:
@@ -305,14 +298,16 @@ class SuperPeer:
 
     def _on_datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
         if not isinstance(event.message, Ping):
-            return self._overlay.joining.on_pong(event, now)
+            return self._overlay.on_pong(event, now)
+        others = self._overlay.pongs.others(event.address, now)
         facts = Facts(
             node=self._me,
             superpeer=Contact(self._me, self._bound.control) if self._bound else None,
             leaves=len(self._cluster.members),
             leaves_max=self._config.cluster.leaves_max,
             uptime_s=self._uptime_s(),
-            others=self._overlay.contacts(),
+            others=tuple(others),
+            hops=tuple(others.values()),
         )
         return [*self._meeting.answer(event, facts)]
 
@@ -324,10 +319,9 @@ class SuperPeer:
 
     def _end(self, grace_s: float, now: float) -> list[Effect]:
         """Take nobody any more and part from everybody; over when all are gone, or at `grace_s`."""
-        self._overlay.stop()
+        effects: list[Effect] = [*self._overlay.stop(), *self._lookout.stop()]
         self._cluster.stop()
         self._exit_at = now + grace_s
-        effects = self._lookout.stop()
         for peer in {**self._cluster.members, **self._overlay.neighbours}:
             effects += [Send(peer, Bye("stopping")), Hangup(peer, Door.CONTROL, BYE)]
         return effects

@@ -353,6 +353,16 @@ def neighbours(world: World, name: str) -> list[str]:
     return sorted(world.texts[row.node] for row in answer)
 
 
+def reached(world: World, start: str) -> list[str]:
+    """The names of all that are linked with it, by whatever way, sorted."""
+    found, ring = {start: None}, [start]
+    while ring:
+        beyond = [other for name in ring for other in neighbours(world, name)]
+        ring = list(dict.fromkeys(name for name in beyond if name not in found))
+        found |= dict.fromkeys(ring)
+    return sorted(found)
+
+
 def entry_of(name: str, size: int = 1) -> Entry:
     """An entry whose content is named by its name, unless it is empty."""
     root = name.encode().ljust(32, b"\0")[:32] if size else EMPTY_ROOT

@@ -1,5 +1,6 @@
 """The host cache stays small, keeps what works, and lets nobody crowd the others out."""
 
+from collections.abc import Iterator
 from random import Random
 
 from hypothesis import given
@@ -10,6 +11,9 @@ from common.hostcache import (
     FAILURES_MAX,
     GROUP_MAX,
     HEARD_MAX,
+    NEWS_BURST,
+    NEWS_PER_S,
+    TELLERS_MAX,
     TOLD_MAX,
     WORKED_MAX,
     HostCache,
@@ -131,7 +135,7 @@ def test_many_tellers_crowd_out_one_another() -> None:
 
 def test_what_works_gives_way_only_to_a_newcomer_that_outlives_it() -> None:
     """The one in doubt is to be tested: if it works the newcomer goes, else it goes itself."""
-    known, newcomer = full(), public(999)
+    known, newcomer = full(), public(9_999)
     known.worked(newcomer)
     doubtful = known.doubtful
     assert doubtful == public(0)
@@ -193,6 +197,110 @@ def test_who_moved_is_known_where_it_is_now() -> None:
     known.worked(old)
     known.worked(Contact(old.node, new.address))
     assert everybody(known) == [Contact(old.node, new.address)]
+
+
+def test_a_million_pushed_addresses_leave_nine_tenths_honest() -> None:
+    """A day long one peer pushes lists of 200, each with new addresses: the cache stays as large as
+    it was, and what is honest stays in it (THREATS T7)."""
+    known = full()
+    for number in range(2_000, 2_000 + HEARD_MAX // TOLD_MAX):
+        known.hear((public(number * 3 + one) for one in range(TOLD_MAX)), public(number))
+    honest, size = set(everybody(known)), len(known)
+    teller, pushed = public(1_999), 0
+    for step in range(5_000):
+        listed = [at(f"{90 + step % 100}.{one}.{step // 100}.9") for one in range(200)]
+        known.hear(listed, teller, now=step * 17.28)
+        pushed += len(listed)
+    assert pushed == 1_000_000
+    kept = everybody(known)
+    assert size <= len(kept) <= size + TOLD_MAX
+    assert len(honest.intersection(kept)) / len(kept) >= 0.9
+
+
+def test_a_teller_has_credit_for_news() -> None:
+    """Two hundred at once, then one in ten seconds; what is known costs nothing."""
+    known = cache()
+    assert NEWS_BURST == 200
+    for number in range(0, 300, 10):
+        known.hear(map(public, range(number, number + 10)), public(9_999), now=0.0)
+    known.hear([public(500)], public(9_999), now=0.5 / NEWS_PER_S)
+    assert public(500) not in everybody(known)
+    other = cache()
+    for _ in range(300):
+        other.hear([public(1)], public(9_999), now=0.0)
+    other.hear([public(2)], public(9_999), now=0.0)
+    assert set(everybody(other)) == {public(1), public(2)}
+
+
+def test_of_a_list_without_end_only_so_many_are_looked_at() -> None:
+    """Ten thousand entries cost as much as two hundred."""
+    looked: list[int] = []
+
+    def endless() -> Iterator[Contact]:
+        for number in range(10_000):
+            looked.append(number)
+            yield public(number % 5)
+
+    cache().hear(endless(), public(9_999))
+    assert len(looked) == 200
+
+
+def test_credits_of_tellers_are_bounded() -> None:
+    """The one heard longest ago gives way."""
+    known = cache()
+    for number in range(TELLERS_MAX + 50):
+        known.hear([public(5_000 + number)], public(number))
+    assert len(known._news) == TELLERS_MAX
+
+
+def test_what_is_kept_of_a_teller_is_a_secret_sample() -> None:
+    """It depends on our secret, and neither on the order nor on how often it was said."""
+    named = [public(number) for number in range(100)]
+    kept = []
+    for seed in range(3):
+        one, other = HostCache(ME, Random(seed)), HostCache(ME, Random(seed))
+        one.hear(named, public(9_999))
+        for _ in range(3):
+            other.hear(reversed(named), public(9_999), now=10_000.0)
+        assert set(everybody(one)) == set(everybody(other))
+        assert len(one) == TOLD_MAX
+        kept.append(frozenset(everybody(one)))
+    assert len(set(kept)) == 3
+
+
+def test_who_stands_in_a_crowd_gives_way_without_a_test() -> None:
+    """A full cache in which one network has two: the first of another network takes a place."""
+    known = cache()
+    for number in range(WORKED_MAX - GROUP_MAX):
+        known.worked(public(number))
+    crowd = [at("90.0.0.1", number) for number in range(GROUP_MAX)]
+    for contact in crowd:
+        known.worked(contact)
+    known.worked(public(9_999))
+    assert public(9_999) in everybody(known)
+    assert known.doubtful is None
+    assert sum(each in everybody(known) for each in crowd) == GROUP_MAX - 1
+
+
+def test_one_that_was_never_tried_is_drawn_by_group() -> None:
+    """Those that worked are none, nor is who is linked."""
+    known = cache()
+    known.worked(public(1))
+    assert known.untried() is None
+    known.hear([public(2), public(3)], public(1))
+    assert {known.untried() for _ in range(50)} == {public(2), public(3)}
+    assert known.untried(without=[public(2).node]) == public(3)
+    assert known.has_worked(public(1))
+    assert not known.has_worked(public(2))
+    assert not known.has_worked(Contact(public(1).node, public(2).address))
+
+
+def test_groups_that_we_have_come_later() -> None:
+    """Whom we are linked with already counts for its network."""
+    known = cache()
+    for contact in (at("40.0.0.1", 1), public(1), public(2)):
+        known.worked(contact)
+    assert known.pick(3, beside=[at("40.0.0.1", 2)])[2] == at("40.0.0.1", 1)
 
 
 STEPS = st.lists(

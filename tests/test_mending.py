@@ -6,7 +6,7 @@ from common.config import Config, OverlayConfig
 from common.messages.fields import Contact
 from common.messages.overlay import Link, Linked, Unlinked
 from common.storage import Restored
-from tests.overlay_world import World, neighbours
+from tests.overlay_world import World, neighbours, reached
 
 WANTED, LEAST, MOST = 6, 3, 12
 CONFIG = Config(
@@ -23,22 +23,6 @@ def grown(count: int, seed: int = 0) -> World:
         world.advance(0.2)
     world.advance(120.0)
     return world
-
-
-def reached(world: World, start: str) -> list[str]:
-    """All that are linked with it, by whatever way."""
-    found = {start: None}
-    for name in _in_order(found):
-        found |= dict.fromkeys(neighbours(world, name))
-    return sorted(found)
-
-
-def _in_order(found: dict[str, None]) -> "list[str]":
-    place, order = 0, list(found)
-    while place < len(order):
-        place += 1
-        order = list(found)
-    return order
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -67,6 +51,7 @@ def test_what_loses_a_third_mends(seed: int) -> None:
     world.advance(10.0)
     assert len(world.nodes) == 16
     assert min(len(neighbours(world, name)) for name in world.nodes) >= LEAST
+    assert reached(world, "sp8") == sorted(world.nodes)
 
 
 def test_a_newcomer_finds_its_way_though_all_seeds_are_dead() -> None:

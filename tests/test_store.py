@@ -119,7 +119,7 @@ def test_super_peers_are_bounded_and_the_latest_first(tmp_path: Path) -> None:
     store = Store(tmp_path / "state.db")
     for number in range(SUPER_PEERS_MAX + 5):
         store.remember_super_peer(number.to_bytes(32, "big"), ADDRESS, float(number))
-    store.remember_super_peer((10).to_bytes(32, "big"), Address.of("10.0.0.1", 9), 1_000.0)
+    store.remember_super_peer((10).to_bytes(32, "big"), Address.of("10.0.0.1", 9), 10_000.0)
     peers = store.super_peers()
     assert len(peers) == SUPER_PEERS_MAX
     assert peers[0] == ((10).to_bytes(32, "big"), Address.of("10.0.0.1", 9))

@@ -10,13 +10,14 @@ from typing import Annotated
 from msgspec import Meta
 
 from common.addresses import Address
-from common.limits import PING_BYTES
+from common.limits import HOSTS_PER_LIST_MAX, PING_BYTES
 from common.messages.fields import (
     Bytes16,
     Bytes32,
     Contact,
     Contacts,
     Count,
+    Hops,
     Message,
     Name,
     Port,
@@ -81,3 +82,4 @@ class Pong(Message, frozen=True, array_like=True):
     observed: Address  # where your ping came from
     others: Contacts = ()
     refusal: Text = ""  # why we would not link; the fields above are then empty
+    hops: Annotated[tuple[Hops, ...], Meta(max_length=HOSTS_PER_LIST_MAX)] = ()  # to each of others

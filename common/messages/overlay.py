@@ -44,11 +44,17 @@ Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 
 class Link(Message, frozen=True, array_like=True):
-    """Be my neighbour; these are mine, `nearby` a sample of who is at most two links from me."""
+    """Be my neighbour; these are mine, `nearby` a sample of who is at most two links from me.
+
+    `chosen`: how many of them I chose myself; None: say all. `rtt_us`: the round trip to you, if I
+    ask because it is short.
+    """
 
     leaves: Count
     neighbours: Contacts = ()
     nearby: Ids = b""
+    chosen: Links | None = None
+    rtt_us: Count = 0
 
 
 class Linked(Message, frozen=True, array_like=True):
@@ -60,9 +66,11 @@ class Linked(Message, frozen=True, array_like=True):
 
 
 class Unlinked(Message, frozen=True, array_like=True):
-    """I take no more neighbours; try these."""
+    """I take no more neighbours; try these. `leaving`: I go in a few seconds; till then ask me
+    nothing new, and what is under way is answered."""
 
     alternatives: Contacts = ()
+    leaving: bool = False
 
 
 class Neighbourhood(Message, frozen=True, array_like=True):

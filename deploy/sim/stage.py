@@ -30,7 +30,7 @@ from deploy.sim.filesystem import FileSystem
 from deploy.sim.host import Host, Storage
 from deploy.sim.nodes import NETWORK, SHARE, Plan, builder, seed_of
 from deploy.sim.paths import Access
-from deploy.sim.shelf import Shelf
+from deploy.sim.shelf import Known, Shelf
 from deploy.sim.store import MemoryStore, Trees
 from deploy.sim.world import World, identity_of
 from deploy.targets import SUPER_PEER
@@ -61,6 +61,7 @@ class Stage:
         self.files: dict[int, FileSystem] = {}  # by leaf
         self._stores: dict[int, MemoryStore] = {}
         self._shelves: dict[int, list[SharedFile]] = {}
+        self._known: dict[int, Known] = {}  # by host
         self.data: dict[str, bytes] = {}  # by id, where there are bytes at all
         self._paths: list[tuple[str, str]] = []  # of all files: path in a share, id
         self.oracle = Oracle(self._held())
@@ -172,7 +173,8 @@ class Stage:
 
     def _shelve(self, host: Host) -> Storage:
         """The disk of a super-peer, and in a large world of everybody."""
-        return Shelf(self._shelves.get(host.number - self._first_leaf, ()), host.take)
+        known = self._known.setdefault(host.number, {})
+        return Shelf(self._shelves.get(host.number - self._first_leaf, ()), host.take, known)
 
     def _equip(self, host: Host, leaf: int) -> Storage:
         rng = Random(f"{self.scenario.seed}/disk/{leaf}/{host.life}")

@@ -29,7 +29,7 @@ from common.shell.disk.scan import Known
 from common.storage import DownloadRecord, WishRecord
 
 SCHEMA_VERSION: Final = 1
-SUPER_PEERS_MAX: Final = 200  # as a list of hosts on the wire (KaZaA 200)
+SUPER_PEERS_MAX: Final = 1000  # as many as `common.hostcache` keeps of those that worked
 _BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _ERRNO: Final = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,

@@ -28,7 +28,7 @@ from superpeer.wishes import STANDING
 MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
 DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on
 DIALS_S = 20.0
-HEARSAY_PAUSE = 0.9  # of `redial_max_s`: a place where nobody is is dialled no sooner again
+HEARSAY_PAUSE = 0.9  # of `hearsay_s`: a place where nobody is is dialled no sooner again
 READ_AHEAD_SLACK = 1024 * 1024
 SLACK_S = 5.0  # later than its limit something may be noticed: a sweep, a clock, a late message
 WINDOW_HITS_MAX = 2 * HITS_PER_WINDOW  # of one link within a window, wherever it begins
@@ -46,7 +46,7 @@ class Bounds:
     ) -> None:
         self._violate, self._hosts = violate, hosts
         self._hello_s, self._dead_s = config.link.hello_s, config.link.dead_s
-        self._hearsay_s = config.overlay.redial_max_s * HEARSAY_PAUSE
+        self._hearsay_s = config.overlay.hearsay_s * HEARSAY_PAUSE
         self._schedule = schedule
         self._moment: tuple[int, float, int] = (-1, -1.0, 0)
         self._dials: dict[tuple[int, int, object, object], list[float]] = {}
@@ -152,7 +152,7 @@ class Bounds:
 
     def _books(self, host: Host, inside: SuperPeerInside, effects: list[Effect]) -> None:
         flood, config = inside.flood, inside.flood._config
-        if len(flood._seen) > config.seen_max or len(flood._trees) > config.open_max:
+        if len(flood.seen) > config.seen_max or len(flood._trees) > config.open_max:
             self._tell(host, "11: memory of queries is bounded", "remembers too many")
         if any(count < 0 for count in flood._waiting.values()):
             self._tell(host, "11: hits that wait are counted", "counts below zero")
