@@ -59,23 +59,26 @@ class CountedPlaces:
         """Whether there are changes to take."""
         return bool(self._added or self._cleared)
 
-    def add(self, place: int) -> None:
-        """One more key stands there."""
+    def add(self, place: int) -> bool:
+        """One more key stands there; whether it is the first."""
         if place in self.places:
             self._more[place] += 1
-        else:
-            self.places.add(place)
-            _note(place, self._added, self._cleared)
+            return False
+        self.places.add(place)
+        _note(place, self._added, self._cleared)
+        return True
 
-    def discard(self, place: int) -> None:
-        """Undo an `add` of the same place."""
+    def discard(self, place: int) -> bool:
+        """Undo an `add` of the same place; whether no key is left there."""
         if place not in self._more:
             self.places.remove(place)
             _note(place, self._cleared, self._added)
-        elif self._more[place] > 1:
+            return True
+        if self._more[place] > 1:
             self._more[place] -= 1
         else:
             del self._more[place]
+        return False
 
     def take_changes(self) -> Changes:
         """The places that were set and cleared since this was asked last."""

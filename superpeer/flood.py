@@ -41,10 +41,10 @@ from common.messages.overlay import (
 from common.rates import Bucket
 from superpeer.guide import Guide, places
 from superpeer.hitflow import HitFlow
-from superpeer.query import Tree
+from superpeer.query import Gap, Tree
 from superpeer.silence import Silence
 
-Evaluate = Callable[[QueryBody], Iterator[Hit]]
+Evaluate = Callable[[QueryBody], Iterator[Hit | Gap]]
 
 STEPS_MAX: Final = HOPS_MAX + DEGREE_MAX  # of one query: a link deeper, or one more asked
 _PATIENCE_PER_HOP: Final = 0.75 / HOPS_MAX  # the deepest give up after a quarter of the time
@@ -315,6 +315,7 @@ class Flood:
             if hits:
                 effects += self._to_all(tree, [asker], QueryHits(tree.guid, hits))
             if tree.has_hits:
+                flow.left -= not hits  # looking in vain costs as much as a hit
                 flow.queue(tree.guid)
             else:
                 effects += self._report_if_over(tree)

@@ -12,7 +12,7 @@ from common.digest import CountedPlaces
 from common.limits import FILE_SIZE_MAX
 from common.terms import Terms, matches
 from superpeer.index import SWEEP_SLACK_DOCS, Index
-from superpeer.shelves import Found
+from superpeer.matching import LOOKS_MAX
 
 ANY = 10_000
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
@@ -23,14 +23,26 @@ def entry(name: str, size: int = 10, folder: str = "", root: bytes = bytes(32)) 
     return Entry(root, size, name, folder)
 
 
-def names(found: list[Found]) -> list[str]:
+def names(index: Index, terms: Terms) -> list[str]:
     """What a searcher would see."""
-    return [hit.entry.name for hit in found]
+    return [index.entry(doc).name for doc in everything(index, terms)]
 
 
-def holders(index: Index, found: list[Found]) -> list[bytes]:
+def everything(index: Index, terms: Terms, limit: int = ANY) -> list[int]:
+    """All pages of an answer."""
+    docs: list[int] = []
+    place: int | None = 0
+    while place is not None:
+        page = index.search(terms, limit, place)
+        assert len(page.docs) <= limit
+        docs += page.docs
+        place = page.then
+    return docs
+
+
+def holders(index: Index, docs: list[int]) -> list[bytes]:
     """Whose they are."""
-    return [index.where(hit.doc)[0] for hit in found]
+    return [index.where(doc)[0] for doc in docs]
 
 
 def some_index() -> Index:
@@ -58,7 +70,7 @@ def some_index() -> Index:
 )
 def test_search_finds_by_words_and_filters(terms: Terms, hits: list[str]) -> None:
     """All words, none of the excluded, of the kind, an extension and the sizes asked for."""
-    assert names(some_index().search(terms, ANY)) == hits
+    assert names(some_index(), terms) == hits
 
 
 @pytest.mark.parametrize(
@@ -74,15 +86,15 @@ def test_search_finds_by_words_and_filters(terms: Terms, hits: list[str]) -> Non
 )
 def test_odd_terms_find_nothing(terms: Terms) -> None:
     """Terms that no `parse` gives and a hostile neighbour sends are answered, with nothing."""
-    assert some_index().search(terms, ANY) == []
+    assert everything(some_index(), terms) == []
 
 
 def test_a_slot_holds_one_entry() -> None:
     """What is added to a filled slot takes the place of what was there."""
     index = some_index()
     index.add(A, 0, entry("yellow pear.txt"))
-    assert names(index.search(Terms(("red",)), ANY)) == []
-    assert names(index.search(Terms(("pear",)), ANY)) == ["yellow pear.txt"]
+    assert names(index, Terms(("red",))) == []
+    assert names(index, Terms(("pear",))) == ["yellow pear.txt"]
     assert (index.files, index.leaves) == (3, 2)
 
 
@@ -90,7 +102,7 @@ def test_sources_are_leaves_with_the_very_content() -> None:
     """Root and size must both be right; a removed copy is no source."""
     index = some_index()
     both = index.sources(b"r" * 32, 1_000, ANY)
-    assert [index.where(hit.doc) for hit in both] == [(A, 1)]
+    assert [index.where(doc) for doc in both] == [(A, 1)]
     index.add(C, 3, entry("copy.jpg", 1_000, root=b"r" * 32))
     assert holders(index, index.sources(b"r" * 32, 1_000, ANY)) == [A, C]
     assert holders(index, index.sources(b"r" * 32, 1_000, 1)) == [A]
@@ -103,10 +115,10 @@ def test_a_dropped_leaf_is_gone_at_once_and_may_come_back() -> None:
     index = some_index()
     index.drop_leaf(A)
     index.drop_leaf(A)
-    assert names(index.search(Terms(("apple",)), ANY)) == ["cider.mp3"]
+    assert names(index, Terms(("apple",))) == ["cider.mp3"]
     assert (index.files, index.leaves, index.dead) == (1, 1, 2)
     index.add(A, 0, entry("red apple.txt"))
-    assert names(index.search(Terms(("red",)), ANY)) == ["red apple.txt"]
+    assert names(index, Terms(("red",))) == ["red apple.txt"]
 
 
 def test_what_is_not_there_can_be_removed() -> None:
@@ -129,24 +141,24 @@ def test_the_limit_gives_the_first_hits() -> None:
     index = Index(1, CountedPlaces())
     for slot in range(300):
         index.add(A, slot, entry(f"apple {slot}", slot))
-    whole = index.search(Terms(("apple",), size_min=100), ANY)
-    assert [index.where(hit.doc)[1] for hit in whole] == list(range(100, 300))
-    assert index.search(Terms(("apple",), size_min=100), 5) == whole[:5]
+    whole = everything(index, Terms(("apple",), size_min=100))
+    assert [index.where(doc)[1] for doc in whole] == list(range(100, 300))
+    assert index.search(Terms(("apple",), size_min=100), 5).docs == whole[:5]
 
 
 def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
     """Each call takes out at most its budget; after the last nothing of the dead is held."""
     index = Index(1, CountedPlaces())
     keys = max([index.add(A, slot, entry(f"apple {slot}")) for slot in range(10)])
-    held = index.search(Terms(("apple",)), ANY)
+    held = [(index.where(doc)[1], index.entry(doc)) for doc in everything(index, Terms(("apple",)))]
     index.drop_leaf(A)
     assert index.sweep(4 * keys)
     assert index.dead == 6
     assert not index.sweep(100)
     assert not index.sweep(100)
-    for hit in held:
-        index.add(B, index.where(hit.doc)[1], hit.entry)
-    assert index.files == len(index.search(Terms(("apple",)), ANY)) == 10
+    for slot, again in held:
+        index.add(B, slot, again)
+    assert index.files == len(everything(index, Terms(("apple",)))) == 10
 
 
 def test_the_dead_stay_bounded_without_any_sweep() -> None:
@@ -155,7 +167,7 @@ def test_the_dead_stay_bounded_without_any_sweep() -> None:
     for count in range(SWEEP_SLACK_DOCS + 500):
         index.add(A, 0, entry(f"a{count}"))
     assert index.dead <= SWEEP_SLACK_DOCS + 2
-    assert names(index.search(Terms((f"a{SWEEP_SLACK_DOCS + 499}",)), ANY)) != []
+    assert names(index, Terms((f"a{SWEEP_SLACK_DOCS + 499}",))) != []
 
 
 WORDS = ["red", "green", "apple", "pear", "pie"]
@@ -194,6 +206,10 @@ class IndexAgainstScan(RuleBasedStateMachine):
         """All that `hit` takes, in one order."""
         return sorted((key, entry) for key, entry in self.held.items() if hit(entry))
 
+    def told(self, docs: list[int]) -> list[tuple[tuple[bytes, int], Entry]]:
+        """What the index says, in the same order."""
+        return sorted((self.index.where(doc), self.index.entry(doc)) for doc in docs)
+
     @rule(leaf=leaves, slot=slots, entry=shared)
     def add(self, leaf: bytes, slot: int, entry: Entry) -> None:
         """A leaf publishes or replaces."""
@@ -220,17 +236,16 @@ class IndexAgainstScan(RuleBasedStateMachine):
     @rule(terms=asked, limit=st.integers(1, 10))
     def search(self, terms: Terms, limit: int) -> None:
         """A search finds what a scan finds, and a limited one its beginning."""
-        found = self.index.search(terms, ANY)
         expected = self.scan(lambda entry: matches(terms, entry))
-        assert sorted((self.index.where(hit.doc), hit.entry) for hit in found) == expected
-        assert self.index.search(terms, limit) == found[:limit]
+        for limit in (ANY, limit):
+            assert self.told(everything(self.index, terms, limit)) == expected
 
     @rule(root=st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]), size=sizes)
     def sources(self, root: bytes, size: int) -> None:
         """Sources are those that hold root and size."""
         found = self.index.sources(root, size, ANY)
         expected = self.scan(lambda entry: (entry.root, entry.size) == (root, size))
-        assert sorted((self.index.where(hit.doc), hit.entry) for hit in found) == expected
+        assert self.told(found) == expected
 
     @invariant()
     def counts(self) -> None:

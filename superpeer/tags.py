@@ -1,0 +1,73 @@
+"""What filters go by: the kind of a file, its extension, and its size to the power of two.
+
+Postings apart from those of words, so that no word of a query can name one. A size bound inside a
+power of two leaves documents of which only their entry can tell; all the others are right.
+"""
+
+from typing import Final
+
+from pyroaring import BitMap
+
+from common.catalogue import Entry
+from common.limits import FILE_SIZE_MAX
+from common.names import extension, media_type
+from common.terms import Terms
+from superpeer.postings import Postings
+
+TAGS: Final = 3  # of each entry
+
+
+class Tags:
+    """Documents by their tags."""
+
+    __slots__ = ("_docs",)
+
+    def __init__(self) -> None:
+        self._docs: Postings[str] = Postings()
+
+    def add(self, entry: Entry, doc: int) -> None:
+        """`doc` says this."""
+        for tag in _tags(entry):
+            self._docs.add(tag, doc)
+
+    def discard(self, entry: Entry, doc: int) -> None:
+        """Undo an `add` of the same pair."""
+        for tag in _tags(entry):
+            self._docs.discard(tag, doc)
+
+    def groups(self, terms: Terms) -> list[list[BitMap]]:
+        """A hit is in one of each group, to be read only; sizes are right to their power."""
+        groups = []
+        if terms.kind:
+            groups.append([f"kind {terms.kind}"])
+        if terms.extensions:
+            groups.append([f"extension {text}" for text in terms.extensions])
+        if terms.size_min or terms.size_max is not None:
+            powers = range(terms.size_min.bit_length(), _size_max(terms).bit_length() + 1)
+            groups.append([_size_tag(power) for power in powers])
+        return [[self._docs.bitmap(tag) for tag in group] for group in groups]
+
+    def unsure(self, terms: Terms) -> BitMap:
+        """The documents in the power of a size bound that does not begin or end it."""
+        bounds = []
+        if terms.size_min & (terms.size_min - 1):
+            bounds.append(terms.size_min)
+        if terms.size_max is not None and terms.size_max & (terms.size_max + 1):
+            bounds.append(terms.size_max)
+        return self._docs.union([_size_tag(size.bit_length()) for size in bounds])
+
+
+def _tags(entry: Entry) -> tuple[str, str, str]:
+    return (
+        f"kind {media_type(entry.name)}",
+        f"extension {extension(entry.name)}",
+        _size_tag(entry.size.bit_length()),
+    )
+
+
+def _size_tag(power: int) -> str:
+    return f"size {power}"
+
+
+def _size_max(terms: Terms) -> int:
+    return FILE_SIZE_MAX if terms.size_max is None else terms.size_max
