@@ -9,7 +9,6 @@ sends what to whom is `superpeer.digests`.
 
 import zlib
 from array import array
-from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
 from itertools import accumulate, chain
@@ -43,14 +42,18 @@ def place_of_root(root: bytes) -> int:
 
 
 class CountedPlaces:
-    """The places of keys that come and go, in the largest digest, and what of them has changed."""
+    """The places of keys that come and go, in the largest digest, and what of them has changed.
 
-    __slots__ = ("_added", "_cleared", "_more", "places")
+    How many keys beyond the first stand at a place is counted in binary, one set of places for each
+    digit: many files that many leaves have cost a few bytes each.
+    """
+
+    __slots__ = ("_added", "_cleared", "_digits", "places")
 
     def __init__(self) -> None:
         self.places = BitMap()
         """Where a key stands now; to be read only."""
-        self._more: Counter[int] = Counter()  # keys beyond the first, by place
+        self._digits: list[BitMap] = []  # of the number of keys beyond the first, the lowest first
         self._added = BitMap()  # since the changes were taken last
         self._cleared = BitMap()
 
@@ -62,7 +65,7 @@ class CountedPlaces:
     def add(self, place: int) -> bool:
         """One more key stands there; whether it is the first."""
         if place in self.places:
-            self._more[place] += 1
+            self._count_up(place)
             return False
         self.places.add(place)
         _note(place, self._added, self._cleared)
@@ -70,15 +73,27 @@ class CountedPlaces:
 
     def discard(self, place: int) -> bool:
         """Undo an `add` of the same place; whether no key is left there."""
-        if place not in self._more:
-            self.places.remove(place)
-            _note(place, self._cleared, self._added)
-            return True
-        if self._more[place] > 1:
-            self._more[place] -= 1
-        else:
-            del self._more[place]
-        return False
+        if any(place in digit for digit in self._digits):
+            self._count_down(place)
+            return False
+        self.places.remove(place)
+        _note(place, self._cleared, self._added)
+        return True
+
+    def _count_up(self, place: int) -> None:
+        for digit in self._digits:
+            if place not in digit:
+                digit.add(place)
+                return
+            digit.remove(place)
+        self._digits.append(BitMap((place,)))
+
+    def _count_down(self, place: int) -> None:
+        for digit in self._digits:
+            if place in digit:
+                digit.remove(place)
+                return
+            digit.add(place)
 
     def take_changes(self) -> Changes:
         """The places that were set and cleared since this was asked last."""

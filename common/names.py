@@ -57,7 +57,8 @@ _EXTENSIONS: Final = {
     "data": "arrow avro bson ckpt csv db feather gguf h5 hdf5 ipynb json jsonl mat nc npy npz "
     "onnx orc parquet pkl proto pt pth safetensors sql sqlite tfrecord toml tsv xml yaml yml",
 }
-MEDIA_TYPES: Final = (*_EXTENSIONS, "other")
+OTHER: Final = "other"
+MEDIA_TYPES: Final = (*_EXTENSIONS, OTHER)
 _TYPE_OF: Final = {ext: kind for kind, exts in _EXTENSIONS.items() for ext in exts.split()}
 
 
@@ -144,7 +145,12 @@ def extension(name: str) -> str:
 
 def media_type(name: str) -> str:
     """One of `MEDIA_TYPES`, told by the extension alone."""
-    return _TYPE_OF.get(extension(name), "other")
+    return _TYPE_OF.get(extension(name), OTHER)
+
+
+def extensions_of(kind: str) -> list[str]:
+    """The extensions that tell this type; none of `OTHER`, which no extension tells."""
+    return _EXTENSIONS.get(kind, "").split()
 
 
 def _visible(text: str) -> str:

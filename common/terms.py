@@ -65,9 +65,15 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
         return self.size_min > 0 or self.size_max is not None
 
     @property
-    def is_narrow(self) -> bool:
-        """Whether more than words decides, phrases aside."""
-        return bool(self.without or self.kind or self.extensions) or self.has_size
+    def is_plain(self) -> bool:
+        """Whether only words and phrases decide."""
+        return not (
+            self.without
+            or self.kind
+            or self.extensions
+            or self.size_min
+            or self.size_max is not None
+        )
 
     def takes_size(self, size: int) -> bool:
         """Whether a file of `size` bytes passes the size filter."""

@@ -22,10 +22,10 @@ from superpeer.matching import Matcher, Page
 from superpeer.postings import Postings
 from superpeer.prefixes import Prefixes
 from superpeer.shelves import Shelf, Shelves
-from superpeer.tags import TAGS, Tags
+from superpeer.tags import TAGS_MAX, Tags
 
 SWEEP_SLACK_DOCS: Final = 10_000  # dead documents that nobody needs to hurry for
-_KEYS_BESIDE_WORDS: Final = TAGS + 1  # and the root
+_KEYS_BESIDE_WORDS: Final = TAGS_MAX + 1  # and the root
 
 
 class Index:
@@ -91,9 +91,9 @@ class Index:
                 self._digest.add(place_of_word(word))
                 self._prefixes.add(word)
         self._tags.add(entry, doc)
+        if not self._digest.add(place_of_root(entry.root)) and self._has_content(entry.root):
+            self._copies.add(doc)
         self._contents.add(entry.root, doc)
-        if not self._digest.add(place_of_root(entry.root)):
-            self._copies.add(doc)  # or the place is shared by chance: it comes last, no more
         return keys
 
     def remove(self, leaf: bytes, slot: int) -> int:
@@ -190,6 +190,9 @@ class Index:
         elif not is_last:
             self._promote_copy(entry.root)
         return len(words) + _KEYS_BESIDE_WORDS
+
+    def _has_content(self, root: bytes) -> bool:
+        return any(doc not in self._gone for doc in self._contents.find(root))
 
     def _promote_copy(self, root: bytes) -> None:
         """The first with this content goes: the next one, if there is any, is no copy any more."""

@@ -1,8 +1,8 @@
 """From terms to the documents that match, a page at a time, each page for bounded work.
 
-The fewest documents that carry one of the words are met with those of the others: all at once
-where they are few, else in windows of documents, the first of which should do for as many as are
-wanted and each next one is larger. What no bitmap can tell (phrases, sizes inside a power of two)
+The documents of the rarest word are met with those of the others: all at once where few carry all
+of them, else in windows of documents, the first of which should do for as many as are wanted and
+each next one is larger. What no bitmap can tell (phrases, sizes inside a power of two)
 is looked up entry by entry, so many for a page, which may then hold less than it could, or nothing.
 
 Where more match than are wanted, the first document with each content comes before those with the
@@ -10,15 +10,16 @@ same: one file that a thousand leaves have hides no other. Within that the order
 numbers: deterministic, but no ranking; who asked ranks what it gets (`common.terms.fit`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
+from operator import itemgetter
 from typing import Final
 
 import msgspec
 from pyroaring import BitMap
 
 from common.terms import Terms
-from superpeer.postings import Postings
+from superpeer.postings import Counted, Postings
 from superpeer.prefixes import Prefixes
 from superpeer.shelves import Shelves
 from superpeer.tags import Tags
@@ -26,13 +27,14 @@ from superpeer.tags import Tags
 LOOKS_MAX: Final = 50  # entries that are looked at for a page: 0.1 ms
 PREFIX_WORDS_MAX: Final = 4_096  # words that one beginning stands for: 2 ms
 UNIONS_MAX: Final = 16  # documents of beginnings that are kept: 128 KiB each among a million
-WHOLE_DOCS_MAX: Final = 4_000  # so few are met with the others all at once
-WINDOW_DOCS_MIN: Final = 1_024
+WHOLE_DOCS_MAX: Final = 1_000  # so few are met with the others all at once
+WINDOW_DOCS_MIN: Final = 4_096
 WINDOW_CAUTION: Final = (
     8  # words meet more often than by chance: the first window is so much smaller
 )
 WINDOW_GROWTH: Final = 4
 
+_SHARE_MIN: Final = 1e-9  # of documents
 _PASS_BITS: Final = 32  # a place: whether it is among the copies, and the document
 _DOCS: Final = (1 << _PASS_BITS) - 1
 _EVERYTHING: Final = BitMap((0,))  # known by identity
@@ -78,28 +80,36 @@ class Matcher:
 
     def page(self, terms: Terms, limit: int, place: int = 0) -> Page:
         """The first `limit` documents from `place` on that match."""
-        needed = self._words.bitmaps(terms.words)
-        if terms.prefixes:
-            if terms.words and not needed:
-                return NOTHING_FOUND
+        needed = self._words.rarest_first(terms.words)
+        if terms.prefixes and (needed or not terms.words):
             return self._with_prefixes(terms, needed, limit, place)
         return self._page(terms, needed, limit, place) if needed else NOTHING_FOUND
 
-    def _with_prefixes(self, terms: Terms, needed: list[BitMap], limit: int, place: int) -> Page:
+    def _with_prefixes(self, terms: Terms, needed: list[Counted], limit: int, place: int) -> Page:
         unions = [self._union(prefix) for prefix in terms.prefixes]
-        needed = sorted([*needed, *[docs for docs, _ in unions]], key=len)
+        needed += [(len(docs), docs) for docs, _ in unions]
+        needed.sort(key=itemgetter(0))
         page = self._page(terms, needed, limit, place)
         return Page(page.docs, page.then, all(whole for _, whole in unions))
 
-    def _page(self, terms: Terms, needed: list[BitMap], limit: int, place: int) -> Page:
+    def _page(self, terms: Terms, needed: list[Counted], limit: int, place: int) -> Page:
         found: list[int] = []
-        is_narrow, looked_at = terms.is_narrow, self._looked_at(terms)
-        for in_copies, first, beyond in self._windows(place, self._first_window(needed, limit)):
-            docs = self._between(needed, first, beyond)
-            if is_narrow:
+        words = [docs for _, docs in needed]
+        plain, looked_at = terms.is_plain, self._looked_at(terms)
+        total = self._shelves.docs
+        size = _first_window(needed, total, limit)
+        in_copies, first = place >> _PASS_BITS, place & _DOCS
+        while first < total or (not in_copies and self._copies):
+            if first >= total:
+                in_copies, first = 1, 0
+            beyond = first + size
+            is_whole = not first and size >= total
+            docs = _common(words, None if is_whole else BitMap(range(first, beyond)))
+            if self._gone:
+                docs -= self._gone
+            if not plain:
                 docs = self._narrowed(docs, terms)
-            is_whole = beyond - first == self._shelves.docs
-            if is_whole and looked_at is None and len(docs) <= limit and not in_copies:
+            if is_whole and not in_copies and len(docs) <= limit and looked_at is None:
                 return Page(docs.to_array(), None)  # these are all, copies or not
             if self._copies:
                 docs = docs & self._copies if in_copies else docs - self._copies
@@ -107,49 +117,10 @@ class Matcher:
                 then = _take(docs, found, limit)
             else:
                 then = self._look(docs, terms, looked_at, found, limit)
-            if then is None and len(found) == limit:
-                then = beyond
-            if then is not None:
-                return Page(found, in_copies << _PASS_BITS | then)
+            if then is not None or len(found) == limit:
+                return Page(found, in_copies << _PASS_BITS | (then or min(beyond, total)))
+            first, size = beyond, size * WINDOW_GROWTH
         return Page(found, None)
-
-    def _windows(self, place: int, size: int) -> Iterator[tuple[int, int, int]]:
-        """Whether it is about copies, the first document, and the one beyond the last."""
-        in_copies, first = place >> _PASS_BITS, place & _DOCS
-        while True:
-            while first < self._shelves.docs:
-                beyond = min(first + size, self._shelves.docs)
-                yield in_copies, first, beyond
-                first, size = beyond, size * WINDOW_GROWTH
-            if in_copies or not self._copies:
-                return
-            in_copies, first = 1, 0
-
-    def _first_window(self, needed: list[BitMap], limit: int) -> int:
-        """Among how many documents as many as are wanted carry all words, if they meet more often
-        than by chance."""
-        total = self._shelves.docs
-        fewest = len(needed[0])
-        if fewest <= WHOLE_DOCS_MAX:
-            return total
-        share = fewest / total
-        for docs in needed[1:]:
-            share *= len(docs) / total
-        return WINDOW_DOCS_MIN + int(limit / share / WINDOW_CAUTION)
-
-    def _between(self, needed: list[BitMap], first: int, beyond: int) -> BitMap:
-        """The live documents in a window that carry all words."""
-        if beyond - first == self._shelves.docs:
-            docs = needed[0] & needed[-1]
-        else:
-            docs = needed[0] & BitMap(range(first, beyond))
-            if len(needed) > 1:
-                docs &= needed[-1]
-        for others in needed[1:-1]:
-            docs &= others
-        if self._gone:
-            docs -= self._gone
-        return docs
 
     def _narrowed(self, docs: BitMap, terms: Terms) -> BitMap:
         """What the excluded words and the filters leave, sizes to their power of two."""
@@ -193,6 +164,29 @@ class Matcher:
                 del self._unions[next(iter(self._unions))]
             self._unions[prefix] = known
         return known[1:]
+
+
+def _first_window(needed: list[Counted], total: int, limit: int) -> int:
+    """Among how many documents as many as are wanted carry all words, if they meet more often than
+    by chance; all where it would be most."""
+    share = 1.0
+    for count, _ in needed:
+        share *= count / total
+    size = WINDOW_DOCS_MIN + int(limit / WINDOW_CAUTION / max(share, _SHARE_MIN))
+    return size if 2 * size < total else total
+
+
+def _common(words: list[BitMap], window: BitMap | None) -> BitMap:
+    """The documents in all of them, the fewest first."""
+    if window is None:
+        docs = words[0] & words[-1]
+    else:
+        docs = words[0] & window
+        if len(words) > 1:
+            docs &= words[-1]
+    for others in words[1:-1]:
+        docs &= others
+    return docs
 
 
 def _take(docs: BitMap, found: list[int], limit: int) -> int | None:

@@ -1,4 +1,5 @@
-"""What filters go by: the kind of a file, its extension, and its size to the power of two.
+"""What filters go by: the extension of a file, which tells its kind, and its size to the power of
+two.
 
 Postings apart from those of words, so that no word of a query can name one. A size bound inside a
 power of two leaves documents of which only their entry can tell; all the others are right.
@@ -10,11 +11,13 @@ from pyroaring import BitMap
 
 from common.catalogue import Entry
 from common.limits import FILE_SIZE_MAX
-from common.names import extension, media_type
+from common.names import OTHER, extension, extensions_of, media_type
 from common.terms import Terms
 from superpeer.postings import Postings
 
-TAGS: Final = 3  # of each entry
+TAGS_MAX: Final = 3  # of each entry
+
+_OTHER_TAG: Final = f"kind {OTHER}"
 
 
 class Tags:
@@ -39,9 +42,10 @@ class Tags:
         """A hit is in one of each group, to be read only; sizes are right to their power."""
         groups = []
         if terms.kind:
-            groups.append([f"kind {terms.kind}"])
+            told_by = [_extension_tag(text) for text in extensions_of(terms.kind)]
+            groups.append([_OTHER_TAG] if terms.kind == OTHER else told_by)
         if terms.extensions:
-            groups.append([f"extension {text}" for text in terms.extensions])
+            groups.append([_extension_tag(text) for text in terms.extensions])
         if terms.size_min or terms.size_max is not None:
             powers = range(terms.size_min.bit_length(), _size_max(terms).bit_length() + 1)
             groups.append([_size_tag(power) for power in powers])
@@ -57,12 +61,13 @@ class Tags:
         return self._docs.union([_size_tag(size.bit_length()) for size in bounds])
 
 
-def _tags(entry: Entry) -> tuple[str, str, str]:
-    return (
-        f"kind {media_type(entry.name)}",
-        f"extension {extension(entry.name)}",
-        _size_tag(entry.size.bit_length()),
-    )
+def _tags(entry: Entry) -> tuple[str, ...]:
+    tags = _extension_tag(extension(entry.name)), _size_tag(entry.size.bit_length())
+    return (*tags, _OTHER_TAG) if media_type(entry.name) == OTHER else tags
+
+
+def _extension_tag(text: str) -> str:
+    return f"extension {text}"
 
 
 def _size_tag(power: int) -> str:
