@@ -89,6 +89,8 @@ class Matcher:
         unions = [self._union(prefix) for prefix in terms.prefixes]
         needed += [(len(docs), docs) for docs, _ in unions]
         needed.sort(key=itemgetter(0))
+        if not needed[0][0]:
+            return NOTHING_FOUND
         page = self._page(terms, needed, limit, place)
         return Page(page.docs, page.then, all(whole for _, whole in unions))
 

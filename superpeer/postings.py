@@ -17,14 +17,13 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from pyroaring import BitMap
 
 Key = TypeVar("Key", bound=Hashable)
-Counted = tuple[int, BitMap]  # about how many documents, and which
+Counted = tuple[int, BitMap]  # how many documents, and which
 
 ARRAY_DOCS_MAX: Final = 128
 PACKED_DOCS_MAX: Final = 2_048  # unpacked in 2 us, no slower than meeting its containers one by one
 FRESH_DOCS_MAX: Final = 16
-_HEADER_BYTES: Final = 140  # of a packed bitmap that spreads over a million documents
 
-_about = itemgetter(0)
+_count_of = itemgetter(0)
 _DOC: Final = struct.Struct("I")  # as in an array
 
 
@@ -35,18 +34,15 @@ class _Packed:
     bytes that say nothing.
     """
 
-    __slots__ = ("_fresh", "_packed")
+    __slots__ = ("_fresh", "_packed", "count")
 
     def __init__(self, docs: BitMap) -> None:
+        self.count = len(docs)
         self._packed: bytes = docs.serialize()
         self._fresh = b""
 
-    @property
-    def about(self) -> int:
-        """How many there are, roughly."""
-        return max(len(self._packed) - _HEADER_BYTES, ARRAY_DOCS_MAX) // 2
-
     def add(self, doc: int) -> None:
+        self.count += 1
         self._fresh += _DOC.pack(doc)
         if len(self._fresh) > _DOC.size * FRESH_DOCS_MAX:
             self._packed, self._fresh = self.unpacked().serialize(), b""
@@ -110,7 +106,7 @@ class Postings(Generic[Key]):
                 self._docs[key] = _Packed(BitMap(array("I", docs + _DOC.pack(doc))))
         elif isinstance(docs, _Packed):
             docs.add(doc)
-            if docs.about > PACKED_DOCS_MAX:
+            if docs.count > PACKED_DOCS_MAX:
                 self._docs[key] = _Many(docs.unpacked())
         else:
             self._docs[key] = _DOC.pack(docs) + _DOC.pack(doc)
@@ -152,7 +148,7 @@ class Postings(Generic[Key]):
             if docs is None:
                 return []
             found.append((docs.count, docs.docs) if isinstance(docs, _Many) else _counted(docs))
-        found.sort(key=_about)
+        found.sort(key=_count_of)
         return found
 
     def union(self, keys: Iterable[Key]) -> BitMap:
@@ -174,7 +170,7 @@ def _counted(docs: _Docs) -> Counted:
     if isinstance(docs, bytes):
         return len(docs) // _DOC.size, BitMap(array("I", docs))
     if isinstance(docs, _Packed):
-        return docs.about, docs.unpacked()
+        return docs.count, docs.unpacked()
     if isinstance(docs, _Many):
         return docs.count, docs.docs
     return 1, BitMap((docs,))

@@ -273,6 +273,7 @@ def test_a_name_without_words_is_found_by_its_symbols(name: str, found: str) -> 
     """What stands before the extension, where that has no word."""
     assert symbols_of_name(name) == found
 
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [
