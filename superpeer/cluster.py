@@ -36,7 +36,7 @@ from superpeer.query import Gap
 INDEX_SLICE: Final = 10_000  # keys by which entries are made searchable in one turn: 5 to 10 ms
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
 SEARCH_SLICE: Final = 50  # documents that the index is asked for at a time; wild guess
-SHORT_PAGES_MAX: Final = 400  # of the index, for one query: 20,000 entries looked at, 40 ms in all
+SHORT_PAGES_MAX: Final = 200  # of the index, for one query: 10,000 entries looked at, 20 ms in all
 SWEEP_S: Final = 0.05  # between two of them; wild guess
 
 _SWEEP: Final = ("sweep", b"")
