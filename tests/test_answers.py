@@ -15,6 +15,20 @@ from tests.test_cluster import Bench
 from tests.test_flood import ASKER, BODY, GUID, NONCE, flood, hit
 
 
+def test_hits_are_proven_as_they_are_taken() -> None:
+    """What is withdrawn while an answer is being taken is not in the rest of it."""
+    bench = Bench()
+    one, two = bench.leaf(1), bench.leaf(2)
+    for leaf in (one, two):
+        bench.join(leaf)
+        bench.share(leaf, *[f"hello {number}" for number in range(100)])
+    hits = bench.cluster.evaluate(QueryBody(5_000, terms=parse(["hello"])))
+    taken = [next(hits) for _ in range(75)]
+    assert [isinstance(hit, Hit) and hit.slot for hit in taken] == list(range(75))
+    bench.lose(one, 1.0, on_purpose=True)
+    assert [isinstance(hit, Hit) and hit.source.node for hit in hits] == [two.identity.node] * 100
+
+
 def test_what_does_not_match_any_more_is_passed_over() -> None:
     """An entry that took the place of another while an answer was being taken."""
     bench = Bench()
