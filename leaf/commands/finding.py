@@ -103,7 +103,7 @@ def search(
     kind: str,
     **filters: Any,
 ) -> int:
-    """Find files: all WORDS must match, -WORD excludes."""
+    """Find files: all WORDS must match, -WORD excludes, a WORD* goes on, '"A PHRASE"' stands so."""
     from common.names import MEDIA_TYPES
     from leaf.methods import Search
 
