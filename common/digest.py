@@ -24,6 +24,7 @@ PATCH_PLACES_MAX: Final = 12_288  # that cannot be compressed: three quarters of
 BITS_MIN: Final = 14
 FULL: Final = 1 / 25  # more than 4 % of the places are set: twice as many are better
 SPARSE: Final = 1 / 100  # less than 1 %: half as many will do
+_GROWTH: Final = 9 / 8  # of places, after which they are packed
 _PLACE_BYTES: Final = 4
 _STATED: Final = b"superpeer digest 1\0"
 _SWAPPED: Final = array("I", (1,)).tobytes()[0] == 0  # a big-endian machine
@@ -48,12 +49,13 @@ class CountedPlaces:
     digit: many files that many leaves have cost a few bytes each.
     """
 
-    __slots__ = ("_added", "_cleared", "_digits", "places")
+    __slots__ = ("_added", "_cleared", "_digits", "_packed", "places")
 
     def __init__(self) -> None:
         self.places = BitMap()
         """Where a key stands now; to be read only."""
         self._digits: list[BitMap] = []  # of the number of keys beyond the first, the lowest first
+        self._packed = 0  # how many places there were when they were packed last
         self._added = BitMap()  # since the changes were taken last
         self._cleared = BitMap()
 
@@ -99,6 +101,9 @@ class CountedPlaces:
         """The places that were set and cleared since this was asked last."""
         changes = self._added, self._cleared
         self._added, self._cleared = BitMap(), BitMap()
+        if len(self.places) > self._packed * _GROWTH:
+            self._packed = len(self.places)
+            self.places = BitMap.deserialize(self.places.serialize())  # no larger than it must be
         return changes
 
 

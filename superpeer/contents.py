@@ -36,7 +36,7 @@ class Contents:
     def discard(self, root: bytes, doc: int) -> None:
         """Undo an `add` of the same pair."""
         place, _ = self._place(root)
-        at = self._docs[place].index(doc)
+        at = _index(self._docs[place], doc)
         del self._docs[place][at], self._marks[place][at]
 
     def find(self, root: bytes) -> Iterator[int]:
@@ -54,3 +54,12 @@ class Contents:
         seen = int.from_bytes(root[: _ROOT_BITS // 8], "big")
         hashed = (seen * self._secret) % (1 << _ROOT_BITS) >> _ROOT_BITS - _ARRAY_BITS - _MARK_BITS
         return hashed >> _MARK_BITS, hashed & (1 << _MARK_BITS) - 1
+
+
+def _index(docs: "array[int]", doc: int) -> int:
+    """Where `doc` is: as bytes are found, ten times as fast as numbers are."""
+    plain, sought = docs.tobytes(), array("I", (doc,)).tobytes()
+    at = plain.find(sought)
+    while at % docs.itemsize:
+        at = plain.find(sought, at + 1)
+    return at // docs.itemsize
