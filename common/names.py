@@ -145,7 +145,12 @@ def extension(name: str) -> str:
 
 def media_type(name: str) -> str:
     """One of `MEDIA_TYPES`, told by the extension alone."""
-    return _TYPE_OF.get(extension(name), OTHER)
+    return type_of(extension(name))
+
+
+def type_of(ending: str) -> str:
+    """One of `MEDIA_TYPES`, for an extension."""
+    return _TYPE_OF.get(ending, OTHER)
 
 
 def extensions_of(kind: str) -> list[str]:

@@ -66,13 +66,15 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def is_plain(self) -> bool:
-        """Whether only words and phrases decide."""
+        """Whether only words and their beginnings decide."""
         return not (
             self.without
             or self.kind
             or self.extensions
             or self.size_min
             or self.size_max is not None
+            or self.phrases
+            or self.without_phrases
         )
 
     def takes_size(self, size: int) -> bool:
@@ -96,7 +98,7 @@ def entry_words(entry: Entry) -> list[str]:
     """
     name, folder = entry.name, entry.folder
     found = words(name)
-    if not found or found == [extension(name)]:
+    if len(found) < 2 and (not found or found[0] == extension(name)):
         found = [*filter(None, [symbols_of_name(name)]), *found]
     if not (name.isascii() and folder.isascii()):
         found += [*words(folder), *last_letters(name), *last_letters(folder)]

@@ -97,7 +97,8 @@ class Matcher:
     def _page(self, terms: Terms, needed: list[Counted], limit: int, place: int) -> Page:
         found: list[int] = []
         words = [docs for _, docs in needed]
-        plain, looked_at = terms.is_plain, self._looked_at(terms)
+        plain = terms.is_plain
+        looked_at = None if plain else self._looked_at(terms)
         total = self._shelves.docs
         size = _first_window(needed, total, limit)
         in_copies, first = place >> _PASS_BITS, place & _DOCS

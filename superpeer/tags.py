@@ -11,13 +11,14 @@ from pyroaring import BitMap
 
 from common.catalogue import Entry
 from common.limits import FILE_SIZE_MAX
-from common.names import OTHER, extension, extensions_of, media_type
+from common.names import OTHER, extension, extensions_of, type_of
 from common.terms import Terms
 from superpeer.postings import Postings
 
 TAGS_MAX: Final = 3  # of each entry
 
 _OTHER_TAG: Final = f"kind {OTHER}"
+_SIZE_TAGS: Final = [f"size {power}" for power in range(FILE_SIZE_MAX.bit_length() + 1)]
 
 
 class Tags:
@@ -48,7 +49,7 @@ class Tags:
             groups.append([_extension_tag(text) for text in terms.extensions])
         if terms.size_min or terms.size_max is not None:
             powers = range(terms.size_min.bit_length(), _size_max(terms).bit_length() + 1)
-            groups.append([_size_tag(power) for power in powers])
+            groups.append([_SIZE_TAGS[power] for power in powers])
         return [[self._docs.bitmap(tag) for tag in group] for group in groups]
 
     def unsure(self, terms: Terms) -> BitMap:
@@ -58,20 +59,18 @@ class Tags:
             bounds.append(terms.size_min)
         if terms.size_max is not None and terms.size_max & (terms.size_max + 1):
             bounds.append(terms.size_max)
-        return self._docs.union([_size_tag(size.bit_length()) for size in bounds])
+        return self._docs.union([_SIZE_TAGS[size.bit_length()] for size in bounds])
 
 
 def _tags(entry: Entry) -> tuple[str, ...]:
-    tags = _extension_tag(extension(entry.name)), _size_tag(entry.size.bit_length())
-    return (*tags, _OTHER_TAG) if media_type(entry.name) == OTHER else tags
+    ending, size = extension(entry.name), _SIZE_TAGS[entry.size.bit_length()]
+    if type_of(ending) == OTHER:
+        return f"extension {ending}", size, _OTHER_TAG
+    return f"extension {ending}", size
 
 
 def _extension_tag(text: str) -> str:
     return f"extension {text}"
-
-
-def _size_tag(power: int) -> str:
-    return f"size {power}"
 
 
 def _size_max(terms: Terms) -> int:
