@@ -9,7 +9,6 @@ sends what to whom is `superpeer.digests`.
 
 import zlib
 from array import array
-from collections import Counter
 from collections.abc import Iterable
 from hashlib import blake2b
 from itertools import accumulate, chain
@@ -26,6 +25,7 @@ BITS_MIN: Final = 14
 FULL: Final = 1 / 25  # more than 4 % of the places are set: twice as many are better
 FULLEST: Final = 1 / 8  # what is told is never so full: half a patch may be ahead of the other
 SPARSE: Final = 1 / 100  # less than 1 %: half as many will do
+_GROWTH: Final = 9 / 8  # of places, after which they are packed
 _PLACE_BYTES: Final = 4
 _STATED: Final = b"superpeer digest 1\0"
 _SWAPPED: Final = array("I", (1,)).tobytes()[0] == 0  # a big-endian machine
@@ -44,14 +44,19 @@ def place_of_root(root: bytes) -> int:
 
 
 class CountedPlaces:
-    """The places of keys that come and go, in the largest digest, and what of them has changed."""
+    """The places of keys that come and go, in the largest digest, and what of them has changed.
 
-    __slots__ = ("_added", "_cleared", "_more", "places")
+    How many keys beyond the first stand at a place is counted in binary, one set of places for each
+    digit: many files that many leaves have cost a few bytes each.
+    """
+
+    __slots__ = ("_added", "_cleared", "_digits", "_packed", "places")
 
     def __init__(self) -> None:
         self.places = BitMap()
         """Where a key stands now; to be read only."""
-        self._more: Counter[int] = Counter()  # keys beyond the first, by place
+        self._digits: list[BitMap] = []  # of the number of keys beyond the first, the lowest first
+        self._packed = 0  # how many places there were when they were packed last
         self._added = BitMap()  # since the changes were taken last
         self._cleared = BitMap()
 
@@ -60,28 +65,46 @@ class CountedPlaces:
         """Whether there are changes to take."""
         return bool(self._added or self._cleared)
 
-    def add(self, place: int) -> None:
-        """One more key stands there."""
+    def add(self, place: int) -> bool:
+        """One more key stands there; whether it is the first."""
         if place in self.places:
-            self._more[place] += 1
-        else:
-            self.places.add(place)
-            _note(place, self._added, self._cleared)
+            self._count_up(place)
+            return False
+        self.places.add(place)
+        _note(place, self._added, self._cleared)
+        return True
 
-    def discard(self, place: int) -> None:
-        """Undo an `add` of the same place."""
-        if place not in self._more:
-            self.places.remove(place)
-            _note(place, self._cleared, self._added)
-        elif self._more[place] > 1:
-            self._more[place] -= 1
-        else:
-            del self._more[place]
+    def discard(self, place: int) -> bool:
+        """Undo an `add` of the same place; whether no key is left there."""
+        if any(place in digit for digit in self._digits):
+            self._count_down(place)
+            return False
+        self.places.remove(place)
+        _note(place, self._cleared, self._added)
+        return True
+
+    def _count_up(self, place: int) -> None:
+        for digit in self._digits:
+            if place not in digit:
+                digit.add(place)
+                return
+            digit.remove(place)
+        self._digits.append(BitMap((place,)))
+
+    def _count_down(self, place: int) -> None:
+        for digit in self._digits:
+            if place in digit:
+                digit.remove(place)
+                return
+            digit.add(place)
 
     def take_changes(self) -> Changes:
         """The places that were set and cleared since this was asked last."""
         changes = self._added, self._cleared
         self._added, self._cleared = BitMap(), BitMap()
+        if len(self.places) > self._packed * _GROWTH:
+            self._packed = len(self.places)
+            self.places = BitMap.deserialize(self.places.serialize())  # no larger than it must be
         return changes
 
 

@@ -10,12 +10,13 @@ that name exists already is not looked at here.
 import re
 import unicodedata
 from collections.abc import Iterator
+from itertools import groupby, pairwise
 from typing import Final
 
 from common.limits import FILE_NAME_BYTES_MAX, PATH_DEPTH_MAX, STRING_BYTES_MAX, WORD_CHARS_MAX
 
 UNNAMED: Final = "unnamed"
-WORDS_PER_NAME_MAX: Final = 64  # wild guess: a name of 255 bytes seldom has more than 30
+WORDS_PER_NAME_MAX: Final = 128  # a name of 255 bytes has 84 pairs of Han characters
 EXTENSION_CHARS_MAX: Final = 16  # "safetensors" has 11; anything longer is a sentence after a dot
 
 # `/`, `\`, the look-alikes of both, and `:` (drives, NTFS streams, the old Mac separator).
@@ -37,6 +38,12 @@ _VARIATION_SELECTORS = dict.fromkeys(
     (*range(0x180B, 0x180E), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
 )
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
+# Scripts that put no spaces between words: Thai, Lao, Myanmar, Khmer, Tai, Kana, Han.
+_SPACELESS: Final = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u1a20-\u1aaf\uaa60-\uaa7f\u3005-\u3007"
+    "\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_SPACELESS_CHAR = re.compile(f"[{_SPACELESS}]")
 
 _EXTENSIONS: Final = {
     "audio": "aac aif aiff alac ape flac m4a m4b mid midi mka mp3 mpc oga ogg opus wav wma wv",
@@ -50,7 +57,8 @@ _EXTENSIONS: Final = {
     "data": "arrow avro bson ckpt csv db feather gguf h5 hdf5 ipynb json jsonl mat nc npy npz "
     "onnx orc parquet pkl proto pt pth safetensors sql sqlite tfrecord toml tsv xml yaml yml",
 }
-MEDIA_TYPES: Final = (*_EXTENSIONS, "other")
+OTHER: Final = "other"
+MEDIA_TYPES: Final = (*_EXTENSIONS, OTHER)
 _TYPE_OF: Final = {ext: kind for kind, exts in _EXTENSIONS.items() for ext in exts.split()}
 
 
@@ -89,11 +97,43 @@ def words(text: str) -> list[str]:
     """The search words of a name or folder path, in order of first appearance.
 
     Letters and digits of any script, without case or compatibility forms (NFKC_Casefold);
-    combining marks stay with their letter. At most 64 words of at most 64 characters.
+    combining marks stay with their letter. Where a script puts no spaces between words each two
+    neighbouring letters are one (bigrams), and a letter alone is one. At most 128 words of at most
+    64 characters.
     """
-    found = _ASCII_WORD.findall(text.lower()) if text.isascii() else _unicode_words(_fold(text))
-    unique = dict.fromkeys(word[:WORD_CHARS_MAX] for word in found)
-    return list(unique)[:WORDS_PER_NAME_MAX]
+    return list(dict.fromkeys(word_sequence(text)))[:WORDS_PER_NAME_MAX]
+
+
+def word_sequence(text: str) -> list[str]:
+    """All words of `text` as they follow one another, however often."""
+    if text.isascii():
+        return [word[:WORD_CHARS_MAX] for word in _ASCII_WORD.findall(text.lower())]
+    return [word for run in _runs(text) for word in _words_of(run)]
+
+
+def last_letters(text: str) -> list[str]:
+    """The last letter of each run without spaces: bigrams begin with all the others, so each letter
+    is the beginning of something."""
+    if text.isascii():
+        return []
+    return [run[-1][:WORD_CHARS_MAX] for run in _runs(text) if len(run) > 1]
+
+
+def is_lone_letter(word: str) -> bool:
+    """Whether this is a single letter of a script that puts no spaces between words."""
+    return bool(_SPACELESS_CHAR.match(word)) and len(_letters(word)) == 1
+
+
+def symbols(text: str) -> str:
+    """A text without any word, as it is compared: folded, at most 64 characters; else ''."""
+    folded = " ".join(_fold(text).split())
+    return "" if word_sequence(folded) else folded[:WORD_CHARS_MAX]
+
+
+def symbols_of_name(name: str) -> str:
+    """What finds a file whose name has no word before its extension: that part, folded."""
+    ending = extension(name)
+    return symbols(name[: len(name) - len(ending) - 1] if ending else name)
 
 
 def extension(name: str) -> str:
@@ -105,7 +145,17 @@ def extension(name: str) -> str:
 
 def media_type(name: str) -> str:
     """One of `MEDIA_TYPES`, told by the extension alone."""
-    return _TYPE_OF.get(extension(name), "other")
+    return type_of(extension(name))
+
+
+def type_of(ending: str) -> str:
+    """One of `MEDIA_TYPES`, for an extension."""
+    return _TYPE_OF.get(ending, OTHER)
+
+
+def extensions_of(kind: str) -> list[str]:
+    """The extensions that tell this type; none of `OTHER`, which no extension tells."""
+    return _EXTENSIONS.get(kind, "").split()
 
 
 def _visible(text: str) -> str:
@@ -153,6 +203,33 @@ def _unicode_words(folded: str) -> Iterator[str]:
             word = ""
     if word:
         yield word
+
+
+def _runs(text: str) -> Iterator[list[str]]:
+    """Letters side by side of scripts without spaces, and other words whole."""
+    for word in _unicode_words(_fold(text)):
+        if _SPACELESS_CHAR.search(word) is None:
+            yield [word]
+            continue
+        parts = groupby(_letters(word), lambda letter: bool(_SPACELESS_CHAR.match(letter)))
+        for spaceless, letters in parts:
+            yield list(letters) if spaceless else ["".join(letters)]
+
+
+def _letters(word: str) -> list[str]:
+    """Characters, each with its marks."""
+    letters: list[str] = []
+    for char in word:
+        if letters and _is_mark(char):
+            letters[-1] += char
+        else:
+            letters.append(char)
+    return letters
+
+
+def _words_of(run: list[str]) -> list[str]:
+    pairs = [a + b for a, b in pairwise(run)] or run
+    return [word[:WORD_CHARS_MAX] for word in pairs]
 
 
 def _is_mark(char: str) -> bool:

@@ -4,8 +4,8 @@ A hit is believed if it matches the query, comes from an address that its teller
 is proven: the path of hashes leads from the entry to a root that the leaf itself signed. Rows
 group hits by content; a leaf counts once for each. Nothing is asked for here.
 
-The score of a row: the share of the words of its best name that were asked for (1 for a name that
-says nothing else), plus a tenth for each doubling of its sources.
+The score of a row: how well its best name fits (`common.terms.fit`: 1 for one that says nothing but
+what was asked for), plus a tenth for each doubling of its sources.
 """
 
 import math
@@ -19,7 +19,7 @@ from common.messages.cluster import Hit
 from common.messages.fields import Contact
 from common.names import safe_name
 from common.proofs import Proofs
-from common.terms import Terms, entry_words, matches
+from common.terms import Terms, fit, matches
 from common.torrent import file_id
 from leaf.methods import HitRow
 
@@ -66,7 +66,7 @@ class Row:
         name = safe_name(hit.entry.name)
         if name in self._names or len(self._names) < NAMES_SHOWN_MAX:
             self._names[name] = self._names.get(name, 0) + 1
-        self._fit = max(self._fit, len(terms.words) / max(len(entry_words(hit.entry)), 1))
+        self._fit = max(self._fit, fit(terms, hit.entry))
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class Row:
     def shown(self) -> HitRow:
         """As people and scripts see it."""
         root, size = self.content
-        score = min(self._fit, 1.0) + SOURCES_WEIGHT * math.log2(max(len(self.sources), 1))
+        score = self._fit + SOURCES_WEIGHT * math.log2(max(len(self.sources), 1))
         names = sorted(self._names)
         return HitRow(
             file_id(root, size), self.name, names, size, len(self.sources), round(score, 3)

@@ -12,6 +12,7 @@ from random import Random
 from typing import ClassVar, Final, NamedTuple, get_args
 
 from common.addresses import Address
+from common.asking import TermsError
 from common.config import SearchConfig
 from common.core import (
     Answer,
@@ -34,7 +35,7 @@ from common.limits import HITS_PER_QUERY_MAX, TTL_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hop, SearchDone, SearchHits, Strategy
 from common.messages.fields import Contact, Message
-from common.terms import Terms, TermsError, parse
+from common.terms import Terms, parse
 from common.torrent import LinkError, file_id, parse_file_id, parse_magnet
 from leaf.hits import Content, Row, Verifier, best_first
 from leaf.methods import (

@@ -28,18 +28,19 @@ from common.limits import HITS_PER_QUERY_MAX, SOURCES_PER_ANSWER_MAX
 from common.messages.cluster import Busy, Hit, Join, Publish, Published, Welcome
 from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
-from common.terms import Terms
+from common.terms import Terms, matches
 from superpeer.credit import Credit
 from superpeer.holding import Changes, Holding, PublishError
 from superpeer.index import Index
 from superpeer.methods import LeafRow
 from superpeer.proven import Proven
-from superpeer.shelves import Found
+from superpeer.query import Gap
 from superpeer.wishes import Wishes
 
 INDEX_SLICE: Final = 10_000  # keys by which entries are made searchable in one turn: 5 to 10 ms
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
-SEARCH_SLICE: Final = 50  # entries that the index is asked for at a time; wild guess
+SEARCH_SLICE: Final = 50  # documents that the index is asked for at a time; wild guess
+SHORT_PAGES_MAX: Final = 200  # of the index, for one query: 10,000 entries looked at, 20 ms in all
 CHECK_KEYS: Final = 20  # that a look at a wish counts for, by the time it takes
 SWEEP_S: Final = 0.05  # between two of them; wild guess
 
@@ -192,16 +193,14 @@ class Cluster:
 
     # --- questions --------------------------------------------------------------------------
 
-    def evaluate(self, body: QueryBody) -> Iterator[Hit]:
+    def evaluate(self, body: QueryBody) -> Iterator[Hit | Gap]:
         """What our leaves have for a query, at most `wanted`; of a file's sources a random part.
 
         Each hit is found and proven when it is asked for, by what is shared then.
         """
-        found: Iterator[Found] = iter(())
         if body.terms is not None:
-            found = self._matching(body.terms)
-        elif body.root is not None:
-            found = iter(self._some_sources(body.root, body.size))
+            return self._matching(body.terms, body.wanted)
+        found = iter(()) if body.root is None else iter(self._some_sources(body.root, body.size))
         return islice(filter(None, map(self._hit, found)), body.wanted)
 
     def rows(self, now: float) -> list[LeafRow]:
@@ -290,28 +289,44 @@ class Cluster:
         self._sweep_later(now)
         return [Send(peer, Published(0, refused=why))]
 
-    def _matching(self, terms: Terms) -> Iterator[Found]:
-        """All that match, a slice at a time; `_hit` passes over what is gone by then."""
-        last = -1
-        while found := self._index.search(terms, SEARCH_SLICE, beyond=last):
-            yield from found
-            last = found[-1].doc
+    def _matching(self, terms: Terms, wanted: int) -> Iterator[Hit | Gap]:
+        """The first that match and are there when they are taken. A page with less than it could
+        have has cost as much as one that is full: the others come first then."""
+        place: int | None = 0
+        short_pages, whole = 0, True
+        while place is not None and wanted > 0:
+            most = min(SEARCH_SLICE, wanted)
+            page, seen = self._index.search(terms, most, place), self._index.changes
+            for doc in page.docs:
+                if seen == self._index.changes or matches(terms, self._index.entry(doc)):
+                    hit = self._hit(doc)
+                    if hit is not None:
+                        wanted -= 1
+                        yield hit
+            place, whole = page.then, whole and page.whole
+            if place is not None and len(page.docs) < most:
+                short_pages += 1
+                if short_pages == SHORT_PAGES_MAX:
+                    break
+                yield Gap.LATER
+        if wanted > 0 and (place is not None or not whole):
+            yield Gap.LEFT_OUT
 
-    def _some_sources(self, root: bytes, size: int) -> list[Found]:
+    def _some_sources(self, root: bytes, size: int) -> list[int]:
         """As many as anybody may want of those that have a file, and one for the asker itself."""
         everyone = self._index.sources(root, size, HITS_PER_QUERY_MAX)
-        one_each = list({self._index.where(each.doc)[0]: each for each in everyone}.values())
+        one_each = list({self._index.where(doc)[0]: doc for doc in everyone}.values())
         return self._rng.sample(one_each, min(SOURCES_PER_ANSWER_MAX + 1, len(one_each)))
 
-    def _hit(self, found: Found) -> Hit | None:
-        return self._proven.get(found.doc) or self._prove(found)
+    def _hit(self, doc: int) -> Hit | None:
+        return self._proven.get(doc) or self._prove(doc)
 
-    def _prove(self, found: Found) -> Hit | None:
-        node, slot = self._index.where(found.doc)
+    def _prove(self, doc: int) -> Hit | None:
+        node, slot = self._index.where(doc)
         leaf = self._leaves.get(node)
-        hit = leaf.holding.hit(slot, found.entry, leaf.source) if leaf else None
+        hit = leaf.holding.hit(slot, self._index.entry(doc), leaf.source) if leaf else None
         if hit is not None:
-            self._proven.keep(found.doc, hit)
+            self._proven.keep(doc, hit)
         return hit
 
     def _busy(self, peer: NodeId) -> Effect:

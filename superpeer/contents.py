@@ -1,50 +1,64 @@
-"""From a file's content to the documents that have it: a table of short arrays.
+"""From a file's content to the documents that have it: a table of bytes.
 
-A dictionary by root costs 100 bytes a file; here a document costs its number. Which document has
-which root is asked of whoever made the table, one array of some dozens at a time. Which array it is
-depends on a secret number (multiply-shift: Dietzfelbinger et al. 1997), so that nobody who makes up
-roots can aim at one.
+A dictionary by root costs 100 bytes a file; here a document costs its number, and a mark by which
+all but one in 256 others are passed over. Which document has which root is asked of whoever made
+the table. In which row it is, and under which mark, depends on a secret number (multiply-shift:
+Dietzfelbinger et al. 1997), so that nobody who makes up roots can aim at one.
 """
 
-from array import array
+import struct
 from collections.abc import Callable, Iterator
 from typing import Final
 
-_ARRAY_BITS: Final = 14  # 61 documents each among a million
+_ROW_BITS: Final = 14  # 61 documents each among a million: 340 bytes, an allocation without holes
+_MARK_BITS: Final = 8
 _ROOT_BITS: Final = 64  # of a root, that are looked at
+_RECORD: Final = struct.Struct("=BI")  # mark, document
 
 
 class Contents:
     """Documents by the root of their file."""
 
-    __slots__ = ("_arrays", "_root_of", "_secret")
+    __slots__ = ("_root_of", "_rows", "_secret")
 
     def __init__(self, root_of: Callable[[int], bytes], secret: int) -> None:
         """`root_of` tells the root of a document that is in the table."""
-        self._arrays: list[array[int] | None] = [None] * (1 << _ARRAY_BITS)
+        self._rows = [b""] * (1 << _ROW_BITS)
         self._root_of = root_of
         self._secret = secret | 1
 
     def add(self, root: bytes, doc: int) -> None:
         """`doc` has this content."""
-        place = self._place(root)
-        docs = self._arrays[place]
-        if docs is None:
-            docs = self._arrays[place] = array("I")
-        docs.append(doc)
+        row, mark = self._place(root)
+        self._rows[row] += _RECORD.pack(mark, doc)
 
     def discard(self, root: bytes, doc: int) -> None:
         """Undo an `add` of the same pair."""
-        docs = self._arrays[self._place(root)]
-        if docs is not None:
-            docs.remove(doc)
+        row, mark = self._place(root)
+        records = self._rows[row]
+        at = next(_found(records, _RECORD.pack(mark, doc)))
+        self._rows[row] = records[:at] + records[at + _RECORD.size :]
 
     def find(self, root: bytes) -> Iterator[int]:
         """The documents with this content, the first added first."""
-        for doc in self._arrays[self._place(root)] or ():
+        row, mark = self._place(root)
+        records = self._rows[row]
+        for at in _found(records, bytes((mark,))):
+            _, doc = _RECORD.unpack_from(records, at)
             if self._root_of(doc) == root:
                 yield doc
 
-    def _place(self, root: bytes) -> int:
+    def _place(self, root: bytes) -> tuple[int, int]:
+        """In which row, and under which mark."""
         seen = int.from_bytes(root[: _ROOT_BITS // 8], "big")
-        return (seen * self._secret) % (1 << _ROOT_BITS) >> _ROOT_BITS - _ARRAY_BITS
+        hashed = (seen * self._secret) % (1 << _ROOT_BITS) >> _ROOT_BITS - _ROW_BITS - _MARK_BITS
+        return hashed >> _MARK_BITS, hashed & (1 << _MARK_BITS) - 1
+
+
+def _found(records: bytes, beginning: bytes) -> Iterator[int]:
+    """Where the records are that begin so."""
+    at = records.find(beginning)
+    while at >= 0:
+        if at % _RECORD.size == 0:
+            yield at
+        at = records.find(beginning, at + 1)

@@ -43,12 +43,12 @@ from superpeer.guide import Guide, places
 from superpeer.hitflow import HitFlow
 from superpeer.lanes import Lanes
 from superpeer.paces import Paces
-from superpeer.query import Tree
+from superpeer.query import Gap, Tree
 from superpeer.seen import Seen
 from superpeer.silence import Silence
 from superpeer.tracing import Allowance, Trail
 
-Evaluate = Callable[[QueryBody], Iterator[Hit]]
+Evaluate = Callable[[QueryBody], Iterator[Hit | Gap]]
 
 STEPS_MAX: Final = HOPS_MAX + DEGREE_MAX  # of one query: a link deeper, or one more asked
 _PATIENCE_PER_HOP: Final = 0.75 / HOPS_MAX  # the deepest give up after a quarter of the time
@@ -96,7 +96,7 @@ class Flood:
         self.duplicates = 0
         self.dropped: Counter[str] = Counter()
 
-    def evaluate(self, body: QueryBody) -> Iterator[Hit]:
+    def evaluate(self, body: QueryBody) -> Iterator[Hit | Gap]:
         """What our own index has, for others or for ourselves; each query once."""
         self.evaluated += 1
         return self._evaluate(body)
@@ -324,6 +324,7 @@ class Flood:
             if hits:
                 effects += self._to_all(tree, [asker], QueryHits(tree.guid, hits))
             if tree.has_hits:
+                flow.left -= not hits  # looking in vain costs as much as a hit
                 flow.queue(tree.guid)
             else:
                 effects += self._report_if_over(tree)

@@ -1,29 +1,88 @@
 """From a key to the documents that carry it, small while few do and fast when many do.
 
-One document is kept as the number itself, up to 256 as an array, more as a Roaring bitmap: most
-words of real file names stand in one name only, and most searches are decided by the few words
-that stand in thousands. A key without documents is not kept. Nothing here knows which documents
-are still shared: `Index` masks the dead ones and takes them out later.
+Most words of real file names stand in one name only, and most searches are decided by the few words
+that stand in thousands. So one document is kept as the number itself, up to 128 as the bytes of an
+array, up to 2,048 as those of a Roaring bitmap, more as a bitmap. A key without documents is not
+kept.
+Nothing here knows which documents are still shared: `Index` knows the dead ones and takes them out
+later.
 """
 
+import struct
 from array import array
 from collections.abc import Hashable, Iterable
+from operator import itemgetter
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from pyroaring import BitMap
 
 Key = TypeVar("Key", bound=Hashable)
-_Docs: TypeAlias = "int | array[int] | BitMap | tuple[()]"
+Counted = tuple[int, BitMap]  # how many documents, and which
 
-ARRAY_DOCS_MAX: Final = 256  # measured: 52 bytes a file against 200 with a limit of 64
-BITMAP_DOCS_MIN: Final = ARRAY_DOCS_MAX // 2  # below it an array again; apart, so as not to flap
+ARRAY_DOCS_MAX: Final = 128
+PACKED_DOCS_MAX: Final = 2_048  # unpacked in 2 us, no slower than meeting its containers one by one
+FRESH_DOCS_MAX: Final = 16
+
+_count_of = itemgetter(0)
+_DOC: Final = struct.Struct("I")  # as in an array
+
+
+class _Packed:
+    """The bytes of a bitmap, and of a few documents that are not in it yet.
+
+    A bitmap among a million documents has 16 containers, each an allocation or two: some 1,000
+    bytes that say nothing.
+    """
+
+    __slots__ = ("_fresh", "_packed", "count")
+
+    def __init__(self, docs: BitMap) -> None:
+        self.count = len(docs)
+        self._packed: bytes = docs.serialize()
+        self._fresh = b""
+
+    def add(self, doc: int) -> None:
+        self.count += 1
+        self._fresh += _DOC.pack(doc)
+        if len(self._fresh) > _DOC.size * FRESH_DOCS_MAX:
+            self._packed, self._fresh = self.unpacked().serialize(), b""
+
+    def unpacked(self) -> BitMap:
+        docs = BitMap.deserialize(self._packed)
+        if self._fresh:
+            docs.update(array("I", self._fresh))
+        return docs
+
+
+class _Many:
+    """A bitmap, and how many documents are in it: counting them would touch each container.
+
+    Whenever it has grown by an eighth its containers are made anew, side by side and no larger than
+    they must be: a fifth less memory, and met a fifth faster.
+    """
+
+    __slots__ = ("count", "docs", "pack_at")
+
+    def __init__(self, docs: BitMap) -> None:
+        self.docs = docs
+        self.count = len(docs)
+        self.pack_at = 0
+
+    def pack(self) -> None:
+        self.docs = BitMap.deserialize(self.docs.serialize())
+        self.pack_at = self.count + self.count // 8
+
+
+_Docs: TypeAlias = int | bytes | _Packed | _Many
 
 
 class Postings(Generic[Key]):
     """Sets of document numbers (below 2^32) by key."""
 
+    __slots__ = ("_docs",)
+
     def __init__(self) -> None:
-        self._docs: dict[Key, int | array[int] | BitMap] = {}
+        self._docs: dict[Key, _Docs] = {}
 
     def __len__(self) -> int:
         return len(self._docs)
@@ -33,52 +92,84 @@ class Postings(Generic[Key]):
         docs = self._docs.get(key)
         if docs is None:
             self._docs[key] = doc
-        elif isinstance(docs, BitMap):
+        elif isinstance(docs, _Many):
+            docs.docs.add(doc)  # in place, no call: most of what adding a file takes
+            docs.count += 1
+            if docs.count > docs.pack_at:
+                docs.pack()
+        elif isinstance(docs, bytes):
+            if len(docs) < _DOC.size * ARRAY_DOCS_MAX:
+                self._docs[key] = docs + _DOC.pack(doc)
+            else:
+                self._docs[key] = _Packed(BitMap(array("I", docs + _DOC.pack(doc))))
+        elif isinstance(docs, _Packed):
             docs.add(doc)
-        elif isinstance(docs, int):
-            self._docs[key] = array("I", (docs, doc))
-        elif len(docs) < ARRAY_DOCS_MAX:
-            docs.append(doc)
+            if docs.count > PACKED_DOCS_MAX:
+                self._docs[key] = _Many(docs.unpacked())
         else:
-            many = self._docs[key] = BitMap(docs)
-            many.add(doc)
+            self._docs[key] = _DOC.pack(docs) + _DOC.pack(doc)
         return docs is None
 
     def discard(self, key: Key, doc: int) -> bool:
-        """Undo an `add` of the same pair; whether nobody carries `key` any more."""
+        """Undo an `add` of the same pair; whether nobody carries `key` any more.
+
+        Shapes change back at half the size at which they came, so as not to flap.
+        """
         docs = self._docs[key]
-        if isinstance(docs, BitMap):
-            docs.discard(doc)
-            if len(docs) < BITMAP_DOCS_MIN:
-                self._docs[key] = array("I", docs)
+        if isinstance(docs, _Many):
+            docs.docs.remove(doc)
+            docs.count -= 1
+            if docs.count <= PACKED_DOCS_MAX // 2:
+                self._docs[key] = _Packed(docs.docs)
         elif isinstance(docs, int):
             del self._docs[key]
+        elif isinstance(docs, _Packed):
+            left = docs.unpacked()
+            left.remove(doc)
+            few = len(left) <= ARRAY_DOCS_MAX // 2
+            self._docs[key] = array("I", left).tobytes() if few else _Packed(left)
         else:
-            docs.remove(doc)
-            if len(docs) == 1:
-                self._docs[key] = docs[0]
+            some = array("I", docs)
+            some.remove(doc)
+            self._docs[key] = some.tobytes() if len(some) > 1 else some[0]
         return isinstance(docs, int)
-
-    def count(self, key: Key) -> int:
-        """How many documents carry `key`."""
-        return _count(self._docs.get(key, ()))
 
     def bitmap(self, key: Key) -> BitMap:
         """The documents that carry `key`, to be read only: it may be the very one kept here."""
-        return _bitmap(self._docs.get(key, ()))
+        docs = self._docs.get(key)
+        return BitMap() if docs is None else _counted(docs)[1]
 
-    def rarest_first(self, keys: Iterable[Key]) -> list[BitMap]:
-        """The documents of each of these keys, to be read only; none where one has none."""
-        postings = sorted([self._docs.get(key, ()) for key in keys], key=_count)
-        return [_bitmap(docs) for docs in postings] if postings and _count(postings[0]) else []
+    def rarest_first(self, keys: Iterable[Key]) -> list[Counted]:
+        """The documents of each of these keys, to be read only; none where one key has none."""
+        found = []
+        for key in keys:
+            docs = self._docs.get(key)
+            if docs is None:
+                return []
+            found.append((docs.count, docs.docs) if isinstance(docs, _Many) else _counted(docs))
+        found.sort(key=_count_of)
+        return found
+
+    def union(self, keys: Iterable[Key]) -> BitMap:
+        """The documents that carry one of these keys or more."""
+        few, many = array("I"), []
+        for key in keys:
+            docs = self._docs.get(key, b"")
+            if isinstance(docs, bytes):
+                few.frombytes(docs)
+            elif isinstance(docs, int):
+                few.append(docs)
+            else:
+                many.append(_counted(docs)[1])
+        return BitMap(few).union(*many)
 
 
-def _count(docs: _Docs) -> int:
-    return 1 if isinstance(docs, int) else len(docs)
-
-
-def _bitmap(docs: _Docs) -> BitMap:
+def _counted(docs: _Docs) -> Counted:
     """To be read only."""
-    if isinstance(docs, BitMap):
-        return docs
-    return BitMap((docs,) if isinstance(docs, int) else docs)
+    if isinstance(docs, bytes):
+        return len(docs) // _DOC.size, BitMap(array("I", docs))
+    if isinstance(docs, _Packed):
+        return docs.count, docs.unpacked()
+    if isinstance(docs, _Many):
+        return docs.count, docs.docs
+    return 1, BitMap((docs,))

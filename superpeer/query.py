@@ -10,7 +10,7 @@ out, never before. Nothing is sent from here; `superpeer.flood` does that.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from enum import Enum
 from typing import Final
 
 from common.ids import Guid, NodeId
@@ -24,6 +24,13 @@ from superpeer.tracing import Trail
 REPORT_MAX: Final = 2**32  # what we believe of a neighbour's sums, so that ours stay within Count
 
 
+class Gap(Enum):
+    """What stands among our own hits where there is none."""
+
+    LATER = 1  # so much was looked at already; there may be more
+    LEFT_OUT = 2  # not all was looked at, and no more will be
+
+
 class Tree:
     """A query at this node, from its first arrival until nothing can come of it any more."""
 
@@ -32,7 +39,7 @@ class Tree:
         query: Query,
         asker: NodeId,
         credence: Credence,
-        own: Iterator[Hit],
+        own: Iterator[Hit | Gap],
         neighbours: Iterable[NodeId],
         places: tuple[int, ...],
     ) -> None:
@@ -50,7 +57,7 @@ class Tree:
         self.outbox: list[Hit] = []  # from below
         self.running = True
         self.rings = 1
-        self._own: Iterator[Hit] | None = own  # None: nothing is left of it
+        self._own: Iterator[Hit | Gap] | None = own  # None: nothing is left of it
         self.credence = credence  # of hits from others
         self._hits_left = credence.wanted
         self._torn = False  # a branch that could have grown was lost between two rings
@@ -213,17 +220,28 @@ class Tree:
 
     def let_out(self, count: int) -> list[Hit]:
         """At most `count` hits to send up now, our own first: they cost nothing while they wait."""
-        hits: list[Hit] = []
-        if self._own is not None:
-            hits = list(islice(self._own, min(count, self._hits_left)))
-            self._hits_left -= len(hits)
-            if self.trail is not None:
-                self.trail.hits += len(hits)
-            if len(hits) < count:
-                self._own = None
+        hits = self._own_hits(min(count, self._hits_left))
+        self._hits_left -= len(hits)
+        if self.trail is not None:
+            self.trail.hits += len(hits)
         below = self.outbox[: count - len(hits)]
         del self.outbox[: len(below)]
         return hits + below
+
+    def _own_hits(self, count: int) -> list[Hit]:
+        hits: list[Hit] = []
+        while self._own is not None and len(hits) < count:
+            own = next(self._own, None)
+            if own is Gap.LATER:
+                break
+            if isinstance(own, Hit):
+                hits.append(own)
+            else:
+                self._own = None
+                self._left_out |= own is Gap.LEFT_OUT
+        if not self._hits_left - len(hits):
+            self._own = None
+        return hits
 
     def cut(self) -> None:
         """The ring's time is over: what has not gone up is lost."""

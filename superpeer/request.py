@@ -8,11 +8,14 @@ wanted. What to do with what it says is decided in `superpeer.search`.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from msgspec.structs import replace
+
 from common.ids import Guid, NodeId
-from common.limits import SOURCES_PER_ANSWER_MAX
+from common.limits import SOURCES_PER_ANSWER_MAX, TRACE_HOPS_MAX
 from common.messages.cluster import Hit, Hop, Locate, Search
 from common.messages.overlay import QueryBody, QueryDone
 from superpeer.guide import TOLD_LINKS
+from superpeer.query import Gap
 from superpeer.reach import Reach
 from superpeer.strategies import Dynamic, Flood, Progress, Rings, Step, Strategy
 
@@ -47,9 +50,11 @@ class Request:
         self.traced = isinstance(asked, Search) and asked.traced
         self.trace: tuple[Hop, ...] = ()
         self.trace_before: tuple[Hop, ...] = ()  # of the attempt that was given up
-        self.own: Iterator[Hit] | None = None  # what our own index still has
+        self.own: Iterator[Hit | Gap] | None = None  # what our own index still has
+        self.own_left_out = False  # it does not look at all that it has
         self.delivered = 0
         self.delivered_before = 0  # the last step
+        self._delivered_own = 0
         self._own_hits: list[Hit] = []  # delivered, and not among the keys yet
         self._keys: dict[_Key, None] = {}  # of what was delivered
         named = "ring" if isinstance(asked, Locate) else asked.strategy
@@ -61,6 +66,20 @@ class Request:
         """Whether all that is wanted was delivered."""
         return self.delivered >= self.wanted
 
+    def take_own(self, count: int) -> list[Hit]:
+        """At most `count` hits of our own index, fewer where that has looked at much for now."""
+        hits: list[Hit] = []
+        while self.own is not None and len(hits) < count:
+            own = next(self.own, None)
+            if own is Gap.LATER:
+                break
+            if isinstance(own, Hit):
+                hits.append(own)
+            else:
+                self.own = None
+                self.own_left_out = own is Gap.LEFT_OUT
+        return hits
+
     def fresh_own(self, hits: list[Hit]) -> list[Hit]:
         """Of these hits of our own index, which has none twice, those that are delivered now."""
         if isinstance(self.asked, Locate):
@@ -68,6 +87,7 @@ class Request:
         fresh = hits[: self.wanted - self.delivered]
         self._own_hits += fresh
         self.delivered += len(fresh)
+        self._delivered_own += len(fresh)
         return fresh
 
     def fresh(self, hits: Iterable[Hit]) -> list[Hit]:
@@ -127,6 +147,12 @@ class Request:
         if not self.put_off:
             self.is_stuck = self.depth > TOLD_LINKS and self.reached == self.reached_until
             self.reached_until = self.reached
+
+    @property
+    def way(self) -> tuple[Hop, ...]:
+        """The trace of all attempts; the first hop is ours, and has what our own index gave."""
+        hops = (*self.trace_before, *self.trace)[:TRACE_HOPS_MAX]
+        return tuple(replace(hop, hits=self._delivered_own) for hop in hops[:1]) + hops[1:]
 
     def next_step(self) -> Step | None:
         """What to ask now, if more is wanted and can be had."""

@@ -13,7 +13,6 @@ once. Nothing is promised of a search beyond what its coverage says.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
 from random import Random
 from typing import Final
 
@@ -23,7 +22,7 @@ from common.config import ClusterConfig
 from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.ids import GUID_BYTES, Guid, NodeId
-from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX, TRACE_HOPS_MAX
+from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX
 from common.messages import cluster
 from common.messages.cluster import (
     Coverage,
@@ -46,6 +45,7 @@ from common.messages.overlay import (
 )
 from superpeer.hitflow import HitFlow
 from superpeer.paces import Paces
+from superpeer.query import Gap
 from superpeer.reach import Reach, short_id
 from superpeer.request import Request
 
@@ -71,7 +71,7 @@ class Searches:
         links: Mapping[NodeId, LinkUp],
         leaves: Mapping[NodeId, object],
         neighbours: Mapping[NodeId, object],
-        evaluate: Callable[[QueryBody], Iterator[Hit]],
+        evaluate: Callable[[QueryBody], Iterator[Hit | Gap]],
         around: Callable[[], tuple[int, ...]],
     ) -> None:
         self._me = me
@@ -196,10 +196,10 @@ class Searches:
     def _some_own(self, search: Request, flow: HitFlow, most: int) -> list[Hit]:
         """Some hits of our own index, within the window of the leaf."""
         count = min(most, flow.left)
-        hits = list(islice(search.own or (), count))
+        hits = search.take_own(count)
         flow.left -= len(hits)
-        if len(hits) < count:
-            search.own = None
+        if search.own is not None and len(hits) < count:  # it has looked at much for little
+            flow.left -= min(HITS_PER_FRAME_MAX, flow.left)
         return hits
 
     def _deliver(self, search: Request, hits: Sequence[Hit]) -> list[Effect]:
@@ -219,7 +219,7 @@ class Searches:
             known=1 if whole else self._count_around(),
             messages=0,
             elapsed_s=now - search.started_at,
-            complete=whole or search.asked.ttl == 0,
+            complete=(whole or search.asked.ttl == 0) and not search.own_left_out,
         )
         return self._tell_end(search, coverage)
 
@@ -271,7 +271,7 @@ class Searches:
     def _finish(self, search: Request, *, exhausted: bool, now: float) -> list[Effect]:
         reached_now, known = search.counts
         reached = max(reached_now, search.reached_before)
-        nobody_missed = not search.lost and not search.left_out
+        nobody_missed = not (search.lost or search.left_out or search.own_left_out)
         whole = nobody_missed and (exhausted or search.covers_all)
         if whole:
             self._known = (reached_now, now + self._estimate_s)
@@ -312,8 +312,7 @@ def _end_of(search: Request, coverage: Coverage) -> Message:
     guid = search.asked.guid
     if isinstance(search.asked, Locate):
         return Sources(guid, (), done=True)
-    trace = (*search.trace_before, *search.trace)[:TRACE_HOPS_MAX]
-    return SearchDone(guid, coverage, trace=trace)
+    return SearchDone(guid, coverage, trace=search.way)
 
 
 def _answer(asked: cluster.Search | Locate, hits: Sequence[Hit]) -> Message:

@@ -2,28 +2,22 @@
 
 Documents are numbers. Those of a leaf come in pages of 64 side by side, one page for 64 of its
 slots; so a number tells its leaf and slot, and back, for a fraction of a byte a file, and a leaf's
-documents are a few ranges. Pages are given out again once they are given back.
+documents are a few ranges. Pages are given out again once they are given back. Entries stand in
+rows of many pages: one long list would leave a hole as large as itself whenever it grows.
 """
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
-
-import msgspec
 
 from common.catalogue import Entry
 
 PAGE_BITS: Final = 6
 PAGE: Final = 1 << PAGE_BITS  # slots; a leaf with one file wastes 63 numbers, 8 bytes each
+ROW_BITS: Final = 12
+ROW: Final = 1 << ROW_BITS  # documents
 NO_PAGE: Final = 2**32 - 1
 NOTHING: Final = Entry(bytes(32), 0, "nothing")  # what a free slot says; known by identity
-
-
-class Found(msgspec.Struct, frozen=True, gc=False):
-    """A document, which is its place among all answers, and what it says."""
-
-    doc: int
-    entry: Entry
 
 
 class Shelf:
@@ -41,10 +35,12 @@ class Shelf:
 class Shelves:
     """The pages of all leaves."""
 
-    __slots__ = ("_entries", "_first", "_free", "_owners")
+    __slots__ = ("_first", "_free", "_owners", "_rows", "changes")
 
     def __init__(self) -> None:
-        self._entries: list[Entry] = []  # by document
+        self.changes = 0
+        """How often a document has come or gone."""
+        self._rows: list[list[Entry]] = []  # by document
         self._owners: list[Shelf] = []  # by page; of one that is free, the last
         self._first = array("I")  # by page: the first of its slots
         self._free: list[int] = []
@@ -52,7 +48,7 @@ class Shelves:
     @property
     def docs(self) -> int:
         """Above all numbers that were given out."""
-        return len(self._entries)
+        return len(self._owners) << PAGE_BITS
 
     def get(self, shelf: Shelf, slot: int) -> tuple[int, Entry] | None:
         """The document in `slot`, and what it says; None where there is none."""
@@ -60,7 +56,7 @@ class Shelves:
         if place >= len(shelf.pages) or shelf.pages[place] == NO_PAGE:
             return None
         doc = shelf.pages[place] << PAGE_BITS | slot & PAGE - 1
-        entry = self._entries[doc]
+        entry = self.entry(doc)
         return None if entry is NOTHING else (doc, entry)
 
     def put(self, shelf: Shelf, slot: int, entry: Entry) -> int:
@@ -72,23 +68,20 @@ class Shelves:
         if shelf.pages[place] == NO_PAGE:
             shelf.pages[place] = self._take(shelf, place << PAGE_BITS)
         doc = shelf.pages[place] << PAGE_BITS | slot & PAGE - 1
-        self._entries[doc] = entry
+        self._rows[doc >> ROW_BITS][doc & ROW - 1] = entry
         shelf.files += 1
+        self.changes += 1
         return doc
 
     def free(self, shelf: Shelf, doc: int) -> None:
         """This document says nothing any more."""
-        self._entries[doc] = NOTHING
+        self._rows[doc >> ROW_BITS][doc & ROW - 1] = NOTHING
         shelf.files -= 1
-
-    def read(self, docs: Iterable[int]) -> list[Found]:
-        """What these documents say."""
-        docs = list(docs)
-        return list(map(Found, docs, map(self._entries.__getitem__, docs)))
+        self.changes += 1
 
     def entry(self, doc: int) -> Entry:
-        """What one document says."""
-        return self._entries[doc]
+        """What one document says: `NOTHING` where there is none."""
+        return self._rows[doc >> ROW_BITS][doc & ROW - 1]
 
     def where(self, doc: int) -> tuple[bytes, int]:
         """Whose document it is, and in which slot."""
@@ -106,21 +99,24 @@ class Shelves:
         if shelf.pages[-1] == NO_PAGE:
             return []
         first = shelf.pages[-1] << PAGE_BITS
-        page = enumerate(self._entries[first : first + PAGE], first)
+        page = [(doc, self.entry(doc)) for doc in range(first, first + PAGE)]
         return [(doc, entry) for doc, entry in page if entry is not NOTHING]
 
-    def give_back(self, shelf: Shelf) -> None:
-        """The last page of a leaf, which is empty, is not used any more."""
+    def give_back(self, shelf: Shelf) -> tuple[int, int]:
+        """The last page of a leaf, which is empty, is not used any more; where it was."""
         page = shelf.pages.pop()
-        if page != NO_PAGE:
-            self._free.append(page)
+        if page == NO_PAGE:
+            return 0, 0
+        self._free.append(page)
+        return page << PAGE_BITS, (page + 1) << PAGE_BITS
 
     def _take(self, shelf: Shelf, first: int) -> int:
         if self._free:
             page = self._free.pop()
             self._owners[page], self._first[page] = shelf, first
             return page
-        self._entries.extend([NOTHING] * PAGE)
+        if self.docs == len(self._rows) << ROW_BITS:
+            self._rows.append([NOTHING] * ROW)
         self._owners.append(shelf)
         self._first.append(first)
         return len(self._owners) - 1

@@ -227,13 +227,14 @@ class Wishes:
             return f"{WISHES_PER_LEAF_MAX} wishes are kept already"
         terms = message.terms
         texts = (*terms.words, *terms.without, *terms.extensions)
+        texts += (*terms.prefixes, *terms.phrases, *terms.without_phrases)
         if sum(len(text.encode(errors="surrogatepass")) for text in texts) > WISH_BYTES_MAX:
             return f"its words have more than {WISH_BYTES_MAX} bytes"
         return ""
 
     def _add(self, terms: Terms) -> _Wish:
         """Keep it by the word that fewest are kept by, the longest of those."""
-        whole = [word for word in terms.words if not word.endswith("*")]
+        whole = list(terms.words)
         key = min(whole, key=lambda word: (len(self._by_key.get(word, ())), -len(word)), default="")
         wish = self._wishes[terms] = _Wish(terms, whole, key)
         self._by_key.setdefault(key, {})[wish] = None

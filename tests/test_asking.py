@@ -151,9 +151,7 @@ def test_a_hit_is_printed_as_it_comes(tmp_path: Path) -> None:
         [b"search", b"\xff\xfe"],
         [b"search", b"--ext", b"\xff", b"blue"],
         [b"search", b""],
-        [b"search", b"-"],
         [b"search", b"-only", b"-excluded"],
-        [b"search", b"--", b"..."],
         [b"search", b" ".join(b"word%d" % number for number in range(1000))],
         [b"search", b"blue", b"--ttl", b"255"],
         [b"search", b"blue", b"--limit", b"5001"],
@@ -167,9 +165,6 @@ def test_bad_searches_are_one_sentence(net_home: tuple[str, ...], arguments: lis
     """Exit 2, an error document for scripts, nothing else; the daemon lives on."""
     line = [sys.executable, "-m", "leaf", *net_home, "--json", *map(os.fsdecode, arguments)]
     ended = subprocess.run(line, cwd=REPOSITORY, capture_output=True, timeout=60, check=False)
-    if arguments[-1].startswith(b"w" * 100):  # one endless word is cut to its first 64 letters
-        assert ended.returncode == 0
-        return
     assert ended.returncode == 2, ended.stdout
     assert b"Traceback" not in ended.stderr
     assert len(ended.stderr.strip().splitlines()) <= 4

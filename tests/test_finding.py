@@ -54,6 +54,17 @@ def test_a_search_without_a_hit_is_exit_3(leaf: Program, toy: ToyDaemon) -> None
     assert (code, json.loads(out)["hits"]) == (3, [])
 
 
+def test_words_travel_as_they_are_typed(leaf: Program, toy: ToyDaemon) -> None:
+    """Stars and quotes are for the leaf to read; what is no UTF-8 is refused with a sentence."""
+    leaf("search", "lin*", '"two towers"', '-"two rings"', "京")
+    asked = toy.calls[-1][1]
+    assert isinstance(asked, Search)
+    assert asked.words == ["lin*", '"two towers"', "京", '-"two rings"']
+    code, _, err = leaf("search", "caf\udce9")
+    assert code == 2
+    assert "UTF-8" in err
+
+
 def test_filters_travel(leaf: Program, toy: ToyDaemon) -> None:
     """Sizes with units; extensions without their dot; words that begin with `-` behind `--`."""
     filters = "--type audio --ext .MP3 --min-size 1k --max-size 1GiB --limit 5 --ttl 2 --wait 1"

@@ -12,7 +12,7 @@ from common.digest import CountedPlaces
 from common.limits import FILE_SIZE_MAX
 from common.terms import Terms, matches
 from superpeer.index import SWEEP_SLACK_DOCS, Index
-from superpeer.shelves import Found
+from superpeer.matching import LOOKS_MAX, PREFIX_WORDS_MAX, UNIONS_MAX
 
 ANY = 10_000
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
@@ -23,14 +23,26 @@ def entry(name: str, size: int = 10, folder: str = "", root: bytes = bytes(32)) 
     return Entry(root, size, name, folder)
 
 
-def names(found: list[Found]) -> list[str]:
+def names(index: Index, terms: Terms) -> list[str]:
     """What a searcher would see."""
-    return [hit.entry.name for hit in found]
+    return [index.entry(doc).name for doc in everything(index, terms)]
 
 
-def holders(index: Index, found: list[Found]) -> list[bytes]:
+def everything(index: Index, terms: Terms, limit: int = ANY) -> list[int]:
+    """All pages of an answer."""
+    docs: list[int] = []
+    place: int | None = 0
+    while place is not None:
+        page = index.search(terms, limit, place)
+        assert len(page.docs) <= limit
+        docs += page.docs
+        place = page.then
+    return docs
+
+
+def holders(index: Index, docs: list[int]) -> list[bytes]:
     """Whose they are."""
-    return [index.where(hit.doc)[0] for hit in found]
+    return [index.where(doc)[0] for doc in docs]
 
 
 def some_index() -> Index:
@@ -58,7 +70,7 @@ def some_index() -> Index:
 )
 def test_search_finds_by_words_and_filters(terms: Terms, hits: list[str]) -> None:
     """All words, none of the excluded, of the kind, an extension and the sizes asked for."""
-    assert names(some_index().search(terms, ANY)) == hits
+    assert names(some_index(), terms) == hits
 
 
 @pytest.mark.parametrize(
@@ -74,15 +86,15 @@ def test_search_finds_by_words_and_filters(terms: Terms, hits: list[str]) -> Non
 )
 def test_odd_terms_find_nothing(terms: Terms) -> None:
     """Terms that no `parse` gives and a hostile neighbour sends are answered, with nothing."""
-    assert some_index().search(terms, ANY) == []
+    assert everything(some_index(), terms) == []
 
 
 def test_a_slot_holds_one_entry() -> None:
     """What is added to a filled slot takes the place of what was there."""
     index = some_index()
     index.add(A, 0, entry("yellow pear.txt"))
-    assert names(index.search(Terms(("red",)), ANY)) == []
-    assert names(index.search(Terms(("pear",)), ANY)) == ["yellow pear.txt"]
+    assert names(index, Terms(("red",))) == []
+    assert names(index, Terms(("pear",))) == ["yellow pear.txt"]
     assert (index.files, index.leaves) == (3, 2)
 
 
@@ -90,7 +102,7 @@ def test_sources_are_leaves_with_the_very_content() -> None:
     """Root and size must both be right; a removed copy is no source."""
     index = some_index()
     both = index.sources(b"r" * 32, 1_000, ANY)
-    assert [index.where(hit.doc) for hit in both] == [(A, 1)]
+    assert [index.where(doc) for doc in both] == [(A, 1)]
     index.add(C, 3, entry("copy.jpg", 1_000, root=b"r" * 32))
     assert holders(index, index.sources(b"r" * 32, 1_000, ANY)) == [A, C]
     assert holders(index, index.sources(b"r" * 32, 1_000, 1)) == [A]
@@ -103,10 +115,10 @@ def test_a_dropped_leaf_is_gone_at_once_and_may_come_back() -> None:
     index = some_index()
     index.drop_leaf(A)
     index.drop_leaf(A)
-    assert names(index.search(Terms(("apple",)), ANY)) == ["cider.mp3"]
+    assert names(index, Terms(("apple",))) == ["cider.mp3"]
     assert (index.files, index.leaves, index.dead) == (1, 1, 2)
     index.add(A, 0, entry("red apple.txt"))
-    assert names(index.search(Terms(("red",)), ANY)) == ["red apple.txt"]
+    assert names(index, Terms(("red",))) == ["red apple.txt"]
 
 
 def test_what_is_not_there_can_be_removed() -> None:
@@ -129,24 +141,140 @@ def test_the_limit_gives_the_first_hits() -> None:
     index = Index(1, CountedPlaces())
     for slot in range(300):
         index.add(A, slot, entry(f"apple {slot}", slot))
-    whole = index.search(Terms(("apple",), size_min=100), ANY)
-    assert [index.where(hit.doc)[1] for hit in whole] == list(range(100, 300))
-    assert index.search(Terms(("apple",), size_min=100), 5) == whole[:5]
+    whole = everything(index, Terms(("apple",), size_min=100))
+    assert [index.where(doc)[1] for doc in whole] == list(range(100, 300))
+    assert index.search(Terms(("apple",), size_min=100), 5).docs == whole[:5]
+
+
+def test_a_content_that_many_have_hides_no_other() -> None:
+    """Of 500 copies one comes first, and the others when nothing else is left."""
+    index = Index(1, CountedPlaces())
+    for slot in range(500):
+        index.add(A, slot, entry(f"apple {slot}", root=b"r" * 32))
+    for slot in range(30):
+        index.add(B, slot, entry(f"apple {slot}", root=bytes([slot]) * 32))
+    page = index.search(Terms(("apple",)), 50)
+    roots = [index.entry(doc).root for doc in page.docs]
+    assert len(dict.fromkeys(roots)) == 31
+    assert roots[31:] == [b"r" * 32] * 19
+    assert len(everything(index, Terms(("apple",)), 50)) == 530
+
+
+def test_another_copy_takes_the_place_of_one_that_goes() -> None:
+    """By removal at once, and with its leaf when it is swept."""
+    index = Index(1, CountedPlaces())
+    for leaf in (A, B, C):
+        index.add(leaf, 0, entry("apple", root=b"r" * 32))
+    for slot in range(1, 9):
+        index.add(C, slot, entry("apple", root=bytes([slot]) * 32))
+    index.remove(A, 0)
+    assert holders(index, list(index.search(Terms(("apple",)), 1).docs)) == [B]
+    index.drop_leaf(B)
+    while index.sweep(1_000):
+        pass
+    docs = list(index.search(Terms(("apple",)), 8).docs)
+    assert [index.where(doc) for doc in docs] == [(C, slot) for slot in range(8)]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        Terms(("apple",), size_min=1_000, size_max=1_000),
+        Terms(("apple", "pie"), phrases=("apple pie",)),
+        Terms(("apple",), without_phrases=("pie apple",)),
+    ],
+)
+def test_a_page_looks_at_so_many_entries_and_no_more(terms: Terms) -> None:
+    """Sizes and phrases that seldom fit: a page may be empty, all of them together have all."""
+    index = Index(1, CountedPlaces())
+    for slot in range(10 * LOOKS_MAX):
+        index.add(A, slot, entry(f"pie apple {slot}", 600, root=slot.to_bytes(32, "little")))
+    index.add(A, 10 * LOOKS_MAX, entry("apple pie", 1_000, root=b"r" * 32))
+    place: int | None = 0
+    pages = []
+    while place is not None:
+        page = index.search(terms, 5, place)
+        pages.append(len(page.docs))
+        place = page.then
+    assert pages == [0] * 10 + [1]
+
+
+def test_sizes_of_a_power_of_two_are_told_without_a_look() -> None:
+    """Only the powers in which a bound lies are looked at, entry by entry."""
+    index = Index(1, CountedPlaces())
+    for slot in range(10 * LOOKS_MAX):
+        index.add(A, slot, entry(f"apple {slot}", 1_024 + slot, root=slot.to_bytes(32, "little")))
+    for terms in (Terms(("apple",), size_min=1_024), Terms(("apple",), size_min=1_000)):
+        assert len(index.search(terms, ANY).docs) == 10 * LOOKS_MAX
+    assert not index.search(Terms(("apple",), size_max=1_023), ANY).docs
+
+
+def test_a_beginning_of_too_many_words_is_said_not_to_be_whole() -> None:
+    """So many words are looked up, and the page tells that there are more."""
+    index = Index(1, CountedPlaces())
+    for slot in range(PREFIX_WORDS_MAX):
+        index.add(A, slot, entry(f"ap{slot} pear"))
+    few, many = Terms(("pear",), prefixes=("ap1",)), Terms(("pear",), prefixes=("ap",))
+    assert index.search(many, 10).whole
+    index.add(B, 0, entry("apple pear"))
+    page = index.search(many, ANY)
+    assert not page.whole
+    assert len(page.docs) == PREFIX_WORDS_MAX
+    assert index.search(few, ANY).whole
+
+
+def test_a_beginning_is_looked_up_anew_after_a_change() -> None:
+    """What is remembered of it is of one state of the index."""
+    index = some_index()
+    assert len(everything(index, Terms(prefixes=("app",)))) == 3
+    index.add(C, 0, entry("appetite.txt"))
+    assert len(everything(index, Terms(prefixes=("app",)))) == 4
+    for number in range(2 * UNIONS_MAX):
+        index.search(Terms(prefixes=(f"app{number}",)), ANY)
+    index.remove(C, 0)
+    assert len(everything(index, Terms(prefixes=("app",)))) == 3
+
+
+def test_common_words_are_met_in_windows() -> None:
+    """An answer that is taken in pages is the same as a whole one, where words are common."""
+    index = Index(1, CountedPlaces())
+    for slot in range(20_000):
+        index.add(A, slot, numbered(slot))
+    for terms in (Terms(("apple", "pie")), Terms(("apple",)), Terms(("apple", "pear", "5"))):
+        expected = [slot for slot in range(20_000) if matches(terms, numbered(slot))]
+        assert [index.where(doc)[1] for doc in everything(index, terms, 70)] == expected
+
+
+def numbered(slot: int) -> Entry:
+    """A name with common words and one of its own; each a content of its own."""
+    kind = "pie" if slot % 3 else "pear"
+    return entry(f"apple {kind} {slot}", root=slot.to_bytes(32, "little"))
+
+
+def test_changes_are_counted() -> None:
+    """While the count stays, a document says what it said."""
+    index = some_index()
+    before = index.changes
+    index.search(Terms(("apple",)), ANY)
+    assert index.changes == before
+    index.add(C, 0, entry("pear"))
+    index.remove(C, 0)
+    assert index.changes == before + 2
 
 
 def test_sweep_works_in_slices_and_gives_numbers_back() -> None:
     """Each call takes out at most its budget; after the last nothing of the dead is held."""
     index = Index(1, CountedPlaces())
     keys = max([index.add(A, slot, entry(f"apple {slot}")) for slot in range(10)])
-    held = index.search(Terms(("apple",)), ANY)
+    held = [(index.where(doc)[1], index.entry(doc)) for doc in everything(index, Terms(("apple",)))]
     index.drop_leaf(A)
     assert index.sweep(4 * keys)
     assert index.dead == 6
     assert not index.sweep(100)
     assert not index.sweep(100)
-    for hit in held:
-        index.add(B, index.where(hit.doc)[1], hit.entry)
-    assert index.files == len(index.search(Terms(("apple",)), ANY)) == 10
+    for slot, again in held:
+        index.add(B, slot, again)
+    assert index.files == len(everything(index, Terms(("apple",)))) == 10
 
 
 def test_the_dead_stay_bounded_without_any_sweep() -> None:
@@ -155,10 +283,11 @@ def test_the_dead_stay_bounded_without_any_sweep() -> None:
     for count in range(SWEEP_SLACK_DOCS + 500):
         index.add(A, 0, entry(f"a{count}"))
     assert index.dead <= SWEEP_SLACK_DOCS + 2
-    assert names(index.search(Terms((f"a{SWEEP_SLACK_DOCS + 499}",)), ANY)) != []
+    assert names(index, Terms((f"a{SWEEP_SLACK_DOCS + 499}",))) != []
 
 
-WORDS = ["red", "green", "apple", "pear", "pie"]
+WORDS = ["red", "green", "apple", "appear", "pear", "pie", "東京", "京都タワー", "???"]
+ASKED = ["red", "apple", "pear", "東京", "京都", "タワ", "???"]
 leaves = st.sampled_from([A, B, C])
 slots = st.integers(0, 12)
 sizes = st.sampled_from([0, 1, 2, 3, 4, 1_000, 1_023, 1_024, FILE_SIZE_MAX])
@@ -173,12 +302,15 @@ shared = st.builds(
 )
 asked = st.builds(
     Terms,
-    some_words.map(tuple),
-    st.lists(st.sampled_from(WORDS), max_size=1).map(tuple),
+    st.lists(st.sampled_from(ASKED), max_size=3, unique=True).map(tuple),
+    st.lists(st.sampled_from(ASKED), max_size=1).map(tuple),
     st.sampled_from(["", "", "audio", "document", "other"]),
     st.sampled_from([(), (), ("mp3",), ("mp3", "txt")]),
     st.just(0) | sizes,
     st.none() | sizes,
+    st.sampled_from([(), (), (), ("app",), ("p", "re"), ("京",), ("ー",)]),
+    st.sampled_from([(), (), (), ("red apple",), ("pear pie", "red"), ("京都 都タ",)]),
+    st.sampled_from([(), (), (), ("red apple",), ("東京",)]),
 )
 
 
@@ -193,6 +325,10 @@ class IndexAgainstScan(RuleBasedStateMachine):
     def scan(self, hit: Callable[[Entry], bool]) -> list[tuple[tuple[bytes, int], Entry]]:
         """All that `hit` takes, in one order."""
         return sorted((key, entry) for key, entry in self.held.items() if hit(entry))
+
+    def told(self, docs: list[int]) -> list[tuple[tuple[bytes, int], Entry]]:
+        """What the index says, in the same order."""
+        return sorted((self.index.where(doc), self.index.entry(doc)) for doc in docs)
 
     @rule(leaf=leaves, slot=slots, entry=shared)
     def add(self, leaf: bytes, slot: int, entry: Entry) -> None:
@@ -219,18 +355,29 @@ class IndexAgainstScan(RuleBasedStateMachine):
 
     @rule(terms=asked, limit=st.integers(1, 10))
     def search(self, terms: Terms, limit: int) -> None:
-        """A search finds what a scan finds, and a limited one its beginning."""
-        found = self.index.search(terms, ANY)
+        """A search finds what a scan finds, once each, in one page or in many."""
         expected = self.scan(lambda entry: matches(terms, entry))
-        assert sorted((self.index.where(hit.doc), hit.entry) for hit in found) == expected
-        assert self.index.search(terms, limit) == found[:limit]
+        assert self.told(everything(self.index, terms)) == expected
+        assert self.told(everything(self.index, terms, limit)) == expected
+
+    @rule(terms=asked, limit=st.integers(1, 10))
+    def contents_first(self, terms: Terms, limit: int) -> None:
+        """A page that could not hold all has each content once while there are others."""
+        page = self.index.search(terms, limit)
+        roots = [self.index.entry(doc).root for doc in page.docs]
+        if page.then is not None and not terms.without and terms.is_plain and not terms.phrases:
+            assert len(dict.fromkeys(roots)) in (len(roots), self.roots_of(terms))
+
+    def roots_of(self, terms: Terms) -> int:
+        """How many contents match."""
+        return len(dict.fromkeys(e.root for e in self.held.values() if matches(terms, e)))
 
     @rule(root=st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]), size=sizes)
     def sources(self, root: bytes, size: int) -> None:
         """Sources are those that hold root and size."""
         found = self.index.sources(root, size, ANY)
         expected = self.scan(lambda entry: (entry.root, entry.size) == (root, size))
-        assert sorted((self.index.where(hit.doc), hit.entry) for hit in found) == expected
+        assert self.told(found) == expected
 
     @invariant()
     def counts(self) -> None:

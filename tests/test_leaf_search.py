@@ -111,7 +111,7 @@ def test_better_names_and_more_sources_come_first() -> None:
     searching.hear(hit(1, "blue a.mp3", content=3), hit(2, "blue b.mp3", content=2))
     rows = searching.result().hits
     assert [row.name for row in rows] == ["blue b.mp3", "blue a.mp3", "blue and much else.mp3"]
-    assert rows[0].score == pytest.approx(1 / 3 + SOURCES_WEIGHT, abs=0.001)
+    assert rows[0].score == pytest.approx((1 + 1 / 3) / 2 + SOURCES_WEIGHT, abs=0.001)
 
 
 def forged(kind: str) -> Hit:

@@ -15,9 +15,12 @@ from common.names import (
     MEDIA_TYPES,
     WORDS_PER_NAME_MAX,
     extension,
+    is_lone_letter,
+    last_letters,
     media_type,
     safe_folder,
     safe_name,
+    symbols_of_name,
     words,
 )
 
@@ -213,7 +216,11 @@ def test_a_name_is_found_as_it_was_typed(text: str) -> None:
         ("ＡＢＣ①", ["abc1"]),
         ("½", ["1", "2"]),
         ("\u0301x", ["x"]),
-        ("東京タワー", ["東京タワー"]),
+        ("東京タワー", ["東京", "京タ", "タワ", "ワー"]),
+        ("第1話 3D映画", ["第", "1", "話", "3d", "映画"]),
+        ("ที่นี่", ["ที่นี่"]),
+        ("สวัสดี", ["สวั", "วัส", "สดี"]),
+        ("한국어 노래", ["한국어", "노래"]),
     ],
 )
 def test_what_the_words_are(text: str, found: list[str]) -> None:
@@ -222,10 +229,49 @@ def test_what_the_words_are(text: str, found: list[str]) -> None:
 
 
 def test_words_are_cut_and_counted() -> None:
-    """64 words of 64 characters; words that are alike after the cut are one."""
+    """128 words of 64 characters; words that are alike after the cut are one."""
     assert words("a" * 100 + " " + "a" * 99) == ["a" * WORD_CHARS_MAX]
-    many = [f"w{n}" for n in range(100)]
+    many = [f"w{n}" for n in range(200)]
     assert words(" ".join(many)) == many[:WORDS_PER_NAME_MAX]
+
+
+def test_a_name_of_han_characters_is_indexed_to_its_end() -> None:
+    """As many as a file system allows."""
+    name = "".join(chr(0x4E00 + n) for n in range(FILE_NAME_BYTES_MAX // 3))
+    assert words(name)[-1] == name[-2:]
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [("tower", []), ("東京タワー 2", ["ー"]), ("学", []), ("第1話", []), ("สวัสดี", ["ดี"])],
+)
+def test_the_last_letter_of_a_run_is_the_beginning_of_something(text: str, last: list[str]) -> None:
+    """Only where there are no spaces, and not where a letter stands alone and is a word."""
+    assert last_letters(text) == last
+
+
+@pytest.mark.parametrize(
+    ("word", "alone"), [("学", True), ("ที่", True), ("大学", False), ("a", False), ("", False)]
+)
+def test_what_a_lone_letter_is(word: str, alone: bool) -> None:
+    """One letter with its marks, of a script without spaces."""
+    assert is_lone_letter(word) is alone
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("???", "???"),
+        ("---.bin", "---"),
+        ("♥ ♥.mp3", "♥ ♥"),
+        ("a.bin", ""),
+        ("Makefile", ""),
+        ("-- - .tar.gz", ""),
+    ],
+)
+def test_a_name_without_words_is_found_by_its_symbols(name: str, found: str) -> None:
+    """What stands before the extension, where that has no word."""
+    assert symbols_of_name(name) == found
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.asking import TermsError
 from common.catalogue import Entry
-from common.limits import FILE_SIZE_MAX, QUERY_WORDS_MAX, WORD_CHARS_MAX
+from common.limits import (
+    FILE_SIZE_MAX,
+    PHRASE_CHARS_MAX,
+    QUERY_PHRASES_MAX,
+    QUERY_PREFIXES_MAX,
+    QUERY_WORDS_MAX,
+    SEARCH_CHARS_MAX,
+    WORD_CHARS_MAX,
+)
 from common.names import MEDIA_TYPES
-from common.terms import Terms, TermsError, entry_words, matches, parse
+from common.terms import Terms, entry_words, fit, matches, parse
 
 TOO_MANY = [f"w{number}" for number in range(QUERY_WORDS_MAX + 1)]
 BOOK = Entry(bytes(32), 5_000, "C++ Primer.PDF", "Bücher/Computer")
@@ -26,6 +35,15 @@ BOOK = Entry(bytes(32), 5_000, "C++ Primer.PDF", "Bücher/Computer")
         (["foo-bar", "-not.this"], ("foo", "bar"), ("not", "this")),
         (["linux", "-", "--"], ("linux",), ()),
         (["x" * 100], ("x" * WORD_CHARS_MAX,), ()),
+        (["linux", "???"], ("linux",), ()),
+        (["???"], ("???",), ()),
+        (["---"], ("---",), ()),
+        (["+++", "."], ("+++ .",), ()),
+        (['"---" bin'], ("---", "bin"), ()),
+        (['linux -"---"'], ("linux",), ("---",)),
+        (['"linux"', '-"debian"', '""'], ("linux",), ("debian",)),
+        (["東京タワー"], ("東京", "京タ", "タワ", "ワー"), ()),
+        (["tower", "-東京"], ("tower",), ("東京",)),
     ],
 )
 def test_words_are_split_as_names_are(
@@ -33,6 +51,25 @@ def test_words_are_split_as_names_are(
 ) -> None:
     """A query's text goes through the same splitting as a file's name; `-` excludes."""
     assert parse(asked) == Terms(words, without)
+
+
+@pytest.mark.parametrize(
+    ("asked", "terms"),
+    [
+        (["lin*"], Terms(prefixes=("lin",))),
+        (["Big-Lin**", "iso"], Terms(("big", "iso"), prefixes=("lin",))),
+        (["学"], Terms(prefixes=("学",))),
+        (["第1話"], Terms(("1",), prefixes=("第", "話"))),
+        (['"The two Towers"'], Terms(("the", "two", "towers"), phrases=("the two towers",))),
+        (["“two towers”", "x"], Terms(("two", "towers", "x"), phrases=("two towers",))),
+        (['"two towers'], Terms(("two", "towers"), phrases=("two towers",))),
+        (['x -"two towers"'], Terms(("x",), without_phrases=("two towers",))),
+        (["x", "-東京タワー"], Terms(("x",), without_phrases=("東京 京タ タワ ワー",))),
+    ],
+)
+def test_beginnings_and_phrases(asked: list[str], terms: Terms) -> None:
+    """A star, quotes, and scripts without spaces: what each of them asks for."""
+    assert parse(asked) == terms
 
 
 def test_filters_are_taken_in_any_spelling() -> None:
@@ -45,7 +82,32 @@ def test_filters_are_taken_in_any_spelling() -> None:
     ("asking", "sentence"),
     [
         (lambda: parse([]), "nothing to search for"),
-        (lambda: parse(["+++", "."], "audio"), "nothing to search for"),
+        (lambda: parse([""], "audio"), "nothing to search for"),
+        (lambda: parse(['""', "\u200b"]), "nothing to search for"),
+        (lambda: parse(['-"two towers"']), "nothing to search for"),
+        (lambda: parse(["*"]), "at least 2 letters or digits"),
+        (lambda: parse(["linux", "**"]), "at least 2 letters or digits"),
+        (lambda: parse(["l*"]), "at least 2 letters or digits"),
+        (lambda: parse(["*nux"]), "only behind the beginning of a word"),
+        (lambda: parse(["l*x*"]), "only behind the beginning of a word"),
+        (lambda: parse(["x", "-lin*"]), "only whole words can be excluded"),
+        (lambda: parse(['"two tow*"']), "means nothing in quotes"),
+        (lambda: parse(["caf\udce9"]), "no valid UTF-8"),
+        (lambda: parse(["x" * (SEARCH_CHARS_MAX + 1)]), f"at most {SEARCH_CHARS_MAX} characters"),
+        (lambda: parse(["x "] * 10**6), f"at most {SEARCH_CHARS_MAX} characters"),
+        (lambda: parse([f"w{n}" for n in range(800)]), f"at most {QUERY_WORDS_MAX} words"),
+        (
+            lambda: parse([f"w{n}*" for n in range(QUERY_PREFIXES_MAX + 1)]),
+            f"at most {QUERY_PREFIXES_MAX} beginnings",
+        ),
+        (
+            lambda: parse([f'"a w{n}"' for n in range(QUERY_PHRASES_MAX + 1)]),
+            f"at most {QUERY_PHRASES_MAX} phrases",
+        ),
+        (
+            lambda: parse([f'"{"x" * 64} {"y " * 100}"']),
+            f"phrase in quotes has at most {PHRASE_CHARS_MAX}",
+        ),
         (lambda: parse(["-debian"]), "nothing to search for"),
         (lambda: parse(TOO_MANY), f"at most {QUERY_WORDS_MAX} words"),
         (lambda: parse(["x", *[f"-{word}" for word in TOO_MANY]]), "and as many excluded ones"),
@@ -93,6 +155,69 @@ def test_an_entry_matches_all_words_no_excluded_one_and_every_filter(
     assert matches(terms, BOOK) is hit
 
 
+TOWERS = Entry(bytes(32), 1, "The Two Towers (The Two).ogg", "Tolkien/東京タワー")
+
+
+@pytest.mark.parametrize(
+    ("asked", "hit"),
+    [
+        ("tow*", True),
+        ("tol*", True),
+        ("owers*", False),
+        ('"two towers"', True),
+        ('"towers two"', False),
+        ('"the two ogg"', True),
+        ('"ogg tolkien"', False),
+        ('"two tow"', False),
+        ('two -"the towers"', True),
+        ('two -"the two"', False),
+        ("京タ", True),
+        ("ー", True),
+        ("京", True),
+        ("京ワ", False),
+        ('"東京タワー"', True),
+        ("two -京タワ", False),
+        ("two -京ワー", True),
+    ],
+)
+def test_beginnings_phrases_and_pieces_of_titles_match(asked: str, hit: bool) -> None:
+    """Beginnings of words, words side by side in name or folder, any piece of a script without
+    spaces."""
+    assert matches(parse([asked]), TOWERS) is hit
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("???", "???"), ("---.bin", '"---"'), ("♥ ♥.mp3", "♥  ♥"), ("***", '"***"')]
+)
+def test_a_file_without_words_is_found_by_its_symbols(name: str, asked: str) -> None:
+    """As they stand before the extension."""
+    assert matches(parse([asked]), Entry(bytes(32), 1, name))
+
+
+def test_how_well_an_entry_fits() -> None:
+    """All words in the name, and no others; then in the name; then with the help of folders."""
+    terms = parse(["two", "tow*"])
+    best_first = [
+        *(("two towers", "x"), ("two towers.ogg", ""), ("the two towers.ogg", "")),
+        *(("the two towers and more.ogg", ""), ("towers", "two"), ("towers.ogg", "two/other")),
+    ]
+    fits = [fit(terms, Entry(bytes(32), 1, name, folder)) for name, folder in best_first]
+    assert fits == sorted(fits, reverse=True)
+    assert len(dict.fromkeys(fits)) == len(fits)
+    assert fits[0] == 1
+
+
+@given(st.text(max_size=30), st.text(max_size=30), st.data())
+def test_any_name_is_found_by_any_of_its_words(name: str, folder: str, data: st.DataObject) -> None:
+    """Asked for as it stands in the name, alone or with all that comes before."""
+    entry = Entry(bytes(32), 1, name or "x", folder)
+    words = entry_words(entry)
+    if words:
+        word = data.draw(st.sampled_from(words))
+        assert matches(Terms((word,)), entry)
+        assert matches(Terms(prefixes=(word[:2],)), entry)
+
+
 def test_words_of_an_entry_are_distinct_with_the_name_first() -> None:
     """A word that stands in name and folder counts once."""
     entry = Entry(bytes(32), 1, "Tom Waits - Alice.flac", "Tom Waits/Alice (2002)")
@@ -121,7 +246,6 @@ def test_whatever_parse_lets_through_is_within_the_limits_of_the_wire(
 @pytest.mark.parametrize(
     "fields",
     [
-        [[]],
         [[""]],
         [["x" * (WORD_CHARS_MAX + 1)]],
         [["x"] * (QUERY_WORDS_MAX + 1)],
@@ -130,10 +254,15 @@ def test_whatever_parse_lets_through_is_within_the_limits_of_the_wire(
         [["x"], [], "", ["e"] * (QUERY_WORDS_MAX + 1)],
         [["x"], [], "", [], -1],
         [["x"], [], "", [], 0, FILE_SIZE_MAX + 1],
+        [["x"], [], "", [], 0, None, ["p"] * (QUERY_PREFIXES_MAX + 1)],
+        [["x"], [], "", [], 0, None, ["p" * (WORD_CHARS_MAX + 1)]],
+        [["x"], [], "", [], 0, None, [], ["p"] * (QUERY_PHRASES_MAX + 1)],
+        [["x"], [], "", [], 0, None, [], ["p" * (PHRASE_CHARS_MAX + 1)]],
+        [["x"], [], "", [], 0, None, [], [], [""]],
     ],
 )
 def test_the_border_refuses_terms_beyond_a_limit(fields: list[object]) -> None:
-    """Each field is checked where a frame is converted, and no word at all is refused."""
+    """Each field is checked where a frame is converted."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields, Terms)
 

@@ -123,7 +123,7 @@ def search(
     kind: str,
     **filters: Any,
 ) -> int:
-    """Find files: all WORDS must match, -WORD excludes."""
+    """Find files: all WORDS must match, -WORD excludes, a WORD* goes on, '"A PHRASE"' stands so."""
     from leaf.methods import Search
 
     check_terms(words, kind)

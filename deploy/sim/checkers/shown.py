@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from common.ids import NodeId
-from common.names import media_type, words
+from common.names import is_lone_letter, media_type, words
 from common.torrent import file_id
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
@@ -76,7 +76,13 @@ def _fits(asked: Search, name: str) -> bool:
     without = [part for word in asked.words if word.startswith("-") for part in words(word)]
     wanted = [part for word in asked.words if not word.startswith("-") for part in words(word)]
     return (
-        all(word in there for word in wanted)
+        all(
+            any(
+                other == word or (is_lone_letter(word) and other.startswith(word))
+                for other in there
+            )
+            for word in wanted
+        )
         and not any(word in there for word in without)
         and asked.type in ("", media_type(name))
     )

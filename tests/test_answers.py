@@ -1,0 +1,85 @@
+"""What a super-peer finds among its leaves' files: for bounded work, and as they are when taken."""
+
+from collections.abc import Iterator
+
+from common.core import Send
+from common.messages.cluster import Hit, Put
+from common.messages.overlay import Query, QueryBody, QueryDone, QueryHits
+from common.terms import parse
+from superpeer.cluster import SHORT_PAGES_MAX
+from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
+from superpeer.matching import LOOKS_MAX
+from superpeer.query import Gap
+from tests.overlay_world import entry_of, signed
+from tests.test_cluster import Bench
+from tests.test_flood import ASKER, BODY, GUID, NONCE, flood, hit
+
+
+def test_hits_are_proven_as_they_are_taken() -> None:
+    """What is withdrawn while an answer is being taken is not in the rest of it."""
+    bench = Bench()
+    one, two = bench.leaf(1), bench.leaf(2)
+    for leaf in (one, two):
+        bench.join(leaf)
+        bench.share(leaf, *[f"hello {number}" for number in range(100)])
+    hits = bench.cluster.evaluate(QueryBody(5_000, terms=parse(["hello"])))
+    taken = [next(hits) for _ in range(75)]
+    assert [isinstance(hit, Hit) and hit.slot for hit in taken] == list(range(75))
+    bench.lose(one, 1.0, on_purpose=True)
+    assert [isinstance(hit, Hit) and hit.source.node for hit in hits] == [two.identity.node] * 100
+
+
+def test_what_does_not_match_any_more_is_passed_over() -> None:
+    """An entry that took the place of another while an answer was being taken."""
+    bench = Bench()
+    leaf = bench.leaf()
+    bench.join(leaf)
+    bench.share(leaf, *[f"hello {number}" for number in range(60)])
+    hits = bench.cluster.evaluate(QueryBody(5_000, terms=parse(["hello"])))
+    next(hits)
+    leaf.catalogue.put(3, entry_of("good-bye 3"))
+    leaf.catalogue.put(4, entry_of("hello again 4"))
+    leaf.generation += 1
+    puts = tuple(
+        Put(slot, entry_of(name)) for slot, name in ((3, "good-bye 3"), (4, "hello again 4"))
+    )
+    bench.say(leaf, signed(leaf, puts))
+    rest = [hit.entry.name for hit in hits if isinstance(hit, Hit)]
+    assert rest[:3] == ["hello 1", "hello 2", "hello again 4"]
+    assert len(rest) == 58
+
+
+def test_looking_in_vain_leaves_gaps_and_ends() -> None:
+    """A phrase that never stands: others come between its pages, and at last it is left out."""
+    bench = Bench()
+    leaf = bench.leaf()
+    bench.join(leaf)
+    pages = 3
+    bench.share(leaf, *[f"towers two {number}" for number in range(pages * LOOKS_MAX + 1)])
+    body = QueryBody(5_000, terms=parse(['"two towers"']))
+    assert list(bench.cluster.evaluate(body)) == [Gap.LATER] * pages
+    bench.share(leaf, *[f"towers two {n}" for n in range(SHORT_PAGES_MAX * LOOKS_MAX)])
+    while bench.cluster.wakeup() is not None:
+        bench.cluster.due(bench.cluster.wakeup() or 0.0)
+    gaps = list(bench.cluster.evaluate(body))
+    assert gaps == [Gap.LATER] * (SHORT_PAGES_MAX - 1) + [Gap.LEFT_OUT]
+
+
+def test_looking_in_vain_costs_as_much_as_a_hit_and_is_told_where_it_ends() -> None:
+    """One window of looks at a time; where not all was looked at the report leaves us out."""
+    looked = []
+
+    def evaluate(_body: QueryBody) -> Iterator[Hit | Gap]:
+        for number in range(HITS_PER_WINDOW + 5):
+            looked.append(number)
+            yield Gap.LATER
+        yield hit(1)
+        yield Gap.LEFT_OUT
+
+    core = flood(evaluate=evaluate)
+    assert core.on_query(ASKER, Query(GUID, NONCE, 1, 1, BODY), 0.0) == []
+    assert len(looked) == HITS_PER_WINDOW
+    sent = [effect.message for effect in core.due(WINDOW_S) if isinstance(effect, Send)]
+    assert sent[0] == QueryHits(GUID, (hit(1),))
+    assert isinstance(sent[1], QueryDone)
+    assert sent[1].left_out
