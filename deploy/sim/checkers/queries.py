@@ -85,7 +85,7 @@ class Queries:
             if honest and superpeer_of(there) is None:
                 self._tell(host, f"sent a query to {there.name}, which is no super-peer")
             heard = self._heard.get((host.number, host.life, query.guid), {0})
-            if query.hops - 1 not in heard:
+            if query.hops - 1 not in heard and not (query.hops == 1 and _asked_first(host, query)):
                 self._tell(host, f"passes a query on with {query.hops} hops, not one more")
         self._heard.setdefault((there.number, there.life, query.guid), set()).add(query.hops)
         self._sent[key] = query.hops
@@ -128,6 +128,13 @@ class Queries:
 
     def _tell(self, host: Host, what: str) -> None:
         self._violate("8: a query goes once, and where queries go", f"{host.name} {what}")
+
+
+def _asked_first(host: Host, query: Query) -> bool:
+    """Whether this is its own query: it may have come back meanwhile, and still grows from here."""
+    inside = superpeer_of(host)
+    tree = None if inside is None else inside.flood._trees.get(query.guid)
+    return tree is not None and tree.asker == host.identity.node
 
 
 def _said_duplicate(guid: Guid, effects: list[Effect]) -> bool:
