@@ -2,17 +2,20 @@
 
 A dictionary by root costs 100 bytes a file; here a document costs its number, and a mark by which
 all but one in 256 others are passed over. Which document has which root is asked of whoever made
-the table. In which row it is, and under which mark, depends on a secret number (multiply-shift:
-Dietzfelbinger et al. 1997), so that nobody who makes up roots can aim at one.
+the table. In which row it is, and under which mark, depends on all of the root and on a secret
+number (multiply-shift: Dietzfelbinger et al. 1997), so that nobody who makes up roots can aim at
+one.
 """
 
 import struct
 from collections.abc import Callable, Iterator
+from hashlib import blake2b
 from typing import Final
 
 _ROW_BITS: Final = 14  # 61 documents each among a million: 340 bytes, an allocation without holes
 _MARK_BITS: Final = 8
-_ROOT_BITS: Final = 64  # of a root, that are looked at
+_ROOT_BITS: Final = 256
+_LONG_BYTES: Final = 4_000  # of a row: a content that hundreds have; it grows in place
 _RECORD: Final = struct.Struct("=BI")  # mark, document
 
 
@@ -23,14 +26,17 @@ class Contents:
 
     def __init__(self, root_of: Callable[[int], bytes], secret: int) -> None:
         """`root_of` tells the root of a document that is in the table."""
-        self._rows = [b""] * (1 << _ROW_BITS)
+        self._rows: list[bytes | bytearray] = [b""] * (1 << _ROW_BITS)
         self._root_of = root_of
-        self._secret = secret | 1
+        stretched = blake2b(secret.to_bytes(8, "big"), digest_size=_ROOT_BITS // 8).digest()
+        self._secret = int.from_bytes(stretched, "big") | 1
 
     def add(self, root: bytes, doc: int) -> None:
         """`doc` has this content."""
         row, mark = self._place(root)
         self._rows[row] += _RECORD.pack(mark, doc)
+        if len(self._rows[row]) == _LONG_BYTES:
+            self._rows[row] = bytearray(self._rows[row])
 
     def discard(self, root: bytes, doc: int) -> None:
         """Undo an `add` of the same pair."""
@@ -50,12 +56,12 @@ class Contents:
 
     def _place(self, root: bytes) -> tuple[int, int]:
         """In which row, and under which mark."""
-        seen = int.from_bytes(root[: _ROOT_BITS // 8], "big")
-        hashed = (seen * self._secret) % (1 << _ROOT_BITS) >> _ROOT_BITS - _ROW_BITS - _MARK_BITS
+        product = int.from_bytes(root, "big") * self._secret
+        hashed = product % (1 << _ROOT_BITS) >> _ROOT_BITS - _ROW_BITS - _MARK_BITS
         return hashed >> _MARK_BITS, hashed & (1 << _MARK_BITS) - 1
 
 
-def _found(records: bytes, beginning: bytes) -> Iterator[int]:
+def _found(records: bytes | bytearray, beginning: bytes) -> Iterator[int]:
     """Where the records are that begin so."""
     at = records.find(beginning)
     while at >= 0:

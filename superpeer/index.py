@@ -9,6 +9,7 @@ are found is `superpeer.matching`. Neither leases nor signatures are looked at h
 """
 
 from collections import deque
+from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
@@ -25,6 +26,7 @@ from superpeer.shelves import Shelf, Shelves
 from superpeer.tags import TAGS_MAX, Tags
 
 SWEEP_SLACK_DOCS: Final = 10_000  # dead documents that nobody needs to hurry for
+_SAME_MAX: Final = 64  # documents with one content, of which one that is not gone is sought
 _KEYS_BESIDE_WORDS: Final = TAGS_MAX + 1  # and the root
 
 
@@ -192,11 +194,15 @@ class Index:
         return len(words) + _KEYS_BESIDE_WORDS
 
     def _has_content(self, root: bytes) -> bool:
-        return any(doc not in self._gone for doc in self._contents.find(root))
+        return any(doc not in self._gone for doc in self._some_with(root))
 
     def _promote_copy(self, root: bytes) -> None:
         """The first with this content goes: the next one, if there is any, is no copy any more."""
-        for doc in self._contents.find(root):
+        for doc in self._some_with(root):
             if doc not in self._gone:
                 self._copies.discard(doc)
                 return
+
+    def _some_with(self, root: bytes) -> Iterator[int]:
+        """Some documents with this content: looking at all, most of them gone, has no bound."""
+        return islice(self._contents.find(root), _SAME_MAX)

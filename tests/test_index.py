@@ -12,7 +12,6 @@ from common.digest import CountedPlaces
 from common.limits import FILE_SIZE_MAX
 from common.terms import Terms, matches
 from superpeer.index import SWEEP_SLACK_DOCS, Index
-from superpeer.matching import LOOKS_MAX, PREFIX_WORDS_MAX, UNIONS_MAX
 
 ANY = 10_000
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
@@ -146,18 +145,28 @@ def test_the_limit_gives_the_first_hits() -> None:
     assert index.search(Terms(("apple",), size_min=100), 5).docs == whole[:5]
 
 
-def test_a_content_that_many_have_hides_no_other() -> None:
-    """Of 500 copies one comes first, and the others when nothing else is left."""
+def test_contents_are_told_apart_by_all_of_their_roots() -> None:
+    """Roots that are alike for most of their length fall into rows like any others."""
     index = Index(1, CountedPlaces())
-    for slot in range(500):
-        index.add(A, slot, entry(f"apple {slot}", root=b"r" * 32))
-    for slot in range(30):
-        index.add(B, slot, entry(f"apple {slot}", root=bytes([slot]) * 32))
-    page = index.search(Terms(("apple",)), 50)
-    roots = [index.entry(doc).root for doc in page.docs]
-    assert len(dict.fromkeys(roots)) == 31
-    assert roots[31:] == [b"r" * 32] * 19
-    assert len(everything(index, Terms(("apple",)), 50)) == 530
+    rows = [index._contents._place(b"r" * 28 + slot.to_bytes(4, "big"))[0] for slot in range(1_000)]
+    assert len(dict.fromkeys(rows)) > 900
+
+
+def test_thousands_of_copies_come_and_go() -> None:
+    """Of one content, at two leaves of which one is gone and not swept yet."""
+    index = Index(1, CountedPlaces())
+    for leaf in (A, B):
+        for slot in range(2_000):
+            index.add(leaf, slot, entry(f"apple {slot}", root=b"r" * 32))
+    index.drop_leaf(A)
+    assert len(index.sources(b"r" * 32, 10, ANY)) == 2_000
+    index.add(C, 0, entry("apple", root=b"r" * 32))
+    while index.sweep(5_000):
+        pass
+    for slot in range(2_000):
+        index.remove(B, slot)
+    assert holders(index, index.sources(b"r" * 32, 10, ANY)) == [C]
+    assert holders(index, everything(index, Terms(("apple",)))) == [C]
 
 
 def test_another_copy_takes_the_place_of_one_that_goes() -> None:
@@ -174,81 +183,6 @@ def test_another_copy_takes_the_place_of_one_that_goes() -> None:
         pass
     docs = list(index.search(Terms(("apple",)), 8).docs)
     assert [index.where(doc) for doc in docs] == [(C, slot) for slot in range(8)]
-
-
-@pytest.mark.parametrize(
-    "terms",
-    [
-        Terms(("apple",), size_min=1_000, size_max=1_000),
-        Terms(("apple", "pie"), phrases=("apple pie",)),
-        Terms(("apple",), without_phrases=("pie apple",)),
-    ],
-)
-def test_a_page_looks_at_so_many_entries_and_no_more(terms: Terms) -> None:
-    """Sizes and phrases that seldom fit: a page may be empty, all of them together have all."""
-    index = Index(1, CountedPlaces())
-    for slot in range(10 * LOOKS_MAX):
-        index.add(A, slot, entry(f"pie apple {slot}", 600, root=slot.to_bytes(32, "little")))
-    index.add(A, 10 * LOOKS_MAX, entry("apple pie", 1_000, root=b"r" * 32))
-    place: int | None = 0
-    pages = []
-    while place is not None:
-        page = index.search(terms, 5, place)
-        pages.append(len(page.docs))
-        place = page.then
-    assert pages == [0] * 10 + [1]
-
-
-def test_sizes_of_a_power_of_two_are_told_without_a_look() -> None:
-    """Only the powers in which a bound lies are looked at, entry by entry."""
-    index = Index(1, CountedPlaces())
-    for slot in range(10 * LOOKS_MAX):
-        index.add(A, slot, entry(f"apple {slot}", 1_024 + slot, root=slot.to_bytes(32, "little")))
-    for terms in (Terms(("apple",), size_min=1_024), Terms(("apple",), size_min=1_000)):
-        assert len(index.search(terms, ANY).docs) == 10 * LOOKS_MAX
-    assert not index.search(Terms(("apple",), size_max=1_023), ANY).docs
-
-
-def test_a_beginning_of_too_many_words_is_said_not_to_be_whole() -> None:
-    """So many words are looked up, and the page tells that there are more."""
-    index = Index(1, CountedPlaces())
-    for slot in range(PREFIX_WORDS_MAX):
-        index.add(A, slot, entry(f"ap{slot} pear"))
-    few, many = Terms(("pear",), prefixes=("ap1",)), Terms(("pear",), prefixes=("ap",))
-    assert index.search(many, 10).whole
-    index.add(B, 0, entry("apple pear"))
-    page = index.search(many, ANY)
-    assert not page.whole
-    assert len(page.docs) == PREFIX_WORDS_MAX
-    assert index.search(few, ANY).whole
-
-
-def test_a_beginning_is_looked_up_anew_after_a_change() -> None:
-    """What is remembered of it is of one state of the index."""
-    index = some_index()
-    assert len(everything(index, Terms(prefixes=("app",)))) == 3
-    index.add(C, 0, entry("appetite.txt"))
-    assert len(everything(index, Terms(prefixes=("app",)))) == 4
-    for number in range(2 * UNIONS_MAX):
-        index.search(Terms(prefixes=(f"app{number}",)), ANY)
-    index.remove(C, 0)
-    assert len(everything(index, Terms(prefixes=("app",)))) == 3
-
-
-def test_common_words_are_met_in_windows() -> None:
-    """An answer that is taken in pages is the same as a whole one, where words are common."""
-    index = Index(1, CountedPlaces())
-    for slot in range(20_000):
-        index.add(A, slot, numbered(slot))
-    for terms in (Terms(("apple", "pie")), Terms(("apple",)), Terms(("apple", "pear", "5"))):
-        expected = [slot for slot in range(20_000) if matches(terms, numbered(slot))]
-        assert [index.where(doc)[1] for doc in everything(index, terms, 70)] == expected
-
-
-def numbered(slot: int) -> Entry:
-    """A name with common words and one of its own; each a content of its own."""
-    kind = "pie" if slot % 3 else "pear"
-    return entry(f"apple {kind} {slot}", root=slot.to_bytes(32, "little"))
 
 
 def test_changes_are_counted() -> None:
