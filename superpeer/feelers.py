@@ -3,8 +3,8 @@
 While all is well, names would grow old, and on the day that we need them be those that somebody
 planted. So every few minutes a link is made to one that was never tried, or to one that has to give
 way to a newcomer unless it still works, and hung up as soon as it is there (Heilman et al. 2015).
-What comes of it stands in the host cache. And two neighbours that we have had for longest are
-remembered last of all, so that the next run dials those first: anchors.
+What comes of it stands in the host cache. And two of our neighbours are remembered last of all, so
+that the next run dials those first: anchors.
 """
 
 from collections.abc import Callable, Container, Mapping
@@ -87,14 +87,15 @@ class Feelers:
         return [] if self._in_use(peer) else [Hangup(peer, Door.CONTROL, FELT)]
 
     def remember(self, contact: Contact | None = None) -> list[Effect]:
-        """Keep one that worked over restarts, and after it the anchors: neighbours by our own lot,
-        those that we have had for longest."""
-        oldest = [
+        """Keep one that worked over restarts, and after it the anchors: two neighbours by our own
+        lot; not the oldest, since who wants to surround us never leaves."""
+        chosen = [
             Contact(peer, neighbour.address)
             for peer, neighbour in self._neighbours.items()
             if neighbour.chosen and not neighbour.leaving and neighbour.address.is_a_place
         ]
-        kept = [*([contact] if contact is not None else []), *reversed(oldest[:ANCHORS])]
+        anchors = self._rng.sample(chosen, min(ANCHORS, len(chosen)))
+        kept = [*([contact] if contact is not None else []), *anchors]
         return [RememberSuperPeer(each.node, each.address) for each in kept]
 
     def wakeup(self) -> float | None:

@@ -9,7 +9,7 @@ to us, and whom we wanted ourselves. It goes in peace (`Unlinked.leaving`), so n
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Final
+from typing import ClassVar, Final
 
 from common.config import OverlayConfig
 from common.core import Effect
@@ -26,8 +26,10 @@ from superpeer.places import Places
 
 PINGED_AT_ONCE: Final = 4  # 1,200 bytes each; wild guess
 NEARER: Final = 0.5  # of the farthest one's round trip: less than that is worth it; wild guess
+DRAWS_MAX: Final = 30  # in one exchange, of whom most may be away; wild guess
 _TURN: Final = "turn"
 _PONGS: Final = "pongs"
+_DRAW: Final = "draw"
 
 
 class Turnover:
@@ -56,6 +58,7 @@ class Turnover:
         self._deadlines = Deadlines()
         self._pinged: dict[NodeId, tuple[Contact, float]] = {}
         self._answered: dict[NodeId, tuple[Contact, float]] = {}  # and its round trip
+        self._draws = 0  # left in this exchange
         self._awaited: NodeId | None = None  # once it is our neighbour, another one goes
 
     def start(self, now: float) -> None:
@@ -68,12 +71,13 @@ class Turnover:
         """No more."""
         self._deadlines.cancel(_TURN)
         self._deadlines.cancel(_PONGS)
+        self._deadlines.cancel(_DRAW)
 
     def due(self, now: float) -> list[Effect]:
         """Begin an exchange, or go on with one, if it is time."""
         effects: list[Effect] = []
         for key in self._deadlines.pop_due(now):
-            effects += self._begin(now) if key == _TURN else self._pongs_are_in(now)
+            effects += self._DUE[str(key)](self, now)
         return effects
 
     def wakeup(self) -> float | None:
@@ -87,10 +91,24 @@ class Turnover:
         self._awaited = None
         if len(staying(self._neighbours)) < self._config.degree_wanted:
             return []
-        strangers = self._cache.pick(HOSTS_PER_LIST_MAX, without=self._neighbours)
         if self._places.near > 0 and self._rng.random() < 1 / 2:
+            strangers = self._cache.pick(HOSTS_PER_LIST_MAX, without=self._neighbours)
             return self._ping(strangers, now)
-        for contact in strangers:
+        self._draws = DRAWS_MAX
+        return self._draw(now)
+
+    def _draw(self, now: float) -> list[Effect]:
+        """Try one; in a moment another one, if nothing came of it: most of those that we know are
+        away, and those that want to surround us never are."""
+        if self._awaited is not None and self._joining.why(self._awaited) is not None:
+            self._deadlines.set(_DRAW, now + self._config.mend_s)
+            return []
+        self._draws -= 1
+        if self._draws < 0:
+            self._awaited = None
+            return []
+        self._deadlines.set(_DRAW, now + self._config.mend_s)
+        for contact in self._cache.pick(HOSTS_PER_LIST_MAX, without=self._neighbours):
             self._awaited = contact.node
             effects = self._joining.want(contact, now, Why.DRAWN)
             if self._joining.why(contact.node) is not None:
@@ -140,6 +158,7 @@ class Turnover:
         if peer != self._awaited:
             return []
         self._awaited = None
+        self._deadlines.cancel(_DRAW)
         if len(staying(self._neighbours)) <= self._config.degree_wanted:
             return []
         can_go = {
@@ -169,3 +188,9 @@ class Turnover:
             for peer, each in staying(self._neighbours).items()
             if (each.ours or each.chosen) and not self._joining.is_seed(peer)
         }
+
+    _DUE: ClassVar[dict[str, Callable[..., list[Effect]]]] = {
+        _TURN: _begin,
+        _PONGS: _pongs_are_in,
+        _DRAW: _draw,
+    }

@@ -87,7 +87,7 @@ def test_an_overlay_that_is_not_kept_feels_nobody() -> None:
     assert world.dials == 0
 
 
-def test_the_oldest_neighbours_of_our_lot_are_remembered_last() -> None:
+def test_two_neighbours_of_our_lot_are_remembered_last() -> None:
     """The next run dials them first, before all others that worked."""
     world = satisfied("living")
     world.superpeer("living")
