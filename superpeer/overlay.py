@@ -168,7 +168,7 @@ class Overlay:
     def linked(self, event: LinkUp, now: float) -> list[Effect]:
         """A link is up; whom we reached ourselves is remembered."""
         peer, effects = event.peer, list[Effect]()
-        if not event.inbound and event.address.is_a_place:
+        if peer != self._me and not event.inbound and event.address.is_a_place:
             contact = Contact(peer, event.address)
             self.cache.worked(contact)
             self.pongs.saw(contact, now)
