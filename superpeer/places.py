@@ -15,7 +15,7 @@ from common.messages.overlay import Link
 from superpeer.joining import Joining
 from superpeer.neighbour import Neighbour
 
-LOT_SHARE: Final = 4  # one place in so many, at most, is kept from guests for those that we draw
+OPEN_MIN: Final = 2  # places that are open to guests; of the others half
 NEAR_SHARE: Final = 4  # one in so many of those that we want may be there for being near
 
 
@@ -74,7 +74,7 @@ class Places:
             return 0
         chosen = sum(each.chosen for each in self._neighbours.values())
         lacking = max(self._config.degree_wanted // 2 - chosen, 0) + 1
-        return min(lacking, self._config.degree_max // LOT_SHARE)
+        return min(lacking, max(self._config.degree_max - OPEN_MIN, 0) // 2)
 
     def part(self, peer: NodeId, now: float) -> None:
         """Take no `Link` of it for a while; what is over is forgotten."""
