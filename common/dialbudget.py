@@ -25,9 +25,14 @@ class DialBudget:
         self._again_s = again_s
         self._credit = Bucket(per_s, burst, 0.0)
         self._dialled: dict[_Target, float] = {}  # when, oldest first
+        self._spent_at = float("-inf")
 
     def __len__(self) -> int:
         return len(self._dialled)
+
+    def is_spent(self, now: float) -> bool:
+        """Whether somebody was refused just now because there were too many before."""
+        return self._spent_at == now
 
     def allows(self, address: Address, now: float, *, proven: bool = False) -> bool:
         """Whether enough time has passed since it was dialled; `proven`: one of our network was
@@ -41,6 +46,7 @@ class DialBudget:
         if not self.allows(address, now, proven=proven) or len(self._dialled) >= TARGETS_MAX:
             return False
         if not self._credit.take(now):
+            self._spent_at = now
             return False
         self._dialled.pop(target(address), None)
         self._dialled[target(address)] = now

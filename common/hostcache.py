@@ -142,19 +142,24 @@ class HostCache:
     def pick(
         self, count: int, without: Container[NodeId] = (), beside: Iterable[Contact] = ()
     ) -> list[Contact]:
-        """Whom to try, in order: our anchors, then as many groups as there are, at random; the
-        groups of those `beside` come later."""
-        anchors = [self._worked[node] for node in self._anchors if node in self._worked]
-        pool = anchors + _in_turn(self._shuffled(self._worked), self._shuffled(self._heard))
-        distinct = list({host.contact.node: host for host in pool}.values())
+        """Whom to try, in order: our anchors, then as many groups as there are, in random order;
+        the groups of those `beside` come later. The lot falls on groups and not on hosts, or who
+        has more hosts in a group would be drawn earlier."""
+        known = [*self._worked.values(), *self._heard.values()]
+        groups = list(dict.fromkeys(host.group for host in known))
+        places = {group: place for place, group in enumerate(self._rng.sample(groups, len(groups)))}
         ranks = Counter(group_of(contact) for contact in beside)
-        ranked: list[tuple[bool, int, _Host]] = []
-        for host in distinct:
-            fails = host.failures > 0 or host.contact.node in self._failing
-            ranked.append((fails, ranks[host.group], host))
-            ranks[host.group] += 1
-        ranked.sort(key=lambda one: one[:2])  # stable: the anchors stay in front
-        contacts = [host.contact for _, _, host in ranked]
+        ranked: list[tuple[bool, int, int, _Host]] = []
+        for host in self._rng.sample(known, len(known)):
+            node = host.contact.node
+            fails = host.failures > 0 or node in self._failing
+            if node in self._anchors and node in self._worked:
+                ranked.append((fails, -1, self._anchors.index(node), host))
+            else:
+                ranked.append((fails, ranks[host.group], places[host.group], host))
+                ranks[host.group] += 1
+        ranked.sort(key=lambda one: one[:3])
+        contacts = [host.contact for *_, host in ranked]
         return [each for each in contacts if each.node not in without][:count]
 
     # --- the two kinds ----------------------------------------------------------------------
@@ -221,9 +226,6 @@ class HostCache:
         """A place in an order that only we know."""
         return blake2b(what, key=self._secret, digest_size=8).digest()
 
-    def _shuffled(self, hosts: dict[NodeId, _Host]) -> list[_Host]:
-        return self._rng.sample(list(hosts.values()), len(hosts))
-
 
 def group_of(contact: Contact) -> bytes:
     """Whose neighbourhood it is: /16 (IPv6: /32) in public scope, the key itself elsewhere."""
@@ -242,10 +244,3 @@ def _most_crowded(hosts: Sequence[_Host]) -> tuple[_Host, int]:
     sizes = Counter(host.group for host in hosts)
     weakest = max(hosts, key=lambda host: sizes[host.group])  # the first of equals
     return weakest, sizes[weakest.group]
-
-
-def _in_turn(ones: list[_Host], others: list[_Host]) -> list[_Host]:
-    """One of each as long as there are both."""
-    paired = [host for pair in zip(ones, others, strict=False) for host in pair]
-    shorter = min(len(ones), len(others))
-    return paired + ones[shorter:] + others[shorter:]

@@ -54,6 +54,7 @@ class Keeping:
             cache=cache,
             want=joining.want,
             trying=lambda: joining.trying,
+            is_spent=joining.budget.is_spent,
             remember=self.feelers.remember,
         )
         self.turnover = Turnover(

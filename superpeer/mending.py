@@ -30,8 +30,8 @@ _MEND: Final = "mend"
 
 class Mending:
     """`neighbours` are read as they are at the moment, and marked when the lot falls on them;
-    `want` has one more tried, `trying` tells how many are being tried now; whom the lot fell on is
-    to be remembered."""
+    `want` has one more tried, `trying` tells how many are being tried now, `is_spent` whether no
+    more can be just now; whom the lot fell on is to be remembered."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Mending:
         cache: HostCache,
         want: Callable[[Contact, float], list[Effect]],
         trying: Callable[[], int],
+        is_spent: Callable[[float], bool],
         remember: Callable[[Contact], list[Effect]],
     ) -> None:
         self._config = config
@@ -50,6 +51,7 @@ class Mending:
         self._cache = cache
         self._want = want
         self._trying = trying
+        self._is_spent = is_spent
         self._remember = remember
         self._deadlines = Deadlines()
         self._stopped = False
@@ -97,6 +99,8 @@ class Mending:
             neighbour = self._neighbours.get(contact.node)
             if neighbour is None:
                 effects += self._want(contact, now)
+                if self._is_spent(now):
+                    break  # later: or only those would be drawn that need no dial, our guests
             elif not neighbour.leaving and under_way < lacking_chosen:
                 marked += 1
                 neighbour.chosen = True

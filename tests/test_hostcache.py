@@ -54,7 +54,7 @@ def everybody(known: HostCache) -> list[Contact]:
 
 
 def test_who_worked_and_who_was_named_are_both_tried() -> None:
-    """One of each in turn, every one once, and never those that we have already."""
+    """Every one once, and never those that we have already."""
     known = cache()
     known.worked(public(1))
     known.hear([public(2), public(3)], public(1))
