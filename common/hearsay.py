@@ -4,9 +4,11 @@ A super-peer that is a leaf too does not know at which address others reach it: 
 of them. So whoever it tells puts the address at which he sees it in the place of the one told.
 """
 
+from collections.abc import Iterable
+
 from msgspec import structs
 
-from common.addresses import Address
+from common.addresses import Address, may_tell
 from common.ids import NodeId
 from common.messages.cluster import Hit
 from common.messages.fields import Contact
@@ -22,3 +24,9 @@ def hit_as_seen(hit: Hit, teller: NodeId, at: Address) -> Hit:
     if hit.source.node != teller:
         return hit
     return structs.replace(hit, source=as_seen(hit.source, teller, at))
+
+
+def hits_as_seen(hits: Iterable[Hit], teller: NodeId, at: Address) -> list[Hit]:
+    """The same for many hits, less those whose source is not the teller's to tell of."""
+    seen = (hit_as_seen(hit, teller, at) for hit in hits)
+    return [hit for hit in seen if may_tell(hit.source.address, at)]

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from common.limits import HITS_PER_QUERY_MAX, ID_SAMPLE_MAX
+from common.limits import HITS_PER_QUERY_MAX, REACH_IDS_MAX
 from deploy import graphs
 from deploy.oracle import Held, Oracle
 from deploy.report import Tally
@@ -19,10 +19,11 @@ from deploy.workload import Download, Outcome, Question
 from leaf.hits import SOURCES_KEPT_MAX
 from leaf.methods import SearchResult
 from leaf.search import SOURCES_PER_ROW
+from superpeer.reach import FINE_IDS_MAX
 
 Counts = dict[str, int]  # of sources, by the id of a file
 
-ESTIMATE_ERROR_MAX: Final = 4 / math.sqrt(ID_SAMPLE_MAX)  # four standard errors
+ESTIMATE_ERROR_MAX: Final = 4 / math.sqrt(REACH_IDS_MAX)  # four standard errors
 
 
 class Demand(NamedTuple):
@@ -216,7 +217,8 @@ def told(question: Question) -> str:
 
 
 def _miscounted(question: Question, reached: int, within: int) -> bool:
-    """Whether an answer says something else than is so; rings count a large network by a sample."""
-    if question.strategy == "flood" or within < ID_SAMPLE_MAX:
+    """Whether an answer says something else than is so; rings count a large network by how full
+    their numbers are."""
+    if question.strategy == "flood" or within <= FINE_IDS_MAX:
         return reached != within
     return abs(reached - within) > ESTIMATE_ERROR_MAX * within

@@ -19,12 +19,11 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Final
 
 from common import wire
-from common.addresses import may_tell
 from common.config import FloodConfig
 from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.errors import RemoteProtocolError
-from common.hearsay import hit_as_seen
+from common.hearsay import hits_as_seen
 from common.ids import Guid, NodeId
 from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX, HOPS_MAX
 from common.messages.cluster import Hit
@@ -172,17 +171,8 @@ class Flood:
         tree = self._trees.get(message.guid)
         if tree is None or peer not in tree.owing:
             return self._drop("hits_unasked", len(message.hits))
-        learned_from = self._links[peer].address
-        seen = [hit_as_seen(hit, peer, learned_from) for hit in message.hits]
-        hits = [hit for hit in seen if may_tell(hit.source.address, learned_from)]
-        self._drop("hits_out_of_scope", len(message.hits) - len(hits))
-        credible = tree.credence.picked(hits)
-        self._drop("hits_not_proven", len(hits) - len(credible))
-        too_many = tree.take_in(credible)
-        self._drop("hits_too_many", too_many)
-        self._waiting[tree.asker] += len(credible) - too_many
-        effects = self._advance(tree, now)
-        return effects + self._shed_waiting(tree.asker)
+        self._take_in(tree, peer, message.hits)
+        return self._advance(tree, now) + self._shed_waiting(tree.asker)
 
     def on_query_done(self, peer: NodeId, message: QueryDone, now: float) -> list[Effect]:
         """One of those we asked has nothing more to say in this ring."""
@@ -190,8 +180,10 @@ class Flood:
         if tree is None or peer not in tree.owing:
             return self._drop("done_unasked")
         self._silence.answered(peer)
+        self._take_in(tree, peer, message.hits)
         tree.answered(peer, message, now)
-        return [*self._ask_next(peer, tree.guid), *self._advance(tree, now)]
+        effects = self._ask_next(peer, tree.guid) + self._advance(tree, now)
+        return effects + self._shed_waiting(tree.asker)
 
     def on_prune(self, peer: NodeId, message: Prune, _now: float) -> list[Effect]:
         """The origin has enough: forget the tree, not the GUID."""
@@ -252,6 +244,16 @@ class Flood:
 
     # --- the steps they share ---------------------------------------------------------------
 
+    def _take_in(self, tree: Tree, peer: NodeId, hits: tuple[Hit, ...]) -> None:
+        """Hits of `peer` may go up, if we may believe their addresses and they are not too many."""
+        in_scope = hits_as_seen(hits, peer, self._links[peer].address) if hits else []
+        credible = tree.credence.picked(in_scope)
+        too_many = tree.take_in(credible)
+        self._waiting[tree.asker] += len(credible) - too_many
+        self._drop("hits_out_of_scope", len(hits) - len(in_scope))
+        self._drop("hits_not_proven", len(in_scope) - len(credible))
+        self._drop("hits_too_many", too_many)
+
     def _is_stranger(self, peer: NodeId) -> bool:
         return peer != self._me and peer not in self._neighbours
 
@@ -306,7 +308,7 @@ class Flood:
     def _advance(self, tree: Tree, now: float) -> list[Effect]:
         """Send the hits that may go; report when all of them are sent and nobody owes anything."""
         if not tree.has_hits:
-            return self._report_if_over(tree)
+            return self._report(tree) if tree.running and not tree.owing else []
         self._flows.setdefault(tree.asker, HitFlow()).queue(tree.guid)
         return self._send_hits(tree.asker, now)
 
@@ -321,25 +323,23 @@ class Flood:
             hits = tuple(tree.let_out(min(flow.left, HITS_PER_FRAME_MAX)))
             self._waiting[asker] -= before - len(tree.outbox)
             flow.left -= len(hits)
-            if hits:
+            if not tree.has_hits and tree.running and not tree.owing:
+                effects += self._report(tree, hits)
+            elif hits:
                 effects += self._to_all(tree, [asker], QueryHits(tree.guid, hits))
             if tree.has_hits:
                 flow.left -= not hits  # looking in vain costs as much as a hit
                 flow.queue(tree.guid)
-            else:
-                effects += self._report_if_over(tree)
         if flow:
             self._deadlines.set(("hits", asker), flow.window_end)
         return effects
 
-    def _report_if_over(self, tree: Tree) -> list[Effect]:
-        return self._report(tree) if tree.running and not tree.owing else []
-
-    def _report(self, tree: Tree) -> list[Effect]:
-        """Tell the asker that the ring is over here; a tree that cannot grow ends with it."""
+    def _report(self, tree: Tree, hits: tuple[Hit, ...] = ()) -> list[Effect]:
+        """Tell the asker that the ring is over here, and its last hits; a tree that cannot grow
+        ends with it."""
         self._deadlines.cancel(("ring", tree.guid))
         tree.sent(int(tree.asker != self._me))
-        report = tree.report(self._guide.reach(tree))
+        report = tree.report(self._guide.reach(tree), hits)
         self.lanes.paid(tree.asker)
         if not tree.frontier:
             self._forget(tree)

@@ -11,7 +11,7 @@ from typing import Final
 
 from common.digest import place_of_root, place_of_word
 from common.ids import NodeId
-from common.messages.overlay import QueryBody
+from common.messages.overlay import Extent, QueryBody
 from superpeer.digests import Digests
 from superpeer.neighbour import Neighbour
 from superpeer.query import Tree
@@ -21,7 +21,7 @@ TOLD_LINKS: Final = 2  # how far a neighbour's digests tell, itself included
 
 
 class Guide:
-    """What our digests and neighbours say of a query; `around` samples who is near us."""
+    """What our digests and neighbours say of a query; `around` are the ids of who is near us."""
 
     def __init__(
         self,
@@ -52,10 +52,10 @@ class Guide:
             if contact.node not in (self._me, tree.asker)
         )
 
-    def reach(self, tree: Tree) -> bytes:
+    def reach(self, tree: Tree) -> Extent | None:
         """Who is known and covered here and below, as it is reported."""
         if not tree.guided:
-            return b""
+            return None
         covered = [short_id(self._me)]
         for peer in tree.ruled_out:
             covered.append(short_id(peer))

@@ -30,7 +30,7 @@ from superpeer.methods import Graph, NeighbourRow
 from superpeer.neighbour import Neighbour, graph, rows, staying
 from superpeer.places import Places
 from superpeer.pongs import Pongs
-from superpeer.reach import pack, sampled, short_id, unpack
+from superpeer.reach import nearby, short_id, unpack
 
 NOTES_PER_S: Final = 1.0  # of neighbours that come and go, for the log; wild guess
 NOTES_BURST: Final = 4 * DEGREE_MAX
@@ -67,7 +67,7 @@ class Overlay:
         self._deadlines = Deadlines()
         self._told_at = float("-inf")
         self._told = b""  # of who is near us
-        self._around: tuple[int, ...] | None = None  # as long as nothing changes
+        self._around: frozenset[int] | None = None  # as long as nothing changes
         self._leaves = 0
         self._notes = Bucket(NOTES_PER_S, NOTES_BURST, 0.0)
         self.neighbours: dict[NodeId, Neighbour] = {}
@@ -240,11 +240,11 @@ class Overlay:
         """The neighbours of whom anything new may be asked: those that stay."""
         return [peer for peer, each in self.neighbours.items() if not each.leaving]
 
-    def around(self) -> tuple[int, ...]:
-        """A sample of the ids of who is three links away or less."""
+    def around(self) -> frozenset[int]:
+        """The ids of who is three links away or less."""
         if self._around is None:
             near = [neighbour.nearby for neighbour in self.neighbours.values()]
-            self._around = sampled(chain(self._two_links(), *near))
+            self._around = frozenset(chain(self._two_links(), *near))
         return self._around
 
     def rows(self, now: float) -> list[NeighbourRow]:
@@ -368,7 +368,7 @@ class Overlay:
             yield from neighbour.beyond()
 
     def _nearby(self) -> bytes:
-        return pack(sampled(self._two_links()))
+        return nearby(self._two_links())
 
     def _note(self, name: str, fields: dict[str, object], now: float) -> list[Effect]:
         """A line for the log, unless strangers come and go so fast that they would fill it."""

@@ -16,7 +16,7 @@ from typing import Final
 from common.ids import Guid, NodeId
 from common.limits import HOPS_MAX, TTL_MAX
 from common.messages.cluster import Hit
-from common.messages.overlay import Query, QueryDone
+from common.messages.overlay import Extent, Query, QueryDone
 from superpeer.credence import Credence
 from superpeer.reach import Reach
 from superpeer.tracing import Trail
@@ -65,7 +65,7 @@ class Tree:
         self._left_out = False
         self._reached = 1
         self._messages = 0
-        self._reach: list[bytes] = []  # of the branches, in all rings
+        self._reach: list[Extent] = []  # of the branches, in all rings
         self._put_off: list[NodeId] = []  # of the untried: may have something, and can wait
         self.trail: Trail | None = None  # of a traced query
 
@@ -162,7 +162,7 @@ class Tree:
         self._reached += min(done.reached, REPORT_MAX)
         self._lost |= done.lost
         self._left_out |= done.left_out
-        if done.reach:
+        if done.reach is not None:
             self._reach.append(done.reach)
         if done.frontier:
             self.branches[peer] = min(done.frontier, REPORT_MAX)
@@ -178,18 +178,18 @@ class Tree:
         elif self.branches.pop(peer, 0):
             self._torn = True
 
-    def reach(self, known: Iterable[int], covered: Iterable[int]) -> bytes:
-        """A sample of whom we and the branches know, and who is covered."""
+    def reach(self, known: Iterable[int], covered: Iterable[int]) -> Extent:
+        """Whom we and the branches know, and who is covered."""
         reach = Reach()
         reach.know(known)
         reach.cover(covered)
-        for packed in self._reach:
-            reach.merge(packed)
-        self._reach = [reach.packed()]
+        for extent in self._reach:
+            reach.merge(extent)
+        self._reach = [reach.extent()]
         return self._reach[0]
 
-    def report(self, reach: bytes) -> QueryDone:
-        """End the ring: its sums."""
+    def report(self, reach: Extent | None, hits: Iterable[Hit] = ()) -> QueryDone:
+        """End the ring: its sums, and its last hits."""
         self.running = False
         return QueryDone(
             guid=self.guid,
@@ -201,6 +201,7 @@ class Tree:
             reach=reach,
             put_off=bool(self._put_off),
             trace=() if self.trail is None else self.trail.hops(self.ruled_out),
+            hits=tuple(hits),
         )
 
     # --- hits on their way up ---------------------------------------------------------------

@@ -133,7 +133,7 @@ class Request:
         digests tell no further: so nobody searches long for super-peers that are gone."""
         if not self.strategy.guided or self.put_off:
             return False
-        return self.is_stuck or not self.reach.missing()
+        return self.is_stuck or self.reach.is_whole
 
     def take(self, report: QueryDone) -> None:
         """A ring is over."""

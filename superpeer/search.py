@@ -58,7 +58,7 @@ _CREDIT_PAUSE_S: Final = 0.05  # until it is looked at again; wild guess
 class Searches:
     """The open requests of our leaves; `leaves` are those that may ask.
 
-    `evaluate` asks our own index, `around` samples who is near us.
+    `evaluate` asks our own index, `around` are the ids of who is near us.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Searches:
         leaves: Mapping[NodeId, object],
         neighbours: Mapping[NodeId, object],
         evaluate: Callable[[QueryBody], Iterator[Hit | Gap]],
-        around: Callable[[], tuple[int, ...]],
+        around: Callable[[], frozenset[int]],
     ) -> None:
         self._me = me
         self._config = config
@@ -83,7 +83,7 @@ class Searches:
         self._neighbours = neighbours
         self._evaluate = evaluate
         self._around = around
-        self._counted: tuple[tuple[int, ...], int] = ((), 1)  # who is around us, and the number
+        self._counted: tuple[frozenset[int], int] = (frozenset(), 1)  # around us, and how many
         self._flows: dict[NodeId, HitFlow] = {}  # hits of our own index, by leaf
         self._deadlines = Deadlines()
         self._paces = Paces(self._pace_of)
@@ -238,9 +238,10 @@ class Searches:
     def on_query_hits(self, _me: NodeId, message: QueryHits, _now: float) -> list[Effect]:
         """Pass on what the leaf has not seen yet and still wants."""
         search = self._queries.get(message.guid)
-        if search is None:
-            return []
-        fresh = search.fresh(message.hits)
+        return [] if search is None else self._pass_on(search, message.hits)
+
+    def _pass_on(self, search: Request, hits: Sequence[Hit]) -> list[Effect]:
+        fresh = search.fresh(hits)
         return [Send(search.leaf, _answer(search.asked, fresh))] if fresh else []
 
     def on_query_done(self, _me: NodeId, message: QueryDone, now: float) -> list[Effect]:
@@ -248,15 +249,16 @@ class Searches:
         search = self._queries.get(message.guid)
         if search is None:
             return []
+        effects = self._pass_on(search, message.hits)
         search.take(message)
         if search.lost and not search.repeated:
             search.repeated = True
-            return [*self._give_up_query(search), *self._ask(search)]
+            return [*effects, *self._give_up_query(search), *self._ask(search)]
         step = search.next_step() if message.frontier else None
         if step is not None:
             links = min(step.links or 0, DEGREE_MAX)
-            return [Send(self._me, Extend(search.query, step.deeper, links))]
-        return self._finish(search, exhausted=not message.frontier, now=now)
+            return [*effects, Send(self._me, Extend(search.query, step.deeper, links))]
+        return effects + self._finish(search, exhausted=not message.frontier, now=now)
 
     # --- the steps they share ---------------------------------------------------------------
 

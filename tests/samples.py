@@ -17,6 +17,7 @@ ENTRY = Entry(ROOT, 123456, "Die Forelle.flac", "Schubert/Lieder", 1_700_000_000
 HIT = cluster.Hit(Contact(NODE, V6), ENTRY, 7, 3, (ROOT, NODE), SIGNATURE)
 TERMS = Terms(("forelle", "flac"), ("live",), "audio", ("flac",), 1, 2**30)
 HOP = cluster.Hop(NODE, 1, "duplicate", 3, 2, 40, 1)
+REACH = overlay.Extent(NODE[:4], NODE[4:12])
 COVERAGE = cluster.Coverage(12, 12, 48, 0.25, True)
 
 SAMPLES: tuple[Message, ...] = (
@@ -49,7 +50,7 @@ SAMPLES: tuple[Message, ...] = (
     overlay.Query(GUID, NODE[16:], 1, 2, b"\x91\x01", True, True),
     overlay.Extend(GUID, deeper=False, links=3),
     overlay.QueryHits(GUID, (HIT,)),
-    overlay.QueryDone(GUID, False, 3, 2, 9, True, True, b"", False, (HOP,)),
+    overlay.QueryDone(GUID, False, 3, 2, 9, True, True, REACH, False, (HOP,), (HIT,)),
     overlay.Prune(GUID),
     overlay.Patches((overlay.Patch(NODE, 14, b"\x01", b"\x02", True, SIGNATURE),)),
     swarm.Interested(ROOT, 123456),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from common.core import Send
 from common.messages.cluster import Hit, Put
-from common.messages.overlay import Query, QueryBody, QueryDone, QueryHits
+from common.messages.overlay import Query, QueryBody, QueryDone
 from common.terms import parse
 from superpeer.cluster import SHORT_PAGES_MAX
 from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
@@ -12,7 +12,7 @@ from superpeer.matching import LOOKS_MAX
 from superpeer.query import Gap
 from tests.overlay_world import entry_of, signed
 from tests.test_cluster import Bench
-from tests.test_flood import ASKER, BODY, GUID, NONCE, flood, hit
+from tests.test_flood import ASKER, BODY, GUID, NONCE, OTHER, flood, hit
 
 
 def test_hits_are_proven_as_they_are_taken() -> None:
@@ -79,7 +79,17 @@ def test_looking_in_vain_costs_as_much_as_a_hit_and_is_told_where_it_ends() -> N
     core = flood(evaluate=evaluate)
     assert core.on_query(ASKER, Query(GUID, NONCE, 1, 1, BODY), 0.0) == []
     assert len(looked) == HITS_PER_WINDOW
-    sent = [effect.message for effect in core.due(WINDOW_S) if isinstance(effect, Send)]
-    assert sent[0] == QueryHits(GUID, (hit(1),))
-    assert isinstance(sent[1], QueryDone)
-    assert sent[1].left_out
+    (done,) = [effect.message for effect in core.due(WINDOW_S) if isinstance(effect, Send)]
+    assert isinstance(done, QueryDone)
+    assert (done.hits, done.left_out) == ((hit(1),), True)
+
+
+def test_a_report_brings_the_last_hits() -> None:
+    """They go up before the report is counted, and with ours, in one message where they fit."""
+    core = flood()
+    core.on_query(ASKER, Query(GUID, NONCE, 2, 1, BODY), 0.0)
+    done = QueryDone(GUID, reached=1, messages=1, hits=(hit(5), hit(6)))
+    (sent,) = core.on_query_done(OTHER, done, 0.1)
+    assert sent == Send(ASKER, QueryDone(GUID, reached=2, messages=3, hits=(hit(5), hit(6))))
+    assert core.on_query_done(OTHER, done, 0.2) == []  # it owed one answer
+    assert core.dropped["done_unasked"] == 1

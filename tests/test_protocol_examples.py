@@ -24,7 +24,7 @@ from common.names import extension, safe_name, words
 from common.network import Network
 from common.terms import Terms
 from common.torrent import file_id, info_hash, magnet
-from superpeer.reach import Reach, pack, short_id
+from superpeer.reach import Reach, nearby, short_id
 
 TEXT = (Path(__file__).parent.parent / "PROTOCOL.md").read_text(encoding="utf-8")
 
@@ -120,8 +120,8 @@ def samples() -> dict[str, str]:
     reach.know([short_id(SECOND.node)])
     reach.cover([short_id(FIRST.node)])
     return {
-        "id of the node above": pack([short_id(FIRST.node)]).hex(),
-        "reach: it is covered, another is not": reach.packed().hex(),
+        "id of the node above": nearby([short_id(FIRST.node)]).hex(),
+        "it is covered, another is not": wire.pack(reach.extent()).hex(),
     }
 
 

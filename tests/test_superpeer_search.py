@@ -11,7 +11,7 @@ from common.config import Config, FloodConfig
 from common.core import Received
 from common.messages.cluster import Coverage, Hit, Locate, SearchDone, SearchHits, Sources
 from common.messages.overlay import Extend, Link, Query, QueryDone, QueryHits
-from superpeer.reach import pack
+from superpeer.reach import nearby
 from tests.overlay_world import World, entry_of
 
 Edges = list[tuple[int, int]]
@@ -259,7 +259,7 @@ def test_made_up_super_peers_cost_one_ring() -> None:
     world = network(6, [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)])
     world.leaf("hostile")
     world.connect("hostile", "sp0")
-    world.say("hostile", "sp0", Link(0, (), pack(range(2, 200, 2))))
+    world.say("hostile", "sp0", Link(0, (), nearby(range(2, 200, 2))))
     world.advance(1.0)
     world.search("leaf0", "sp0", "common", wanted=50)
     world.advance(15.0)

@@ -8,9 +8,9 @@ from common import wire
 from common.config import Config, OverlayConfig
 from common.core import Fail
 from common.ids import node_text
-from common.limits import CONTROL_FRAME_BYTES_MAX, HOPS_MAX, TRACE_HOPS_MAX
+from common.limits import CONTROL_FRAME_BYTES_MAX, HOPS_MAX, REACH_IDS_MAX, TRACE_HOPS_MAX
 from common.messages.cluster import Hop
-from common.messages.overlay import Query, QueryDone
+from common.messages.overlay import Extent, Query, QueryDone
 from leaf.methods import HopRow, Search, SearchResult, TraceOf, TraceResult
 from superpeer.tracing import TRACES_BURST, Trail
 from tests.wish_world import Row
@@ -111,7 +111,7 @@ def test_a_trace_is_cut_at_its_limit_and_fits_a_frame() -> None:
     assert hops[0].cut == 30 * 101 + 2 - (TRACE_HOPS_MAX - 1)
     assert {hop.outcome for hop in hops} == {"answered"}
     largest = Hop(b"m" * 32, HOPS_MAX, "duplicate", 2**32, 2**32, 2**32, 2**32)
-    reach, whole = bytes(1024), (largest,) * TRACE_HOPS_MAX
+    reach, whole = Extent(bytes(2 * REACH_IDS_MAX), b"", 2), (largest,) * TRACE_HOPS_MAX
     report = QueryDone(bytes(16), False, 2**32, 2**32, 2**32, True, True, reach, True, whole)
     assert len(wire.frame([wire.encode(report)])) <= CONTROL_FRAME_BYTES_MAX
 

@@ -30,7 +30,7 @@ from common.config import ClusterConfig, Config
 from common.core import Asked, Notify
 from common.messages.cluster import Coverage, Hit, Locate, Put, Unwish, Wish
 from common.messages.fields import Contact, Message
-from common.messages.overlay import Patch
+from common.messages.overlay import Extent, Patch
 from common.terms import Terms, parse
 from superpeer.methods import Drain
 from tests.overlay_world import World, entry_of
@@ -186,6 +186,8 @@ class Transcript:
                 return f"{slot}:{entry.name}"
             case Terms(words=words):
                 return f'"{" ".join(words)}"'
+            case Extent():
+                return "?"
             case Coverage() | Patch():
                 return f"({' '.join(self._fields(value))})"
             case tuple():

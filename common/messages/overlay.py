@@ -9,7 +9,7 @@ GUID of a query with another one.
 """
 
 from hashlib import sha256
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -19,8 +19,9 @@ from common.limits import (
     CONTROL_FRAME_BYTES_MAX,
     DEGREE_MAX,
     DIGEST_BITS_MAX,
-    ID_SAMPLE_MAX,
+    NEARBY_IDS_MAX,
     PATCHES_MAX,
+    REACH_IDS_MAX,
 )
 from common.messages.cluster import Hits, Trace, Wanted
 from common.messages.fields import (
@@ -37,14 +38,15 @@ from common.terms import Terms
 
 _QUERY: Final = b"superpeer query 1\0"
 
-Ids = Annotated[bytes, Meta(max_length=4 * ID_SAMPLE_MAX)]  # `superpeer.reach.pack`
+Nearby = Annotated[bytes, Meta(max_length=4 * NEARBY_IDS_MAX)]  # `superpeer.reach.nearby`
+Ids = Annotated[bytes, Meta(max_length=2 * REACH_IDS_MAX)]  # `superpeer.reach.pack`
 Links = Annotated[int, Meta(ge=0, le=DEGREE_MAX)]
 Bits = Annotated[int, Meta(ge=0, le=DIGEST_BITS_MAX)]
 Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 
 class Link(Message, frozen=True, array_like=True):
-    """Be my neighbour; these are mine, `nearby` a sample of who is at most two links from me.
+    """Be my neighbour; these are mine, `nearby` the ids of who is at most two links from me.
 
     `chosen`: how many of them I chose myself; None: say all. `rtt_us`: the round trip to you, if I
     ask because it is short.
@@ -52,7 +54,7 @@ class Link(Message, frozen=True, array_like=True):
 
     leaves: Count
     neighbours: Contacts = ()
-    nearby: Ids = b""
+    nearby: Nearby = b""
     chosen: Links | None = None
     rtt_us: Count = 0
 
@@ -62,7 +64,7 @@ class Linked(Message, frozen=True, array_like=True):
 
     leaves: Count
     neighbours: Contacts = ()
-    nearby: Ids = b""
+    nearby: Nearby = b""
 
 
 class Unlinked(Message, frozen=True, array_like=True):
@@ -78,7 +80,7 @@ class Neighbourhood(Message, frozen=True, array_like=True):
 
     leaves: Count
     neighbours: Contacts = ()
-    nearby: Ids = b""
+    nearby: Nearby = b""
 
 
 class Patch(msgspec.Struct, frozen=True, array_like=True):
@@ -152,6 +154,15 @@ class QueryHits(Message, frozen=True, array_like=True):
     hits: Hits
 
 
+class Extent(msgspec.Struct, frozen=True, array_like=True):
+    """The super-peers that a query covered, and those it knows of and did not cover: ids of so many
+    bytes."""
+
+    covered: Ids = b""
+    missed: Ids = b""
+    id_bytes: Literal[4, 2] = 4
+
+
 class QueryDone(Message, frozen=True, array_like=True):
     """My part of this ring is over.
 
@@ -159,9 +170,10 @@ class QueryDone(Message, frozen=True, array_like=True):
     `frontier`: links into which the tree could still grow; `messages`: what my part sent;
     `lost`: somebody below did not answer, and may when asked again; `left_out`: somebody was not
     asked, being silent too often or me too busy, and asking again helps nothing; `reach`: of a
-    guided query, the sample of super-peers known and covered here and below, in all its rings;
+    guided query, the super-peers known and covered here and below, in all its rings;
     `put_off`: some of my neighbours were not asked because `links` were enough; `trace`: of a
-    traced query, my part of its tree in all its rings.
+    traced query, my part of its tree in all its rings; `hits`: the last that go up
+    in this ring.
     """
 
     guid: Bytes16
@@ -171,9 +183,10 @@ class QueryDone(Message, frozen=True, array_like=True):
     messages: Count = 0
     lost: bool = False
     left_out: bool = False
-    reach: Ids = b""
+    reach: Extent | None = None
     put_off: bool = False
     trace: Trace = ()
+    hits: Hits = ()
 
 
 class Prune(Message, frozen=True, array_like=True):

@@ -53,7 +53,7 @@ class Queries:
             self._parents.setdefault(there.identity.node, {})[host.number] = None
         elif isinstance(message, QueryDone):
             self._done(host, there, message)
-        elif isinstance(message, QueryHits) and host.number not in self._hostile:
+        if isinstance(message, QueryHits | QueryDone) and host.number not in self._hostile:
             self._hits(host, there, message)
 
     def fed(self, host: Host, event: Event, effects: list[Effect]) -> None:
@@ -98,7 +98,7 @@ class Queries:
         if there.number not in self._hostile:
             self._awaited.setdefault((host.number, host.life, guid), {})[there.number] = None
 
-    def _hits(self, host: Host, there: Host, message: QueryHits) -> None:
+    def _hits(self, host: Host, there: Host, message: QueryHits | QueryDone) -> None:
         key = (host.number, host.life, there.number, message.guid)
         passed = self._passed.setdefault(key, [])
         for hit in message.hits:

@@ -8,7 +8,7 @@ Leaves that come to it are welcomed and told lies too.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
 
 from msgspec.structs import replace
@@ -24,6 +24,7 @@ from common.limits import HITS_PER_FRAME_MAX, HOPS_MAX
 from common.messages.cluster import (
     Busy,
     Coverage,
+    Hit,
     Hop,
     Join,
     Locate,
@@ -41,6 +42,7 @@ from common.messages.cluster import (
 from common.messages.fields import Message
 from common.messages.overlay import (
     Extend,
+    Extent,
     Link,
     Linked,
     Neighbourhood,
@@ -139,12 +141,12 @@ class Forger:
         for at in range(0, len(hits), HITS_PER_FRAME_MAX):
             other = rng.choice(list(self._queries)) if rng.random() < 0.2 else guid
             said.append(QueryHits(other, tuple(hits[at : at + HITS_PER_FRAME_MAX])))
-        said.append(self._done(guid))
+        said.append(self._done(guid, hits[: rng.choice((0, 3))]))
         if rng.random() < 0.2:
             said += [self._done(guid), QueryHits(guid, tuple(hits[:2]))]
         return said
 
-    def _done(self, guid: Guid) -> QueryDone:
+    def _done(self, guid: Guid, hits: Sequence[Hit] = ()) -> QueryDone:
         rng = self._rng
         return QueryDone(
             guid,
@@ -154,9 +156,10 @@ class Forger:
             messages=rng.choice(ABSURD),
             lost=rng.random() < 0.2,
             left_out=rng.random() < 0.2,
-            reach=self._ids(),
+            reach=Extent(self._ids(), self._ids(), rng.choice((2, 4))),
             put_off=rng.random() < 0.1,
             trace=(Hop(self._rng.randbytes(32), rng.randrange(HOPS_MAX), "lost"),) * 9,
+            hits=tuple(hits),
         )
 
     def _ids(self) -> bytes:

@@ -125,8 +125,10 @@ class QueryProbes:
             self._hit("tree-pruned")
 
     def _done(
-        self, host: Host, inside: SuperPeerInside, done: QueryDone, _said: list[Message]
+        self, host: Host, inside: SuperPeerInside, done: QueryDone, said: list[Message]
     ) -> None:
+        if done.hits and any(_has_hits(each) for each in said):
+            self._hit("hits-passed-on")
         for name, there in (
             ("report-of-several", done.reached > 1),
             ("report-with-a-frontier", done.frontier > 0),
@@ -140,7 +142,7 @@ class QueryProbes:
     def _hits(
         self, _host: Host, _inside: SuperPeerInside, _hits: QueryHits, said: list[Message]
     ) -> None:
-        if any(isinstance(each, QueryHits | SearchHits) for each in said):
+        if any(_has_hits(each) for each in said):
             self._hit("hits-passed-on")
 
     def _passed(self, inside: SuperPeerInside, event: Event, said: list[Message]) -> None:
@@ -233,6 +235,10 @@ class QueryProbes:
 
 def _said(effects: list[Effect]) -> list[Message]:
     return [each.message for each in effects if isinstance(each, SendFrame)]
+
+
+def _has_hits(message: Message) -> bool:
+    return isinstance(message, QueryHits | SearchHits | QueryDone) and bool(message.hits)
 
 
 def _reports(message: Message, guid: bytes) -> bool:
