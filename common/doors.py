@@ -16,6 +16,8 @@ class Door(enum.Enum):
     BULK = "bulk"
     """Swarm messages with an optional second frame of file data, at most 1 MiB and a header."""
 
+    __hash__ = object.__hash__  # as fast as a key of every message should be
+
     @property
     def other(self) -> "Door":
         """The one beside this."""

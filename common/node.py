@@ -43,7 +43,7 @@ from common.errors import Exit
 from common.ids import NodeId
 from common.links import Links
 from common.messages.link import Ping
-from common.messages.table import BY_MESSAGE, To
+from common.messages.table import TABLE, To
 from common.network import Network
 from common.storage import Restored
 
@@ -52,7 +52,9 @@ RoleFactory = Callable[[Random], Core]
 LEAF = "leaf"
 SUPERPEER = "superpeer"
 
-_ROLE_OF = {To.LEAF: LEAF, To.SUPERPEER: SUPERPEER}
+_ROLES = {To.LEAF: LEAF, To.SUPERPEER: SUPERPEER}
+_ROLE_OF = {row.message: _ROLES.get(row.to) for row in TABLE}
+_DOOR_OF = {row.message: row.door or Door.CONTROL for row in TABLE}
 _TOLD_FIRST = (Bound, Restored)  # what a role must know before all else
 
 
@@ -157,7 +159,7 @@ class Node:
                 self._inbox.append((None, out))
 
     def _deliver(self, received: Received) -> None:
-        role = _ROLE_OF.get(BY_MESSAGE[type(received.message)].to)
+        role = _ROLE_OF[type(received.message)]
         if role in self._roles:
             self._inbox.append((role, received))
         else:
@@ -186,7 +188,7 @@ class Node:
         return [LinkUp(self._me, dial.door, dial.address, dial.address, False, bulk)]
 
     def _send(self, _name: str, send: Send, now: float) -> list[Effect | Event]:
-        door = BY_MESSAGE[type(send.message)].door or Door.CONTROL
+        door = _DOOR_OF[type(send.message)]
         if send.peer != self._me:
             return self._links.send(send.peer, door, send.message, send.data, now)
         if door not in self._own_doors:

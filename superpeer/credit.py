@@ -12,7 +12,7 @@ from common.core import Effect, Send
 from common.ids import NodeId
 from common.messages import cluster as messages
 
-OPEN_TOTAL: Final = 4_096  # questions of all leaves: 0.25 s at 16,000 searches a second
+OPEN_TOTAL: Final = 8_192  # questions of all leaves: 0.25 s at 32,000 searches a second
 CREDIT_MIN: Final = 4  # so that round trips hide behind one another
 SLACK: Final = 16  # questions beyond a credit that are forgiven; wild guess
 HEARD_S: Final = 5.0  # after this everybody has heard: twice the silence that a link survives

@@ -141,12 +141,15 @@ class Postings(Generic[Key]):
 
     def rarest_first(self, keys: Iterable[Key]) -> list[Counted]:
         """The documents of each of these keys, to be read only; none where one key has none."""
-        found = []
+        there = []
         for key in keys:
             docs = self._docs.get(key)
             if docs is None:
                 return []
-            found.append((docs.count, docs.docs) if isinstance(docs, _Many) else _counted(docs))
+            there.append(docs)
+        found = [
+            (docs.count, docs.docs) if isinstance(docs, _Many) else _counted(docs) for docs in there
+        ]
         found.sort(key=_count_of)
         return found
 

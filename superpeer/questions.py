@@ -5,8 +5,9 @@ questions may be open; within it a question is never refused, it waits: for its 
 (`superpeer.turns`) and for its asker's pace. Who goes beyond its credit by more than a slack has
 not heard of it or does not care, and is hung up. Only so many questions are answered in one turn of
 the loop, so that everything else a node does (echoes, joins, publishing, digests) comes between
-them. What waited longer than its asker waits is told so. How a question is answered is the
-business of `superpeer.search` and `superpeer.flood`.
+them; and where more than a few come at once they wait for the end of the turn, so that the answers
+of one asker share a frame. What waited longer than its asker waits is told so. How a question is
+answered is the business of `superpeer.search` and `superpeer.flood`.
 """
 
 from collections import Counter
@@ -21,6 +22,7 @@ from common.messages.overlay import Query
 from superpeer.turns import Turns, Waiting
 
 WORK_PER_TURN: Final = 128  # questions and messages of answers: 3 to 5 ms, then others have theirs
+AT_ONCE_MAX: Final = 8  # questions of a turn that are answered as they come; wild guess
 PAUSE_MIN_S: Final = 0.001  # a shorter one would not be later than now, in floating point
 TURN_S: Final = 0.005  # without a turn of the loop in between, as many again after this
 
@@ -51,6 +53,7 @@ class Questions:
         self._desks = desks
         self._turns: Turns[Question] = Turns(late_s)
         self._left = WORK_PER_TURN
+        self._at_once = AT_ONCE_MAX
         self._turn_ends = 0.0
         self._woken_at: float | None = None  # when more may be answered
         self.dropped: Counter[str] = Counter()
@@ -67,8 +70,9 @@ class Questions:
         if waiting + desk.open(peer) >= desk.limit(now):
             self.dropped["credit_ignored"] += 1
             return [Hangup(peer, Door.CONTROL, "it asks for more than its credit allows")]
-        may_go = self._left > 0 and not waiting and not self._turns.ready
+        may_go = self._at_once > 0 and not waiting and not self._turns.ready
         if may_go and not desk.pause_s(peer, now):
+            self._at_once -= 1
             return self._answer(desk, peer, question, now)
         self._turns.add(Waiting(peer, question, now, now + desk.waits_s))
         if self._woken_at is None:
@@ -116,5 +120,5 @@ class Questions:
         return effects
 
     def _begin_turn(self, now: float) -> None:
-        self._left = WORK_PER_TURN
+        self._left, self._at_once = WORK_PER_TURN, AT_ONCE_MAX
         self._turn_ends = now + TURN_S

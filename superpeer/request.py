@@ -31,35 +31,36 @@ _Key = tuple[NodeId, bytes, int]
 class Request:
     """One request of a leaf; `query` is the GUID it now runs under."""
 
+    query: Guid = b""
+    depth = 0
+    repeated = False
+    lost = False
+    left_out = False
+    reached = 0  # in this attempt: who was asked
+    reach: Reach  # in this attempt, by rings: who was asked or ruled out
+    is_stuck = False  # the last depth asked nobody new
+    reached_until = 0  # by the end of the last depth
+    put_off = False  # the last step left somebody for later
+    reached_before = 0  # in the attempt that was given up
+    messages = 0
+    trace: tuple[Hop, ...] = ()
+    trace_before: tuple[Hop, ...] = ()  # of the attempt that was given up
+    own: Iterator[Hit | Gap] | None = None  # what our own index still has
+    own_left_out = False  # it does not look at all that it has
+    delivered = 0
+    delivered_before = 0  # the last step
+    _delivered_own = 0
+
     def __init__(self, leaf: NodeId, asked: Search | Locate, now: float) -> None:
         self.leaf = leaf
         self.asked = asked
         self.started_at = now
-        self.query: Guid = b""
-        self.depth = 0
-        self.repeated = False
-        self.lost = False
-        self.left_out = False
-        self.reached = 0  # in this attempt: who was asked
-        self.reach = Reach()  # in this attempt, by rings: who was asked or ruled out
-        self.is_stuck = False  # the last depth asked nobody new
-        self.reached_until = 0  # by the end of the last depth
-        self.put_off = False  # the last step left somebody for later
-        self.reached_before = 0  # in the attempt that was given up
-        self.messages = 0
-        self.traced = isinstance(asked, Search) and asked.traced
-        self.trace: tuple[Hop, ...] = ()
-        self.trace_before: tuple[Hop, ...] = ()  # of the attempt that was given up
-        self.own: Iterator[Hit | Gap] | None = None  # what our own index still has
-        self.own_left_out = False  # it does not look at all that it has
-        self.delivered = 0
-        self.delivered_before = 0  # the last step
-        self._delivered_own = 0
         self._own_hits: list[Hit] = []  # delivered, and not among the keys yet
         self._keys: dict[_Key, None] = {}  # of what was delivered
-        named = "ring" if isinstance(asked, Locate) else asked.strategy
+        named, self.wanted, self.traced = "ring", SOURCES_PER_ANSWER_MAX, False
+        if isinstance(asked, Search):
+            named, self.wanted, self.traced = asked.strategy, asked.wanted, asked.traced
         self.strategy: Strategy = STRATEGIES[named]()
-        self.wanted = SOURCES_PER_ANSWER_MAX if isinstance(asked, Locate) else asked.wanted
 
     @property
     def has_enough(self) -> bool:
@@ -113,8 +114,9 @@ class Request:
 
     def begin(self, guid: Guid) -> None:
         """One attempt, from the start."""
+        if self.query:
+            self.reached_before = max(self.reached_before, self.counts[0])
         self.query = guid
-        self.reached_before = max(self.reached_before, self.counts[0])
         self.trace_before = self.trace
         self.depth = self.strategy.first_level(self.asked.ttl)
         self.reached = self.reached_until = self.delivered_before = 0
@@ -151,6 +153,8 @@ class Request:
     @property
     def way(self) -> tuple[Hop, ...]:
         """The trace of all attempts; the first hop is ours, and has what our own index gave."""
+        if not self.traced:
+            return ()
         hops = (*self.trace_before, *self.trace)[:TRACE_HOPS_MAX]
         return tuple(replace(hop, hits=self._delivered_own) for hop in hops[:1]) + hops[1:]
 

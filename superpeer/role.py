@@ -270,7 +270,7 @@ class SuperPeer:
     def _settled(self, effects: list[Effect], now: float) -> list[Effect]:
         """Deliver what we sent to ourselves: the origin of a query is asked by itself."""
         inner = self._on_inner_message
-        if not any(type(each) is Send and each.peer in inner for each in effects):
+        if not effects or not any(type(each) is Send and each.peer in inner for each in effects):
             return effects
         waiting = deque(effects)
         settled: list[Effect] = []

@@ -132,8 +132,11 @@ class Searches:
         flow.open_window(now)
         search.own = self._evaluate(search.body)
         hits = [] if flow else self._some_own(search, flow, flow.left)
+        effects = self._deliver(search, search.fresh_own(hits)) if hits else []
+        if self._may_end(search):
+            return [*effects, self._end_alone(search, now)]
         self._asked.setdefault(leaf, {})[asked.guid] = search
-        return self._deliver(search, search.fresh_own(hits)) + self._go_on(search, now)
+        return effects + self._go_on(search, now)
 
     def give_up(self, leaf: NodeId, asked: cluster.Search | Locate, _now: float) -> list[Effect]:
         """It waited for its turn longer than its asker waits for an answer."""
@@ -175,10 +178,18 @@ class Searches:
             flow.queue(search.asked.guid)
             self._deadlines.set(search.leaf, flow.window_end)
             return []
-        may_end_here = not self._neighbours or (search.has_enough and search.strategy.guided)
-        if search.traced or not may_end_here:
-            return self._ask(search)
-        return self._finish_alone(search, now)
+        if self._may_end(search):
+            return [self._end_alone(search, now), *self._end(search)]
+        return self._ask(search)
+
+    def _may_end(self, search: Request) -> bool:
+        """Whether all is said without asking anybody else: our own index has enough, or has told
+        all and there is nobody else."""
+        if search.traced:
+            return False
+        if search.has_enough:
+            return search.strategy.guided or not self._neighbours
+        return search.own is None and not self._neighbours
 
     def _send_more(self, leaf: NodeId, now: float) -> list[Effect]:
         """A window full of our own hits for one leaf, some of each of its searches in turn."""
@@ -209,8 +220,8 @@ class Searches:
             for at in range(0, len(hits), HITS_PER_FRAME_MAX)
         ]
 
-    def _finish_alone(self, search: Request, now: float) -> list[Effect]:
-        """The end of what nobody else was asked: it has enough, or there is nobody else."""
+    def _end_alone(self, search: Request, now: float) -> Effect:
+        """The last word on what nobody else was asked."""
         whole = not self._neighbours
         if whole:
             self._known = (1, now + self._estimate_s)
@@ -221,7 +232,7 @@ class Searches:
             elapsed_s=now - search.started_at,
             complete=(whole or search.asked.ttl == 0) and not search.own_left_out,
         )
-        return self._tell_end(search, coverage)
+        return Send(search.leaf, _end_of(search, coverage))
 
     def _count_around(self) -> int:
         """How many super-peers we know of, ourselves included."""
@@ -284,17 +295,13 @@ class Searches:
             elapsed_s=now - search.started_at,
             complete=whole or (search.is_deep_enough and nobody_missed and not search.put_off),
         )
-        return self._tell_end(search, coverage)
+        return [Send(search.leaf, _end_of(search, coverage)), *self._end(search)]
 
     def _estimate(self, reached: int, now: float) -> int | None:
         """How many super-peers there are, by the last search that reached them all."""
         if self._known is None or now > self._known[1] or self._known[0] <= reached:
             return None
         return self._known[0]
-
-    def _tell_end(self, search: Request, coverage: Coverage) -> list[Effect]:
-        done = _end_of(search, coverage)
-        return [Send(search.leaf, done), *self._end(search)]
 
     def _end(self, search: Request) -> list[Effect]:
         searches = self._asked[search.leaf]

@@ -7,8 +7,9 @@ from common.doors import Door
 from common.ids import NodeId
 from common.messages.cluster import Forget, Search
 from common.terms import Terms
-from superpeer.credit import CHANGE_S, CREDIT_MIN, HEARD_S, SLACK, Credit
-from superpeer.questions import WORK_PER_TURN, Desk, Questions
+from superpeer.credit import CHANGE_S, CREDIT_MIN, HEARD_S, OPEN_TOTAL, SLACK, Credit
+from superpeer.questions import AT_ONCE_MAX, WORK_PER_TURN, Desk, Questions
+from superpeer.turns import IN_A_ROW
 
 A, B = b"a" * 32, b"b" * 32
 
@@ -61,12 +62,13 @@ def test_one_turn_has_bounded_work() -> None:
     for number in range(WORK_PER_TURN):
         bench.ask(A, number)
     bench.ask(B, 0)
-    at_once = WORK_PER_TURN // 2  # a question and one message each
-    assert len(bench.answered) == at_once
+    assert len(bench.answered) == AT_ONCE_MAX
     assert bench.questions.wakeup() == 0.0
     bench.questions.due(0.001)
-    assert len(bench.answered) == 2 * at_once
-    assert bench.answered.index((B, 0)) == at_once + 1
+    assert (
+        len(bench.answered) == AT_ONCE_MAX + WORK_PER_TURN // 2
+    )  # a question and one message each
+    assert bench.answered.index((B, 0)) == AT_ONCE_MAX + IN_A_ROW
     bench.questions.due(0.002)
     assert (len(bench.answered), bench.questions.wakeup()) == (WORK_PER_TURN + 1, None)
 
@@ -138,9 +140,9 @@ def leaves(count: int) -> dict[NodeId, None]:
 def test_credit_follows_the_number_of_leaves() -> None:
     """The more there are the less each has, in powers of two; all are told of each change."""
     credit = Credit(64)
-    assert credit.look(leaves(64), 0.0) == []
-    told = credit.look(leaves(100), 1.0)
-    assert [type(effect) for effect in told] == [Send] * 100
+    assert credit.look(leaves(OPEN_TOTAL // 64), 0.0) == []
+    told = credit.look(leaves(200), 1.0)
+    assert [type(effect) for effect in told] == [Send] * 200
     assert credit.value == 32
     credit.look(leaves(100_000), 2.0)
     assert credit.value == CREDIT_MIN
@@ -150,7 +152,7 @@ def test_a_smaller_credit_counts_when_it_was_heard() -> None:
     """Until then the largest of before is held against a leaf; a larger one comes after a pause."""
     credit = Credit(64)
     credit.look(leaves(100), 0.0)
-    credit.look(leaves(1_000), 1.0)
+    credit.look(leaves(10_000), 1.0)
     assert credit.limit(1.0 + HEARD_S - 0.1) == 64 + SLACK
     assert credit.limit(1.0 + HEARD_S) == CREDIT_MIN + SLACK
     assert credit.look(leaves(10), 1.0 + CHANGE_S - 0.1) == []

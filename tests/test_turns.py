@@ -1,9 +1,11 @@
 """Whose turn it is: fair between askers, newest first when late, and bounded pauses."""
 
+from itertools import groupby
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superpeer.turns import Turns, Waiting
+from superpeer.turns import IN_A_ROW, Turns, Waiting
 
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
 
@@ -21,14 +23,21 @@ def served(turns: Turns[int], now: float) -> list[tuple[bytes, int]]:
 
 
 def test_who_asks_much_waits_for_itself() -> None:
-    """Askers take turns, whatever the number of their questions; each hears in its own order."""
+    """Askers take turns of so many questions, however many they have; each hears in its order."""
     turns: Turns[int] = Turns(late_s=1.0)
-    for number in range(3):
-        turns.add(waiting(A, number))
-    turns.add(waiting(B, 0))
-    turns.add(waiting(C, 0))
-    assert served(turns, 0.5) == [(A, 0), (B, 0), (C, 0), (A, 1), (A, 2)]
-    assert not turns.ready
+    for _ in range(2):  # who was served comes back as a newcomer
+        for number in range(2 * IN_A_ROW + 1):
+            turns.add(waiting(A, number))
+        turns.add(waiting(B, 0))
+        turns.add(waiting(C, 0))
+        order = served(turns, 0.5)
+        rows = [list(row) for _, row in groupby(order, key=lambda each: each[0])]
+        assert [(row[0][0], len(row)) for row in rows] == [
+            *((A, IN_A_ROW), (B, 1), (C, 1)),
+            (A, IN_A_ROW + 1),
+        ]
+        assert [number for asker, number in order if asker == A] == list(range(2 * IN_A_ROW + 1))
+        assert not turns.ready
 
 
 def test_the_newest_come_first_when_late() -> None:

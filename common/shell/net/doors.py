@@ -34,6 +34,8 @@ EVENTS: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 )
+_LAST: Final = int(zmq.NOBLOCK)  # of the parts of a message; plain, since an enum's `|` takes 2 us
+_MORE: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 LINGER_MS: Final = 100  # a goodbye that was just sent may leave
 LEAVER_TURNS_MAX: Final = 32  # full turns in which what a departed link had sent may still come
 
@@ -146,12 +148,12 @@ class RouterDoor:
         """Queue one message; False if the connection is gone or its pipe is full."""
         socket = self._socket
         try:
-            socket.send(connection.routing_id, zmq.SNDMORE | zmq.NOBLOCK)
+            socket.send(connection.routing_id, _MORE)
             if data is None:
-                socket.send(body, zmq.NOBLOCK)
+                socket.send(body, _LAST)
             else:
-                socket.send(body, zmq.SNDMORE | zmq.NOBLOCK)
-                socket.send(data, zmq.NOBLOCK, copy=False)
+                socket.send(body, _MORE)
+                socket.send(data, _LAST, copy=False)
         except zmq.ZMQError:
             return False
         finally:
