@@ -101,13 +101,15 @@ def words(text: str) -> list[str]:
     neighbouring letters are one (bigrams), and a letter alone is one. At most 128 words of at most
     64 characters.
     """
-    return list(dict.fromkeys(word_sequence(text)))[:WORDS_PER_NAME_MAX]
+    distinct = list(dict.fromkeys(word_sequence(text)))
+    return distinct if len(distinct) <= WORDS_PER_NAME_MAX else distinct[:WORDS_PER_NAME_MAX]
 
 
 def word_sequence(text: str) -> list[str]:
     """All words of `text` as they follow one another, however often."""
     if text.isascii():
-        return [word[:WORD_CHARS_MAX] for word in _ASCII_WORD.findall(text.lower())]
+        found: list[str] = _ASCII_WORD.findall(text.lower())
+        return found if len(text) <= WORD_CHARS_MAX else [word[:WORD_CHARS_MAX] for word in found]
     return [word for run in _runs(text) for word in _words_of(run)]
 
 

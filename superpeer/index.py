@@ -88,8 +88,9 @@ class Index:
         doc, keys = self._places.put(shelf, slot, entry), len(words) + _KEYS_BESIDE_WORDS
         shelf.keys += keys
         self._files += 1
+        post = self._words.add
         for word in words:
-            if self._words.add(word, doc):
+            if post(word, doc):
                 self._digest.add(place_of_word(word))
                 self._prefixes.add(word)
         self._tags.add(entry, doc)

@@ -27,12 +27,11 @@ from superpeer.tags import Tags
 LOOKS_MAX: Final = 50  # entries that are looked at for a page: 0.1 ms
 PREFIX_WORDS_MAX: Final = 4_096  # words that one beginning stands for: 2 ms
 UNIONS_MAX: Final = 16  # documents of beginnings that are kept: 128 KiB each among a million
-WHOLE_DOCS_MAX: Final = 1_000  # so few are met with the others all at once
+WHOLE_DOCS_MAX: Final = 2_048  # so few are met with the others all at once
 WINDOW_DOCS_MIN: Final = 4_096
-WINDOW_CAUTION: Final = (
-    8  # words meet more often than by chance: the first window is so much smaller
-)
-WINDOW_GROWTH: Final = 4
+WINDOW_CAUTION: Final = 8  # words meet more often than by chance: the first is so much smaller
+WINDOW_GROWTH: Final = 4  # after a window without any
+FEW_DOCS_MAX: Final = 1_000  # so many are sooner made numbers all at once than fifty one by one
 
 _SHARE_MIN: Final = 1e-9  # of documents
 _PASS_BITS: Final = 32  # a place: whether it is among the copies, and the document
@@ -105,7 +104,7 @@ class Matcher:
         while first < total or (not in_copies and self._copies):
             if first >= total:
                 in_copies, first = 1, 0
-            beyond = first + size
+            beyond, before = first + size, len(found)
             is_whole = not first and size >= total
             docs = _common(words, None if is_whole else BitMap(range(first, beyond)))
             if self._gone:
@@ -122,7 +121,8 @@ class Matcher:
                 then = self._look(docs, terms, looked_at, found, limit)
             if then is not None or len(found) == limit:
                 return Page(found, in_copies << _PASS_BITS | (then or min(beyond, total)))
-            first, size = beyond, size * WINDOW_GROWTH
+            size = _next_window(beyond - first, len(found) - before, limit - len(found))
+            first = beyond
         return Page(found, None)
 
     def _narrowed(self, docs: BitMap, terms: Terms) -> BitMap:
@@ -172,11 +172,19 @@ class Matcher:
 def _first_window(needed: list[Counted], total: int, limit: int) -> int:
     """Among how many documents as many as are wanted carry all words, if they meet more often than
     by chance; all where it would be most."""
+    if needed[0][0] <= WHOLE_DOCS_MAX:
+        return total
     share = 1.0
     for count, _ in needed:
         share *= count / total
     size = WINDOW_DOCS_MIN + int(limit / WINDOW_CAUTION / max(share, _SHARE_MIN))
     return size if 2 * size < total else total
+
+
+def _next_window(size: int, found: int, missing: int) -> int:
+    """Among how many more documents the missing ones should be, after so many were found among
+    `size`."""
+    return size * WINDOW_GROWTH if not found else WINDOW_DOCS_MIN + size * missing // found
 
 
 def _common(words: list[BitMap], window: BitMap | None) -> BitMap:
@@ -194,9 +202,9 @@ def _common(words: list[BitMap], window: BitMap | None) -> BitMap:
 
 def _take(docs: BitMap, found: list[int], limit: int) -> int | None:
     """Find as many of `docs` as are wanted; where to go on, if that is here."""
-    room = limit - len(found)
-    if len(docs) <= room:
-        found.extend(docs)
+    room, there = limit - len(found), len(docs)
+    if there <= room:
+        found.extend(docs.to_array())
         return None
-    found.extend(islice(docs, room))
+    found.extend(docs.to_array()[:room] if there <= FEW_DOCS_MAX else islice(docs, room))
     return found[-1] + 1

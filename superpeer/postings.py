@@ -25,6 +25,8 @@ FRESH_DOCS_MAX: Final = 16
 
 _count_of = itemgetter(0)
 _DOC: Final = struct.Struct("I")  # as in an array
+_FRESH_BYTES_MAX: Final = _DOC.size * FRESH_DOCS_MAX
+_pack_doc: Final = _DOC.pack
 
 
 class _Packed:
@@ -34,23 +36,20 @@ class _Packed:
     bytes that say nothing.
     """
 
-    __slots__ = ("_fresh", "_packed", "count")
+    __slots__ = ("_packed", "count", "fresh")
 
     def __init__(self, docs: BitMap) -> None:
         self.count = len(docs)
         self._packed: bytes = docs.serialize()
-        self._fresh = b""
+        self.fresh = b""
 
-    def add(self, doc: int) -> None:
-        self.count += 1
-        self._fresh += _DOC.pack(doc)
-        if len(self._fresh) > _DOC.size * FRESH_DOCS_MAX:
-            self._packed, self._fresh = self.unpacked().serialize(), b""
+    def pack(self) -> None:
+        self._packed, self.fresh = self.unpacked().serialize(), b""
 
     def unpacked(self) -> BitMap:
         docs = BitMap.deserialize(self._packed)
-        if self._fresh:
-            docs.update(array("I", self._fresh))
+        if self.fresh:
+            docs.update(array("I", self.fresh))
         return docs
 
 
@@ -92,23 +91,26 @@ class Postings(Generic[Key]):
         docs = self._docs.get(key)
         if docs is None:
             self._docs[key] = doc
-        elif isinstance(docs, _Many):
-            docs.docs.add(doc)  # in place, no call: most of what adding a file takes
+            return True
+        if type(docs) is _Many:  # the most frequent first: half of what adding a file takes
+            docs.docs.add(doc)
             docs.count += 1
             if docs.count > docs.pack_at:
                 docs.pack()
-        elif isinstance(docs, bytes):
-            if len(docs) < _DOC.size * ARRAY_DOCS_MAX:
-                self._docs[key] = docs + _DOC.pack(doc)
-            else:
-                self._docs[key] = _Packed(BitMap(array("I", docs + _DOC.pack(doc))))
-        elif isinstance(docs, _Packed):
-            docs.add(doc)
-            if docs.count > PACKED_DOCS_MAX:
-                self._docs[key] = _Many(docs.unpacked())
-        else:
-            self._docs[key] = _DOC.pack(docs) + _DOC.pack(doc)
-        return docs is None
+        elif type(docs) is _Packed:
+            docs.count += 1
+            docs.fresh += _pack_doc(doc)
+            if len(docs.fresh) > _FRESH_BYTES_MAX:
+                docs.pack()
+                if docs.count > PACKED_DOCS_MAX:
+                    self._docs[key] = _Many(docs.unpacked())
+        elif type(docs) is bytes:
+            docs += _pack_doc(doc)
+            few = len(docs) <= _DOC.size * ARRAY_DOCS_MAX
+            self._docs[key] = docs if few else _Packed(BitMap(array("I", docs)))
+        elif type(docs) is int:
+            self._docs[key] = _pack_doc(docs) + _pack_doc(doc)
+        return False
 
     def discard(self, key: Key, doc: int) -> bool:
         """Undo an `add` of the same pair; whether nobody carries `key` any more.

@@ -5,6 +5,7 @@ Postings apart from those of words, so that no word of a query can name one. A s
 power of two leaves documents of which only their entry can tell; all the others are right.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from pyroaring import BitMap
@@ -17,6 +18,7 @@ from superpeer.postings import Postings
 
 TAGS_MAX: Final = 3  # of each entry
 
+_EXTENSIONS_KEPT: Final = 1_024  # whose tags are not worked out anew
 _OTHER_TAG: Final = f"kind {OTHER}"
 _SIZE_TAGS: Final = [f"size {power}" for power in range(FILE_SIZE_MAX.bit_length() + 1)]
 
@@ -63,10 +65,13 @@ class Tags:
 
 
 def _tags(entry: Entry) -> tuple[str, ...]:
-    ending, size = extension(entry.name), _SIZE_TAGS[entry.size.bit_length()]
-    if type_of(ending) == OTHER:
-        return f"extension {ending}", size, _OTHER_TAG
-    return f"extension {ending}", size
+    return (*_name_tags(extension(entry.name)), _SIZE_TAGS[entry.size.bit_length()])
+
+
+@lru_cache(_EXTENSIONS_KEPT)
+def _name_tags(ending: str) -> tuple[str, ...]:
+    tag = _extension_tag(ending)
+    return (tag, _OTHER_TAG) if type_of(ending) == OTHER else (tag,)
 
 
 def _extension_tag(text: str) -> str:
