@@ -56,11 +56,13 @@ class Lanes:
         return False
 
     def answered(self, peer: NodeId, guid: Guid) -> Question | None:
-        """It answered, or need not any more: what to send it now."""
+        """It answered, or need not any more: what to send it now. What it answers before it was
+        asked does not wait on: it would come out when its tree is gone."""
         lane = self._lanes.get(peer)
         if lane is None:
             return None
         lane.open.pop(guid, None)
+        lane.waiting.pop(guid, None)
         if lane.waiting and len(lane.open) < QUERIES_OPEN_MAX:
             newest, question = lane.waiting.popitem()
             lane.open[newest] = None

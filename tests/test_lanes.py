@@ -39,3 +39,19 @@ def test_what_waits_for_a_neighbour_ends_with_its_ring() -> None:
     told = [send.message for send in core.due(5.0) if isinstance(send, Send) and send.peer == OTHER]
     assert Prune(queries[0].guid) in told
     assert core.lanes.waiting(OTHER) == 0
+
+
+def test_who_answers_before_it_is_asked_is_not_asked() -> None:
+    """A question may still wait for its neighbour, who knows its GUID from others and answers it:
+    that ends the question, and nothing of it comes later, when the tree is gone."""
+    core = flood()
+    queries = [query(2, nonce=number.to_bytes(16, "big")) for number in range(QUERIES_OPEN_MAX + 1)]
+    for one in queries:
+        core.on_query(ASKER, one, 0.0)
+    early = core.on_query_done(OTHER, QueryDone(queries[-1].guid, reached=1, messages=1), 0.1)
+    report = QueryDone(queries[-1].guid, reached=2, messages=2)
+    assert early == [Send(ASKER, report)]
+    for one in queries[:-1]:
+        sent = core.on_query_done(OTHER, QueryDone(one.guid, reached=1, messages=1), 0.2)
+        assert sent == [Send(ASKER, QueryDone(one.guid, reached=2, messages=3))]
+    assert (core.lanes.owed(ASKER), core.open) == (0, 0)
