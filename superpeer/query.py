@@ -49,6 +49,7 @@ class Tree:
         self.guided = query.guided
         self.places = places  # in a digest, that a hit must have
         self.level = query.ttl - 1
+        self._level_due = 0  # at least, in the next ring
         self.hops = query.hops
         self.asker = asker
         self.untried: dict[NodeId, None] = {peer: None for peer in neighbours if peer != asker}
@@ -91,7 +92,7 @@ class Tree:
         """Forget the sums of the last ring; what broke since then counts for this one."""
         self.running = True
         self.rings += 1
-        self.level = min(self.level + deeper, TTL_MAX)
+        self.level = min(max(self.level, self._level_due) + deeper, TTL_MAX)
         self._lost, self._torn = self._torn, False
         self._left_out = False
         self._reached = self._messages = 0
@@ -136,9 +137,10 @@ class Tree:
 
     def met_again(self, peer: NodeId, query: Query) -> None:
         """`peer` has the query as well: no need to send it there. It came by a longer way first if
-        it should have covered more by now, which the next ring makes up for."""
+        it should have covered more by now, which the next ring makes up for: this one's report
+        must not count whom nobody looked at."""
         self.untried.pop(peer, None)
-        self.level = max(self.level, query.ttl - 1)
+        self._level_due = max(self._level_due, query.ttl - 1)
 
     def note_asked(self, peers: Iterable[NodeId], now: float) -> None:
         """For the trace of this query, if there is one."""
@@ -218,6 +220,11 @@ class Tree:
     def has_hits(self) -> bool:
         """Whether hits may still go up in this ring."""
         return bool(self.outbox) or self._own is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether this ring is, and only the report is missing."""
+        return self.running and not self.owing and not self.has_hits
 
     def let_out(self, count: int) -> list[Hit]:
         """At most `count` hits to send up now, our own first: they cost nothing while they wait."""

@@ -3,13 +3,21 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.addresses import Address
 from common.catalogue import Entry
+from common.config import DigestConfig
 from common.digest import CountedPlaces, may_have
+from common.ids import Identity
 from common.limits import DIGEST_BITS_MAX
-from common.messages.overlay import QueryBody
+from common.messages.overlay import Query, QueryBody
 from common.terms import Terms, matches, parse
-from superpeer.guide import places
+from superpeer.credence import Credence
+from superpeer.digests import Digests
+from superpeer.guide import Guide, places
 from superpeer.index import Index
+from superpeer.neighbour import Neighbour
+from superpeer.query import Tree
+from superpeer.reach import short_id, unpack
 
 NAMES = ["The Two Towers.ogg", "京都タワー 第1話.mkv", "???", "---.bin", "สวัสดี ชาวโลก.txt"]
 PARTS = [
@@ -34,3 +42,26 @@ def test_a_beginning_alone_rules_nobody_out_and_a_phrase_is_its_words() -> None:
     words = places(QueryBody(1, terms=Terms(("two", "towers"))))
     asked = ['"two towers" tow* -ring -"two rings"']
     assert places(QueryBody(1, terms=parse(asked))) == words
+
+
+def test_a_neighbour_that_was_not_looked_at_is_not_covered() -> None:
+    """A query comes with level 0, so nobody further is looked at in this ring; that it comes again
+    by a shorter way, with level 2, makes up for that in the next ring and not in this report."""
+    me, asker, other, third = b"m" * 32, b"a" * 32, b"o" * 32, b"t" * 32
+    neighbours = {
+        peer: Neighbour(Address.of("10.0.0.1", 1214), 0.0) for peer in (asker, other, third)
+    }
+    digests = Digests(Identity(bytes(32)), "test", DigestConfig(), CountedPlaces())
+    guide = Guide(me, digests=digests, neighbours=neighbours, around=lambda: [short_id(third)])
+    body = QueryBody(1, terms=Terms(("x",)))
+    query = Query(bytes(16), bytes(16), 1, 1, b"", guided=True)
+    tree = Tree(query, asker, Credence(body, lambda _hit: True), iter(()), neighbours, places(body))
+    assert tree.grow(lambda _peer: True, lambda _peer: True) == []
+    tree.met_again(other, Query(bytes(16), bytes(16), 3, 1, b"", guided=True))
+    reach = guide.reach(tree)
+    assert reach is not None
+    assert unpack(reach.missed) == [short_id(third)]
+    tree.report(reach)
+    tree.begin_ring(deeper=True)
+    assert tree.level == 3
+    assert tree.grow(lambda _peer: True, lambda _peer: True) == [third]
