@@ -129,7 +129,8 @@ def _decode_quickly(body: bytes | memoryview) -> list[Message] | None:
     """The messages of a frame that holds nothing but `_QUICK` ones, all well; None for any other.
 
     msgspec reads these from the bytes at once, in half the time. Their fields bound every string
-    and array within, as tightly as the limits of the long way do.
+    and array within, as tightly as the limits of the long way do; but for the folders of hits,
+    whose letters may be several bytes: such a frame goes the long way.
     """
     first = body[0] if body else 0
     is_short = _FIXARRAY <= first <= _FIXARRAY + _FIXARRAY_ITEMS_MAX
@@ -142,9 +143,16 @@ def _decode_quickly(body: bytes | memoryview) -> list[Message] | None:
             packed = bytes(raw)
             fields, decode_fields = _QUICK[packed[:2]]
             messages.append(decode_fields(fields + packed[2:]))
-        return messages
+        return messages if all(map(_has_plain_folders, messages)) else None
     except (KeyError, ValueError, msgspec.MsgspecError, RecursionError):
         return None
+
+
+def _has_plain_folders(message: Message) -> bool:
+    """Whether each letter of its hits' folders, if it has any, is one byte."""
+    if not isinstance(message, overlay.QueryDone):
+        return True
+    return all(hit.entry.folder.isascii() for hit in message.hits)
 
 
 def _carries_data(message: Message) -> bool:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from common import limits, wire
 from common.errors import LocalProtocolError, RemoteProtocolError
+from common.messages import overlay
 from common.messages.cluster import Hit, SearchHits
 from common.messages.fields import Message
 from common.messages.link import Echo
@@ -190,6 +191,16 @@ def test_damaged_frames_never_surprise(sample: Message, data: st.DataObject) -> 
 
 
 QUICK = [sample for sample in SAMPLES if wire.encode(sample)[:2] in wire._QUICK]
+
+
+def test_a_text_too_long_in_bytes_is_refused_by_any_way() -> None:
+    """A folder of 1,024 letters may be 2,048 bytes, which nobody may pass on: who took it with a
+    report would be hung up for telling it."""
+    entry = msgspec.structs.replace(HIT.entry, folder="\u00e9" * limits.STRING_BYTES_MAX)
+    long = msgspec.structs.replace(HIT, entry=entry)
+    for message in (overlay.QueryHits(GUID, (long,)), overlay.QueryDone(GUID, hits=(HIT, long))):
+        with pytest.raises(RemoteProtocolError):
+            wire.decode(encoded(message))
 
 
 @given(st.lists(st.sampled_from(QUICK), max_size=40), st.data())
