@@ -308,7 +308,7 @@ class Flood:
     def _advance(self, tree: Tree, now: float) -> list[Effect]:
         """Send the hits that may go; report when all of them are sent and nobody owes anything."""
         if not tree.has_hits:
-            return self._report(tree) if tree.running and not tree.owing else []
+            return self._report(tree) if tree.is_over else []
         self._flows.setdefault(tree.asker, HitFlow()).queue(tree.guid)
         return self._send_hits(tree.asker, now)
 
@@ -323,16 +323,20 @@ class Flood:
             hits = tuple(tree.let_out(min(flow.left, HITS_PER_FRAME_MAX)))
             self._waiting[asker] -= before - len(tree.outbox)
             flow.left -= len(hits)
-            if not tree.has_hits and tree.running and not tree.owing:
-                effects += self._report(tree, hits)
-            elif hits:
-                effects += self._to_all(tree, [asker], QueryHits(tree.guid, hits))
+            effects += self._pass_up(tree, hits)
             if tree.has_hits:
                 flow.left -= not hits  # looking in vain costs as much as a hit
                 flow.queue(tree.guid)
         if flow:
             self._deadlines.set(("hits", asker), flow.window_end)
         return effects
+
+    def _pass_up(self, tree: Tree, hits: tuple[Hit, ...]) -> list[Effect]:
+        """Hits, the last with the report; but not where a trace needs all the room of a frame."""
+        if tree.is_over and tree.trail is None:
+            return self._report(tree, hits)
+        sent = self._to_all(tree, [tree.asker], QueryHits(tree.guid, hits)) if hits else []
+        return sent + self._report(tree) if tree.is_over else sent
 
     def _report(self, tree: Tree, hits: tuple[Hit, ...] = ()) -> list[Effect]:
         """Tell the asker that the ring is over here, and its last hits; a tree that cannot grow
@@ -383,15 +387,12 @@ class Flood:
     def _ask_next(self, peer: NodeId, answered: Guid) -> list[Effect]:
         """A neighbour owes one answer less: ask it what waited."""
         question = self.lanes.answered(peer, answered)
-        if question is None:
-            return []
-        return self._to_all(self._trees[question.guid], [peer], question)
+        return self._to_all(self._trees[question.guid], [peer], question) if question else []
 
     def _to_all(self, tree: Tree, peers: list[NodeId], message: Message) -> list[Effect]:
         """Send, and count it as the query's cost unless it is to ourselves."""
-        sends: list[Effect] = [Send(peer, message) for peer in peers]
         tree.sent(sum(peer != self._me for peer in peers))
-        return sends
+        return [Send(peer, message) for peer in peers]
 
     def _drop(self, why: str, count: int = 1) -> list[Effect]:
         if count:

@@ -3,16 +3,31 @@
 from random import Random
 
 import pytest
+from msgspec.structs import replace as replaced
 
 from common import wire
+from common.addresses import Address
+from common.catalogue import Entry
 from common.config import Config, OverlayConfig
-from common.core import Fail
+from common.core import Fail, Send
 from common.ids import node_text
-from common.limits import CONTROL_FRAME_BYTES_MAX, HOPS_MAX, REACH_IDS_MAX, TRACE_HOPS_MAX
-from common.messages.cluster import Hop
-from common.messages.overlay import Extent, Query, QueryDone
+from common.limits import (
+    CONTROL_FRAME_BYTES_MAX,
+    FILE_NAME_BYTES_MAX,
+    FILE_SIZE_MAX,
+    FILES_PER_LEAF_MAX,
+    HITS_PER_FRAME_MAX,
+    HOPS_MAX,
+    REACH_IDS_MAX,
+    STRING_BYTES_MAX,
+    TRACE_HOPS_MAX,
+)
+from common.messages.cluster import Hit, Hop
+from common.messages.fields import Contact
+from common.messages.overlay import Extent, Query, QueryDone, QueryHits
 from leaf.methods import HopRow, Search, SearchResult, TraceOf, TraceResult
 from superpeer.tracing import TRACES_BURST, Trail
+from tests.test_flood import ASKER, flood, hit, query
 from tests.wish_world import Row
 
 AS_LINKED = Config(overlay=OverlayConfig(degree_wanted=0))
@@ -114,6 +129,26 @@ def test_a_trace_is_cut_at_its_limit_and_fits_a_frame() -> None:
     reach, whole = Extent(bytes(2 * REACH_IDS_MAX), b"", 2), (largest,) * TRACE_HOPS_MAX
     report = QueryDone(bytes(16), False, 2**32, 2**32, 2**32, True, True, reach, True, whole)
     assert len(wire.frame([wire.encode(report)])) <= CONTROL_FRAME_BYTES_MAX
+
+
+def test_a_report_with_a_trace_has_no_room_for_hits() -> None:
+    """They go before it; without a trace the largest hits and the most ids fit together."""
+    core = flood(found=1)
+    asked = replaced(query(), traced=True)
+    sent = [each.message for each in core.on_query(ASKER, asked, 0.0) if isinstance(each, Send)]
+    assert sent[0] == QueryHits(asked.guid, (hit(0),))
+    (report,) = sent[1:]
+    assert isinstance(report, QueryDone)
+    assert (report.hits, report.messages) == ((), 2)
+    assert (report.trace[0].hits, report.trace[0].messages) == (1, 2)
+    name, folder = "n" * FILE_NAME_BYTES_MAX, "f" * STRING_BYTES_MAX
+    entry = Entry(bytes(32), FILE_SIZE_MAX, name, folder, 2**40)
+    at = Contact(b"l" * 32, Address.of("2001:db8::1", 65_535))
+    largest = Hit(at, entry, FILES_PER_LEAF_MAX - 1, 2**53, (bytes(32),) * 24, bytes(64))
+    reach, sums = Extent(bytes(2 * REACH_IDS_MAX), b"", 2), (2**32, 2**32, 2**32)
+    hits = (largest,) * HITS_PER_FRAME_MAX
+    fullest = QueryDone(bytes(16), False, *sums, True, True, reach, True, (), hits)
+    assert len(wire.frame([wire.encode(fullest)])) <= CONTROL_FRAME_BYTES_MAX
 
 
 @pytest.mark.parametrize("burst", [TRACES_BURST])
