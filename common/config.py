@@ -35,6 +35,7 @@ class ClusterConfig(Slice, frozen=True):
     leaves_max: int = 150  # KaZaA 55-160 leaves, gtk-gnutella 300
     entries_max: int = FILES_PER_LEAF_MAX
     keys_max: int = 24 * FILES_PER_LEAF_MAX  # of one leaf: 20 words a file and four others; 46 MiB
+    docs_max: int = 2**24  # of all: 64 for each 64 slots with a file; the index numbers no more
     lease_s: float = 5.0  # entries outlive a lost link by this, unless the leaf joins again
     busy_retry_s: float = 10.0  # wild guess
     searches_max: int = 64  # open searches of one leaf: its credit while leaves are few; wild guess

@@ -243,6 +243,9 @@ class Cluster:
         for slot, entry in list(leaf.unindexed.items()):
             del leaf.unindexed[slot]
             index = self._index
+            if entry is not None and not index.has_room(self._config.docs_max):
+                why = "this super-peer holds as many files as it can"
+                return effects + self._refuse(peer, why, now)
             keys = index.remove(peer, slot) if entry is None else index.add(peer, slot, entry)
             budget -= max(keys, 1)
             if entry is not None:

@@ -14,9 +14,10 @@ from typing import Final
 
 _ROW_BITS: Final = 12  # 244 documents each among a million: 1 KB, whose heads weigh nothing
 _MARK_BITS: Final = 8
+DOCS_MAX: Final = 1 << 32 - _MARK_BITS  # numbers of documents: 16 million
 _ROOT_BITS: Final = 256
 _LONG_BYTES: Final = 8_000  # of a row: a content that thousands have; it grows in place
-_RECORD: Final = struct.Struct("<I")  # the document, and below it the mark: 16 million will do
+_RECORD: Final = struct.Struct("<I")  # the document, and below it the mark
 
 
 class Contents:
@@ -32,7 +33,7 @@ class Contents:
         self._secret = int.from_bytes(stretched, "big") | 1
 
     def add(self, root: bytes, doc: int) -> None:
-        """`doc` has this content."""
+        """`doc`, which is below `DOCS_MAX`, has this content."""
         row, mark = self._place(root)
         self._rows[row] += _RECORD.pack(doc << _MARK_BITS | mark)
         if len(self._rows[row]) == _LONG_BYTES:

@@ -18,7 +18,7 @@ from pyroaring import BitMap
 from common.catalogue import Entry
 from common.digest import CountedPlaces, place_of_root, place_of_word
 from common.terms import Terms, entry_words
-from superpeer.contents import Contents
+from superpeer.contents import DOCS_MAX, Contents
 from superpeer.matching import Matcher, Page
 from superpeer.postings import Postings
 from superpeer.prefixes import Prefixes
@@ -63,6 +63,11 @@ class Index:
         """How many entries can be found."""
         return self._files
 
+    def has_room(self, docs_max: int = DOCS_MAX) -> bool:
+        """Whether one more entry can be added, whosever it is: each leaf uses up numbers by 64
+        side by side, and there are `docs_max` or fewer."""
+        return self._places.has_room(min(docs_max, DOCS_MAX))
+
     @property
     def leaves(self) -> int:
         """How many leaves share something."""
@@ -74,7 +79,8 @@ class Index:
         return 0 if shelf is None else shelf.keys
 
     def add(self, leaf: bytes, slot: int, entry: Entry) -> int:
-        """Make `entry` findable as what `leaf` has in `slot`, in place of what it had there.
+        """Make `entry` findable as what `leaf` has in `slot`, in place of what it had there; while
+        there is room.
 
         By how many keys: 0.5 to 1 us each.
         """

@@ -50,6 +50,10 @@ class Shelves:
         """Above all numbers that were given out."""
         return len(self._owners) << PAGE_BITS
 
+    def has_room(self, docs_max: int) -> bool:
+        """Whether there is a page for whoever needs one, of numbers below `docs_max`."""
+        return bool(self._free) or self.docs + PAGE <= docs_max
+
     def get(self, shelf: Shelf, slot: int) -> tuple[int, Entry] | None:
         """The document in `slot`, and what it says; None where there is none."""
         place = slot >> PAGE_BITS

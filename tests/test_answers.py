@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from common.core import Send
-from common.messages.cluster import Hit, Put
+from common.messages.cluster import Hit, Published, Put, Welcome
 from common.messages.overlay import Query, QueryBody, QueryDone
 from common.terms import parse
 from superpeer.cluster import SHORT_PAGES_MAX
@@ -93,3 +93,17 @@ def test_a_report_brings_the_last_hits() -> None:
     assert sent == Send(ASKER, QueryDone(GUID, reached=2, messages=3, hits=(hit(5), hit(6))))
     assert core.on_query_done(OTHER, done, 0.2) == []  # it owed one answer
     assert core.dropped["done_unasked"] == 1
+
+
+def test_the_numbers_of_all_leaves_are_limited() -> None:
+    """A leaf with one file uses up 64; who comes when there are none is refused, and taken when
+    those of one that is gone are swept."""
+    bench = Bench(docs_max=128)
+    leaves = [bench.leaf(number) for number in (1, 2, 3, 4)]
+    assert all(isinstance(bench.join(leaf), Welcome) for leaf in leaves)
+    full = Published(0, refused="this super-peer holds as many files as it can")
+    told = [bench.share(leaf, "a b") for leaf in leaves[:3]]
+    assert told == [[Published(1)], [Published(1)], [full]]
+    bench.lose(leaves[0], 1.0, on_purpose=True)
+    bench.cluster.due(2.0)
+    assert bench.share(leaves[3], "a b") == [Published(1)]
