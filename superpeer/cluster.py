@@ -225,14 +225,17 @@ class Cluster:
         if not isinstance(key, tuple):
             return []
         what, peer = key
-        if what == "index":
+        if key == _SWEEP:
+            if self._index.sweep(SWEEP_SLICE):
+                self._sweep_later(now)
+        elif peer not in self._leaves:
+            return []  # its lease was due before this
+        elif what == "index":
             return self._index_some(peer, now)
-        if what == "acknowledge":
+        elif what == "acknowledge":
             return self._acknowledge(peer)
-        if what == "lease":
+        else:
             self._drop_leaf(peer, now)
-        elif self._index.sweep(SWEEP_SLICE):
-            self._sweep_later(now)
         return []
 
     def _index_some(self, peer: NodeId, now: float) -> list[Effect]:

@@ -107,3 +107,15 @@ def test_the_numbers_of_all_leaves_are_limited() -> None:
     bench.lose(leaves[0], 1.0, on_purpose=True)
     bench.cluster.due(2.0)
     assert bench.share(leaves[3], "a b") == [Published(1)]
+
+
+def test_a_lease_may_end_before_what_was_published_is_acknowledged() -> None:
+    """Both are due when the loop comes late; nobody is left to be told."""
+    bench = Bench(lease_s=0.5)
+    bench.spread_s = 0.75
+    leaf = bench.leaf()
+    bench.join(leaf)
+    assert bench.share(leaf, "a b") == []
+    bench.lose(leaf, 0.1)
+    assert bench.cluster.due(2.0) == []
+    assert bench.cluster.files == 0
