@@ -15,7 +15,7 @@ from common.messages.overlay import Extent, QueryBody
 from superpeer.digests import Digests
 from superpeer.neighbour import Neighbour
 from superpeer.query import Tree
-from superpeer.reach import short_id
+from superpeer.reach import Reach, short_id
 
 TOLD_LINKS: Final = 2  # how far a neighbour's digests tell, itself included
 
@@ -35,6 +35,7 @@ class Guide:
         self._digests = digests
         self._neighbours = neighbours
         self._around = around
+        self._near: tuple[Iterable[int], Reach] = ((), Reach())  # who is around us, while it lasts
 
     def may_reach(self, tree: Tree, peer: NodeId) -> bool:
         """Whether asking this neighbour may find something, or somebody to ask."""
@@ -61,7 +62,12 @@ class Guide:
             covered.append(short_id(peer))
             if tree.level >= TOLD_LINKS:
                 covered += self._neighbours[peer].beyond()
-        return tree.reach(self._around(), covered)
+        around = self._around()
+        if around is not self._near[0]:
+            near = Reach()
+            near.know(around)
+            self._near = around, near
+        return tree.reach(self._near[1], covered)
 
 
 def places(body: QueryBody) -> tuple[int, ...]:

@@ -180,10 +180,9 @@ class Tree:
         elif self.branches.pop(peer, 0):
             self._torn = True
 
-    def reach(self, known: Iterable[int], covered: Iterable[int]) -> Extent:
-        """Whom we and the branches know, and who is covered."""
-        reach = Reach()
-        reach.know(known)
+    def reach(self, near: Reach, covered: Iterable[int]) -> Extent:
+        """Whom we (`near`) and the branches know, and who is covered."""
+        reach = near.copy()
         reach.cover(covered)
         for extent in self._reach:
             reach.merge(extent)

@@ -16,7 +16,9 @@ Ids are keys cut short, as they are: who makes up keys can share the id of anoth
 import math
 from array import array
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final
+
+from pyroaring import BitMap
 
 from common.ids import NodeId
 from common.limits import NEARBY_IDS_MAX, REACH_IDS_MAX
@@ -49,54 +51,68 @@ def pack(ids: Iterable[int], id_bytes: int) -> bytes:
     return numbers.tobytes()
 
 
-def unpack(packed: bytes, id_bytes: int = _FINE_BYTES) -> list[int]:
+def unpack(packed: bytes, id_bytes: int = _FINE_BYTES) -> "array[int]":
     """The inverse; what is left over at the end is no id."""
     numbers = array(_CODES[id_bytes], packed[: len(packed) // id_bytes * id_bytes])
     if _LITTLE:
         numbers.byteswap()
-    return numbers.tolist()
+    return array("I", numbers)  # which bitmaps take
 
 
 class Reach:
-    """Super-peers, and whether they are covered."""
+    """Super-peers, and whether they are covered.
+
+    Ids of two bytes are in bitmaps, for every report of a large network is made of thousands.
+    """
 
     __slots__ = ("_covered", "_is_coarse", "_known")
 
     def __init__(self, extent: Extent | None = None) -> None:
-        self._known: set[int] = set()  # and those that are covered
-        self._covered: set[int] = set()
+        self._known: set[int] | BitMap = set()  # and those that are covered
+        self._covered: set[int] | BitMap = set()
         self._is_coarse = False
         if extent is not None:
             self.merge(extent)
 
+    def copy(self) -> "Reach":
+        """Another one that begins with the same."""
+        other = Reach()
+        other._known, other._covered = self._known.copy(), self._covered.copy()
+        other._is_coarse = self._is_coarse
+        return other
+
     def know(self, ids: Iterable[int]) -> None:
         """These exist."""
         self._known.update(self._cut(ids))
+        self._coarsen_if_many()
 
     def cover(self, ids: Iterable[int]) -> None:
         """These were asked or ruled out."""
-        self._covered.update(self._cut(ids))
-        self._known |= self._covered
+        ids = self._cut(ids)
+        self._covered.update(ids)
+        self._known.update(ids)
+        self._coarsen_if_many()
 
     def merge(self, extent: Extent) -> None:
         """What a branch reported."""
-        covered = unpack(extent.covered, extent.id_bytes)
-        missed = unpack(extent.missed, extent.id_bytes)
         if extent.id_bytes == _COARSE_BYTES:
             self._coarsen()
-        elif self._is_coarse:
-            covered, missed = list(_coarse(covered)), list(_coarse(missed))
-        self._covered.update(covered)
-        self._known.update(covered, missed)
+            covered = unpack(extent.covered, _COARSE_BYTES)
+            self._covered.update(covered)
+            self._known.update(covered, unpack(extent.missed, _COARSE_BYTES))
+        else:
+            self.know(unpack(extent.missed))
+            self.cover(unpack(extent.covered))
 
     def extent(self) -> Extent:
         """What to report."""
-        if len(self._known) > FINE_IDS_MAX:
-            self._coarsen()
-        id_bytes: Literal[4, 2] = 2 if self._is_coarse else 4
-        known = set(sorted(self._known)[:REACH_IDS_MAX])
-        covered = pack(sorted(known & self._covered), id_bytes)
-        return Extent(covered, pack(sorted(known - self._covered), id_bytes), id_bytes)
+        known, covered = self._known, self._covered
+        if isinstance(known, BitMap) and isinstance(covered, BitMap):
+            known = known[:REACH_IDS_MAX]
+            missed = pack((known - covered).to_array(), _COARSE_BYTES)
+            return Extent(pack((known & covered).to_array(), _COARSE_BYTES), missed, _COARSE_BYTES)
+        missed = pack(sorted(set(known) - set(covered)), _FINE_BYTES)
+        return Extent(pack(sorted(covered), _FINE_BYTES), missed, _FINE_BYTES)
 
     @property
     def is_whole(self) -> bool:
@@ -113,14 +129,19 @@ class Reach:
         estimate = round(-math.log(empty) * _COARSE_SPAN)
         return estimate * covered // max(known, 1), estimate
 
+    def _coarsen_if_many(self) -> None:
+        if len(self._known) > FINE_IDS_MAX:
+            self._coarsen()
+
     def _coarsen(self) -> None:
         if not self._is_coarse:
             self._is_coarse = True
-            self._known, self._covered = set(_coarse(self._known)), set(_coarse(self._covered))
+            self._known, self._covered = _coarse(self._known), _coarse(self._covered)
 
     def _cut(self, ids: Iterable[int]) -> Iterable[int]:
-        return _coarse(ids) if self._is_coarse else ids
+        return _coarse(ids) if self._is_coarse else tuple(ids)
 
 
-def _coarse(ids: Iterable[int]) -> Iterable[int]:
-    return (number >> _COARSER for number in ids)
+def _coarse(ids: Iterable[int]) -> BitMap:
+    """Ids cut to two bytes."""
+    return BitMap(array("I", [number >> _COARSER for number in sorted(ids)]))

@@ -46,7 +46,7 @@ from common.messages.overlay import (
 from superpeer.hitflow import HitFlow
 from superpeer.paces import Paces
 from superpeer.query import Gap
-from superpeer.reach import Reach, short_id
+from superpeer.reach import short_id
 from superpeer.request import Request
 
 HITS_AT_ONCE: Final = 200  # of our own index, for one leaf: all that a search for 50 rows wants
@@ -238,10 +238,7 @@ class Searches:
         """How many super-peers we know of, ourselves included."""
         around = self._around()
         if around is not self._counted[0]:
-            reach = Reach()
-            reach.know(around)
-            reach.cover([short_id(self._me)])
-            self._counted = around, reach.counts()[1]
+            self._counted = around, len(around | {short_id(self._me)})
         return self._counted[1]
 
     # --- from the tree ----------------------------------------------------------------------

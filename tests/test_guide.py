@@ -60,7 +60,7 @@ def test_a_neighbour_that_was_not_looked_at_is_not_covered() -> None:
     tree.met_again(other, Query(bytes(16), bytes(16), 3, 1, b"", guided=True))
     reach = guide.reach(tree)
     assert reach is not None
-    assert unpack(reach.missed) == [short_id(third)]
+    assert list(unpack(reach.missed)) == [short_id(third)]
     tree.report(reach)
     tree.begin_ring(deeper=True)
     assert tree.level == 3

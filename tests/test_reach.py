@@ -90,7 +90,7 @@ def test_parts_of_both_widths_merge_in_any_order() -> None:
 def test_the_smallest_are_told_to_neighbours_once() -> None:
     """So what is told of overlapping parts is of one kind."""
     ids = [short_id(key) for key in keys(1_000)]
-    assert unpack(nearby(ids + ids)) == sorted(ids)[:NEARBY_IDS_MAX]
+    assert list(unpack(nearby(ids + ids))) == sorted(ids)[:NEARBY_IDS_MAX]
 
 
 @given(st.binary(max_size=64), st.binary(max_size=64), st.sampled_from([2, 4]))
