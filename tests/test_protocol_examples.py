@@ -114,7 +114,7 @@ def digests() -> dict[str, str]:
     }
 
 
-def samples() -> dict[str, str]:
+def ids() -> dict[str, str]:
     """Two super-peers, one of them covered."""
     reach = Reach()
     reach.know([short_id(SECOND.node)])
@@ -190,7 +190,7 @@ EXAMPLES: dict[str, Callable[[], dict[str, str]]] = {
     "identity": identity,
     "proof": proof,
     "digests": digests,
-    "samples": samples,
+    "ids": ids,
     "catalogue": catalogue,
     "file tree": file_tree,
     "names of files": names_of_files,
