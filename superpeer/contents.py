@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import Final
 
-_ROW_BITS: Final = 12  # 244 documents each among a million: 1 KB, whose heads weigh nothing
+_ROW_BITS: Final = 11  # 488 documents each among a million: 2 KB, whose heads weigh nothing
 _MARK_BITS: Final = 8
 _ROOT_BITS: Final = 256
 _LONG_BYTES: Final = 8_000  # of a row: a content that thousands have; it grows in place
