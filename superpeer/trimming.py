@@ -3,7 +3,8 @@
 Newcomers are taken beyond what is wanted, and two that found one another while both were looking
 may both have enough by now. So, slowly and in peace, one of those goes that we asked ourselves and
 did not need for our half of the lot; and who has a third too many lets those go that asked it, the
-best linked first. None goes that has not enough others, nor one without another way to us.
+best linked first. None goes that would not have enough others (with fewer than `degree_min` it
+would be taken again at once, `superpeer.places`), nor one without another way to us.
 """
 
 from collections.abc import Callable, Mapping
@@ -57,10 +58,11 @@ class Trimming:
         kept = staying(self._neighbours)
         spare = sum(each.chosen for each in kept.values()) - self._config.degree_wanted // 2
         is_hub = len(kept) > self._config.degree_wanted * TOO_MANY
+        enough = max(self._config.degree_wanted - is_hub, self._config.degree_min)
         can_go = [
             peer
             for peer, each in kept.items()
-            if each.degree + is_hub > self._config.degree_wanted
+            if each.degree > enough
             and not self._is_seed(peer)
             and (spare > 0 if each.chosen else each.ours or is_hub)
             and has_way(self._neighbours, each)

@@ -10,7 +10,9 @@ those who ask. What a question is and costs is not known here.
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
+
+import msgspec
 
 from common.deadlines import Deadlines
 from common.ids import NodeId
@@ -20,7 +22,7 @@ IN_A_ROW: Final = 16  # answers in half a millisecond, and in one frame
 Question = TypeVar("Question")
 
 
-class Waiting(NamedTuple, Generic[Question]):
+class Waiting(msgspec.Struct, Generic[Question], frozen=True, gc=False):
     """One question that waits since `since`, at most until `until`."""
 
     asker: NodeId

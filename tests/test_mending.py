@@ -83,3 +83,34 @@ def test_who_has_enough_takes_those_that_have_next_to_none() -> None:
     (answer,) = [m for m in world.puppet("rich").heard if isinstance(m, Linked | Unlinked)]
     assert isinstance(answer, Unlinked)
     assert answer.alternatives
+
+
+@pytest.mark.parametrize(("degree_min", "networks"), [(1, 2), (3, 1)])
+def test_few_that_are_content_with_one_that_does_harm_are_a_network_of_their_own(
+    degree_min: int, networks: int
+) -> None:
+    """Two pairs have it for a neighbour, and so as many as they want. Who has `degree_min` and its
+    own lot is refused by those that have enough, though it was told to join them; who has fewer is
+    taken, and all are one network. Once the one that does harm is gone they are in any case."""
+    overlay = OverlayConfig(
+        degree_wanted=2, degree_min=degree_min, seed_places=0, turnover_s=1e6, redial_max_s=20.0
+    )
+    world = World()
+    world.leaf("harm")
+    harm = Contact(world.identities["harm"].node, world.addresses["harm"])
+    for name, told in (("sp2", "sp1"), ("sp3", "sp2"), ("sp0", ""), ("sp1", "sp0")):
+        seeds = (world.seed(told),) if told else ()
+        world.superpeer(name, config=Config(overlay=overlay), seeds=seeds, mends=True, starts=False)
+        world.core(name)._overlay.cache.worked(harm)
+        world.start(name)
+        for _ in range(100 if name in ("sp3", "sp1") else 1):  # each pair finds itself and it
+            world.advance(0.1)
+            for each in world.nodes:
+                world.say("harm", each, Linked(0))
+    world.advance(120.0)
+    assert any(who == "sp2" and to == "sp1" for who, to, _ in world.sent)
+    world.kill("harm")
+    world.advance(0.05)
+    assert len({tuple(reached(world, name)) for name in world.nodes}) == networks
+    world.advance(30.0)
+    assert len(reached(world, "sp0")) == 4

@@ -130,6 +130,22 @@ def test_a_hub_lets_those_go_that_have_enough_others() -> None:
     assert reached(world, "sp0") == sorted(world.nodes)
 
 
+def test_nobody_is_let_go_who_would_be_taken_again_at_once() -> None:
+    """Where few are wanted, a hub keeps those that were told to join it and have next to none
+    beside it: they would go and come again, and be cut off each time."""
+    config = Config(overlay=replace(QUIET, degree_wanted=2, degree_min=6, trim_s=2.0))
+    world = World()
+    world.superpeer("sp0", config=config, mends=True)
+    for number in range(1, 5):
+        seeds = (world.seed("sp0"),)
+        world.superpeer(f"sp{number}", config=config, seeds=seeds, mends=True)
+    world.advance(20.0)
+    told_before = len(world.sent)
+    world.advance(120.0)
+    assert neighbours(world, "sp0") == ["sp1", "sp2", "sp3", "sp4"]
+    assert not any(isinstance(message, Unlinked) for _, _, message in world.sent[told_before:])
+
+
 def test_the_nearest_of_some_is_taken_for_a_far_one() -> None:
     """Only those that worked are pinged, four at a time, and only much less is worth it."""
     world = meshed(12, QUIET)

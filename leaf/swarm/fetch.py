@@ -231,13 +231,10 @@ class Fetch:
         if not isinstance(message, Piece) or data is None:
             return self._hang_up(source, "a piece without data", now)
         request = source.requests.get(message.offset)
-        if request is not None and request.length != len(data):
-            request = None  # it may answer an older request for the same place
-        length = request.length if request else source.late.pop(message.offset, None)
-        if length != len(data):
-            return self._hang_up(source, "a piece that nobody asked for", now)
-        if request is not None:
+        if request is not None and request.length == len(data):
             source.answered(message.offset, self._config.window_bytes, now)
+        elif not source.came_late(message.offset, len(data)):
+            return self._hang_up(source, "a piece that nobody asked for", now)
         self._heard(source, now)
         source.tries = 0
         self.received_bytes += len(data)
@@ -277,7 +274,8 @@ class Fetch:
         if not isinstance(message, Reject):
             return []
         if message.offset is not None:
-            self._requests.returned(source, source.rejected(message.offset))
+            # taken back, since an older request for that place may be meant, and this one answered
+            self._requests.returned(source, source.take_back(message.offset))
         if message.reason == "choked":
             return self._on_choke(source, event, now)
         if message.reason == "too_many" and source.requests:

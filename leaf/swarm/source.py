@@ -51,7 +51,7 @@ class Source:
     shown: bool = False  # its bit field came
     has: bytearray | None = None  # a 1 for each piece it has; None: all
     requests: dict[int, Asked] = field(default_factory=dict)  # by offset
-    late: dict[int, int] = field(default_factory=dict)  # offset -> length, no longer waited for
+    late: list[tuple[int, int]] = field(default_factory=list)  # offset, length: not waited for
     owed_bytes: int = 0
     request_bytes: int = REQUEST_BYTES_FIRST
     window_bytes: int = WINDOW_BYTES_FIRST
@@ -105,15 +105,17 @@ class Source:
         """We no longer wait for it; it may come all the same."""
         request = self._settle(offset)
         if request is not None:
-            self.late[offset] = request.length
-            if len(self.late) > LATE_MAX:
-                del self.late[next(iter(self.late))]
+            self.late.append((offset, request.length))
+            del self.late[:-LATE_MAX]
         return request
 
-    def rejected(self, offset: int) -> Asked | None:
-        """It will not bring this."""
-        self.late.pop(offset, None)
-        return self._settle(offset)
+    def came_late(self, offset: int, length: int) -> bool:
+        """Whether it owed this once, and only now brings it; the same place may have been asked
+        for several times, in other lengths too."""
+        if (offset, length) not in self.late:
+            return False
+        self.late.remove((offset, length))
+        return True
 
     def unlink(self) -> None:
         """The link is gone, and all that was said over it."""

@@ -15,6 +15,7 @@ from deploy import graphs
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content
 from deploy.sim.host import Host
+from deploy.sim.hostile import SUPER_PEERS
 from deploy.sim.inside import LeafInside, leaf_of, links_of, parts_of, superpeer_of
 from leaf.methods import Search, SearchResult
 from leaf.swarm.download import State
@@ -36,6 +37,7 @@ class Liveness:
     def __init__(self, arena: Arena) -> None:
         self._arena = arena
         self._trusted = not arena.truth.lies  # a super-peer that lies may hide what it likes
+        self._whole = True  # whether all super-peers are one network
 
     def check(self) -> None:
         """Tell of everything that is not well."""
@@ -69,13 +71,22 @@ class Liveness:
         beside = graphs.neighbours(alive, edges)
         for host in super_peers:
             reached = graphs.ball(beside, host.number, len(alive))
+            self._whole = self._whole and len(reached) == len(alive)
             if len(reached) < len(alive) and not self._may_be_surrounded():
                 self._tell(RULE_22, f"{host.name} reaches {len(reached)} of {len(alive)}")
 
     def _may_be_surrounded(self) -> bool:
-        """Whether neighbours that do harm can take all places: nothing keeps some for others."""
-        arena = self._arena
-        return bool(arena.truth.hostile) and arena.plan.config.overlay.degree_max < PLACES
+        """Whether neighbours that do harm can take all places, since nothing keeps some for others;
+        or some can have as many as they want with those and without the rest: then nobody looks for
+        the rest, and who has enough refuses it. Both ends of a missing link must be content."""
+        arena, overlay = self._arena, self._arena.plan.config.overlay
+        kinds = arena.truth.hostile.values()
+        if kinds and overlay.degree_max < PLACES:
+            return True
+        liars = sum(kind in SUPER_PEERS for kind in kinds)
+        most = liars + len(arena.super_peers) - 2  # neighbours, without oneself and the other end
+        enough = max(overlay.degree_wanted, overlay.degree_min)
+        return liars > 0 and overlay.degree_wanted > 0 and enough <= most
 
     def _parent(self, leaf: Host) -> None:
         inside = leaf_of(leaf)
@@ -240,7 +251,7 @@ class Liveness:
 
     def _downloads(self, leaf: Host) -> None:
         arena, inside = self._arena, leaf_of(leaf)
-        if not self._is_led(leaf):
+        if not (self._whole and self._is_led(leaf)):
             return
         turns_are_held = inside is not None and self._turns_are_held(inside)
         for download in inside.downloads._downloads.values() if inside else ():

@@ -83,7 +83,8 @@ class BooksAreKept:
         source = fetch.sources.get(peer) if fetch else None
         if source is None or len(source.late) >= LATE_MAX:
             return
-        if cancel.offset not in source.late and cancel.offset not in source.requests:
+        known = (*source.requests, *(offset for offset, _ in source.late))
+        if cancel.offset not in known:
             what = f"{host.name} would not know what it asked for at {cancel.offset}"
             self._violate("15: what is taken back may still come", what)
 
