@@ -34,7 +34,7 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
     log = log_of(invocation, settings.node.log_format)
     config = scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
-    joins = given(settings, "join", settings.own.join)
+    joins = given(settings, "join", settings.own.join, log)
     listen, _ = listen_address(settings.node.listen)
     other_ways = elsewhere(settings.node)
     home = invocation.home_of(PROGRAM)
