@@ -108,7 +108,8 @@ class Node:
             takers = self._takers(event, now)
             if isinstance(event, Asked) and takers[0] not in self._roles:
                 refused = "This node does not play that role now."
-                return [*effects, Fail(event.call, Exit.REFUSED, refused)]
+                hint = f"It is a {' and a '.join(self._roles)}; ask with that program."
+                return [*effects, Fail(event.call, Exit.REFUSED, refused, hint)]
             self._inbox.extend((name, event) for name in takers)
         while self._inbox:
             taker, inner = self._inbox.pop(0)

@@ -291,4 +291,5 @@ def read_error(error: Exception) -> str:
     """What went wrong and what to do, in one line."""
     if not isinstance(error, UserError):
         return repr(error)
-    return f"{error.message.rstrip('.')}. {error.hint}".rstrip()
+    sentences = (f"{error.message.rstrip('.')}.", error.hint)
+    return " ".join(each[:1].upper() + each[1:] for each in sentences if each)

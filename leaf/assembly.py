@@ -94,10 +94,10 @@ def _run(
     """Run the daemon; `hurried` does not wait for a parent once somebody has refused us."""
     own, config = settings.own, scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
-    supers = given(settings, "super", own.supers)
     shares = [str(check_share(Path(path), private=home.private)) for path in own.share]
     downloads = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
     listen, port_asked = listen_address(settings.node.listen)
+    supers = given(settings, "super", own.supers, listen[0], log)
     other_ways = elsewhere(settings.node)
     steps = other_ways.steps(listen[0])
     identity = settle(home)

@@ -272,7 +272,7 @@ class Parent:
         self._deadlines.cancel("join")
         if candidate is None or candidate.node is None:
             return []
-        text = f"{candidate.name}: {reason}"
+        text = f"{candidate.name}: {'the link broke' if reason == 'lost' else reason}"
         effects: list[Effect] = []
         if self._dialled:
             effects.append(Hangup(candidate.node, Door.CONTROL, reason))

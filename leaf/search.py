@@ -183,7 +183,7 @@ class Searches:
         wanted = event.params.id if isinstance(event.params, TraceOf) else ""
         wanted = wanted or next(reversed(self._traces), "")
         if wanted not in self._traces:
-            hint = "`leaf search --trace` makes one; its id is in the result."
+            hint = "`leaf search --trace` makes one; with --json it tells its id."
             raise UserError(Exit.NOTHING_FOUND, "There is no trace of that search.", hint)
         return [Answer(event.call, self._traces[wanted])]
 
@@ -360,7 +360,9 @@ def terms_of(params: Search | WishAdd) -> Terms:
             size_max=params.max_size,
         )
     except TermsError as error:
-        raise UserError(Exit.USAGE, f"This is no search: {error}.") from error
+        text = str(error)
+        hint = "`leaf search -h` shows how words, phrases and filters are given."
+        raise UserError(Exit.USAGE, f"{text[:1].upper()}{text[1:]}.", hint) from error
 
 
 def _checked(params: Search) -> tuple[Terms, Strategy]:

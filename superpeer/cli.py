@@ -111,9 +111,13 @@ def _named(sources: dict[str, int]) -> str:
 
 
 def _listing_options(command: Any) -> Any:
-    command = click.option("--limit", type=click.IntRange(1), default=1000, show_default=True)(
-        command
-    )
+    command = click.option(
+        "--limit",
+        type=click.IntRange(1),
+        default=1000,
+        show_default=True,
+        help="So many rows at most.",
+    )(command)
     return click.option("--sort", default="node", show_default=True, help="A key of the rows.")(
         command
     )
@@ -220,7 +224,13 @@ def _adjacency(found: "Graph") -> list[tuple[str, str, str, str]]:
 
 
 @cli.command()
-@click.option("--grace", type=click.FloatRange(0, 3600), default=5.0, show_default=True)
+@click.option(
+    "--grace",
+    type=click.FloatRange(0, 3600),
+    default=5.0,
+    show_default=True,
+    help="Seconds that leaves have to go.",
+)
 @global_options
 @pass_invocation
 def drain(invocation: Invocation, grace: float) -> None:

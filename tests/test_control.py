@@ -122,6 +122,14 @@ def test_a_failure_keeps_its_code_sentence_and_fix(home: Home, toy: ToyDaemon) -
         assert error.message == "\u00e4" * 512
 
 
+def test_the_other_program_is_told_what_runs(home: Home, toy: ToyDaemon) -> None:
+    """A super-peer's command in a leaf's home."""
+    with Calls(home) as calls:
+        error = failure(lambda: calls.call("other.echo", Text("x"), Text, timeout_s=30))
+    assert error.code is Exit.USAGE
+    assert error.message == "What runs in this home is a toy."
+
+
 @pytest.mark.parametrize("method", ["toy.none", "toy.echo"])
 def test_unknown_methods_and_wrong_parameters_are_usage_errors(
     home: Home, toy: ToyDaemon, method: str

@@ -93,6 +93,24 @@ def test_a_second_daemon_is_told_who_holds_the_home(home: Home) -> None:
     lock.release()
 
 
+def test_who_is_in_the_way_may_be_the_other_program(tmp_path: Path) -> None:
+    """A home that is given holds either program; what stops it is the command of the one there."""
+    lock = Lock(home_at("leaf", tmp_path))
+    with pytest.raises(UserError) as error:
+        Lock(home_at("superpeer", tmp_path))
+    assert error.value.message.startswith("A leaf already runs")
+    assert "`leaf stop`" in error.value.hint
+    lock.release()
+
+
+def test_a_home_cannot_be_a_file(tmp_path: Path) -> None:
+    """The fix speaks of the folder, not of the options of a download."""
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError) as error:
+        home_at("leaf", tmp_path / "file").prepare()
+    assert error.value.hint == "Something that is no folder has this name; choose another."
+
+
 def test_a_released_home_can_be_locked_again(home: Home) -> None:
     """The lock file that stays behind locks nobody out."""
     Lock(home).release()

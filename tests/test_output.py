@@ -62,6 +62,18 @@ def test_harmless_text_stays() -> None:
     assert escaped("Käse 日本 नमस्ते") == "Käse 日本 नमस्ते"
 
 
+def test_wide_letters_take_two_columns() -> None:
+    """A Japanese name does not push what stands behind it; a mark on a letter takes no room."""
+    output, out, _ = outputs()
+    output.table(["name", "id"], [["\u30ea\u30f3\u30b4", "a"], ["e\u0301", "b"], ["apple", "c"]])
+    assert out.getvalue().splitlines() == [
+        "name    id",
+        "\u30ea\u30f3\u30b4  a",
+        "e\u0301       b",
+        "apple   c",
+    ]
+
+
 @pytest.mark.parametrize(("columns", "lines"), [("40", 2), ("200", 1)])
 def test_no_id_is_cut(columns: str, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a terminal is too narrow it stands on a line of its own."""
@@ -146,9 +158,9 @@ def test_progress_is_a_line_a_second_without_a_terminal() -> None:
             now[0] = tenth / 10
             bar.update(tenth, 34, "from 2")
     assert err.getvalue().splitlines() == [
-        "Fetching: 29 % of 34 bytes from 2",
-        "Fetching: 58 % of 34 bytes from 2",
-        "Fetching: 88 % of 34 bytes from 2",
+        "Fetching: 29 % of 34 B from 2",
+        "Fetching: 58 % of 34 B from 2",
+        "Fetching: 88 % of 34 B from 2",
     ]
 
 

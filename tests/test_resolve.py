@@ -3,10 +3,15 @@
 import pytest
 
 from common.addresses import Address
+from common.config import Config
 from common.errors import Exit, UserError
 from common.ids import Identity, node_text
 from common.meeting import Seed
-from common.shell.desk.resolve import any_port, listen_address, place_of, seeds
+from common.shell.desk.logs import Log
+from common.shell.desk.resolve import any_port, listen_address, of_another_family, place_of, seeds
+from common.shell.desk.settings import NodeOptions, Settings
+from common.shell.desk.starting import given
+from leaf.settings import LeafOptions
 
 NODE = Identity(bytes(32)).node
 
@@ -61,3 +66,25 @@ def test_listening() -> None:
     assert host in ("::", "0.0.0.0")
     assert (port, asked) == (1214, False)
     assert listen_address(any_port()) == ((host, 0), False)
+
+
+def test_an_unknown_host_does_not_keep_from_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is told of; only where no other is left it is an error."""
+    settings = Settings(NodeOptions(), LeafOptions(), Config(), ())
+    found = given(settings, "super", ["no-such-host.invalid", "127.0.0.1"], "::", Log("json"))
+    assert [seed.place for seed in found] == ["127.0.0.1:1214"]
+    assert "no-such-host.invalid" in capsys.readouterr().err
+    with pytest.raises(UserError) as error:
+        given(settings, "super", ["no-such-host.invalid"], "::", Log("json"))
+    assert error.value.code is Exit.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("host", "places"),
+    [("::1", ("127.0.0.1:1",)), ("127.0.0.1", ("[::1]:1",)), ("::", ()), ("0.0.0.0", ())],
+)
+def test_one_address_reaches_its_own_kind_of_ip(host: str, places: tuple[str, ...]) -> None:
+    """A name that has both is reached by one of them."""
+    both = [Seed("both:1", Address.of(each, 1)) for each in ("::1", "127.0.0.1")]
+    found = (*both, *seeds(["127.0.0.1:1", "[::1]:1"]))
+    assert of_another_family(found, host) == places

@@ -110,11 +110,11 @@ def _refusal(host: str, port: int, error: OSError) -> UserError:
         holder = describe_holder(port, host)
         return UserError(
             Exit.BUSY,
-            f"Port {port} on {host} is taken by {holder}.",
+            f"{Address.of(host, port)} is taken by {holder}.",
             "Stop that program, or listen elsewhere with --listen HOST:PORT.",
         )
     return UserError(
         Exit.USAGE,
-        f"Cannot listen on {host}:{port}: {error.strerror or error}.",
+        f"Cannot listen on {Address.of(host, port)}: {error.strerror or error}.",
         "Give --listen an address of this machine.",
     )

@@ -90,10 +90,22 @@ def _is_no_text(word: str) -> bool:
 @click.argument("words", nargs=-1, required=True)
 @click.option("--type", "kind", default="", help="audio, video, image, document, ...")
 @click.option("--ext", multiple=True, help="Only files with this extension; may be repeated.")
-@click.option("--min-size", type=Size(), default="0")
-@click.option("--max-size", type=Size())
-@click.option("--limit", type=click.IntRange(1, 5000), default=50, show_default=True)
-@click.option("--wait", type=click.FloatRange(0, 3600), default=10.0, show_default=True)
+@click.option("--min-size", type=Size(), default="0", help="As 1500, 10k or 1.5GiB.")
+@click.option("--max-size", type=Size(), help="As --min-size.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 5000),
+    default=50,
+    show_default=True,
+    help="So many hits at most.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 3600),
+    default=10.0,
+    show_default=True,
+    help="Seconds at most; then what is there.",
+)
 @click.option(
     "--ttl",
     type=click.IntRange(0, 10),

@@ -24,8 +24,8 @@ def wish() -> None:
 @click.argument("words", nargs=-1, required=True)
 @click.option("--type", "kind", default="", help="audio, video, image, document, ...")
 @click.option("--ext", multiple=True, help="Only files with this extension; may be repeated.")
-@click.option("--min-size", type=Size(), default="0")
-@click.option("--max-size", type=Size())
+@click.option("--min-size", type=Size(), default="0", help="As 1500, 10k or 1.5GiB.")
+@click.option("--max-size", type=Size(), help="As --min-size.")
 @click.option("--auto-get", is_flag=True, help="Fetch what is found, into the downloads folder.")
 @click.option(
     "--max-files",

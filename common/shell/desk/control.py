@@ -133,11 +133,22 @@ class ControlServer:
             elif isinstance(message, Hung):
                 self._leave(_Asker(link, message.call))
 
+    def _missing(self, method: str) -> tuple[str, str]:
+        """Why there is no such method, and what to do: a method begins with its program's name."""
+        programs = list(dict.fromkeys(name.partition(".")[0] for name in self._methods))
+        if method.partition(".")[0] in programs:
+            return f"This daemon has no method {method!r}.", "Use the version of the daemon."
+        runs = " and a ".join(programs)
+        return (
+            f"What runs in this home is a {runs}.",
+            "Ask with that program, or give another --home.",
+        )
+
     def _begin(self, link: bytes, call: Call) -> None:
         method = self._methods.get(call.method)
         if method is None:
-            text = f"This daemon has no method {call.method!r}."
-            self._refuse(link, call, Exit.USAGE, text, "Use the version of the daemon.")
+            text, hint = self._missing(call.method)
+            self._refuse(link, call, Exit.USAGE, text, hint)
             return
         if len(self._askers) >= CALLS_MAX:
             text = f"The daemon is answering {CALLS_MAX} calls already."

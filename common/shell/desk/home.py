@@ -19,6 +19,7 @@ from common.shell.disk.diskcalls import naming
 
 KEY_BYTES: Final = 32
 LOCK_WAITS_S: Final = (0.02, 0.05, 0.0)  # `holder` takes it too, for a moment
+LOCK_BYTES_MAX: Final = 64  # a process id and the name of a program
 SOCKET_PATH_BYTES_MAX: Final = 100  # sun_path holds 104 bytes on macOS and 108 on Linux
 PRIVATE_FILE: Final = 0o600
 PRIVATE_FOLDER: Final = 0o700
@@ -170,14 +171,16 @@ class Lock:
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             self._fd = os.open(home.lock_file, flags, PRIVATE_FILE)
         if not self._take():
+            pid, program = _named(os.pread(self._fd, LOCK_BYTES_MAX, 0))
+            program = program or home.program
             os.close(self._fd)
             raise UserError(
                 Exit.BUSY,
-                f"A {home.program} already runs in {home.folder} (process {holder(home) or '?'}).",
-                f"Stop it with `{home.program} stop`, or give another --home.",
+                f"A {program} already runs in {home.folder} (process {pid or '?'}).",
+                f"Stop it with `{program} stop`, or give another --home.",
             )
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        os.pwrite(self._fd, f"{os.getpid()} {home.program}\n".encode(), 0)
 
     def release(self) -> None:
         """Let the next daemon in. The file stays: removing it would let two in at once."""
@@ -201,11 +204,19 @@ def holder(home: Home) -> int | None:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                text = file.read(32).strip()
-                return int(text) if text.isdigit() else 0
+                return _named(file.read(LOCK_BYTES_MAX))[0]
     except OSError:
         pass  # no home, no lock, or not ours to look at: nobody whom we could ask
     return None
+
+
+def _named(lock: bytes) -> tuple[int, str]:
+    """The process and the program that a lock file names; 0 and "" where it does not (yet).
+
+    `--home DIR` may be a leaf's or a super-peer's: who is in the way is not always our like.
+    """
+    pid, _, program = lock.decode(errors="replace").strip().partition(" ")
+    return (int(pid), program) if pid.isascii() and pid.isdigit() else (0, "")
 
 
 def _check_private(folder: Path) -> None:

@@ -167,7 +167,7 @@ def run(group: click.Group, program: str, arguments: Sequence[str]) -> int:
 def _usage(error: click.UsageError, program: str) -> UserError:
     path = error.ctx.command_path if error.ctx else program
     message = error.format_message().rstrip(".")
-    return UserError(Exit.USAGE, f"{message}.", f"`{path} -h` lists what there is.")
+    return UserError(Exit.USAGE, message, f"`{path} -h` lists what there is.")
 
 
 def _failed(error: UserError, json: bool) -> int:

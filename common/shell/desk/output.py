@@ -11,12 +11,14 @@ import os
 import shutil
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
 
 from common.errors import Exit, UserError
+from common.shell.desk.units import size_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -79,7 +81,7 @@ class Output:
         cells = [[escaped("" if cell is None else str(cell)) for cell in row] for row in rows]
         if not self._out.isatty():
             self._put("\n".join(_aligned(columns, cells)))
-        elif ID_COLUMN in columns and max(map(len, _aligned(columns, cells))) > self._width():
+        elif ID_COLUMN in columns and max(map(_columns, _aligned(columns, cells))) > self._width():
             at = list(columns).index(ID_COLUMN)
             ids = [row.pop(at) for row in cells]
             kept = [column for column in columns if column != ID_COLUMN]
@@ -168,7 +170,7 @@ class Bar:
         elif self._clock() >= self._next:
             self._next = self._clock() + PROGRESS_EVERY_S
             percent = 100 * done // total if total else 100
-            line = f"{self._what}: {percent} % of {total} bytes {remark}".rstrip()
+            line = f"{self._what}: {percent} % of {size_text(total)} {remark}".rstrip()
             print(escaped(line), file=self._err, flush=True)
 
     def _draw(self, done: int, total: int, remark: str) -> None:
@@ -212,14 +214,30 @@ def unwritten(error: OSError) -> UserError:
 def _aligned(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
     """The headings and each row as lines."""
     headings = [column.removeprefix(">") for column in columns]
-    widths = [max(map(len, column)) for column in zip(headings, *cells, strict=True)]
+    widths = [max(map(_columns, column)) for column in zip(headings, *cells, strict=True)]
     return [
         _GAP.join(
-            cell.rjust(width) if column.startswith(">") else cell.ljust(width)
+            _padded(cell, width, right=column.startswith(">"))
             for cell, width, column in zip(row, widths, columns, strict=True)
         ).rstrip()
         for row in (headings, *cells)
     ]
+
+
+def _padded(cell: str, width: int, *, right: bool) -> str:
+    room = " " * (width - _columns(cell))
+    return room + cell if right else cell + room
+
+
+def _columns(text: str) -> int:
+    """How many columns a terminal gives it: Chinese, Japanese and Korean letters take two each,
+    marks that stand on the letter before them none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
 
 
 def _ended(text: str) -> str:

@@ -19,6 +19,22 @@ def seeds(texts: Iterable[str]) -> tuple[Seed, ...]:
     return tuple(seed for text in texts for seed in _seeds(text))
 
 
+def of_another_family(found: Iterable[Seed], host: str) -> tuple[str, ...]:
+    """The places that a node which listens on `host` alone cannot reach.
+
+    It dials out from there, and from an IPv6 address no way leads to IPv4, nor back. A name with
+    addresses of both is no matter.
+    """
+    own = Address.of(host, 0)
+    if own == Address.of("::", 0) or own == Address.of("0.0.0.0", 0):
+        return ()
+    reached: dict[str, bool] = {}
+    for seed in found:
+        fits = len(seed.address.ip) == len(own.ip)
+        reached[seed.place] = reached.get(seed.place, False) or fits
+    return tuple(place for place, fits in reached.items() if not fits)
+
+
 def place_of(text: str) -> str:
     """HOST:PORT as pins know it: lower case, the port always there. Raises UserError."""
     host, port = _split(text)

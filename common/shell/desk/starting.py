@@ -14,13 +14,13 @@ import msgspec
 
 from common import ladder
 from common.core import Notify
-from common.errors import UserError
+from common.errors import Exit, UserError
 from common.ids import Identity, node_text
 from common.meeting import Seed
 from common.shell.desk.home import Home, Lock
 from common.shell.desk.logs import Log, form_of
 from common.shell.desk.options import Invocation
-from common.shell.desk.resolve import seeds
+from common.shell.desk.resolve import of_another_family, seeds
 from common.shell.desk.settings import FLAG, NodeOptions, Settings, merge
 from common.shell.seeking import Elsewhere
 
@@ -77,13 +77,35 @@ def load(
     )
 
 
-def given(settings: Settings[O], key: str, texts: Iterable[str]) -> tuple[Seed, ...]:
-    """The super-peers that this setting names, each with where it stood. Raises UserError."""
+def given(
+    settings: Settings[O], key: str, texts: Iterable[str], listen_host: str, log: Log
+) -> tuple[Seed, ...]:
+    """The super-peers that this setting names, each with where it stood. Raises UserError.
+
+    A host that nobody knows is no reason not to ask the others: it is an error only where no
+    other is left. Of what cannot be reached from where we listen the log tells why.
+    """
+    found: list[Seed] = []
+    unknown: list[UserError] = []
+    for text in texts:
+        try:
+            found += seeds([text])
+        except UserError as error:
+            if error.code is not Exit.UNREACHABLE:
+                raise
+            unknown.append(error)
+    if unknown and not found:
+        raise unknown[0]
+    for each in unknown:
+        log.write("warning", "host_unknown", {"reason": each.message})
+    for place in of_another_family(found, listen_host):
+        reason = f"this node talks from {listen_host} alone, which has no way there; see --listen"
+        log.write("warning", "host_out_of_reach", {"place": place, "reason": reason})
     origin = next((each.origin for each in settings.origins if each.key == key), FLAG)
     source = ladder.FLAG if origin == FLAG else ladder.CONFIG
     if origin.endswith(f"_{key.upper()}"):  # the name of a variable
         source = ladder.ENVIRONMENT
-    return tuple(msgspec.structs.replace(seed, source=source) for seed in seeds(texts))
+    return tuple(msgspec.structs.replace(seed, source=source) for seed in found)
 
 
 def elsewhere(options: NodeOptions) -> Elsewhere:

@@ -24,6 +24,8 @@ from common.shell.disk.lookcalls import SAFELY, LookCalls
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KEPT_FREE = "64 MiB are kept free"  # parts.FREE_RESERVE_BYTES: a full disk may look as if not
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NOT_A_FOLDER = (errno.EEXIST, errno.ENOTDIR)
+_NO_FOLDER = "Something that is no folder has this name; choose another."
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT, some network disks
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP)
 
@@ -33,7 +35,8 @@ class DiskError(UserError):
 
     def __init__(self, op: str, path: Path, number: int) -> None:
         reason = os.strerror(number)
-        super().__init__(Exit.DISK, f"Cannot {op} {path}: {reason}.", _hint(path, number))
+        hint = _NO_FOLDER if op == "make" and number in _NOT_A_FOLDER else _hint(path, number)
+        super().__init__(Exit.DISK, f"Cannot {op} {path}: {reason}.", hint)
         self.op = op
         self.path = path
         self.errno = number
