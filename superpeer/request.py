@@ -82,7 +82,8 @@ class Request:
         return hits
 
     def fresh_own(self, hits: list[Hit]) -> list[Hit]:
-        """Of these hits of our own index, which has none twice, those that are delivered now."""
+        """Of these hits of our own index, which has none twice at a time, those that are delivered
+        now."""
         if isinstance(self.asked, Locate):
             hits = [hit for hit in hits if hit.source.node != self.leaf]
         fresh = hits[: self.wanted - self.delivered]
@@ -91,9 +92,15 @@ class Request:
         self._delivered_own += len(fresh)
         return fresh
 
+    def more_own(self, hits: list[Hit]) -> list[Hit]:
+        """The same of hits that waited: meanwhile what was delivered may have come to stand behind
+        them in the index."""
+        fresh = self.fresh(hits)
+        self._delivered_own += len(fresh)
+        return fresh
+
     def fresh(self, hits: Iterable[Hit]) -> list[Hit]:
-        """Of these hits of others those that are delivered now: none twice, and no more than are
-        wanted."""
+        """Of these hits those that are delivered now: none twice, and no more than are wanted."""
         self._keys.update((self._key(hit), None) for hit in self._own_hits)
         self._own_hits = []
         fresh = []

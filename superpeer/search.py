@@ -199,7 +199,7 @@ class Searches:
         while flow and flow.left:
             search = self._asked[leaf][flow.next()]
             hits = self._some_own(search, flow, HITS_PER_FRAME_MAX)
-            effects += self._deliver(search, search.fresh_own(hits)) + self._go_on(search, now)
+            effects += self._deliver(search, search.more_own(hits)) + self._go_on(search, now)
         if flow:
             self._deadlines.set(leaf, flow.window_end)
         return effects

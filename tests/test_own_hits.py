@@ -54,6 +54,24 @@ def test_many_hits_come_in_windows() -> None:
     assert done.coverage.complete
 
 
+def test_what_is_published_anew_meanwhile_does_not_come_twice() -> None:
+    """The same files stand behind the others in the index then, and were delivered already."""
+    world = world_of("sp1")
+    world.search("asker", "sp1", "common", wanted=5_000)
+    world.advance(AT_ONCE_S / 2)
+    assert len(names(world)) == HITS_AT_ONCE
+    copies = {f"common {number}": number for number in range(100)}
+    world.publish("asker", "sp1", copies)  # what it has as well comes first now
+    for _ in range(3):
+        world.publish("sharer", "sp1", {}, afresh=True)
+        world.advance(AT_ONCE_S)
+    world.advance(5 * AT_ONCE_S)
+    messages = [each for each in world.puppet("asker").heard if isinstance(each, SearchHits)]
+    keys = [(hit.source.node, hit.slot) for message in messages for hit in message.hits]
+    assert len(keys) == len(dict.fromkeys(keys))
+    assert any(isinstance(each, SearchDone) for each in world.puppet("asker").heard)
+
+
 def test_searches_of_one_leaf_share_its_windows() -> None:
     """What comes second takes turns with the first, also where it has nothing; both end."""
     world = world_of("sp1")
