@@ -297,7 +297,7 @@ class Flood:
         """Ask the neighbours that were not asked and did not ask us, at most `links`, but for those
         that can be spared."""
         peers = tree.grow(
-            lambda below: self._guide.may_reach(tree, below),
+            lambda below: self._guide.may_reach(tree, below, now),
             lambda below: self._silence.may_ask(below, now),
             links,
         )

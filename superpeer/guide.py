@@ -36,18 +36,18 @@ class Guide:
         self._neighbours = neighbours
         self._around = around
 
-    def may_reach(self, tree: Tree, peer: NodeId) -> bool:
+    def may_reach(self, tree: Tree, peer: NodeId, now: float) -> bool:
         """Whether asking this neighbour may find something, or somebody to ask."""
         if not tree.guided or tree.level > TOLD_LINKS:
             return True
-        if self._digests.may_have(peer, peer, tree.places):
+        if self._digests.may_have(peer, peer, tree.places, now):
             return True
-        return tree.level == TOLD_LINKS and self._may_lead(tree, peer)
+        return tree.level == TOLD_LINKS and self._may_lead(tree, peer, now)
 
-    def _may_lead(self, tree: Tree, peer: NodeId) -> bool:
+    def _may_lead(self, tree: Tree, peer: NodeId, now: float) -> bool:
         """Whether one of its own neighbours may have something that was not asked before it."""
         return any(
-            self._digests.may_have(contact.node, peer, tree.places)
+            self._digests.may_have(contact.node, peer, tree.places, now)
             for contact in self._neighbours[peer].contacts
             if contact.node not in (self._me, tree.asker)
         )
