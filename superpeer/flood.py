@@ -328,7 +328,8 @@ class Flood:
             elif hits:
                 effects += self._to_all(tree, [asker], QueryHits(tree.guid, hits))
             if tree.has_hits:
-                flow.left -= not hits  # looking in vain costs as much as a hit
+                if not hits:  # looking at fifty in vain costs as much as ten hits
+                    flow.left -= min(HITS_PER_FRAME_MAX, flow.left)
                 flow.queue(tree.guid)
         if flow:
             self._deadlines.set(("hits", asker), flow.window_end)
