@@ -65,7 +65,8 @@ class Tree:
         self._left_out = False
         self._reached = 1
         self._messages = 0
-        self._reach: list[Extent] = []  # of the branches, in all rings
+        self._reports: list[tuple[NodeId, Extent]] = []  # of the branches, in this ring
+        self._reach: Extent | None = None  # ... and here, in those before
         self._put_off: list[NodeId] = []  # of the untried: may have something, and can wait
         self.trail: Trail | None = None  # of a traced query
 
@@ -136,9 +137,11 @@ class Tree:
 
     def met_again(self, peer: NodeId, query: Query) -> None:
         """`peer` has the query as well: no need to send it there. It came by a longer way first if
-        it should have covered more by now, which the next ring makes up for."""
+        it should have covered more by now, which the next ring makes up for. There is no shorter
+        way to where it comes from."""
         self.untried.pop(peer, None)
-        self.level = max(self.level, query.ttl - 1)
+        if self.hops:
+            self.level = max(self.level, query.ttl - 1)
 
     def note_asked(self, peers: Iterable[NodeId], now: float) -> None:
         """For the trace of this query, if there is one."""
@@ -163,7 +166,7 @@ class Tree:
         self._lost |= done.lost
         self._left_out |= done.left_out
         if done.reach is not None:
-            self._reach.append(done.reach)
+            self._reports.append((peer, done.reach))
         if done.frontier:
             self.branches[peer] = min(done.frontier, REPORT_MAX)
 
@@ -178,15 +181,21 @@ class Tree:
         elif self.branches.pop(peer, 0):
             self._torn = True
 
-    def reach(self, known: Iterable[int], covered: Iterable[int]) -> Extent:
-        """Whom we and the branches know, and who is covered."""
-        reach = Reach()
+    def reach(
+        self,
+        known: Iterable[int],
+        covered: Iterable[int],
+        believed: Callable[[NodeId, Extent], Extent],
+    ) -> Extent:
+        """Whom we and the branches know, and who is covered, as far as each is `believed`."""
+        reach = Reach(self._reach)
         reach.know(known)
         reach.cover(covered)
-        for extent in self._reach:
-            reach.merge(extent)
-        self._reach = [reach.extent()]
-        return self._reach[0]
+        for peer, extent in self._reports:
+            reach.merge(believed(peer, extent))
+        self._reports.clear()
+        self._reach = reach.extent()
+        return self._reach
 
     def report(self, reach: Extent | None, hits: Iterable[Hit] = ()) -> QueryDone:
         """End the ring: its sums, and its last hits."""
