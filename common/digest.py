@@ -202,7 +202,10 @@ def unpack_places(packed: bytes, bits: int) -> BitMap:
     places = list(accumulate(gaps))
     if places and places[-1] >= 1 << bits:
         raise RemoteProtocolError("a place beyond the last")
-    return BitMap(places)
+    there = BitMap(places)
+    if len(there) < count:
+        raise RemoteProtocolError("a place that is told twice")
+    return there
 
 
 def statement(network: str, bits: int, places: BitMap) -> bytes:

@@ -55,6 +55,10 @@ class Bucket:
         self._tokens -= 1
         return True
 
+    def spend(self, count: float) -> None:
+        """Take so many more after a `take`: what is not there is taken from those to come."""
+        self._tokens -= count
+
     @property
     def wait_s(self) -> float:
         """How long after the last `take` the next token is there."""

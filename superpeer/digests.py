@@ -25,7 +25,7 @@ from common.errors import RemoteProtocolError
 from common.ids import Identity, NodeId
 from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, PATCHES_MAX
 from common.messages.overlay import Patch, Patches
-from superpeer.copies import Copy, Whole, patch_bytes, patches
+from superpeer.copies import Copy, Whole, patch_bytes, patches, reading_pace, voiding
 
 TOLD_BYTES_MAX: Final = CONTROL_FRAME_BYTES_MAX * 3 // 4  # in one message, or a single patch
 LAG_MAX: Final = 8  # patches of one digest, beside those of all of it, that wait for a neighbour
@@ -47,10 +47,11 @@ class Watcher(Protocol):
 class _Neighbour:
     """What a neighbour tells us, by owner, and what waits to be told to it."""
 
-    __slots__ = ("afresh", "copies", "told_at", "waiting")
+    __slots__ = ("afresh", "copies", "pace", "told_at", "waiting")
 
-    def __init__(self, copy: Copy, peer: NodeId) -> None:
-        self.copies = {peer: copy}
+    def __init__(self, peer: NodeId, network: str, now: float) -> None:
+        self.pace = reading_pace(now)
+        self.copies = {peer: Copy(peer, network, self.pace)}
         self.waiting: dict[NodeId, deque[Patch]] = {}
         self.afresh: dict[NodeId, None] = {}  # of these it is to hear all, and nothing else
         self.told_at = float("-inf")
@@ -116,12 +117,12 @@ class Digests:
 
     # --- questions --------------------------------------------------------------------------
 
-    def may_have(self, owner: NodeId, by: NodeId, places: Iterable[int]) -> bool:
+    def may_have(self, owner: NodeId, by: NodeId, places: Iterable[int], now: float) -> bool:
         """Whether a super-peer may have something with all of these keys; `by` is itself, or the
         neighbour of ours that it is a neighbour of."""
         for teller in (owner, by):
             neighbour = self._neighbours.get(teller)
-            if neighbour is not None and self._rules_out(neighbour, owner, places):
+            if neighbour is not None and self._rules_out(neighbour, owner, places, now):
                 return False
         return True
 
@@ -134,7 +135,7 @@ class Digests:
     def neighbour_linked(self, peer: NodeId, now: float) -> None:
         """It has not been told anything, nor told us."""
         self._gather(now)  # it starts with what is there now, and hears what changes from now on
-        linked = _Neighbour(Copy(peer, self._network), peer)
+        linked = _Neighbour(peer, self._network, now)
         linked.afresh[self._me] = None
         for other, neighbour in self._neighbours.items():
             if not neighbour.copies[other].is_void:
@@ -194,31 +195,33 @@ class Digests:
         if copy is None:
             if len(neighbour.copies) > DEGREE_MAX:
                 raise RemoteProtocolError("digests of more neighbours than anybody has")
-            copy = neighbour.copies[owner] = Copy(owner, self._network)
+            copy = neighbour.copies[owner] = Copy(owner, self._network, neighbour.pace)
         before = copy.whole
         copy.take(patch)
         if owner == peer:
-            copy.look()
+            copy.look(now)
             neighbour.bound(copy)
             self._tell_on(peer, copy, patch, now)
         elif patch.afresh and patch.signature is None and not patch.added:
             del neighbour.copies[owner]  # they are neighbours no more
-        if self._watcher:
-            self._look(neighbour, copy)
-            if copy.whole is not None and copy.whole is not before:
-                self._watcher.digest_changed(before, copy.whole, now)
+        if self._watcher or copy.lags:
+            self._look(neighbour, copy, now)
+        if self._watcher and copy.whole is not None and copy.whole is not before:
+            self._watcher.digest_changed(before, copy.whole, now)
 
-    def _rules_out(self, neighbour: _Neighbour, owner: NodeId, places: Iterable[int]) -> bool:
+    def _rules_out(
+        self, neighbour: _Neighbour, owner: NodeId, places: Iterable[int], now: float
+    ) -> bool:
         copy = neighbour.copies.get(owner)
         if copy is None:
             return False
-        self._look(neighbour, copy)
+        self._look(neighbour, copy, now)
         return copy.rules_out(places)
 
-    def _look(self, neighbour: _Neighbour, copy: Copy) -> None:
+    def _look(self, neighbour: _Neighbour, copy: Copy, now: float) -> None:
         """What turns out to be no digest, or not its owner's, tells nothing."""
         try:
-            copy.look()
+            copy.look(now)
         except RemoteProtocolError:
             self.dropped["digest_void"] += 1
         neighbour.bound(copy)
@@ -247,8 +250,7 @@ class Digests:
         if owner == self._me:
             return self._own_patches(None)
         neighbour = self._neighbours.get(owner)
-        copy = Copy(owner, self._network) if neighbour is None else neighbour.copies[owner]
-        return copy.patches()
+        return [voiding(owner)] if neighbour is None else neighbour.copies[owner].patches()
 
     def _tell_on(self, owner: NodeId, copy: Copy, patch: Patch, now: float) -> None:
         """Every other neighbour is to hear of what changed at this one, as it came."""

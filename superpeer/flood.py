@@ -39,7 +39,7 @@ from common.messages.overlay import (
 )
 from superpeer.credence import Credence
 from superpeer.guide import Guide, places
-from superpeer.hitflow import HitFlow
+from superpeer.hitflow import HitFlow, WaitingHits
 from superpeer.lanes import Lanes
 from superpeer.paces import Paces
 from superpeer.query import Gap, Tree
@@ -85,7 +85,7 @@ class Flood:
         self.seen = Seen(config)
         self._trees: dict[Guid, Tree] = {}  # oldest first
         self._flows: dict[NodeId, HitFlow] = {}  # by asker
-        self._waiting: Counter[NodeId] = Counter()  # hits from below, by asker
+        self._waiting = WaitingHits(me, config.waiting_link_max, config.waiting_max)
         self.paces = Paces(lambda _peer: (config.queries_per_s, config.queries_burst))
         self.lanes = Lanes()
         self._silence = Silence(config)
@@ -206,7 +206,7 @@ class Flood:
                 tree.lose(peer)
                 effects += self._advance(tree, now)
         self._flows.pop(peer, None)
-        self._waiting.pop(peer, None)
+        self._waiting.leave(peer)
         self._deadlines.cancel(("hits", peer))
         return effects
 
@@ -238,7 +238,7 @@ class Flood:
         for peer in late:
             self._silence.missed(peer, now)
             tree.lose(peer)
-        self._waiting[tree.asker] -= len(tree.outbox)
+        self._waiting.add(tree.asker, -len(tree.outbox))
         tree.cut()
         return [*self._prune(tree, late), *self._advance(tree, now)]
 
@@ -249,7 +249,7 @@ class Flood:
         in_scope = hits_as_seen(hits, peer, self._links[peer].address) if hits else []
         credible = tree.credence.picked(in_scope)
         too_many = tree.take_in(credible)
-        self._waiting[tree.asker] += len(credible) - too_many
+        self._waiting.add(tree.asker, len(credible) - too_many)
         self._drop("hits_out_of_scope", len(hits) - len(in_scope))
         self._drop("hits_not_proven", len(in_scope) - len(credible))
         self._drop("hits_too_many", too_many)
@@ -275,10 +275,7 @@ class Flood:
     def _shed_waiting(self, asker: NodeId) -> list[Effect]:
         """Shed the oldest trees while too many hits wait for `asker`, or for anybody."""
         effects: list[Effect] = []
-        while asker != self._me and self._waiting[asker] > self._config.waiting_link_max:
-            effects += self._shed_oldest_of(asker)
-        while sum(self._waiting.values()) > self._config.waiting_max:
-            longest = max(self._waiting, key=lambda peer: self._waiting[peer])
+        while (longest := self._waiting.overfull(asker)) is not None:
             effects += self._shed_oldest_of(longest)
         return effects
 
@@ -297,7 +294,7 @@ class Flood:
         """Ask the neighbours that were not asked and did not ask us, at most `links`, but for those
         that can be spared."""
         peers = tree.grow(
-            lambda below: self._guide.may_reach(tree, below),
+            lambda below: self._guide.may_reach(tree, below, now),
             lambda below: self._silence.may_ask(below, now),
             links,
         )
@@ -321,11 +318,12 @@ class Flood:
             tree = self._trees[flow.next()]
             before = len(tree.outbox)
             hits = tuple(tree.let_out(min(flow.left, HITS_PER_FRAME_MAX)))
-            self._waiting[asker] -= before - len(tree.outbox)
+            self._waiting.add(asker, len(tree.outbox) - before)
             flow.left -= len(hits)
             effects += self._pass_up(tree, hits)
             if tree.has_hits:
-                flow.left -= not hits  # looking in vain costs as much as a hit
+                if not hits:  # looking at fifty in vain costs as much as ten hits
+                    flow.left -= min(HITS_PER_FRAME_MAX, flow.left)
                 flow.queue(tree.guid)
         if flow:
             self._deadlines.set(("hits", asker), flow.window_end)
@@ -372,7 +370,7 @@ class Flood:
         del self._trees[tree.guid]
         if tree.running:
             self.lanes.paid(tree.asker)
-        self._waiting[tree.asker] -= len(tree.outbox)
+        self._waiting.add(tree.asker, -len(tree.outbox))
         if tree.asker in self._flows:
             self._flows[tree.asker].leave(tree.guid)
         for what in ("open", "ring"):

@@ -25,7 +25,7 @@ from superpeer.shelves import Shelves
 from superpeer.tags import Tags
 
 LOOKS_MAX: Final = 50  # entries that are looked at for a page: 0.1 ms
-PREFIX_WORDS_MAX: Final = 4_096  # words that one beginning stands for: 2 ms
+PREFIX_WORDS_MAX: Final = 4_096  # words that the beginnings of a search stand for: 2 ms in all
 UNIONS_MAX: Final = 16  # documents of beginnings that are kept: 128 KiB each among a million
 WHOLE_DOCS_MAX: Final = 2_048  # so few are met with the others all at once
 WINDOW_DOCS_MIN: Final = 4_096
@@ -75,7 +75,7 @@ class Matcher:
         self._shelves = shelves
         self._gone = gone
         self._copies = copies
-        self._unions: dict[str, tuple[int, BitMap, bool]] = {}  # when, documents, whether all
+        self._unions: dict[tuple[str, int], tuple[int, BitMap, bool]] = {}  # when, which, if all
 
     def page(self, terms: Terms, limit: int, place: int = 0) -> Page:
         """The first `limit` documents from `place` on that match."""
@@ -85,7 +85,8 @@ class Matcher:
         return self._page(terms, needed, limit, place) if needed else NOTHING_FOUND
 
     def _with_prefixes(self, terms: Terms, needed: list[Counted], limit: int, place: int) -> Page:
-        unions = [self._union(prefix) for prefix in terms.prefixes]
+        most = PREFIX_WORDS_MAX // len(terms.prefixes)
+        unions = [self._union(prefix, most) for prefix in terms.prefixes]
         needed += [(len(docs), docs) for docs, _ in unions]
         needed.sort(key=itemgetter(0))
         if not needed[0][0]:
@@ -156,16 +157,17 @@ class Matcher:
             found.append(doc)
         return None
 
-    def _union(self, prefix: str) -> tuple[BitMap, bool]:
-        """The documents with a word that begins so, and whether that is all of them."""
-        known = self._unions.get(prefix)
+    def _union(self, prefix: str, most: int) -> tuple[BitMap, bool]:
+        """The documents with one of at most so many words that begin so, and whether that is all of
+        them."""
+        known = self._unions.get((prefix, most))
         if known is None or known[0] != self._shelves.changes:
-            words = self._prefixes.find(prefix, PREFIX_WORDS_MAX + 1)
-            docs = self._words.union(words[:PREFIX_WORDS_MAX])
-            known = self._shelves.changes, docs, len(words) <= PREFIX_WORDS_MAX
+            words = self._prefixes.find(prefix, most + 1)
+            docs = self._words.union(words[:most])
+            known = self._shelves.changes, docs, len(words) <= most
             while len(self._unions) >= UNIONS_MAX:
                 del self._unions[next(iter(self._unions))]
-            self._unions[prefix] = known
+            self._unions[prefix, most] = known
         return known[1:]
 
 

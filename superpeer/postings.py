@@ -166,7 +166,7 @@ class Postings(Generic[Key]):
                 few.append(docs)
             else:
                 many.append(_counted(docs)[1])
-        return BitMap(few).union(*many)
+        return BitMap(array("I", sorted(few))).union(*many)  # in order: a third of the time
 
 
 def _counted(docs: _Docs) -> Counted:

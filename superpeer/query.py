@@ -66,7 +66,8 @@ class Tree:
         self._left_out = False
         self._reached = 1
         self._messages = 0
-        self._reach: list[Extent] = []  # of the branches, in all rings
+        self._reports: list[tuple[NodeId, Extent]] = []  # of the branches, in this ring
+        self._reach: Extent | None = None  # ... and here, in those before
         self._put_off: list[NodeId] = []  # of the untried: may have something, and can wait
         self.trail: Trail | None = None  # of a traced query
 
@@ -138,9 +139,10 @@ class Tree:
     def met_again(self, peer: NodeId, query: Query) -> None:
         """`peer` has the query as well: no need to send it there. It came by a longer way first if
         it should have covered more by now, which the next ring makes up for: this one's report
-        must not count whom nobody looked at."""
+        must not count whom nobody looked at. There is no shorter way to where it comes from."""
         self.untried.pop(peer, None)
-        self._level_due = max(self._level_due, query.ttl - 1)
+        if self.hops:
+            self._level_due = max(self._level_due, query.ttl - 1)
 
     def note_asked(self, peers: Iterable[NodeId], now: float) -> None:
         """For the trace of this query, if there is one."""
@@ -165,7 +167,7 @@ class Tree:
         self._lost |= done.lost
         self._left_out |= done.left_out
         if done.reach is not None:
-            self._reach.append(done.reach)
+            self._reports.append((peer, done.reach))
         if done.frontier:
             self.branches[peer] = min(done.frontier, REPORT_MAX)
 
@@ -180,14 +182,23 @@ class Tree:
         elif self.branches.pop(peer, 0):
             self._torn = True
 
-    def reach(self, near: Reach, covered: Iterable[int]) -> Extent:
-        """Whom we (`near`) and the branches know, and who is covered."""
+    def reach(
+        self,
+        near: Reach,
+        covered: Iterable[int],
+        believed: Callable[[NodeId, Extent], Extent],
+    ) -> Extent:
+        """Whom we (`near`) and the branches know, and who is covered, as far as each branch is
+        `believed`."""
         reach = near.copy()
+        if self._reach is not None:
+            reach.merge(self._reach)
         reach.cover(covered)
-        for extent in self._reach:
-            reach.merge(extent)
-        self._reach = [reach.extent()]
-        return self._reach[0]
+        for peer, extent in self._reports:
+            reach.merge(believed(peer, extent))
+        self._reports.clear()
+        self._reach = reach.extent()
+        return self._reach
 
     def report(self, reach: Extent | None, hits: Iterable[Hit] = ()) -> QueryDone:
         """End the ring: its sums, and its last hits."""

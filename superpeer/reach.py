@@ -59,6 +59,18 @@ def unpack(packed: bytes, id_bytes: int = _FINE_BYTES) -> "array[int]":
     return array("I", numbers)  # which bitmaps take
 
 
+def within(extent: Extent, near: Iterable[int]) -> Extent:
+    """The same, but who is covered and not among those `near` is missed."""
+    is_coarse = extent.id_bytes == _COARSE_BYTES
+    there = frozenset(_coarse(near) if is_coarse else near)
+    covered = unpack(extent.covered, extent.id_bytes)
+    far = [number for number in covered if number not in there]
+    if not far:
+        return extent
+    believed = pack([number for number in covered if number in there], extent.id_bytes)
+    return Extent(believed, extent.missed + pack(far, extent.id_bytes), extent.id_bytes)
+
+
 class Reach:
     """Super-peers, and whether they are covered.
 

@@ -1,5 +1,6 @@
 """Neighbours know what each other has and leads to, and rule out nothing that is there."""
 
+import itertools
 from collections import deque
 from random import Random
 
@@ -16,8 +17,8 @@ from common.digest import CountedPlaces, fullest, pack_places, statement
 from common.ids import Identity
 from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, DIGEST_BITS_MAX
 from common.messages.overlay import Patch, Patches
-from superpeer import digests
-from superpeer.copies import WAITING_BYTES_MAX, Copy, patch_bytes
+from superpeer import copies, digests
+from superpeer.copies import WAITING_BYTES_MAX, Copy, patch_bytes, reading_pace
 from superpeer.digests import LAG_MAX, Digests
 
 KEYS = [Identity(bytes([number]) * 32) for number in range(1, 6)]
@@ -74,7 +75,8 @@ class Net:
 
     def may_have(self, node: bytes, owner: bytes, by: bytes, *numbers: int) -> bool:
         """What a node thinks that another one has."""
-        return self.digests[node].may_have(owner, by, [place(number) for number in numbers])
+        places = [place(number) for number in numbers]
+        return self.digests[node].may_have(owner, by, places, self.now)
 
     def run(self, for_s: float) -> None:
         """Let time pass; patches arrive at once."""
@@ -300,15 +302,18 @@ def test_a_neighbour_has_only_so_many_neighbours() -> None:
 
 def test_what_nobody_asks_for_takes_little_memory() -> None:
     """Patches wait until they are needed, and only so many; what they say is not lost by it."""
-    copy, kinds = Copy(C, LAB), 2 * WAITING_BYTES_MAX // patch_bytes(Patch(C, BITS))
+    copy = Copy(C, LAB, reading_pace(0.0))
+    kinds = 2 * WAITING_BYTES_MAX // patch_bytes(Patch(C, BITS))
     copy.take(Patch(C, BITS, afresh=True))
     for number in range(kinds):
         copy.take(Patch(C, BITS, pack_places(BitMap([number]))))
+        if copy.lags:
+            copy.look(0.0)
     assert kinds // 4 < len(copy) < kinds
     places = range(kinds)
     signature = KEYS[2].sign(statement(LAB, BITS, BitMap(places)))
     copy.take(Patch(C, BITS, signature=signature))
-    copy.look()
+    copy.look(0.0)
     assert copy.rules_out([kinds << DIGEST_BITS_MAX - BITS])
     assert not copy.rules_out([kinds - 1 << DIGEST_BITS_MAX - BITS])
 
@@ -320,9 +325,30 @@ def test_one_neighbour_tells_only_so_much(monkeypatch: pytest.MonkeyPatch) -> No
     net.link(A, C)
     for owner in KEYS[1:4]:
         assert hear(net, said(owner, *range(100))) == []
-        assert net.digests[A].may_have(owner.node, B, [1 << DIGEST_BITS_MAX - BITS])
+        assert net.digests[A].may_have(owner.node, B, [1 << DIGEST_BITS_MAX - BITS], net.now)
     assert not net.may_have(A, B, B, 9)
     assert net.may_have(A, D, B, 9)
+
+
+def test_what_one_neighbour_tells_is_read_at_a_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signature in a hundred bytes may stand over millions of places: it waits for its turn, and
+    rules nothing out until then. Who tells more than can wait is parted from."""
+    proofs = itertools.count()
+    monkeypatch.setattr(copies, "READ_PER_S", 1_000)
+    monkeypatch.setattr(copies, "READ_BURST", 10_000)
+    monkeypatch.setattr(copies, "is_signed", lambda *_proof: next(proofs) >= 0)
+    net = in_line()
+    changes = [Patch(B, BITS, signature=bytes(64))] * 100
+    assert hear(net, said(KEYS[1], *range(200)), *changes) == []
+    for _ in range(3):
+        assert net.may_have(A, B, B, 9)
+        net.now += 60.0
+    assert not net.may_have(A, B, B, 9)
+    assert next(proofs) < 30
+    for _ in range(6):
+        parted = hear(net, *changes)
+    assert parted == [B]
+    assert next(proofs) < 60
 
 
 def test_who_lags_hears_all_of_it_and_not_each_change() -> None:
@@ -339,8 +365,8 @@ def test_who_lags_hears_all_of_it_and_not_each_change() -> None:
     net.run(SETTLED_S)
     of_b = [patch for sent in net.sent for patch in sent.patches]
     assert [(patch.owner, patch.afresh) for patch in of_b] == [(B, True)]
-    assert net.digests[E].may_have(B, A, [1 << DIGEST_BITS_MAX - BITS])
-    assert not net.digests[E].may_have(B, A, [3 * LAG_MAX << DIGEST_BITS_MAX - BITS])
+    assert net.digests[E].may_have(B, A, [1 << DIGEST_BITS_MAX - BITS], net.now)
+    assert not net.digests[E].may_have(B, A, [3 * LAG_MAX << DIGEST_BITS_MAX - BITS], net.now)
 
 
 NODES = st.sampled_from([A, B, C, D, E])

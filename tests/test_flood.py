@@ -29,6 +29,7 @@ from superpeer.flood import STEPS_MAX, Evaluate, Flood
 from superpeer.guide import Guide
 from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
 from superpeer.neighbour import Neighbour
+from superpeer.query import Gap
 from tests.overlay_world import entry_of
 
 ME, ASKER, OTHER, STRANGER = b"m" * 32, b"a" * 32, b"o" * 32, b"s" * 32
@@ -285,6 +286,13 @@ def test_hits_are_made_only_as_they_are_let_out() -> None:
     for number in range(100):
         core.on_query(ASKER, query(nonce=bytes([number]) * 16), 0.0)
     assert len(made) == HITS_PER_WINDOW
+
+
+def test_pages_in_vain_are_few_in_a_window() -> None:
+    """For each of them fifty entries were looked at, which costs as much as ten hits."""
+    pages = iter([Gap.LATER] * 100)
+    flood(evaluate=lambda _body: pages).on_query(ASKER, query(), 0.0)
+    assert len(list(pages)) == 100 - HITS_PER_WINDOW // HITS_PER_FRAME_MAX
 
 
 def test_queries_of_one_asker_take_turns() -> None:

@@ -71,6 +71,17 @@ def test_a_beginning_of_too_many_words_is_said_not_to_be_whole() -> None:
     assert index.search(few, ANY).whole
 
 
+def test_the_beginnings_of_a_search_share_a_bound() -> None:
+    """Eight of them make nobody look up more words than one does."""
+    index = Index(1, CountedPlaces())
+    for slot in range(PREFIX_WORDS_MAX // 2 + 1):
+        index.add(A, slot, entry(f"ap{slot} pear"))
+    assert index.search(Terms(prefixes=("ap",)), ANY).whole
+    page = index.search(Terms(prefixes=("ap", "pe")), ANY)
+    assert not page.whole
+    assert len(page.docs) == PREFIX_WORDS_MAX // 2
+
+
 def test_a_beginning_is_looked_up_anew_after_a_change() -> None:
     """What is remembered of it is of one state of the index."""
     index = some_index()

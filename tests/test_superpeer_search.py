@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace as replaced
 
 from common.config import Config, FloodConfig
-from common.core import Received
+from common.core import Effect, Event, Received, Send
+from common.limits import REACH_IDS_MAX, TTL_MAX
 from common.messages.cluster import Coverage, Hit, Locate, SearchDone, SearchHits, Sources
-from common.messages.overlay import Extend, Link, Query, QueryDone, QueryHits
-from superpeer.reach import nearby
-from tests.overlay_world import World, entry_of
+from common.messages.overlay import Extend, Extent, Link, Query, QueryDone, QueryHits
+from superpeer.reach import nearby, pack
+from tests.overlay_world import Puppet, World, entry_of
 
 Edges = list[tuple[int, int]]
 
@@ -267,6 +268,35 @@ def test_made_up_super_peers_cost_one_ring() -> None:
     assert sorted(found) == names(list(range(6)))
     assert coverage is not None
     assert coverage.reached == 6
+
+
+class Liar(Puppet):
+    """A neighbour that says, whenever it is asked, that all there are were asked; and asks back."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """The smallest ids stand for all."""
+        if not isinstance(event, Received) or not isinstance(event.message, Query | Extend):
+            return super().handle(event, now)
+        everybody = Extent(pack(range(REACH_IDS_MAX), 2), id_bytes=2)
+        report = QueryDone(event.message.guid, reached=1, frontier=1, reach=everybody)
+        back = [replaced(event.message, ttl=TTL_MAX)] if isinstance(event.message, Query) else []
+        return [Send(event.peer, message) for message in (*back, report)]
+
+
+def test_nobody_ends_a_search_before_it_has_come_as_far_as_digests_tell() -> None:
+    """Who claims to have covered what is further than it was asked to go is not believed, whatever
+    depth it pretends to have been asked for."""
+    world = network(4, [(0, 1), (1, 2), (2, 3)])
+    for at in (0, 1):
+        world.leaf(f"liar{at}")
+        world.nodes[f"liar{at}"] = Liar(world.identities[f"liar{at}"])
+        world.connect(f"liar{at}", f"sp{at}")
+        world.say(f"liar{at}", f"sp{at}", Link(0))
+    world.advance(5.0)
+    world.search("leaf0", "sp0", "common", wanted=50)
+    world.advance(15.0)
+    found, _ = outcome(world, "leaf0")
+    assert sorted(found) == names(list(range(4)))
 
 
 def test_known_comes_from_the_last_search_that_reached_all() -> None:

@@ -154,10 +154,10 @@ class Bounds:
         flood, config = inside.flood, inside.flood._config
         if len(flood.seen) > config.seen_max or len(flood._trees) > config.open_max:
             self._tell(host, "11: memory of queries is bounded", "remembers too many")
-        if any(count < 0 for count in flood._waiting.values()):
+        if any(count < 0 for count in flood._waiting.hits.values()):
             self._tell(host, "11: hits that wait are counted", "counts below zero")
         waiting = sum(len(tree.outbox) for tree in flood._trees.values())
-        if waiting != sum(flood._waiting.values()):
+        if waiting != sum(flood._waiting.hits.values()):
             self._tell(host, "11: hits that wait are counted", "has lost count")
         if waiting > config.waiting_max + CONTAINER_ITEMS_MAX:
             self._tell(host, "11: hits that wait are bounded", "lets too many wait")
