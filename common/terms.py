@@ -60,6 +60,13 @@ class Terms(msgspec.Struct, frozen=True, array_like=True):
     without_phrases: Phrases = ()
 
     @property
+    def bytes(self) -> int:
+        """How long all texts are together, in UTF-8."""
+        texts = (*self.words, *self.without, *self.extensions, self.kind)
+        texts += (*self.prefixes, *self.phrases, *self.without_phrases)
+        return sum(len(text.encode(errors="surrogatepass")) for text in texts)
+
+    @property
     def has_size(self) -> bool:
         """Whether sizes are bounded."""
         return self.size_min > 0 or self.size_max is not None

@@ -31,7 +31,7 @@ from common.deadlines import Deadlines
 from common.errors import Exit, UserError
 from common.hearsay import hit_as_seen
 from common.ids import Guid, NodeId, new_guid, node_text
-from common.limits import HITS_PER_QUERY_MAX, TTL_MAX
+from common.limits import HITS_PER_QUERY_MAX, SEARCH_BYTES_MAX, TTL_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hop, SearchDone, SearchHits, Strategy
 from common.messages.fields import Contact, Message
@@ -368,6 +368,8 @@ def terms_of(params: Search | WishAdd) -> Terms:
 def _checked(params: Search) -> tuple[Terms, Strategy]:
     """The terms of what was typed; UserError for what cannot be asked."""
     terms = terms_of(params)
+    if terms.bytes > SEARCH_BYTES_MAX:
+        raise UserError(Exit.USAGE, f"A search has at most {SEARCH_BYTES_MAX} bytes of words.")
     if not 1 <= params.limit <= HITS_PER_QUERY_MAX:
         raise UserError(Exit.USAGE, f"--limit is not between 1 and {HITS_PER_QUERY_MAX}.")
     if not 0 <= params.ttl <= TTL_MAX:

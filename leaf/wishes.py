@@ -357,8 +357,7 @@ class Wishes:
 def _checked(params: WishAdd) -> Terms:
     """The terms of what was typed; UserError for what cannot be wished for."""
     terms = terms_of(params)
-    texts = (*terms.words, *terms.without, *terms.extensions)
-    if sum(len(text.encode(errors="surrogatepass")) for text in texts) > WISH_BYTES_MAX:
+    if terms.bytes > WISH_BYTES_MAX:
         raise UserError(Exit.USAGE, f"A wish has at most {WISH_BYTES_MAX} bytes of words.")
     if not 1 <= params.max_files <= FILES_MAX:
         raise UserError(Exit.USAGE, f"--max-files is not between 1 and {FILES_MAX}.")

@@ -22,7 +22,7 @@ from common.config import ClusterConfig
 from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.ids import GUID_BYTES, Guid, NodeId
-from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX
+from common.limits import DEGREE_MAX, HITS_PER_FRAME_MAX, QUERY_BYTES_MAX, SEARCH_BYTES_MAX
 from common.messages import cluster
 from common.messages.cluster import (
     Coverage,
@@ -273,6 +273,9 @@ class Searches:
     def _ask(self, search: Request) -> list[Effect]:
         """Begin an attempt. Our own depth is 0 and counts as one hop to come here."""
         nonce, body = self._rng.randbytes(GUID_BYTES), wire.pack(search.body)
+        if len(body) > QUERY_BYTES_MAX:
+            why = f"its words have more than {SEARCH_BYTES_MAX} bytes"
+            return [Send(search.leaf, _refusal(search.asked, why)), *self._end(search)]
         search.begin(query_guid(nonce, body))
         self._queries[search.query] = search
         guided, ttl = search.strategy.guided, search.depth + 1

@@ -225,10 +225,7 @@ class Wishes:
         mine = self._of.get(leaf, {})
         if len(mine) >= WISHES_PER_LEAF_MAX and message.wish not in mine:
             return f"{WISHES_PER_LEAF_MAX} wishes are kept already"
-        terms = message.terms
-        texts = (*terms.words, *terms.without, *terms.extensions)
-        texts += (*terms.prefixes, *terms.phrases, *terms.without_phrases)
-        if sum(len(text.encode(errors="surrogatepass")) for text in texts) > WISH_BYTES_MAX:
+        if message.terms.bytes > WISH_BYTES_MAX:
             return f"its words have more than {WISH_BYTES_MAX} bytes"
         return ""
 

@@ -13,8 +13,8 @@ from common.core import Effect, Event, LinkUp, Received, Send
 from common.digest import BITS_MIN, pack_places, statement
 from common.errors import RemoteProtocolError
 from common.ids import Identity
-from common.limits import HITS_PER_FRAME_MAX, QUERY_WORDS_MAX, WORD_CHARS_MAX
-from common.messages.cluster import Hit, Search, SearchHits, Wish
+from common.limits import HITS_PER_FRAME_MAX, QUERY_BYTES_MAX, QUERY_WORDS_MAX, WORD_CHARS_MAX
+from common.messages.cluster import Hit, Search, SearchDone, SearchHits, Wish
 from common.messages.fields import Message
 from common.messages.overlay import (
     Link,
@@ -266,3 +266,26 @@ def test_samples_of_these_are_what_the_border_takes() -> None:
     (query,) = wire.decode(frame(52, GUID, GUID, 10, 10, b"\x91\x01"))
     assert (type(search), type(wish), type(query)) == (Search, Wish, Query)
     assert msgspec.convert(msgspec.to_builtins(search), Search) == search
+
+
+def test_a_search_with_too_many_bytes_is_passed_on_to_nobody() -> None:
+    """Every super-peer would pay for it; its own super-peer answers, and says why no more came."""
+    world = network(2, [(0, 1)])
+    long = replace(parse(["blue"]), without=tuple(f"{'ж' * 60}{number:04}" for number in range(64)))
+    assert long.bytes > QUERY_BYTES_MAX / 2
+    phrases = ("ж" * 256,) * 8
+    longer = replace(long, phrases=phrases, without_phrases=phrases)
+    for terms, is_refused in ((long, False), (longer, True)):
+        evaluated = world.core("sp1").snapshot().queries_evaluated
+        world.say("leaf0", "sp0", Search(GUID, terms, 50, 10, "flood"))
+        world.advance(5.0)
+        done = world.puppet("leaf0").heard[-1]
+        assert isinstance(done, SearchDone)
+        assert bool(done.refused) == is_refused
+        assert world.core("sp1").snapshot().queries_evaluated == evaluated + (not is_refused)
+
+
+def test_a_query_with_a_longer_body_is_no_protocol_of_ours() -> None:
+    """So the trees that are open hold so much and no more."""
+    with pytest.raises(RemoteProtocolError):
+        wire.decode(frame(52, GUID, GUID, 1, 0, b"\x91" * (QUERY_BYTES_MAX + 1)))

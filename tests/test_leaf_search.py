@@ -11,6 +11,7 @@ from common.config import SearchConfig
 from common.core import Answer, Asked, AskerLeft, Effect, Event, Fail, Received, Send, Tell, Woke
 from common.errors import Exit, UserError
 from common.ids import Identity
+from common.limits import SEARCH_BYTES_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hit, SearchDone, SearchHits
 from common.messages.fields import Contact
@@ -213,6 +214,9 @@ def test_what_cannot_be_asked() -> None:
         with pytest.raises(UserError) as wrong:
             searching.ask(*(("blue",) if filters else ()), **filters)
         assert wrong.value.code is Exit.USAGE
+    with pytest.raises(UserError, match=f"at most {SEARCH_BYTES_MAX} bytes") as too_long:
+        searching.ask(*(f"{'ა' * 50}{number}" for number in range(64)))
+    assert too_long.value.code is Exit.USAGE
 
 
 def test_open_searches_are_bounded() -> None:

@@ -21,6 +21,7 @@ from common.limits import (
     DIGEST_BITS_MAX,
     NEARBY_IDS_MAX,
     PATCHES_MAX,
+    QUERY_BYTES_MAX,
     REACH_IDS_MAX,
 )
 from common.messages.cluster import Hits, Trace, Wanted
@@ -128,7 +129,7 @@ class Query(Message, frozen=True, array_like=True):
     nonce: Bytes16
     ttl: Ttl
     hops: Hops
-    body: Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
+    body: Annotated[bytes, Meta(max_length=QUERY_BYTES_MAX)]
     guided: bool = False
     traced: bool = False  # reports are to tell which way it went
 
