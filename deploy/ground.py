@@ -100,4 +100,4 @@ def refuse_beyond_processes(scenario: Scenario) -> None:
 
 def _refuse(scenario: Scenario, key: str, *worlds: str) -> NoReturn:
     others = " or ".join(f"`python -m deploy.{world} {scenario.name}`" for world in worlds)
-    raise UserError(Exit.USAGE, f"{key}: this world cannot do that", f"try {others}")
+    raise UserError(Exit.USAGE, f"This world cannot do {key}", f"try {others}")

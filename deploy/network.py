@@ -292,4 +292,9 @@ def read_error(error: Exception) -> str:
     if not isinstance(error, UserError):
         return repr(error)
     sentences = (f"{error.message.rstrip('.')}.", error.hint)
-    return " ".join(each[:1].upper() + each[1:] for each in sentences if each)
+    return " ".join(_sentence(each) for each in sentences if each)
+
+
+def _sentence(text: str) -> str:
+    """With a capital, unless it begins with a path or a key."""
+    return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text

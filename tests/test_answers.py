@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from common.core import Send
+from common.limits import HITS_PER_FRAME_MAX
 from common.messages.cluster import Hit, Published, Put, Welcome
 from common.messages.overlay import Query, QueryBody, QueryDone
 from common.terms import parse
@@ -65,7 +66,7 @@ def test_looking_in_vain_leaves_gaps_and_ends() -> None:
     assert gaps == [Gap.LATER] * (SHORT_PAGES_MAX - 1) + [Gap.LEFT_OUT]
 
 
-def test_looking_in_vain_costs_as_much_as_a_hit_and_is_told_where_it_ends() -> None:
+def test_looking_in_vain_costs_as_much_as_ten_hits_and_is_told_where_it_ends() -> None:
     """One window of looks at a time; where not all was looked at the report leaves us out."""
     looked = []
 
@@ -78,8 +79,9 @@ def test_looking_in_vain_costs_as_much_as_a_hit_and_is_told_where_it_ends() -> N
 
     core = flood(evaluate=evaluate)
     assert core.on_query(ASKER, Query(GUID, NONCE, 1, 1, BODY), 0.0) == []
-    assert len(looked) == HITS_PER_WINDOW
-    (done,) = [effect.message for effect in core.due(WINDOW_S) if isinstance(effect, Send)]
+    assert len(looked) == HITS_PER_WINDOW // HITS_PER_FRAME_MAX
+    windows = [core.due(number * WINDOW_S) for number in range(1, HITS_PER_WINDOW)]
+    (done,) = [each.message for window in windows for each in window if isinstance(each, Send)]
     assert isinstance(done, QueryDone)
     assert (done.hits, done.left_out) == ((hit(1),), True)
 
