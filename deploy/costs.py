@@ -26,7 +26,7 @@ from deploy.sim.traffic import Traffic
 
 SCENARIO: Final = "search-costs"
 DEGREE: Final = 12
-FLOODED: Final = 1_000  # super-peers; in larger networks floods are fewer
+FLOODED: Final = 1_000  # super-peers; in larger networks fewer searches go everywhere
 
 
 class Cost(msgspec.Struct):
@@ -111,8 +111,10 @@ def sized(scenario: Scenario, super_peers: int, leaves: int) -> Scenario:
 
 
 def _rarer(phase: Phase, super_peers: int) -> Phase:
-    """Each flood of a large network costs as much as many of a small one, and they are alike."""
-    if phase.strategy != "flood" or super_peers <= FLOODED:
+    """What goes everywhere costs in a large network as much as many times in a small one, and all
+    are alike."""
+    goes_everywhere = phase.strategy == "flood" or phase.files == "any"
+    if not goes_everywhere or super_peers <= FLOODED:
         return phase
     searches = max(phase.searches * FLOODED // super_peers, 1)
     return msgspec.structs.replace(phase, searches=searches)
