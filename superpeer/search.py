@@ -103,9 +103,12 @@ class Searches:
 
     def pause_s(self, leaf: NodeId, now: float) -> float:
         """How long a leaf must pause before it asks once more, 0.0 if not at all: strangers from
-        afar may ask less often than those nearby."""
+        afar may ask less often than those nearby, and nobody before its hits have room again."""
         if self.open(leaf) >= self._config.searches_max:
             return _CREDIT_PAUSE_S
+        flow = self._flows.get(leaf)
+        if flow is not None and flow.left <= 0 and now < flow.window_end:
+            return flow.window_end - now
         return self._paces.pause_s(leaf, now)
 
     def _pace_of(self, leaf: NodeId) -> tuple[float, int]:

@@ -19,6 +19,7 @@ import zmq
 from common import wire
 from common.addresses import Address
 from common.catalogue import Entry
+from common.limits import WORD_CHARS_MAX
 from common.messages.cluster import SearchDone, SearchHits
 from common.terms import Terms, entry_words
 from tests.bench.rawleaf import RawLeaf, body
@@ -101,7 +102,7 @@ class Pressers:
                 if len(there) >= 2:
                     pair = self._rng.sample(there, 2)
                     if kind == "rare":
-                        pair[1] += "zq"
+                        pair[1] = pair[1][: WORD_CHARS_MAX - 2] + "zq"
                     made.append(body(Terms(tuple(pair)), wanted))
             self._bodies[key] = made
         return self._bodies[key]
