@@ -71,11 +71,11 @@ class Turns(Generic[Question]):
         taken = queue.pop() if is_late else queue.popleft()
         served = 1 + (self._row[1] if self._row[0] == asker else 0)
         self._row = asker, served
-        if not queue or served == IN_A_ROW:
-            self._row = b"", 0
-            self._queues.move_to_end(asker)
         if not queue:
-            del self._queues[asker]
+            self._forget(asker)
+        elif served == IN_A_ROW:
+            self._row = b"", 0
+            self._queues.move_to_end(asker)  # behind all others
         return taken
 
     def hold(self, waiting: Waiting[Question], until: float) -> None:
@@ -115,3 +115,5 @@ class Turns(Generic[Question]):
         self._queues.pop(asker, None)
         self._held.pop(asker, None)
         self._pauses.cancel(asker)
+        if self._row[0] == asker:
+            self._row = b"", 0
