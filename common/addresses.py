@@ -29,7 +29,7 @@ class Scope(enum.IntEnum):
     PUBLIC = 2
 
 
-class Address(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Address(msgspec.Struct, frozen=True, array_like=True, gc=False, order=True):
     """An IPv4 or IPv6 address in network order (4 or 16 bytes), and a port."""
 
     ip: Annotated[bytes, msgspec.Meta(min_length=4, max_length=16)]

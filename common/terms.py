@@ -41,7 +41,7 @@ Phrases = Annotated[tuple[Phrase, ...], Meta(max_length=QUERY_PHRASES_MAX)]
 Size = Annotated[int, Meta(ge=0, le=FILE_SIZE_MAX)]
 
 
-class Terms(msgspec.Struct, frozen=True, array_like=True):
+class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """All of `words`, none of `without`, and of this kind, one of these extensions, these sizes.
 
     An empty `kind` or `extensions` filters nothing; sizes are bytes and inclusive. `prefixes` are

@@ -94,11 +94,9 @@ class Index:
         doc, keys = self._places.put(shelf, slot, entry), len(words) + _KEYS_BESIDE_WORDS
         shelf.keys += keys
         self._files += 1
-        post = self._words.add
-        for word in words:
-            if post(word, doc):
-                self._digest.add(place_of_word(word))
-                self._prefixes.add(word)
+        for word in self._words.add(words, doc):
+            self._digest.add(place_of_word(word))
+            self._prefixes.add(word)
         self._tags.add(entry, doc)
         if not self._digest.add(place_of_root(entry.root)) and self._has_content(entry.root):
             self._copies.add(doc)

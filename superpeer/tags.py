@@ -33,8 +33,7 @@ class Tags:
 
     def add(self, entry: Entry, doc: int) -> None:
         """`doc` says this."""
-        for tag in _tags(entry):
-            self._docs.add(tag, doc)
+        self._docs.add(_tags(entry), doc)
 
     def discard(self, entry: Entry, doc: int) -> None:
         """Undo an `add` of the same pair."""

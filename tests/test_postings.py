@@ -13,7 +13,7 @@ def filled(count: int, key: str = "word") -> Postings[str]:
     """One key with the documents 0 .. count - 1, put in without order."""
     postings: Postings[str] = Postings()
     for doc in random.Random(count).sample(range(count), count):
-        postings.add(key, doc)
+        postings.add([key], doc)
     return postings
 
 
@@ -50,7 +50,7 @@ def test_coming_and_going_at_a_border_loses_nothing(border: int) -> None:
     postings = filled(border)
     for _ in range(3):
         for doc in range(border, border + 40):
-            postings.add("word", doc)
+            postings.add(["word"], doc)
         for doc in range(border, border + 40):
             postings.discard("word", doc)
         assert postings.bitmap("word") == BitMap(range(border))
@@ -61,7 +61,7 @@ def test_the_rarest_comes_first_and_one_that_nobody_carries_ends_it() -> None:
     postings: Postings[str] = Postings()
     for key, count in (("many", 9_000), ("some", 700), ("few", 50), ("one", 1)):
         for doc in range(count):
-            postings.add(key, doc)
+            postings.add([key], doc)
     ordered = postings.rarest_first(["many", "one", "some", "few"])
     assert [(count, len(docs)) for count, docs in ordered] == [
         *((1, 1), (50, 50), (700, 700), (9_000, 9_000)),
@@ -74,9 +74,9 @@ def test_numbers_up_to_32_bits_are_kept() -> None:
     """The largest number survives every shape."""
     postings: Postings[str] = Postings()
     last = 2**32 - 1
-    postings.add("word", last)
+    postings.add(["word"], last)
     assert list(postings.bitmap("word")) == [last]
     for doc in range(PACKED_DOCS_MAX + 200):
-        postings.add("word", doc)
+        postings.add(["word"], doc)
         assert last in postings.bitmap("word")
     assert array("I").itemsize == 4

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from common.shell.net.descriptors import traffic_of
 from common.shell.net.edge import EdgeReader
-from common.shell.net.watch import Flow, Watch, wire_bytes
+from common.shell.net.watch import GROWN_BYTES, UNGROWN_S, Flow, Growth, Watch, wire_bytes
 from tests.bench.rawcurve import zmtp_frame
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the kernel's counters")
@@ -61,10 +61,28 @@ class Wire:
         self._context.destroy(linger=0)
 
 
+class Memory:
+    """What the process is said to hold: more each time it is asked, while it grows."""
+
+    def __init__(self) -> None:
+        self.grows = True
+        self._held = 0
+
+    def __call__(self) -> int:
+        self._held += GROWN_BYTES * self.grows
+        return self._held
+
+
 @pytest.fixture
-async def watch() -> AsyncIterator[Watch]:
+def memory() -> Memory:
+    """Memory that grows."""
+    return Memory()
+
+
+@pytest.fixture
+async def watch(memory: Memory) -> AsyncIterator[Watch]:
     """A watchdog without anything to watch."""
-    dog = Watch(asyncio.get_running_loop())
+    dog = Watch(asyncio.get_running_loop(), memory)
     yield dog
     dog.close()
 
@@ -101,6 +119,35 @@ async def test_bytes_above_the_ceiling_are_too_much_at_once(wire: Wire) -> None:
     wire.reader.close()
     wire.send(100_001)
     await wire.over.wait()
+
+
+@linux
+async def test_what_hides_in_memory_that_was_there_is_found_a_little_later(
+    wire: Wire, watch: Watch, memory: Memory
+) -> None:
+    """Too little for the process to grow by it, and too much all the same."""
+    wire.flow.delivered += 10
+    wire.send(10)
+    await turns_until(lambda: watch.ticks > 0)
+    memory.grows = False
+    wire.send(1001)
+    await wire.over.wait()
+
+
+def test_whoever_does_not_grow_looks_now_and_then_and_whoever_grows_at_once() -> None:
+    """Grown is what is more than the least since the last look: what was freed fills again."""
+    held = 10 * GROWN_BYTES
+    growth = Growth(lambda: held)
+    assert growth.must_look(1.0)
+    assert not growth.must_look(1.0 + UNGROWN_S / 2)
+    held += GROWN_BYTES
+    assert growth.must_look(1.0 + UNGROWN_S / 2)
+    held -= 5 * GROWN_BYTES
+    assert not growth.must_look(1.0 + UNGROWN_S)
+    held += GROWN_BYTES
+    assert growth.must_look(1.0 + UNGROWN_S)
+    assert not growth.must_look(1.0 + UNGROWN_S)
+    assert growth.must_look(1.0 + 2 * UNGROWN_S)
 
 
 @linux

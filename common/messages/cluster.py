@@ -41,7 +41,7 @@ Strategy = Literal["ring", "flood", "dynamic"]
 Outcome = Literal["answered", "duplicate", "ruled out", "left out", "lost"]
 
 
-class Join(Message, frozen=True, array_like=True):
+class Join(Message, frozen=True, array_like=True, gc=False):
     """Be my parent: I have this catalogue, and this is my life `epoch` (wall ms at its start)."""
 
     epoch: Count
@@ -50,7 +50,7 @@ class Join(Message, frozen=True, array_like=True):
     advertised: Address | None = None  # of my bulk door; used only with the host observed
 
 
-class Welcome(Message, frozen=True, array_like=True):
+class Welcome(Message, frozen=True, array_like=True, gc=False):
     """You are my leaf while the link lives; I hold generation `generation` of yours (0: none).
 
     `credit`: how many searches and locates of yours may be open at a time; `Credit` changes it.
@@ -63,21 +63,21 @@ class Welcome(Message, frozen=True, array_like=True):
     credit: Open = 64
 
 
-class Busy(Message, frozen=True, array_like=True):
+class Busy(Message, frozen=True, array_like=True, gc=False):
     """I take no more leaves; try these, or me again after `retry_s`."""
 
     retry_s: float
     alternatives: Contacts = ()
 
 
-class Put(msgspec.Struct, frozen=True, array_like=True):
+class Put(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An entry and the slot of the catalogue it goes into."""
 
     slot: Slot
     entry: Entry
 
 
-class Publish(Message, frozen=True, array_like=True):
+class Publish(Message, frozen=True, array_like=True, gc=False):
     """Changes of my catalogue; with a signature it is whole and is generation `generation`."""
 
     generation: Count
@@ -87,14 +87,14 @@ class Publish(Message, frozen=True, array_like=True):
     afresh: bool = False  # forget what you held of mine first
 
 
-class Published(Message, frozen=True, array_like=True):
+class Published(Message, frozen=True, array_like=True, gc=False):
     """I hold generation `generation`; `refused` says why I do not."""
 
     generation: Count
     refused: Name = ""
 
 
-class Search(Message, frozen=True, array_like=True):
+class Search(Message, frozen=True, array_like=True, gc=False):
     """Find what matches; `ttl` rings beyond the parent, at most `wanted` hits."""
 
     guid: Bytes16
@@ -105,7 +105,7 @@ class Search(Message, frozen=True, array_like=True):
     traced: bool = False  # tell with the end which way it went
 
 
-class Locate(Message, frozen=True, array_like=True):
+class Locate(Message, frozen=True, array_like=True, gc=False):
     """Who has the file with this root and size?"""
 
     guid: Bytes16
@@ -114,7 +114,7 @@ class Locate(Message, frozen=True, array_like=True):
     ttl: Ttl
 
 
-class Hit(msgspec.Struct, frozen=True, array_like=True):
+class Hit(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of one leaf's catalogue, with the path that proves it under its signed root."""
 
     source: Contact  # the leaf and its bulk door
@@ -128,14 +128,14 @@ class Hit(msgspec.Struct, frozen=True, array_like=True):
 Hits = Annotated[tuple[Hit, ...], Meta(max_length=HITS_PER_FRAME_MAX)]
 
 
-class SearchHits(Message, frozen=True, array_like=True):
+class SearchHits(Message, frozen=True, array_like=True, gc=False):
     """Some hits of a search, as they came."""
 
     guid: Bytes16
     hits: Hits
 
 
-class Coverage(msgspec.Struct, frozen=True, array_like=True):
+class Coverage(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """How much of the network a search reached, and what it cost."""
 
     reached: Count  # super-peers that answered, the parent included
@@ -145,7 +145,7 @@ class Coverage(msgspec.Struct, frozen=True, array_like=True):
     complete: bool
 
 
-class Hop(msgspec.Struct, frozen=True, array_like=True):
+class Hop(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What became of a traced query at one super-peer, as the one that asked it tells.
 
     A trace is the tree of a query, those below behind the one that asked them. `depth` is links
@@ -165,7 +165,7 @@ class Hop(msgspec.Struct, frozen=True, array_like=True):
 Trace = Annotated[tuple[Hop, ...], Meta(max_length=TRACE_HOPS_MAX)]
 
 
-class SearchDone(Message, frozen=True, array_like=True):
+class SearchDone(Message, frozen=True, array_like=True, gc=False):
     """A search is over; `refused` says why it was not run."""
 
     guid: Bytes16
@@ -174,7 +174,7 @@ class SearchDone(Message, frozen=True, array_like=True):
     trace: Trace = ()
 
 
-class Sources(Message, frozen=True, array_like=True):
+class Sources(Message, frozen=True, array_like=True, gc=False):
     """Leaves that have the file; `done` when no more will come."""
 
     guid: Bytes16
@@ -182,7 +182,7 @@ class Sources(Message, frozen=True, array_like=True):
     done: bool = False
 
 
-class Wish(Message, frozen=True, array_like=True):
+class Wish(Message, frozen=True, array_like=True, gc=False):
     """Go on looking for what matches, until I unwish it or leave.
 
     `again`: a super-peer knew this wish before, so what is there already can wait its turn.
@@ -193,33 +193,33 @@ class Wish(Message, frozen=True, array_like=True):
     again: bool = False
 
 
-class Unwish(Message, frozen=True, array_like=True):
+class Unwish(Message, frozen=True, array_like=True, gc=False):
     """Look for this no longer."""
 
     wish: Bytes16
 
 
-class WishHits(Message, frozen=True, array_like=True):
+class WishHits(Message, frozen=True, array_like=True, gc=False):
     """Some that match a wish; the same may come again."""
 
     wish: Bytes16
     hits: Hits
 
 
-class Wished(Message, frozen=True, array_like=True):
+class Wished(Message, frozen=True, array_like=True, gc=False):
     """I look for it from now on; `refused` says why I do not."""
 
     wish: Bytes16
     refused: Name = ""
 
 
-class Forget(Message, frozen=True, array_like=True):
+class Forget(Message, frozen=True, array_like=True, gc=False):
     """The asker no longer wants the answers of this search."""
 
     guid: Bytes16
 
 
-class Credit(Message, frozen=True, array_like=True):
+class Credit(Message, frozen=True, array_like=True, gc=False):
     """From now on so many searches and locates of yours may be open at a time."""
 
     open: Open

@@ -9,7 +9,7 @@ same documents that `--json` prints.
 from common.messages.fields import Count, Message, Name, Text
 
 
-class Call(Message, frozen=True, array_like=True):
+class Call(Message, frozen=True, array_like=True, gc=False):
     """Run this method."""
 
     call: Count
@@ -17,21 +17,21 @@ class Call(Message, frozen=True, array_like=True):
     params: bytes
 
 
-class Told(Message, frozen=True, array_like=True):
+class Told(Message, frozen=True, array_like=True, gc=False):
     """One event of a method that streams."""
 
     call: Count
     event: bytes
 
 
-class Answered(Message, frozen=True, array_like=True):
+class Answered(Message, frozen=True, array_like=True, gc=False):
     """The result; nothing more will come for this call."""
 
     call: Count
     result: bytes
 
 
-class Failed(Message, frozen=True, array_like=True):
+class Failed(Message, frozen=True, array_like=True, gc=False):
     """It could not be done: one sentence, one fix, the exit code."""
 
     call: Count
@@ -40,7 +40,7 @@ class Failed(Message, frozen=True, array_like=True):
     hint: Text = ""
 
 
-class Hung(Message, frozen=True, array_like=True):
+class Hung(Message, frozen=True, array_like=True, gc=False):
     """The asker no longer waits for this call."""
 
     call: Count

@@ -27,7 +27,7 @@ from common.messages.fields import (
 Version = Annotated[int, Meta(ge=0, le=65535)]
 
 
-class Hello(Message, frozen=True, array_like=True):
+class Hello(Message, frozen=True, array_like=True, gc=False):
     """Who I am, which protocol versions I speak, and that I belong to this network."""
 
     version_min: Version
@@ -41,13 +41,13 @@ class Hello(Message, frozen=True, array_like=True):
     agent: Name = ""  # program and version, for people
 
 
-class Refused(Message, frozen=True, array_like=True):
+class Refused(Message, frozen=True, array_like=True, gc=False):
     """Why this link ends before it began; sent once, then the link is hung up."""
 
     reason: Name
 
 
-class Echo(Message, frozen=True, array_like=True):
+class Echo(Message, frozen=True, array_like=True, gc=False):
     """I live; `stamp` is my clock, `heard` your last stamp and `held_us` how long I kept it."""
 
     stamp_us: Count
@@ -55,13 +55,13 @@ class Echo(Message, frozen=True, array_like=True):
     held_us: Count = 0
 
 
-class Bye(Message, frozen=True, array_like=True):
+class Bye(Message, frozen=True, array_like=True, gc=False):
     """I am leaving on purpose; do not count it as a crash."""
 
     reason: Name
 
 
-class Ping(Message, frozen=True, array_like=True):
+class Ping(Message, frozen=True, array_like=True, gc=False):
     """Datagram: who are you? Padded, so that the pong is never longer."""
 
     nonce: Bytes16
@@ -69,7 +69,7 @@ class Ping(Message, frozen=True, array_like=True):
     padding: Annotated[bytes, Meta(max_length=PING_BYTES)] = b""
 
 
-class Pong(Message, frozen=True, array_like=True):
+class Pong(Message, frozen=True, array_like=True, gc=False):
     """Datagram: my key, my load, and the super-peers I know."""
 
     nonce: Bytes16

@@ -46,7 +46,7 @@ Bits = Annotated[int, Meta(ge=0, le=DIGEST_BITS_MAX)]
 Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 
-class Link(Message, frozen=True, array_like=True):
+class Link(Message, frozen=True, array_like=True, gc=False):
     """Be my neighbour; these are mine, `nearby` the ids of who is at most two links from me.
 
     `chosen`: how many of them I chose myself; None: say all. `rtt_us`: the round trip to you, if I
@@ -60,7 +60,7 @@ class Link(Message, frozen=True, array_like=True):
     rtt_us: Count = 0
 
 
-class Linked(Message, frozen=True, array_like=True):
+class Linked(Message, frozen=True, array_like=True, gc=False):
     """We are neighbours; these are my others."""
 
     leaves: Count
@@ -68,7 +68,7 @@ class Linked(Message, frozen=True, array_like=True):
     nearby: Nearby = b""
 
 
-class Unlinked(Message, frozen=True, array_like=True):
+class Unlinked(Message, frozen=True, array_like=True, gc=False):
     """I take no more neighbours; try these. `leaving`: I go in a few seconds; till then ask me
     nothing new, and what is under way is answered."""
 
@@ -76,7 +76,7 @@ class Unlinked(Message, frozen=True, array_like=True):
     leaving: bool = False
 
 
-class Neighbourhood(Message, frozen=True, array_like=True):
+class Neighbourhood(Message, frozen=True, array_like=True, gc=False):
     """My neighbours and load changed to this."""
 
     leaves: Count
@@ -84,7 +84,7 @@ class Neighbourhood(Message, frozen=True, array_like=True):
     nearby: Nearby = b""
 
 
-class Patch(msgspec.Struct, frozen=True, array_like=True):
+class Patch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Places (`common.digest.pack_places`) that were set and cleared in the digest of `owner`,
     which has 2^`bits` of them; passed on as its owner made it.
 
@@ -100,13 +100,13 @@ class Patch(msgspec.Struct, frozen=True, array_like=True):
     signature: Signature | None = None
 
 
-class Patches(Message, frozen=True, array_like=True):
+class Patches(Message, frozen=True, array_like=True, gc=False):
     """The digests of me or of neighbours of mine changed."""
 
     patches: Annotated[tuple[Patch, ...], Meta(max_length=PATCHES_MAX)]
 
 
-class QueryBody(msgspec.Struct, frozen=True, array_like=True):
+class QueryBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is asked for, packed once by the origin and passed on as received.
 
     Either words (`terms`) or a file (`root` and `size`).
@@ -118,7 +118,7 @@ class QueryBody(msgspec.Struct, frozen=True, array_like=True):
     size: Count = 0
 
 
-class Query(Message, frozen=True, array_like=True):
+class Query(Message, frozen=True, array_like=True, gc=False):
     """Evaluate this once, and pass it on to depth `ttl`; `hops` is how far it has come.
 
     `guided`: whom a digest rules out is not asked, but for the sake of those far beyond; depth
@@ -139,7 +139,7 @@ def query_guid(nonce: bytes, body: bytes) -> Guid:
     return sha256(_QUERY + nonce + body).digest()[:GUID_BYTES]
 
 
-class Extend(Message, frozen=True, array_like=True):
+class Extend(Message, frozen=True, array_like=True, gc=False):
     """Grow the tree of this query by one ring beyond its frontier, or (not `deeper`) only ask more
     of your own neighbours; at most `links` of them, if that is not 0."""
 
@@ -148,14 +148,14 @@ class Extend(Message, frozen=True, array_like=True):
     links: Links = 0
 
 
-class QueryHits(Message, frozen=True, array_like=True):
+class QueryHits(Message, frozen=True, array_like=True, gc=False):
     """Hits on their way back along the path of the query."""
 
     guid: Bytes16
     hits: Hits
 
 
-class Extent(msgspec.Struct, frozen=True, array_like=True):
+class Extent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The super-peers that a query covered, and those it knows of and did not cover: ids of so many
     bytes."""
 
@@ -164,7 +164,7 @@ class Extent(msgspec.Struct, frozen=True, array_like=True):
     id_bytes: Literal[4, 2] = 4
 
 
-class QueryDone(Message, frozen=True, array_like=True):
+class QueryDone(Message, frozen=True, array_like=True, gc=False):
     """My part of this ring is over.
 
     `reached`: super-peers below and including me that evaluated the query in this ring;
@@ -190,7 +190,7 @@ class QueryDone(Message, frozen=True, array_like=True):
     hits: Hits = ()
 
 
-class Prune(Message, frozen=True, array_like=True):
+class Prune(Message, frozen=True, array_like=True, gc=False):
     """The origin has enough: forget this query and tell those below."""
 
     guid: Bytes16

@@ -17,46 +17,46 @@ PieceIndex = Annotated[int, Meta(ge=0, lt=PIECES_PER_FILE_MAX)]
 Reason = Literal["choked", "gone", "changed", "not_here", "too_many", "disk"]
 
 
-class Interested(Message, frozen=True, array_like=True):
+class Interested(Message, frozen=True, array_like=True, gc=False):
     """I want pieces of this file."""
 
     root: Bytes32
     size: Count
 
 
-class NotInterested(Message, frozen=True, array_like=True):
+class NotInterested(Message, frozen=True, array_like=True, gc=False):
     """I want nothing more of this file."""
 
     root: Bytes32
 
 
-class Bitfield(Message, frozen=True, array_like=True):
+class Bitfield(Message, frozen=True, array_like=True, gc=False):
     """The pieces I have, one bit each, first piece in the highest bit; empty means all."""
 
     root: Bytes32
     bits: Annotated[bytes, Meta(max_length=PIECES_PER_FILE_MAX // 8)] = b""
 
 
-class Have(Message, frozen=True, array_like=True):
+class Have(Message, frozen=True, array_like=True, gc=False):
     """I now have this piece too."""
 
     root: Bytes32
     piece: PieceIndex
 
 
-class Choke(Message, frozen=True, array_like=True):
+class Choke(Message, frozen=True, array_like=True, gc=False):
     """I answer no requests for this file now."""
 
     root: Bytes32
 
 
-class Unchoke(Message, frozen=True, array_like=True):
+class Unchoke(Message, frozen=True, array_like=True, gc=False):
     """I answer requests for this file."""
 
     root: Bytes32
 
 
-class Request(Message, frozen=True, array_like=True):
+class Request(Message, frozen=True, array_like=True, gc=False):
     """Send these bytes: whole pieces, at most 1 MiB."""
 
     root: Bytes32
@@ -64,21 +64,21 @@ class Request(Message, frozen=True, array_like=True):
     length: Annotated[int, Meta(ge=1, le=REQUEST_BYTES_MAX)]
 
 
-class Piece(Message, frozen=True, array_like=True):
+class Piece(Message, frozen=True, array_like=True, gc=False):
     """The bytes at `offset`; they are the second frame."""
 
     root: Bytes32
     offset: Count
 
 
-class Cancel(Message, frozen=True, array_like=True):
+class Cancel(Message, frozen=True, array_like=True, gc=False):
     """The request at `offset` is no longer wanted."""
 
     root: Bytes32
     offset: Count
 
 
-class Reject(Message, frozen=True, array_like=True):
+class Reject(Message, frozen=True, array_like=True, gc=False):
     """The request at `offset` will not be answered, and why; all of them where it is null."""
 
     root: Bytes32
@@ -86,7 +86,7 @@ class Reject(Message, frozen=True, array_like=True):
     offset: Count | None = None
 
 
-class TreeRequest(Message, frozen=True, array_like=True):
+class TreeRequest(Message, frozen=True, array_like=True, gc=False):
     """Send `count` hashes of the piece layer from piece `first` on."""
 
     root: Bytes32
@@ -94,7 +94,7 @@ class TreeRequest(Message, frozen=True, array_like=True):
     count: Annotated[int, Meta(ge=1, le=TREE_HASHES_MAX)]
 
 
-class TreeHashes(Message, frozen=True, array_like=True):
+class TreeHashes(Message, frozen=True, array_like=True, gc=False):
     """Hashes of the piece layer (the second frame), and the uncles that prove them."""
 
     root: Bytes32

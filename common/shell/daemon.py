@@ -6,13 +6,9 @@ what it remembers, then take calls. SIGTERM and the first Ctrl-C ask the node to
 """
 
 import asyncio
-import os
-import resource
 import secrets
 import signal
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -46,6 +42,7 @@ from common.shell.disk.shares import Shares
 from common.shell.disk.store import Store
 from common.shell.drive import Driver, Performer
 from common.shell.hosting import Doors, open_doors
+from common.shell.net.resident import rss_bytes
 from common.shell.seeking import Elsewhere, Seeking
 
 STOP_S: Final = 9.0  # SIGTERM drains and exits within 10 s
@@ -250,16 +247,6 @@ class Daemon:
         stopping.cancel()
         await asyncio.wait((exited,), timeout=STOP_S)
         exited.cancel()
-
-
-def rss_bytes() -> int:
-    """The memory that this process holds; its peak where the system tells only that."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGESIZE")
-    except OSError:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _wild(host: str) -> bool:
