@@ -9,6 +9,7 @@ happen elsewhere.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -22,6 +23,7 @@ PIECES_WANTED_MAX: Final = 2_048  # LimeWire and Shareaza kept trees of at most 
 PIECE_BYTES_MAX: Final = 1024 * 1024  # one bulk frame, and the fastest one measured
 
 EMPTY_ROOT: Final = bytes(HASH_BYTES)  # an empty file has no tree; this stands for it
+SIZES_KEPT: Final = 1_024  # of files, whose piece is not worked out anew
 _PAD: Final = bytes(HASH_BYTES)  # BEP 52: a leaf beyond the end of the file
 
 
@@ -45,6 +47,7 @@ class FileTree:
     layer: bytes
 
 
+@lru_cache(SIZES_KEPT)
 def piece_size_bytes(size: int, piece_bytes_max: int = PIECE_BYTES_MAX) -> int:
     """The piece of a file of `size` bytes: the smallest power of two that gives few pieces.
 

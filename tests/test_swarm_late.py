@@ -9,7 +9,7 @@ def test_all_that_was_taken_back_may_come() -> None:
     fetching = Fetching()
     asked = requests(fetching.ready(A))
     taken_back: list[Request] = []
-    for _ in range(4):
+    for _ in range(40):
         fetching.now += 2.0
         asked += requests(fetching.answers(A, asked.pop(0)))
         taken_back += asked

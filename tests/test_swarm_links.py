@@ -59,7 +59,7 @@ def test_asks_while_sources_are_wanted() -> None:
     assert (first.root, first.size, first.ttl) == (ROOT, 5, CONFIG.locate_ttl)
     due = locator.wakeup()
     assert due is not None
-    assert 0.75 * CONFIG.locate_s <= due - 1.0 <= 1.25 * CONFIG.locate_s
+    assert 0.75 * CONFIG.locate_s <= due - 1.0 <= 1.25 * CONFIG.locate_s  # no answer: given up
     again = locator.handle(Woke(), due)
     assert again[0] == Send(PARENT, Forget(first.guid))
     assert len(located(again)) == 1
@@ -68,6 +68,30 @@ def test_asks_while_sources_are_wanted() -> None:
     (second,) = located(locator.handle(Joined(OTHER, HERE, 0, 10), 100.0))
     assert locator.handle(SourcesUnwanted(ROOT), 101.0) == [Send(OTHER, Forget(second.guid))]
     assert locator.wakeup() is None
+
+
+def test_those_who_begin_together_soon_hear_of_one_another() -> None:
+    """The first repeats come soon and go no further than the parent; pauses double to the full
+    one, and a new parent is asked like the first."""
+    locator, now = Locator(CONFIG, Random(1)), 0.0
+    locator.handle(Joined(PARENT, HERE, 0, 10), now)
+    (asked,) = located(locator.handle(SourcesWanted(ROOT, 5), now))
+    pauses, depths = [], [asked.ttl]
+    for _ in range(9):
+        locator.handle(Received(PARENT, Sources(asked.guid, (), done=True)), now)
+        due = locator.wakeup()
+        assert due is not None
+        pauses.append(due - now)
+        now = due
+        (asked,) = located(locator.handle(Woke(), now))
+        depths.append(asked.ttl)
+    doubling = [min(CONFIG.locate_first_s * 2**step, CONFIG.locate_s) for step in range(9)]
+    assert all(
+        0.75 * right <= pause <= 1.25 * right for pause, right in zip(pauses, doubling, strict=True)
+    )
+    assert depths == [CONFIG.locate_ttl, *[0] * 7, *[CONFIG.locate_ttl] * 2]
+    (asked,) = located(locator.handle(Joined(OTHER, HERE, 0, 10), now))
+    assert asked.ttl == CONFIG.locate_ttl
 
 
 def test_sources_are_passed_on_within_their_scope() -> None:

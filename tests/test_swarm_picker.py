@@ -4,11 +4,12 @@ from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pyroaring import BitMap
 
 from common.limits import REQUEST_BYTES_MAX
 from common.merkle import piece_count, piece_size_bytes
-from leaf.swarm.picker import RANDOM_FIRST, SPANS_MAX, Picker
-from leaf.swarm.pieces import Pieces, State
+from leaf.swarm.picker import RANDOM_FIRST, Picker
+from leaf.swarm.pieces import Pieces, State, marked
 
 MIB = 1024 * 1024
 
@@ -21,7 +22,7 @@ MIB = 1024 * 1024
 def test_every_piece_is_chosen_once(size: int, seed: int, request_bytes: int) -> None:
     """Runs cover the file without overlap: one piece, or no longer than a request is to be."""
     pieces, picker = Pieces(bytes(piece_count(size))), Picker(size, Random(seed))
-    while run := picker.choose(pieces, None, request_bytes):
+    while run := picker.choose(pieces.missing, None, request_bytes):
         first, count = run
         length = count * piece_size_bytes(size)
         assert count == 1 or length <= min(request_bytes, REQUEST_BYTES_MAX)
@@ -35,44 +36,52 @@ def test_only_what_the_source_has(marks: list[bool], seed: int) -> None:
     """Of a partial source exactly its pieces are asked for."""
     size = 70 * 16384
     pieces, picker = Pieces(bytes(70)), Picker(size, Random(seed))
-    has = bytearray(marks)
+    has = marked(bytes(marks))
     picker.source_came(has)
-    while run := picker.choose(pieces, has):
+    while run := picker.choose(pieces.missing, has):
         for piece in range(run[0], run[0] + run[1]):
             pieces.ask(piece, b"p")
     assert [pieces.state(n) is State.ASKED for n in range(70)] == marks
 
 
-def test_the_rarest_comes_first() -> None:
-    """After the first few, what the fewest partial sources have is asked for before the rest."""
-    size = 20 * MIB
-    count = piece_count(size)
-    per_request = REQUEST_BYTES_MAX // piece_size_bytes(size)
-    pieces, picker = Pieces(bytes(count)), Picker(size, Random(1))
+@given(
+    st.lists(st.sets(st.integers(0, 69)), min_size=1, max_size=6),
+    st.sets(st.integers(0, 69), min_size=1),
+    st.integers(0, 5),
+    st.integers(0, 99),
+)
+def test_the_rarest_of_what_is_wanted_comes_first(
+    sources: list[set[int]], wanted: set[int], leaving: int, seed: int
+) -> None:
+    """After the first few: whoever came, whatever they gained one by one, and whoever left."""
+    picker = Picker(70 * 16384, Random(seed))
     for _ in range(RANDOM_FIRST):
-        first, length = picker.choose(pieces, None) or (0, 0)
-        for piece in range(first, first + length):
-            pieces.ask(piece, b"p")
-    rare = pieces.first_missing(count // 2, count) // per_request
-    common = bytearray(b"\1" * count)
-    common[rare * per_request : (rare + 1) * per_request] = bytes(per_request)
-    picker.source_came(common)
-    assert picker.choose(pieces, None) == (rare * per_request, per_request)
-    picker.source_left(common)
+        picker.choose(BitMap((0,)), None)
+    for number, has in enumerate(sources):
+        for part in [BitMap(has)] if number % 2 else [BitMap((piece,)) for piece in has]:
+            picker.source_came(part)
+    left = sources[:leaving] if leaving < len(sources) else []
+    for has in left:
+        picker.source_left(BitMap(has))
+    here = sources[len(left) :]
+    copies = {piece: sum(piece in has for has in here) for piece in wanted}
+    run = picker.choose(BitMap(wanted), None, 0)
+    assert run is not None
+    assert copies[run[0]] == min(copies.values())
+
+
+def test_those_who_begin_together_take_different_pieces() -> None:
+    """Else they have nothing to give one another."""
+    missing = BitMap(range(512))
+    runs = [Picker(512 * 16384, Random(seed)).choose(missing, None, 16384) for seed in range(8)]
+    assert len(set(runs)) == len(runs)
 
 
 def test_what_is_given_back_is_chosen_again() -> None:
-    """A span that was used up opens again."""
+    """It is missing, and that is all that counts."""
     pieces, picker = Pieces(bytes(1)), Picker(100, Random(1))
-    assert picker.choose(pieces, None) == (0, 1)
+    assert picker.choose(pieces.missing, None) == (0, 1)
     pieces.ask(0, b"p")
-    assert picker.choose(pieces, None) is None
+    assert picker.choose(pieces.missing, None) is None
     pieces.give_back(0, b"p")
-    picker.reopen(0)
-    assert picker.choose(pieces, None) == (0, 1)
-
-
-def test_the_largest_file_has_few_spans() -> None:
-    """A file of 2**40 bytes costs no more choices than the limit."""
-    picker = Picker(2**40, Random(1))
-    assert len(picker._weights) <= SPANS_MAX
+    assert picker.choose(pieces.missing, None) == (0, 1)

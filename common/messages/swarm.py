@@ -38,10 +38,11 @@ class Bitfield(Message, frozen=True, array_like=True, gc=False):
 
 
 class Have(Message, frozen=True, array_like=True, gc=False):
-    """I now have this piece too."""
+    """I now have this piece too, or so many from it on."""
 
     root: Bytes32
     piece: PieceIndex
+    count: Annotated[int, Meta(ge=1, le=PIECES_PER_FILE_MAX)] = 1
 
 
 class Choke(Message, frozen=True, array_like=True, gc=False):

@@ -67,6 +67,9 @@ class State(enum.Enum):
     FAILED = "failed"
 
 
+_STATES: Final = {state.value: state for state in State}
+
+
 class Download:
     """One wanted file."""
 
@@ -114,7 +117,7 @@ class Download:
     @property
     def state(self) -> State:
         """What it does."""
-        return State(self.record.state)
+        return _STATES[self.record.state]
 
     @property
     def linked(self) -> int:
@@ -156,7 +159,9 @@ class Download:
     @property
     def proven(self) -> bool:
         """Whether there is anything to serve."""
-        return self.can_be_served and (self.state is State.DONE or self.done_bytes > 0)
+        if not self.can_be_served or self.state is State.DONE:
+            return self.can_be_served
+        return self._pieces is not None and self._pieces.count(Piece.DONE) > 0
 
     def marks(self) -> bytes | None:
         """A 1 for each piece that can be served; None where all can."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from random import Random
 from typing import ClassVar
 
+from pyroaring import BitMap
+
 from common.config import SwarmConfig
 from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Woke
 from common.deadlines import Deadlines
@@ -33,7 +35,7 @@ from common.storage import KeepLayer, PiecesWritten, WritePieces
 from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted
 from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
-from leaf.swarm.pieces import Pieces, State, unpack
+from leaf.swarm.pieces import Pieces, State, marked, unpack
 from leaf.swarm.requests import Requests
 from leaf.swarm.source import SNUBS_MAX, Phase, Source
 from leaf.swarm.sources import Sources
@@ -120,9 +122,7 @@ class Fetch:
         """Whether it has shown what it has, and we have that."""
         if source.has is None or not source.shown or source.requests:
             return False
-        return not any(
-            has and self.pieces.state(piece) < State.WRITING for piece, has in enumerate(source.has)
-        )
+        return not any(self.pieces.state(piece) < State.WRITING for piece in source.has)
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)
@@ -184,7 +184,7 @@ class Fetch:
             return self._hang_up(source, "a bit field of the wrong length", now)
         if source.has is not None:
             self._requests.picker.source_left(source.has)
-        source.has, source.shown = None if marks is None else bytearray(marks), True
+        source.has, source.shown = None if marks is None else marked(marks), True
         if source.has is not None:
             self._requests.picker.source_came(source.has)
         if not source.requests and not self._layer.owes(source.peer):
@@ -192,12 +192,15 @@ class Fetch:
         return self._pump(source, now)
 
     def _on_have(self, source: Source, event: Received, now: float) -> list[Effect]:
-        piece = event.message.piece if isinstance(event.message, Have) else 0
-        if piece >= len(self.pieces):
+        message = event.message
+        beyond = message.piece + message.count if isinstance(message, Have) else 0
+        if not isinstance(message, Have) or beyond > len(self.pieces):
             return self._hang_up(source, "a piece beyond the end of the file", now)
-        if source.has is not None and not source.has[piece]:
-            source.has[piece] = 1
-            self._requests.picker.gained(piece)
+        if source.has is None:
+            return []
+        gained = BitMap(range(message.piece, beyond)) - source.has
+        source.has |= gained
+        self._requests.picker.source_came(gained)
         return self._pump(source, now)
 
     def _on_choke(self, source: Source, _event: Received, now: float) -> list[Effect]:
@@ -304,7 +307,7 @@ class Fetch:
         return effects
 
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
-        if source.has is not None and not any(source.has):
+        if source.has is not None and not source.has:
             return []  # it has no hashes yet either
         request = self._layer.ask(source.peer)
         if request is None:

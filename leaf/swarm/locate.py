@@ -1,9 +1,11 @@
 """Asking the parent who has a file, for as long as a download wants more sources.
 
 One question per file is under way at most, and two of all: a parent refuses what is too many, and
-all at once would be refused in the same order for ever. Each is asked again every `locate_s` or so,
-and of a new parent as soon as its turn comes. What the parent names is passed on only within the
-scope in which it may speak. Whom of them to link with is the download's choice.
+all at once would be refused in the same order for ever. Those who begin together have nothing to
+name yet; so the first repeats come soon, and go no further than the parent, with pauses that double
+up to `locate_s`. Of a new parent each is asked as soon as its turn comes. What the parent names is
+passed on only within the scope in which it may speak. Whom of them to link with is the download's
+choice.
 """
 
 from collections.abc import Callable
@@ -26,8 +28,8 @@ class Locator:
     """The open questions for sources; no more than there are downloads."""
 
     __slots__ = (
-        *("_asked", "_config", "_deadlines", "_due", "_parent", "_parent_address", "_rng"),
-        *("_wanted", "dropped"),
+        *("_asked", "_config", "_deadlines", "_due", "_parent", "_parent_address", "_pauses"),
+        *("_rng", "_wanted", "dropped"),
     )
 
     def __init__(self, config: SwarmConfig, rng: Random) -> None:
@@ -36,6 +38,7 @@ class Locator:
         self._parent: NodeId | None = None
         self._parent_address: Address | None = None
         self._wanted: dict[bytes, int] = {}  # root -> size
+        self._pauses: dict[bytes, float] = {}  # root -> until it is asked for again
         self._asked: dict[bytes, Guid] = {}  # root -> the question under way
         self._due: dict[bytes, None] = {}  # roots to ask for, as soon as it is their turn
         self._deadlines = Deadlines()
@@ -53,6 +56,7 @@ class Locator:
         self._parent, self._parent_address = event.parent, event.address
         self._asked.clear()
         self._due = dict.fromkeys(self._wanted)
+        self._pauses = dict.fromkeys(self._wanted, 0.0)
         return self._ask_next(now)
 
     def _orphaned(self, _event: Orphaned, _now: float) -> list[Effect]:
@@ -65,11 +69,13 @@ class Locator:
         if event.root in self._wanted:
             return []
         self._wanted[event.root] = event.size
+        self._pauses[event.root] = 0.0
         self._due[event.root] = None
         return self._ask_next(now)
 
     def _sources_unwanted(self, event: SourcesUnwanted, now: float) -> list[Effect]:
         self._wanted.pop(event.root, None)
+        self._pauses.pop(event.root, None)
         self._due.pop(event.root, None)
         self._deadlines.cancel(event.root)
         return self._forget(event.root) + self._ask_next(now)
@@ -81,10 +87,21 @@ class Locator:
             root = next(iter(self._due))
             del self._due[root]
             guid = self._asked[root] = new_guid(self._rng)
-            self._deadlines.set(root, now + self._config.locate_s * self._rng.uniform(0.75, 1.25))
-            locate = Locate(guid, root, self._wanted[root], self._config.locate_ttl)
-            effects.append(Send(self._parent, locate))
+            self._again(root, self._config.locate_s, now)
+            is_early = 0.0 < self._pauses[root] < self._config.locate_s
+            ttl = 0 if is_early else self._config.locate_ttl
+            effects.append(Send(self._parent, Locate(guid, root, self._wanted[root], ttl)))
         return effects
+
+    def _answered(self, root: bytes, now: float) -> None:
+        """It is asked for again after a pause, the next one twice as long."""
+        del self._asked[root]
+        pause_s = 2 * self._pauses[root] or self._config.locate_first_s
+        self._pauses[root] = min(pause_s, self._config.locate_s)
+        self._again(root, self._pauses[root], now)
+
+    def _again(self, root: bytes, pause_s: float, now: float) -> None:
+        self._deadlines.set(root, now + pause_s * self._rng.uniform(0.75, 1.25))
 
     def _forget(self, root: bytes) -> list[Effect]:
         guid = self._asked.pop(root, None)
@@ -100,7 +117,7 @@ class Locator:
         if root is None or self._parent_address is None:
             return self._drop("sources nobody asked for")
         if message.done:
-            del self._asked[root]
+            self._answered(root, now)
         teller = self._parent_address
         seen = [as_seen(each, event.peer, teller) for each in message.sources]
         told = tuple(each for each in seen if may_tell(each.address, teller))

@@ -11,7 +11,12 @@ marks (a byte of 0 or 1 for each piece) into the bits of the wire.
 """
 
 import enum
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
+from typing import Final
+
+from pyroaring import BitMap
 
 from common.errors import LocalProtocolError
 from common.ids import NodeId
@@ -26,6 +31,9 @@ class State(enum.IntEnum):
     DONE = 3
 
 
+_STATES: Final = tuple(State)  # by number; calling the class costs six times as much
+
+
 class Pieces:
     """The states of all pieces of one file."""
 
@@ -34,6 +42,8 @@ class Pieces:
         self._states = bytearray([State.DONE if mark else State.MISSING for mark in done])
         self._owners: dict[int, tuple[NodeId, ...]] = {}
         self._counts = {state: self._states.count(state) for state in State}
+        self.missing = BitMap(range(len(done))) - marked(done)
+        """Those that are missing; to be read only."""
 
     def __len__(self) -> int:
         return len(self._states)
@@ -44,7 +54,7 @@ class Pieces:
 
     def state(self, piece: int) -> State:
         """Where this piece is."""
-        return State(self._states[piece])
+        return _STATES[self._states[piece]]
 
     def owners(self, piece: int) -> tuple[NodeId, ...]:
         """Of whom it was asked, or who sent it."""
@@ -58,10 +68,6 @@ class Pieces:
     def marks(self) -> bytes:
         """A 1 for each piece that is done, else 0."""
         return bytes([state == State.DONE for state in self._states])
-
-    def first_missing(self, begin: int, end: int) -> int:
-        """The first missing piece in [begin, end), or -1."""
-        return self._states.find(State.MISSING, begin, end)
 
     def ask(self, piece: int, peer: NodeId) -> None:
         """It is asked of `peer` now (too)."""
@@ -114,11 +120,28 @@ class Pieces:
         return True
 
     def _move(self, piece: int, state: State) -> None:
-        self._counts[State(self._states[piece])] -= 1
+        self._counts[_STATES[self._states[piece]]] -= 1
         self._counts[state] += 1
         self._states[piece] = state
+        if state is State.MISSING:
+            self.missing.add(piece)
+        else:
+            self.missing.discard(piece)
         if state in (State.MISSING, State.DONE):
             self._owners.pop(piece, None)
+
+
+def marked(marks: bytes) -> BitMap:
+    """The pieces with a mark."""
+    return BitMap(array("I", compress(range(len(marks)), marks)))
+
+
+def marks_of(pieces: Iterable[int], count: int) -> bytes:
+    """The inverse: a 1 for each of these pieces, of `count`."""
+    marks = bytearray(count)
+    for piece in pieces:
+        marks[piece] = 1
+    return bytes(marks)
 
 
 def runs(pieces: Sequence[int]) -> Iterator[tuple[int, int]]:

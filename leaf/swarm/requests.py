@@ -53,7 +53,7 @@ class Requests:
         everybody = list(sources)
         effects: list[Effect] = []
         while source.room and self._bytes_left(everybody) > 0:
-            run = self.picker.choose(self.pieces, source.has, source.request_bytes)
+            run = self.picker.choose(self.pieces.missing, source.has, source.request_bytes)
             run = run or self._owed_for_long(source, everybody, now)
             if run is None:
                 break
@@ -72,8 +72,7 @@ class Requests:
         if request is None:
             return
         for piece in range(request.first, request.first + request.count):
-            if self.pieces.give_back(piece, source.peer):
-                self.picker.reopen(piece)
+            self.pieces.give_back(piece, source.peer)
 
     def came(self, source: Source, offset: int, length: int) -> list[tuple[int, int]]:
         """`source` sent whole pieces: the spans (offset, length) that are new and to be written."""
@@ -100,7 +99,6 @@ class Requests:
         sender = self.pieces.wrong(piece)
         if sender is not None:
             self._writing_bytes -= piece_span(self._size, piece)[1]
-            self.picker.reopen(piece)
         return sender
 
     def _ask(self, source: Source, run: Run, now: float) -> Effect:
@@ -127,7 +125,7 @@ class Requests:
         return all(
             self.pieces.state(piece) is State.ASKED
             and len(self.pieces.owners(piece)) == 1
-            and (source.has is None or source.has[piece])
+            and (source.has is None or piece in source.has)
             for piece in range(request.first, request.first + request.count)
         )
 

@@ -9,12 +9,14 @@ import enum
 from dataclasses import dataclass, field
 from typing import Final
 
+from pyroaring import BitMap
+
 from common.addresses import Address
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX, REQUEST_BYTES_MAX
 from common.rates import Rate
 
-REQUEST_BYTES_FIRST: Final = 256 * 1024  # of a leaf that is not measured yet; wild guess
+REQUEST_BYTES_FIRST: Final = 32 * 1024  # of a leaf that is not measured yet; wild guess
 REQUEST_S: Final = 0.25  # what one request may take to arrive: so late is a Choke or a Cancel
 WINDOW_S: Final = 1.0  # what may be owed; a round trip longer than this is not filled
 WINDOW_BYTES_FIRST: Final = 2 * REQUEST_BYTES_FIRST  # one arrives while the next is asked for
@@ -49,7 +51,7 @@ class Source:
     phase: Phase = Phase.KNOWN
     choking: bool = True
     shown: bool = False  # its bit field came
-    has: bytearray | None = None  # a 1 for each piece it has; None: all
+    has: BitMap | None = None  # the pieces it has; None: all
     requests: dict[int, Asked] = field(default_factory=dict)  # by offset
     late: list[tuple[int, int]] = field(default_factory=list)  # offset, length: not waited for
     owed_bytes: int = 0

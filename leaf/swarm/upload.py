@@ -36,7 +36,7 @@ from common.messages.swarm import (
 from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
 from leaf.signals import PiecesProven, Withdrawn
 from leaf.swarm.budget import Budget
-from leaf.swarm.pieces import pack
+from leaf.swarm.pieces import pack, runs
 from leaf.swarm.stock import Stock
 from leaf.swarm.trees import Trees
 
@@ -179,7 +179,8 @@ class Uploads:
     def _proven(self, event: PiecesProven, _now: float) -> list[Effect]:
         """What we have just got ourselves others may have too."""
         wanting = [peer for peer, root in self._wishes if root == event.root]
-        return [Send(peer, Have(event.root, piece)) for piece in event.pieces for peer in wanting]
+        haves = [Have(event.root, *run) for run in runs(event.pieces)]
+        return [Send(peer, have) for have in haves for peer in wanting]
 
     def _withdrawn(self, event: Withdrawn, _now: float) -> list[Effect]:
         effects: list[Effect] = []
