@@ -114,7 +114,7 @@ class Leaf:
         )
         searches = Searches(name, config.search, rng)
         locator = Locator(config.swarm, rng)
-        uploads = Uploads(Stock(library, downloads), config.swarm)
+        uploads = Uploads(Stock(library, downloads), config.swarm, rng)
         self._parent, self._publisher, self._library = parent, publisher, library
         self._downloads, self._searches, self._locator = downloads, searches, locator
         self._machines: dict[str, _Machine] = {

@@ -109,6 +109,7 @@ class PiecesProven(Signal, frozen=True):
     """These pieces of a download are stored and can be served."""
 
     root: bytes
+    size: int
     pieces: tuple[int, ...]
 
 

@@ -31,7 +31,7 @@ from leaf.swarm.fetch import Fetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State
 from leaf.swarm.source import REQUEST_BYTES_FIRST, REQUEST_S, WINDOW_S
-from leaf.swarm.sources import SOURCES_MAX, TRIES_MAX
+from leaf.swarm.sources import SOURCES_ENOUGH, SOURCES_MAX, TRIES_MAX
 from tests.memory_disk import tree_of
 
 MIB = 1024 * 1024
@@ -162,7 +162,7 @@ def test_what_comes_is_written_and_told_when_it_holds() -> None:
     assert (write.offset, len(write.data)) == (request.offset, request.length)
     first = request.offset // 16384
     done = tuple(range(first, first + PER_REQUEST))
-    assert PiecesProven(ROOT, done) in fetching.feed(PiecesWritten(1, done, ()))
+    assert PiecesProven(ROOT, PIECES * 16384, done) in fetching.feed(PiecesWritten(1, done, ()))
     assert fetching.pieces.count(State.DONE) == PER_REQUEST
     assert list(fetching.core.givers) == [A]
 
@@ -335,7 +335,8 @@ def test_sources_are_wanted_while_there_are_few() -> None:
     """Said once when they become too few, and once when there are enough."""
     fetching = Fetching()
     assert SourcesWanted(ROOT, len(DATA)) not in fetching.find()
-    many = [bytes([number]) * 32 for number in range(1, 9)]
+    fetching.feed(Allotted(SOURCES_ENOUGH, 10**9))
+    many = [bytes([number]) * 32 for number in range(1, SOURCES_ENOUGH + 1)]
     assert SourcesUnwanted(ROOT) in fetching.find(*many)
     assert SourcesWanted(ROOT, len(DATA)) in fetching.feed(LinkDown(many[0], Door.BULK, "x"))
 

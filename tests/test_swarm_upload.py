@@ -15,6 +15,7 @@ from common.messages.swarm import (
     Bitfield,
     Cancel,
     Choke,
+    Have,
     Interested,
     NotInterested,
     Piece,
@@ -59,7 +60,7 @@ class Serving:
             config=config,
             rng=Random(1),
         )
-        self.uploads = Uploads(Stock(self.library, downloads), config)
+        self.uploads = Uploads(Stock(self.library, downloads), config, Random(1))
 
     def says(self, peer: bytes, message: Message) -> list[Effect]:
         """What a message causes."""
@@ -72,6 +73,13 @@ class Serving:
             if self.disk.performs(effect):
                 events += self.disk.perform(effect)
         return [out for event in events for out in self.uploads.handle(event, 0.0)]
+
+
+def plain(effects: list[Effect]) -> list[Effect]:
+    """Without what is shown."""
+    return [
+        each for each in effects if not (isinstance(each, Send) and isinstance(each.message, Have))
+    ]
 
 
 def test_a_request_is_answered_with_its_bytes() -> None:
@@ -92,10 +100,10 @@ def test_slots_go_to_who_waited_longest() -> None:
     assert Send(B, Choke(ROOT)) in serving.says(B, Interested(ROOT, len(DATA)))
     refused = [Send(B, Reject(ROOT, "choked", 0))]
     assert serving.says(B, Request(ROOT, 0, 16384)) == refused
-    assert serving.says(A, NotInterested(ROOT)) == [Send(B, Unchoke(ROOT))]
+    assert plain(serving.says(A, NotInterested(ROOT))) == [Send(B, Unchoke(ROOT))]
     serving.says(A, Interested(ROOT, len(DATA)))
     gone = serving.uploads.handle(LinkDown(B, Door.BULK, "gone"), 0.0)
-    assert gone == [Send(A, Unchoke(ROOT))]
+    assert plain(gone) == [Send(A, Unchoke(ROOT))]
 
 
 def test_a_slot_that_nobody_uses_goes_to_who_waits() -> None:
@@ -105,7 +113,7 @@ def test_a_slot_that_nobody_uses_goes_to_who_waits() -> None:
         serving.says(peer, Interested(ROOT, len(DATA)))
     assert serving.uploads.wakeup() == SLOT_IDLE_S
     swapped = serving.uploads.handle(Woke(), SLOT_IDLE_S)
-    assert swapped == [Send(A, Choke(ROOT)), Send(B, Unchoke(ROOT))]
+    assert plain(swapped) == [Send(A, Choke(ROOT)), Send(B, Unchoke(ROOT))]
     serving.uploads.handle(Received(B, Request(ROOT, 0, 16384)), SLOT_IDLE_S + 1)
     assert serving.uploads.handle(Woke(), 2 * SLOT_IDLE_S) == []
     serving.uploads.handle(Received(B, NotInterested(ROOT)), 2 * SLOT_IDLE_S)
@@ -168,9 +176,9 @@ def test_a_slow_leaf_does_not_keep_others_from_being_served() -> None:
         serving.says(peer, Interested(root, len(big)))
     for number in range(20):
         serving.says(A, Request(root, number * 2**20, 2**20))
-    assert len(serving.says(B, Request(root, 0, 2**20))) == 1
+    assert len(plain(serving.says(B, Request(root, 0, 2**20)))) == 1
     serving.uploads.handle(LinkDown(A, Door.BULK, "gone"), 0.0)
-    assert len(serving.says(B, Request(root, 2**20, 2**20))) == 1
+    assert len(plain(serving.says(B, Request(root, 2**20, 2**20)))) == 1
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("changed", "changed"), ("x", "disk")])

@@ -38,11 +38,11 @@ class Bitfield(Message, frozen=True, array_like=True, gc=False):
 
 
 class Have(Message, frozen=True, array_like=True, gc=False):
-    """I now have this piece too, or so many from it on."""
+    """I now have this piece too, and those of the bits, the first of which stands for it."""
 
     root: Bytes32
     piece: PieceIndex
-    count: Annotated[int, Meta(ge=1, le=PIECES_PER_FILE_MAX)] = 1
+    bits: Annotated[bytes, Meta(max_length=PIECES_PER_FILE_MAX // 8)] = b""
 
 
 class Choke(Message, frozen=True, array_like=True, gc=False):

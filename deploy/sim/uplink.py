@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from deploy.sim.wires import Wire
 
 SEGMENT_BYTES: Final = 1460  # what an Ethernet frame carries of a stream
-SEGMENT_S: Final = 0.05  # of the rate, where that is more
+SEGMENT_S: Final = 0.01  # of the rate, where that is more
 
 Left = Callable[[], None]
 

@@ -21,6 +21,7 @@ from random import Random
 from typing import ClassVar, Final
 
 import msgspec
+from pyroaring import BitMap
 
 from common.config import SwarmConfig
 from common.core import Effect, Event, LinkDown, LinkUp, Received, Stopped, Woke
@@ -122,7 +123,7 @@ class Download:
     @property
     def linked(self) -> int:
         """With how many sources there is a link now."""
-        return len(self._fetch.sources.linked) if self._fetch else 0
+        return self._fetch.sources.linked_count if self._fetch else 0
 
     def fetches_from(self, peer: NodeId) -> bool:
         """Whether it is linked with this leaf to fetch from it."""
@@ -162,6 +163,13 @@ class Download:
         if not self.can_be_served or self.state is State.DONE:
             return self.can_be_served
         return self._pieces is not None and self._pieces.count(Piece.DONE) > 0
+
+    def lacked(self, peer: NodeId, pieces: BitMap) -> BitMap:
+        """Those of these pieces that this leaf does not have, as far as we know."""
+        source = self._fetch.sources.get(peer) if self._fetch else None
+        if source is None or not source.shown:
+            return pieces
+        return BitMap() if source.has is None else pieces - source.has
 
     def marks(self) -> bytes | None:
         """A 1 for each piece that can be served; None where all can."""

@@ -35,7 +35,7 @@ from common.storage import KeepLayer, PiecesWritten, WritePieces
 from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted
 from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
-from leaf.swarm.pieces import Pieces, State, marked, unpack
+from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
 from leaf.swarm.requests import Requests
 from leaf.swarm.source import SNUBS_MAX, Phase, Source
 from leaf.swarm.sources import Sources
@@ -59,6 +59,7 @@ class Fetch:
     ) -> None:
         self._number = number
         self._root = root
+        self._size = size
         self.pieces = pieces
         self._requests = Requests(root, size, pieces, config.request_s, rng)
         self._layer = LayerFetch(root, size, layer)
@@ -193,12 +194,12 @@ class Fetch:
 
     def _on_have(self, source: Source, event: Received, now: float) -> list[Effect]:
         message = event.message
-        beyond = message.piece + message.count if isinstance(message, Have) else 0
-        if not isinstance(message, Have) or beyond > len(self.pieces):
+        told = pieces_of(message) if isinstance(message, Have) else BitMap()
+        if not told or told.max() >= len(self.pieces):
             return self._hang_up(source, "a piece beyond the end of the file", now)
         if source.has is None:
             return []
-        gained = BitMap(range(message.piece, beyond)) - source.has
+        gained = told - source.has
         source.has |= gained
         self._requests.picker.source_came(gained)
         return self._pump(source, now)
@@ -330,7 +331,7 @@ class Fetch:
             if sender is not None:
                 effects += self._blame(sender, now)
         if proven:
-            effects.append(PiecesProven(self._root, tuple(proven)))
+            effects.append(PiecesProven(self._root, self._size, tuple(proven)))
         return effects + self._pump_all(now)
 
     def _blame(self, peer: NodeId, now: float) -> list[Effect]:

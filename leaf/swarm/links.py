@@ -1,17 +1,22 @@
-"""Which bulk links are up, and since when nothing has come over each.
+"""Which bulk links are up, where they lead, and since when nothing has come over each.
 
 Uploads and downloads share the one link between two leaves. Strangers never have more than a named
-number of them, so they use up neither our descriptors nor the links that we dial ourselves. What is
-said over a link is not looked at; which end because nobody uses them stands in `leaf.swarm.idle`.
+number of them, so they use up neither our descriptors nor the links that we dial ourselves. Of what
+is said over a link only the wish for a file is looked at; which end because nobody uses them stands
+in `leaf.swarm.idle`.
 """
 
 from collections.abc import Callable
 from typing import ClassVar, Final
 
+from common.addresses import Address
 from common.config import SwarmConfig
 from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received
 from common.doors import Door
 from common.ids import NodeId
+from common.messages.fields import Contact
+from common.messages.swarm import Interested
+from leaf.signals import SourcesFound
 
 STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one served, one waiting
 
@@ -19,10 +24,11 @@ STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one serv
 class BulkLinks:
     """The bulk links of one leaf."""
 
-    __slots__ = ("_heard_at", "_strangers", "_strangers_max")
+    __slots__ = ("_addresses", "_heard_at", "_strangers", "_strangers_max")
 
     def __init__(self, config: SwarmConfig) -> None:
         self._heard_at: dict[NodeId, float] = {}
+        self._addresses: dict[NodeId, Address] = {}
         self._strangers: dict[NodeId, None] = {}  # they dialled us
         self._strangers_max = config.links_max + STRANGERS_PER_SLOT * config.upload_slots
 
@@ -49,6 +55,7 @@ class BulkLinks:
         if event.door is not Door.BULK:
             return []
         self._heard_at[event.peer] = now
+        self._addresses[event.peer] = event.address
         if not event.inbound:
             return []
         self._strangers[event.peer] = None
@@ -59,13 +66,20 @@ class BulkLinks:
     def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
         if event.door is Door.BULK:
             self._heard_at.pop(event.peer, None)
+            self._addresses.pop(event.peer, None)
             self._strangers.pop(event.peer, None)
         return []
 
     def _received(self, event: Received, now: float) -> list[Effect]:
-        if event.peer in self._heard_at:
-            self._heard_at[event.peer] = now
-        return []
+        if event.peer not in self._heard_at:
+            return []
+        self._heard_at[event.peer] = now
+        message = event.message
+        if not isinstance(message, Interested):
+            return []
+        # who wants a file of us will have pieces that we lack: a link serves both ends
+        contact = Contact(event.peer, self._addresses[event.peer])
+        return [SourcesFound(message.root, (contact,))]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         LinkUp: _link_up,

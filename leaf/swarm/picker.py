@@ -42,7 +42,7 @@ class Picker:
         rarest = self._rarest(wanted) if self._chosen >= RANDOM_FIRST else wanted
         self._chosen += 1
         count_max = max(min(request_bytes, REQUEST_BYTES_MAX) // self._piece_bytes, 1)
-        return _run(wanted, rarest[self._rng.randrange(len(rarest))], count_max)
+        return run_around(wanted, rarest[self._rng.randrange(len(rarest))], count_max)
 
     def source_came(self, has: BitMap) -> None:
         """A partial source has these pieces, or has them now too."""
@@ -76,12 +76,12 @@ class Picker:
         return self._by_copies[copies]
 
 
-def _run(wanted: BitMap, piece: int, count_max: int) -> Run:
-    """What is wanted side by side around this piece, in its block of `count_max` pieces."""
+def run_around(pieces: BitMap, piece: int, count_max: int) -> Run:
+    """Of these pieces those side by side around one, in its block of `count_max`."""
     begin = piece - piece % count_max
     first, beyond = piece, piece + 1
-    while first > begin and first - 1 in wanted:
+    while first > begin and first - 1 in pieces:
         first -= 1
-    while beyond < begin + count_max and beyond in wanted:
+    while beyond < begin + count_max and beyond in pieces:
         beyond += 1
     return first, beyond - first

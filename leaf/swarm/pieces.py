@@ -12,7 +12,7 @@ marks (a byte of 0 or 1 for each piece) into the bits of the wire.
 
 import enum
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import Final
 
@@ -20,6 +20,7 @@ from pyroaring import BitMap
 
 from common.errors import LocalProtocolError
 from common.ids import NodeId
+from common.messages.swarm import Have
 
 
 class State(enum.IntEnum):
@@ -30,6 +31,8 @@ class State(enum.IntEnum):
     WRITING = 2
     DONE = 3
 
+
+HAVE_PIECES_MAX: Final = 4_096  # from the first to the last of one `Have`: 512 bytes of bits
 
 _STATES: Final = tuple(State)  # by number; calling the class costs six times as much
 
@@ -131,17 +134,33 @@ class Pieces:
             self._owners.pop(piece, None)
 
 
-def marked(marks: bytes) -> BitMap:
-    """The pieces with a mark."""
-    return BitMap(array("I", compress(range(len(marks)), marks)))
+def marked(marks: bytes, first: int = 0) -> BitMap:
+    """The pieces with a mark, the first of which is that of piece `first`."""
+    return BitMap(array("I", compress(range(first, first + len(marks)), marks)))
 
 
-def marks_of(pieces: Iterable[int], count: int) -> bytes:
-    """The inverse: a 1 for each of these pieces, of `count`."""
-    marks = bytearray(count)
+def marks_of(pieces: BitMap) -> bytes:
+    """The inverse, from the first of these pieces to the last."""
+    first = pieces.min()
+    marks = bytearray(pieces.max() + 1 - first)
     for piece in pieces:
-        marks[piece] = 1
+        marks[piece - first] = 1
     return bytes(marks)
+
+
+def haves(root: bytes, pieces: BitMap) -> Iterator[Have]:
+    """These pieces as messages: a few bits more are cheaper than a message more."""
+    while pieces:
+        first = pieces.min()
+        part = pieces & BitMap(range(first, first + HAVE_PIECES_MAX))
+        pieces = pieces - part
+        yield Have(root, first, pack(marks_of(part)) if len(part) > 1 else b"")
+
+
+def pieces_of(have: Have) -> BitMap:
+    """The inverse for one message; spare bits count."""
+    marks = unpack(have.bits, 8 * len(have.bits)) if have.bits else b"\1"
+    return marked(marks or b"", have.piece)
 
 
 def runs(pieces: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -121,7 +121,7 @@ class Source:
 
     def unlink(self) -> None:
         """The link is gone, and all that was said over it."""
-        self.phase, self.choking, self.shown, self.has = Phase.KNOWN, True, False, None
+        self.choking, self.shown, self.has = True, False, None
         self.requests.clear()
         self.late.clear()
         self.request_bytes, self.window_bytes = REQUEST_BYTES_FIRST, WINDOW_BYTES_FIRST

@@ -21,7 +21,7 @@ from leaf.swarm.links import BulkLinks
 from leaf.swarm.source import Phase, Source
 
 SOURCES_MAX: Final = 200  # known for one file, as a list of hosts has
-SOURCES_ENOUGH: Final = 8  # linked or being dialled: more are not looked for; wild guess
+SOURCES_ENOUGH: Final = 30  # linked or being dialled: more are not looked for (BEP 3: plenty)
 TRIES_MAX: Final = 3  # links in a row that brought nothing before it is forgotten (THREATS T3)
 LIARS_MAX: Final = 1_000
 
@@ -38,6 +38,7 @@ class Sources:
         self._config = config
         self._rng = rng
         self._sources: dict[NodeId, Source] = {}
+        self._in_phase = dict.fromkeys(Phase, 0)  # how many; asked for with each message
         self._wanted = False
         self.liars: dict[NodeId, None] = {}
         self.deadlines = Deadlines()
@@ -55,6 +56,11 @@ class Sources:
         """Those that there is a link to."""
         return [each for each in self._sources.values() if each.phase is Phase.LINKED]
 
+    @property
+    def linked_count(self) -> int:
+        """With how many there is a link."""
+        return self._in_phase[Phase.LINKED]
+
     def crowded(self, links_max: int) -> bool:
         """Whether one that could be tried waits for a link."""
         return self._busy >= links_max and any(map(self._may_try, self._sources.values()))
@@ -66,7 +72,7 @@ class Sources:
 
     def park(self, source: Source, now: float) -> list[Effect]:
         """It has nothing for us now: another may have its link, and it is tried again later."""
-        source.unlink()
+        self._enter(source, Phase.KNOWN)
         self.expect_nothing(source)
         pause_s = self._config.redial_max_s * self._rng.uniform(0.75, 1.25)
         self.deadlines.set(("retry", source.peer), now + pause_s)
@@ -74,7 +80,15 @@ class Sources:
 
     @property
     def _busy(self) -> int:
-        return sum(each.phase is not Phase.KNOWN for each in self._sources.values())
+        return self._in_phase[Phase.DIALLING] + self._in_phase[Phase.LINKED]
+
+    def _enter(self, source: Source, phase: Phase) -> None:
+        """Another phase; one without a link has said nothing yet."""
+        self._in_phase[source.phase] -= 1
+        self._in_phase[phase] += 1
+        if phase is Phase.KNOWN:
+            source.unlink()
+        source.phase = phase
 
     def add(self, contacts: Sequence[Contact]) -> None:
         """These are said to have the file."""
@@ -82,6 +96,7 @@ class Sources:
             known = contact.node in self._sources or contact.node in self.liars
             if not known and len(self._sources) < SOURCES_MAX:
                 self._sources[contact.node] = Source(contact.node, contact.address)
+                self._in_phase[Phase.KNOWN] += 1
 
     def reach(self, links_max: int, now: float) -> list[Effect]:
         """Link with as many as allowed."""
@@ -98,12 +113,12 @@ class Sources:
     def _contact(self, source: Source, now: float) -> list[Effect]:
         if self._links.is_up(source.peer):
             return self.greet(source, now)
-        source.phase = Phase.DIALLING
+        self._enter(source, Phase.DIALLING)
         return [Dial(source.peer, source.address, Door.BULK)]
 
     def greet(self, source: Source, now: float) -> list[Effect]:
         """The link is there: say what we want."""
-        source.phase = Phase.LINKED
+        self._enter(source, Phase.LINKED)
         self.expect(source, now)
         return [Send(source.peer, Interested(self._root, self._size))]
 
@@ -121,7 +136,7 @@ class Sources:
         if source.tries >= TRIES_MAX:
             self.forget(source)
             return
-        source.unlink()
+        self._enter(source, Phase.KNOWN)
         self.expect_nothing(source)
         pause = self._config.redial_s * 2 ** (source.tries - 1)
         jittered = min(pause, self._config.redial_max_s) * self._rng.uniform(0.75, 1.25)
@@ -131,7 +146,8 @@ class Sources:
         """It is no source any more, unless somebody names it again."""
         self.expect_nothing(source)
         self.deadlines.cancel(("retry", source.peer))
-        self._sources.pop(source.peer, None)
+        if self._sources.pop(source.peer, None) is not None:
+            self._in_phase[source.phase] -= 1
 
     def dismiss(self, source: Source) -> list[Effect]:
         """It does not have the file after all."""

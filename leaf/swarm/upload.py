@@ -9,6 +9,7 @@ rules is hung up on. Choosing whom to serve by what they give is not done yet.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import ClassVar, Final
 
 from common.config import SwarmConfig
@@ -20,10 +21,8 @@ from common.limits import OPEN_REQUESTS_MAX
 from common.merkle import TreeError, piece_count, piece_size_bytes
 from common.messages.fields import Message
 from common.messages.swarm import (
-    Bitfield,
     Cancel,
     Choke,
-    Have,
     Interested,
     NotInterested,
     Piece,
@@ -36,7 +35,8 @@ from common.messages.swarm import (
 from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
 from leaf.signals import PiecesProven, Withdrawn
 from leaf.swarm.budget import Budget
-from leaf.swarm.pieces import pack, runs
+from leaf.swarm.download import Download
+from leaf.swarm.showing import Showing
 from leaf.swarm.stock import Stock
 from leaf.swarm.trees import Trees
 
@@ -66,14 +66,15 @@ class Uploads:
     """Everybody who wants something of this leaf."""
 
     __slots__ = (
-        *("_budget", "_config", "_deadlines", "_last_read", "_now", "_reads", "_stock", "_trees"),
-        *("_waiting", "_wishes"),
+        *("_budget", "_config", "_deadlines", "_last_read", "_now", "_reads", "_showing", "_stock"),
+        *("_trees", "_waiting", "_wishes"),
     )
 
-    def __init__(self, stock: Stock, config: SwarmConfig) -> None:
+    def __init__(self, stock: Stock, config: SwarmConfig, rng: Random) -> None:
         self._stock = stock
         self._config = config
         self._wishes: dict[Key, _Wish] = {}  # in the order they came
+        self._showing = Showing(rng)
         self._trees = Trees()
         self._waiting: list[tuple[Key, int]] = []  # requests not yet handed to the disk
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
@@ -88,8 +89,9 @@ class Uploads:
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
-        """When slots that nobody uses are looked for."""
-        return self._deadlines.earliest()
+        """When slots that nobody uses are looked for, or news are told."""
+        times = (self._deadlines.earliest(), self._showing.deadlines.earliest())
+        return min((time for time in times if time is not None), default=None)
 
     @property
     def served(self) -> int:
@@ -117,11 +119,9 @@ class Uploads:
         key = (peer, message.root)
         if key not in self._wishes and self._is_full(peer):
             return [Send(peer, Reject(message.root, "too_many"))]
-        marks = None if isinstance(held, SharedFile) else held.marks()
-        bits = b"" if marks is None else pack(marks)
         wish = self._wishes.setdefault(key, _Wish(message.size))
         was_unchoked = wish.unchoked
-        answer: list[Effect] = [Send(peer, Bitfield(message.root, bits)), *self._fill_slots()]
+        answer = self._showing.begin(peer, message.root, message.size, held) + self._fill_slots()
         if was_unchoked:
             answer.append(Send(peer, Unchoke(message.root)))
         elif not wish.unchoked:
@@ -133,15 +133,19 @@ class Uploads:
         return len(self._wishes) >= WISHES_MAX or mine >= WISHES_PER_LEAF_MAX
 
     def _on_not_interested(self, peer: NodeId, message: NotInterested) -> list[Effect]:
-        self._wishes.pop((peer, message.root), None)
+        self._forget((peer, message.root))
         return self._fill_slots()
+
+    def _forget(self, key: Key) -> None:
+        self._wishes.pop(key, None)
+        self._showing.leave(*key)
 
     def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
         if event.door is not Door.BULK:
             return []
         self._budget.forget(event.peer)
         for key in [key for key in self._wishes if key[0] == event.peer]:
-            del self._wishes[key]
+            self._forget(key)
         return self._fill_slots()
 
     def _fill_slots(self) -> list[Effect]:
@@ -154,21 +158,22 @@ class Uploads:
             if not wish.unchoked:
                 wish.unchoked, wish.asked_at = True, self._now
                 free -= 1
-                effects.append(Send(peer, Unchoke(root)))
+                effects += [Send(peer, Unchoke(root)), *self._showing.may_ask(peer, root)]
         if self.served < len(self._wishes) and self._deadlines.get(_IDLE) is None:
             self._deadlines.set(_IDLE, self._now + SLOT_IDLE_S)
         return effects
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
-        """While others wait, who asks for nothing gives his slot to them and comes last."""
-        self._deadlines.pop_due(now)
+        """Tell the news; while others wait, who asks for nothing gives his slot to them."""
+        effects = self._showing.due(now)
+        if not self._deadlines.pop_due(now):
+            return effects
         idle = [
             key
             for key, wish in self._wishes.items()
             if wish.unchoked and not wish.requests and now - wish.asked_at >= SLOT_IDLE_S
         ]
         waiting = len(self._wishes) - self.served
-        effects: list[Effect] = []
         for peer, root in idle[:waiting]:
             wish = self._wishes.pop((peer, root))
             self._wishes[peer, root] = wish
@@ -176,17 +181,16 @@ class Uploads:
             effects.append(Send(peer, Choke(root)))
         return effects + self._fill_slots()
 
-    def _proven(self, event: PiecesProven, _now: float) -> list[Effect]:
+    def _proven(self, event: PiecesProven, now: float) -> list[Effect]:
         """What we have just got ourselves others may have too."""
-        wanting = [peer for peer, root in self._wishes if root == event.root]
-        haves = [Have(event.root, *run) for run in runs(event.pieces)]
-        return [Send(peer, have) for have in haves for peer in wanting]
+        held = self._stock.find(event.root, event.size)
+        return self._showing.proven(event, held, now) if isinstance(held, Download) else []
 
     def _withdrawn(self, event: Withdrawn, _now: float) -> list[Effect]:
         effects: list[Effect] = []
         for key, wish in list(self._wishes.items()):
             if key[1] == event.root and self._stock.find(event.root, wish.size) is None:
-                del self._wishes[key]
+                self._forget(key)
                 effects.append(Send(key[0], Reject(event.root, "gone")))
         return effects + self._fill_slots()
 
@@ -204,7 +208,8 @@ class Uploads:
             return [Send(peer, Reject(message.root, "too_many", offset))]
         wish.requests[offset], wish.asked_at = message.length, self._now
         self._waiting.append((key, offset))
-        return self._read_next()
+        shown = self._showing.asked(*key, wish.size, offset, message.length)
+        return self._read_next() + shown
 
     def _on_cancel(self, peer: NodeId, message: Cancel) -> list[Effect]:
         wish = self._wishes.get((peer, message.root))

@@ -1,0 +1,138 @@
+"""What those who want a file are told that we have of it, and when.
+
+A bit field when they come and `Have` for what we get later, unless we know that they have it. What
+comes quickly is told in one message a while, since messages cost, and a twentieth of a second is
+little beside what a piece takes. Of a file that we have whole each at first sees a part of its own
+(`leaf.swarm.firstcopy`). Who may ask for what it sees, and what it is sent, stands in
+`leaf.swarm.upload`.
+"""
+
+import math
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from pyroaring import BitMap
+
+from common.core import Effect, Send
+from common.deadlines import Deadlines
+from common.ids import NodeId
+from common.merkle import piece_count, piece_size_bytes
+from common.messages.swarm import Bitfield
+from common.storage import SharedFile
+from leaf.signals import PiecesProven
+from leaf.swarm.download import Download
+from leaf.swarm.firstcopy import FirstCopy
+from leaf.swarm.picker import Run
+from leaf.swarm.pieces import haves, pack
+
+
+TOLD_S: Final = 0.05  # between two messages with news of one file to one leaf; wild guess
+
+
+@dataclass(slots=True)
+class News:
+    """What we have got of one file, and not told yet."""
+
+    held: Download
+    pieces: BitMap = field(default_factory=BitMap)
+    told_at: float = -math.inf
+
+
+class Showing:
+    """What each leaf was told of each file that it wants."""
+
+    __slots__ = ("_begun_anew", "_first_copies", "_news", "_rng", "_told", "deadlines")
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._told: dict[bytes, dict[NodeId, None]] = {}  # by root
+        self._first_copies: dict[bytes, FirstCopy] = {}  # of files that we have whole
+        self._begun_anew: dict[tuple[NodeId, bytes], None] = {}  # may have lost what they told us
+        self._news: dict[bytes, News] = {}
+        self.deadlines = Deadlines()
+        """By root: when its news are told."""
+
+    def begin(
+        self, peer: NodeId, root: bytes, size: int, held: SharedFile | Download
+    ) -> list[Effect]:
+        """It wants this file: what we have of it; over the same link perhaps once more."""
+        told = self._told.setdefault(root, {})
+        is_anew = peer in told
+        if is_anew:
+            self._begun_anew[peer, root] = None
+        told[peer] = None
+        marks = None if isinstance(held, SharedFile) else held.marks()
+        if marks is not None:
+            return [Send(peer, Bitfield(root, pack(marks)))]
+        first_copy = self._first_copies.setdefault(root, FirstCopy(size, self._rng))
+        if first_copy.is_over or is_anew or len(told) == 1:
+            first_copy.leave(peer)
+            return [Send(peer, Bitfield(root))]
+        first_copy.join(peer)
+        return [Send(peer, Bitfield(root, pack(bytes(piece_count(size)))))]
+
+    def may_ask(self, peer: NodeId, root: bytes) -> list[Effect]:
+        """It has a slot now."""
+        first_copy = self._first_copies.get(root)
+        return self._shown(peer, root, first_copy.begin(peer)) if first_copy else []
+
+    def asked(self, peer: NodeId, root: bytes, size: int, offset: int, length: int) -> list[Effect]:
+        """It asked for whole pieces."""
+        first_copy = self._first_copies.get(root)
+        if first_copy is None or first_copy.is_over:
+            return []
+        piece_bytes = piece_size_bytes(size)
+        run = (offset // piece_bytes, -(-length // piece_bytes))
+        return self._shown(peer, root, first_copy.asked(peer, run))
+
+    def proven(self, event: PiecesProven, held: Download, now: float) -> list[Effect]:
+        """What we have just got ourselves, to all who lack it, soon."""
+        if event.root not in self._told:
+            return []
+        news = self._news.setdefault(event.root, News(held))
+        news.pieces.update(event.pieces)
+        if self.deadlines.get(event.root) is None:
+            self.deadlines.set(event.root, max(now, news.told_at + TOLD_S))
+        return self.due(now)
+
+    def due(self, now: float) -> list[Effect]:
+        """Tell what it is time for."""
+        effects: list[Effect] = []
+        for root in self.deadlines.pop_due(now):
+            if isinstance(root, bytes) and (news := self._news.get(root)) is not None:
+                effects += self._tell(root, news)
+                news.told_at, news.pieces = now, BitMap()
+        return effects
+
+    def _tell(self, root: bytes, news: News) -> list[Effect]:
+        effects: list[Effect] = []
+        for peer in self._told.get(root, {}):
+            tell_all = (peer, root) in self._begun_anew
+            lacked = news.pieces if tell_all else news.held.lacked(peer, news.pieces)
+            effects += [Send(peer, have) for have in haves(root, lacked)]
+        return effects
+
+    def leave(self, peer: NodeId, root: bytes) -> None:
+        """It does not want this file any more."""
+        self._begun_anew.pop((peer, root), None)
+        told = self._told.get(root, {})
+        told.pop(peer, None)
+        if root in self._first_copies:
+            self._first_copies[root].leave(peer)
+        if not told:
+            self._told.pop(root, None)
+            self._first_copies.pop(root, None)
+            self._news.pop(root, None)
+            self.deadlines.cancel(root)
+
+    def _shown(self, peer: NodeId, root: bytes, shown: list[Run]) -> list[Effect]:
+        effects: list[Effect] = [
+            Send(peer, have)
+            for first, count in shown
+            for have in haves(root, BitMap(range(first, first + count)))
+        ]
+        first_copy = self._first_copies[root]
+        if first_copy.is_over:
+            effects += [Send(seer, Bitfield(root)) for seer in first_copy.end()]
+        return effects

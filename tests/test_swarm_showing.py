@@ -1,0 +1,109 @@
+"""What those who want a file are told of it: all of it, a part each at first, and news."""
+
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from common.core import Effect, Send
+from common.merkle import piece_count
+from common.messages.swarm import Bitfield, Have
+from common.storage import SharedFile
+from leaf.swarm.firstcopy import FirstCopy
+from leaf.swarm.pieces import HAVE_PIECES_MAX, haves, pieces_of
+from leaf.swarm.showing import Showing
+
+PIECE = 16384
+COUNT = 200
+SIZE = COUNT * PIECE
+ROOT = b"r" * 32
+A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
+FILE = SharedFile("/share", "file", SIZE, 0, 0, ROOT)
+
+
+def seen(effects: list[Effect], peer: bytes) -> BitMap:
+    """The pieces that these effects tell a leaf of."""
+    told = BitMap()
+    for effect in effects:
+        if isinstance(effect, Send) and effect.peer == peer:
+            if isinstance(effect.message, Have):
+                told |= pieces_of(effect.message)
+            if effect.message == Bitfield(ROOT):
+                told |= BitMap(range(COUNT))
+    return told
+
+
+@given(st.sets(st.integers(0, 3 * HAVE_PIECES_MAX), min_size=1))
+def test_any_pieces_are_told_in_few_messages(pieces: set[int]) -> None:
+    """All of them and no others, no message with a longer span than it may have."""
+    messages = list(haves(ROOT, BitMap(pieces)))
+    told = [pieces_of(message) for message in messages]
+    assert BitMap().union(*told) == BitMap(pieces)
+    assert all(each.max() - each.min() < HAVE_PIECES_MAX for each in told)
+    assert len(messages) <= 4
+
+
+def test_who_comes_alone_sees_everything() -> None:
+    """There is nobody to share with."""
+    assert seen(Showing(Random(1)).begin(A, ROOT, SIZE, FILE), A) == BitMap(range(COUNT))
+
+
+@given(st.integers(2, 12), st.randoms(use_true_random=False))
+def test_of_a_first_copy_no_piece_is_shown_twice_before_all_were_shown_once(
+    leaves: int, rng: Random
+) -> None:
+    """Each leaf asks for what it sees, whoever is quicker; in the end everybody sees everything."""
+    first_copy = FirstCopy(SIZE, Random(rng.random()))
+    shown: dict[bytes, list[tuple[int, int]]] = {}
+    for number in range(leaves):
+        peer = bytes((number,)) * 32
+        first_copy.join(peer)
+        shown[peer] = first_copy.begin(peer)
+        assert shown[peer]
+    owners = {run: peer for peer, runs in shown.items() for run in runs}
+    asked = BitMap()
+    while not first_copy.is_over:
+        run = rng.choice(sorted(owners))
+        peer = owners.pop(run)
+        pieces = BitMap(range(run[0], sum(run)))
+        assert not pieces & asked
+        asked |= pieces
+        owners |= dict.fromkeys(first_copy.asked(peer, run), peer)
+    everything = BitMap().union(asked, *[BitMap(range(run[0], sum(run))) for run in owners])
+    assert everything == BitMap(range(piece_count(SIZE)))
+    assert len(first_copy.end()) == leaves
+
+
+def test_who_comes_to_others_sees_a_part_and_then_more_for_what_it_asks() -> None:
+    """What the first asks for is not shown to the second."""
+    showing = Showing(Random(1))
+    showing.begin(A, ROOT, SIZE, FILE)
+    assert not seen(showing.begin(B, ROOT, SIZE, FILE), B)
+    asked = BitMap(range(COUNT - 50))
+    showing.asked(A, ROOT, SIZE, 0, len(asked) * PIECE)
+    first = seen(showing.may_ask(B, ROOT), B)
+    assert first and not first & asked
+    more = seen(showing.asked(B, ROOT, SIZE, first.min() * PIECE, len(first) * PIECE), B)
+    assert more and not more & first and not more & asked
+
+
+def test_who_begins_anew_over_the_same_link_sees_everything() -> None:
+    """It may have lost what it had, and what it was shown."""
+    showing = Showing(Random(1))
+    showing.begin(A, ROOT, SIZE, FILE)
+    showing.begin(B, ROOT, SIZE, FILE)
+    assert seen(showing.begin(B, ROOT, SIZE, FILE), B) == BitMap(range(COUNT))
+
+
+def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
+    """And whoever comes later does at once; after all have left it begins again."""
+    showing = Showing(Random(1))
+    for peer in (A, B):
+        showing.begin(peer, ROOT, SIZE, FILE)
+    assert seen(showing.asked(A, ROOT, SIZE, 0, SIZE), B) == BitMap(range(COUNT))
+    assert seen(showing.begin(C, ROOT, SIZE, FILE), C) == BitMap(range(COUNT))
+    for peer in (A, B, C):
+        showing.leave(peer, ROOT)
+    showing.begin(A, ROOT, SIZE, FILE)
+    assert not seen(showing.begin(B, ROOT, SIZE, FILE), B)
