@@ -26,7 +26,6 @@ from leaf.swarm.firstcopy import FirstCopy
 from leaf.swarm.picker import Run
 from leaf.swarm.pieces import haves, pack
 
-
 TOLD_S: Final = 0.05  # between two messages with news of one file to one leaf; wild guess
 
 
