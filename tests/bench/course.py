@@ -106,14 +106,13 @@ def rates_of(text: str, count: int) -> list[float]:
     """Rates in bytes/s from Mbit/s: "20,10" (the last one repeats), or "20,2..50" (a range, spread
     evenly in the logarithm over those that are left). ValueError for anything else."""
     *given, last = text.split(",")
-    rates = [float(rate) for rate in given][:count]
     low, is_range, high = last.partition("..")
-    left = count - len(rates)
-    if is_range and left > 1:
-        step = math.log(float(high) / float(low)) / (left - 1)
-        rates += [float(low) * math.exp(step * number) for number in range(left)]
-    else:
-        rates += [float(low)] * left
-    if not all(math.isfinite(rate) and rate >= 0 for rate in rates):
+    rates = [float(rate) for rate in given][:count]
+    begin, end, left = float(low), float(high if is_range else low), count - len(rates)
+    if not all(math.isfinite(rate) and rate >= 0 for rate in (*rates, begin, end)):
         raise ValueError(f"no rates: {text}")
+    if begin != end and not (begin and end):
+        raise ValueError(f"no range begins at nothing: {text}")
+    growth = (end / begin) ** (1 / max(left - 1, 1)) if begin else 1.0
+    rates += [begin * growth**number for number in range(left)]
     return [rate * MBIT for rate in rates]

@@ -157,9 +157,9 @@ def ratios(runs: Mapping[str, Sequence[Figures]]) -> dict[str, Figures]:
     """Ours to each other client, round by round, where both have finished."""
     result: dict[str, Figures] = {}
     for client, theirs in runs.items():
-        if client == "ours":
+        if client == "ours" or "ours" not in runs:
             continue
-        pairs = list(zip(runs.get("ours", ()), theirs, strict=False))
+        pairs = list(zip(runs["ours"], theirs, strict=True))
         row: Figures = {}
         for key in COMPARED:
             each = [our[key] / their[key] for our, their in pairs if _both(key, our, their)]
