@@ -6,10 +6,12 @@
 `make` writes a v2 torrent of a file. `run` is a daemon with libtorrent's own settings over TCP
 alone and without ways to find others: it says `READY PORT` when it listens, a seed when it has also
 checked its file. Told `go HOST:PORT …` it takes the torrent up, connects to these nodes, and says
-`done` when all is there. It serves on until its input ends.
+`done` when all is there and proven. It serves on until its input ends, or until SIGTERM: then it
+writes what is still in memory, for libtorrent calls a file finished before it is on the disk.
 """
 
 import argparse
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -74,7 +76,8 @@ class Node:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Serve until the input ends."""
+    """Serve until the input ends, or we are asked to."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     node = Node(args.torrent, args.folder, args.host)
     if args.seed:
         node.take_up([])
