@@ -50,6 +50,7 @@ def test_each_client_brings_the_file_to_all(tmp_path: Path, client: str) -> None
     assert 0 < line["first_s"] <= line["median_s"] <= line["last_s"]
     assert line["cpu_s_per_gb"] >= 0
     assert line["seed_rss_mib"] > 0
+    assert {"cpu_s", "helpers_cpu_s", "elsewhere_cpu_s", "rss_mib"} <= line.keys()
     assert last == {"bench": "race", "ratios": {"loopback": {}}}
     assert list(tmp_path.iterdir()) == []
 

@@ -9,7 +9,9 @@ others over a range) and this delay (one way between any two); root only.
 
 In each round every client runs once, one after the other. All are daemons that wait; the clock
 starts with the word to go. CPU seconds are those of seed and downloaders between the word and the
-last finish; what a helper needs (super-peer, tracker, the commands `leaf get`) stands beside them.
+last finish; beside them stands what helpers needed (super-peer, tracker, the commands `leaf get`),
+and what else the machine did meanwhile: packets, but also whoever else was at work, and where that
+is much the times say little.
 Afterwards all files are compared with the source. Prints one JSON line for each client and job,
 with medians over the rounds, and last one with the ratios of ours to each other, a median as well.
 """
@@ -31,7 +33,7 @@ from deploy.netlab.machine import SkippedError
 from deploy.processes import end_on_signals
 from tests.bench.course import Course, Job, hosts_of, rates_of
 from tests.bench.racers import IS_HERE, RACERS, Racer
-from tests.bench.told import Crew, cpu_s, heard
+from tests.bench.told import Crew, cpu_s, heard, machine_cpu_s
 
 Figures = dict[str, Any]
 
@@ -70,7 +72,7 @@ def heat(client: str, job: Job, source: Path, within_s: float) -> Figures:
 
 def timed(racer: Racer, job: Job, within_s: float) -> Figures:
     """Tell all to go, and wait for the last."""
-    before_s, helping_s = cpu_s(racer.nodes), cpu_s(racer.helpers)
+    before_s, helping_s, machine_s = cpu_s(racer.nodes), cpu_s(racer.helpers), machine_cpu_s()
     began = time.monotonic()
     told = racer.go()
     finishes: list[float] = []
@@ -89,6 +91,7 @@ def timed(racer: Racer, job: Job, within_s: float) -> Figures:
         own += [] if took_s is None else [took_s]
     spent_s = cpu_s(racer.nodes) - before_s
     helping_s = cpu_s(racer.helpers) - helping_s
+    elsewhere_s = machine_cpu_s() - machine_s - spent_s - helping_s
     look()
     figures: Figures = {"finished": len(finishes)}
     if len(finishes) == job.downloaders:
@@ -99,7 +102,7 @@ def timed(racer: Racer, job: Job, within_s: float) -> Figures:
         figures |= {} if bound_s is None else {"bound_s": bound_s, "to_bound": last_s / bound_s}
         figures |= {"cpu_s_per_gb": spent_s / (job.downloaders * job.size / 1e9)}
     seed, *others = (node.peak_bytes / 2**20 for node in racer.nodes)
-    figures |= {"cpu_s": spent_s, "helpers_cpu_s": helping_s}
+    figures |= {"cpu_s": spent_s, "helpers_cpu_s": helping_s, "elsewhere_cpu_s": elsewhere_s}
     return {**figures, "seed_rss_mib": seed, "rss_mib": statistics.median(others)}
 
 

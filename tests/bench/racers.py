@@ -68,10 +68,8 @@ class Ours:
         for node in self.nodes:
             node.line()
         argv = self._command(SEED, "share", str(course.source), "--wait")
-        shared = subprocess.run(
-            argv, cwd=ROOT, stdout=subprocess.PIPE, check=True, timeout=10 * READY_S
-        )
-        self._id = json.loads(shared.stdout)[0]["id"]
+        shared = course.crew.start("share", argv).line(10 * READY_S)
+        self._id = json.loads(shared)[0]["id"]
 
     def go(self) -> Sequence[Told]:
         """`leaf get` for each; a command reaches its daemon from anywhere on this machine."""

@@ -169,6 +169,14 @@ def cpu_s(processes: Sequence[Told]) -> float:
     return sum(spent_s for pid, _, spent_s in rows if pid in wanted)
 
 
+def machine_cpu_s() -> float:
+    """What all processors of this machine have worked since it began, the kernel included."""
+    user, nice, system, _idle, _wait, irq, softirq, *_ = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+    )
+    return (user + nice + system + irq + softirq) * TICK_S
+
+
 def _is_foreign(variable: str) -> bool:
     """Settings of other nodes, and proxies, which lead away from this machine."""
     return variable.startswith(PREFIXES) or variable.lower().endswith("_proxy")
