@@ -174,7 +174,7 @@ class Processes:
         self._run(node)
 
     def _run(self, node: Node) -> None:
-        before = None if self._stay else _die_with_parent()
+        before = None if self._stay else die_with_parent()
 
         def run() -> None:
             if self._ending:
@@ -258,7 +258,7 @@ def _listening(command: Sequence[str], listen: str) -> list[str]:
     return [*command[:place], listen, *command[place + 1 :]]
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What a child runs before its program, so that our death is its own; None beyond Linux."""
     if not sys.platform.startswith("linux"):
         return None

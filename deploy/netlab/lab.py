@@ -35,8 +35,12 @@ class Lab:
 
     world = "netlab"
 
-    def __init__(self, scenario: Scenario, machine: Machine, *, on_switch: bool) -> None:
+    def __init__(
+        self, scenario: Scenario, machine: Machine, links: Sequence[Access], *, on_switch: bool
+    ) -> None:
+        """`links`: the access of each host, super-peers' first."""
         self._scenario = scenario
+        self._links = links
         self._machine = machine
         self._name = wiring.lab_name(getpid())
         self._on_switch = on_switch
@@ -80,7 +84,7 @@ class Lab:
         if not self._on_switch:
             self._machine.run_all(commands)
             return
-        groups = [0] * self._hosts
+        groups = [0] * len(self._links)
         for number, hosts in self._cuts.items():
             for host in hosts:
                 groups[host] = number
@@ -96,8 +100,8 @@ class Lab:
         else:
             self._machine.run_all(wiring.hub_with_bridge(self._name))
         host_on = wiring.host_on_switch if self._on_switch else wiring.host_on_bridge
-        for host in range(self._hosts):
-            self._machine.run_all(host_on(self._name, host, self._access(host)))
+        for host, link in enumerate(self._links):
+            self._machine.run_all(host_on(self._name, host, link))
             if self._scenario.hosts.ipv6:
                 self._machine.run_all(wiring.speaks_v6(self._name, host))
 
@@ -135,42 +139,40 @@ class Lab:
             raise UserError(Exit.UNEXPECTED, f"the switch has ended: {error}") from error
 
     def _plan(self) -> Plan:
-        all_access = [self._access(host) for host in range(self._hosts)]
         return Plan(
-            [each.delay_s for each in all_access],
-            [each.down_rate for each in all_access],
+            [each.delay_s for each in self._links],
+            [each.down_rate for each in self._links],
             [(a, b, more_s) for (a, b), more_s in link_delays(self._scenario).items()],
         )
-
-    # --- hosts --------------------------------------------------------------------------------
-
-    @property
-    def _hosts(self) -> int:
-        scenario = self._scenario
-        return scenario.super_peers + (0 if scenario.together else scenario.leaves)
 
     def _host(self, kind: str, number: int) -> int:
         """Super-peers come first; where leaves live with them, they share their hosts."""
         is_first = kind == SUPER_PEER or self._scenario.together
         return number if is_first else self._scenario.super_peers + number
 
-    def _access(self, host: int) -> Access:
-        first = self._scenario.super_peers
-        kind, number = (SUPER_PEER, host) if host < first else (LEAF, host - first)
-        return access(self._scenario, kind, number)
+
+def links_of(scenario: Scenario) -> list[Access]:
+    """The access link of each host, as the scenario draws it."""
+    kinds = [(SUPER_PEER, number) for number in range(scenario.super_peers)]
+    if not scenario.together:
+        kinds += [(LEAF, number) for number in range(scenario.leaves)]
+    return [access(scenario, kind, number) for kind, number in kinds]
 
 
 @contextmanager
-def laboratory(scenario: Scenario) -> Iterator[Lab]:
-    """A lab that stands until the block is left. Raises UserError, or SkippedError."""
+def laboratory(scenario: Scenario, links: Sequence[Access] | None = None) -> Iterator[Lab]:
+    """A lab that stands until the block is left. Raises UserError, or SkippedError.
+
+    `links` are the hosts' access links, super-peers' first; without, the scenario draws them.
+    """
     refuse_beyond_processes(scenario)
-    hosts, machine = scenario.hosts, Machine()
-    delayed = bool(hosts.delay_max_s or scenario.overlay.delay_max_s)
-    shaped = bool(hosts.up_max or hosts.down_max)
+    links, machine = links_of(scenario) if links is None else links, Machine()
+    delayed = any(link.delay_s for link in links) or bool(scenario.overlay.delay_max_s)
+    shaped = any(link.up_rate or link.down_rate for link in links)
     kernel_delays = require(machine, shaped=shaped, delayed=delayed)
     clean_leftovers(machine)
     on_switch = bool(scenario.overlay.delay_max_s) or not kernel_delays
-    lab = Lab(scenario, machine, on_switch=on_switch)
+    lab = Lab(scenario, machine, links, on_switch=on_switch)
     try:
         lab.build()
         yield lab
