@@ -3,20 +3,22 @@
 A file is its BEP 52 root and its size; its name is only how somebody calls it. The canonical
 single-file v2 torrent of (name, root, size) gives the `urn:btmh` that other programs know. The
 invariant: one file has one id, and what parses here is in the one form that is written here.
-Nothing is fetched and no `.torrent` is read.
+Nothing is fetched and no `.torrent` is read; `common.metainfo` writes them.
 """
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl, quote
 
+from common.bencode import Value, bencode
 from common.limits import FILE_SIZE_MAX
 from common.merkle import EMPTY_ROOT, HASH_BYTES, piece_size_bytes
 from common.names import safe_name
+from common.webseeds import as_seed
 
 TORRENT_PIECE_BYTES_MAX: Final = 16 * 1024 * 1024  # what common BitTorrent programs accept
 LINK_CHARS_MAX: Final = 8_192  # holds the longest name, escaped, and all its super-peers
@@ -31,8 +33,6 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,12}")
 _SUPER = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})(?:/[a-z2-7]{52})?"
 )
-
-_Value = int | bytes | Mapping[bytes, "_Value"]
 
 
 class LinkError(ValueError):
@@ -71,24 +71,31 @@ def torrent_piece_length(size: int) -> int:
     return piece_size_bytes(size, TORRENT_PIECE_BYTES_MAX)
 
 
-def info_hash(name: str, size: int, root: bytes) -> bytes:
-    """The v2 info hash of the canonical torrent (BEP 52); `name` as `safe_name` gives it."""
-    file: dict[bytes, _Value] = {b"length": size}
+def info(name: str, size: int, root: bytes) -> dict[bytes, Value]:
+    """The info dictionary of the canonical torrent (BEP 52); `name` as `safe_name` gives it."""
+    file: dict[bytes, Value] = {b"length": size}
     if size:  # BEP 52: an empty file has no root
         file[b"pieces root"] = root
-    info: dict[bytes, _Value] = {
+    return {
         b"file tree": {name.encode(): {b"": file}},
         b"meta version": 2,
         b"name": name.encode(),
         b"piece length": torrent_piece_length(size),
     }
-    return sha256(_bencode(info)).digest()
 
 
-def magnet(name: str, root: bytes, size: int, supers: Sequence[str] = ()) -> str:
+def info_hash(name: str, size: int, root: bytes) -> bytes:
+    """The v2 info hash of the canonical torrent (BEP 52); `name` as `safe_name` gives it."""
+    return sha256(bencode(info(name, size, root))).digest()
+
+
+def magnet(
+    name: str, root: bytes, size: int, supers: Sequence[str] = (), urls: Sequence[str] = ()
+) -> str:
     """The link of a file: a magnet URI that also tells its root and the super-peers to ask.
 
-    `name` is passed through `safe_name`; of `supers` the first 16 are told.
+    `name` is passed through `safe_name`; of `supers` the first 16 are told. `urls` are web servers
+    that have the file (`ws`, BEP 9 and 19); whoever gives some sees that the link is not too long.
     """
     name = safe_name(name)
     fields = [
@@ -98,6 +105,7 @@ def magnet(name: str, root: bytes, size: int, supers: Sequence[str] = ()) -> str
         f"x.root={root.hex()}",
     ]
     fields += [f"x.super={quote(address, safe=':/')}" for address in supers[:LINK_SUPERS_MAX]]
+    fields += [f"ws={quote(as_seed(url, name), safe=':/')}" for url in urls]
     return "magnet:?" + "&".join(fields)
 
 
@@ -170,13 +178,3 @@ def _check_file(root: bytes, size: int) -> None:
         raise LinkError(f"a file of {size} bytes is larger than the {FILE_SIZE_MAX} allowed")
     if len(root) != HASH_BYTES or (size == 0) != (root == EMPTY_ROOT):
         raise LinkError("an empty file, and no other, has a root of zeros")
-
-
-def _bencode(value: _Value) -> bytes:
-    """The one encoding of a value (BEP 3): keys sorted as raw bytes, no leading zeros."""
-    if isinstance(value, int):
-        return b"i%de" % value
-    if isinstance(value, bytes):
-        return b"%d:%s" % (len(value), value)
-    items = [_bencode(key) + _bencode(value[key]) for key in sorted(value)]
-    return b"d" + b"".join(items) + b"e"

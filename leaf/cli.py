@@ -18,6 +18,7 @@ from common.shell.desk.options import (
     run,
 )
 from leaf.commands.downloads import downloads, pause, resume, rm
+from leaf.commands.export import export
 from leaf.commands.finding import get, search
 from leaf.commands.identify import identify
 from leaf.commands.node import pins, status, stop
@@ -109,6 +110,7 @@ for command in (
     unshare,
     ls,
     identify,
+    export,
     search,
     get,
     downloads,
