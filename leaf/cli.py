@@ -42,6 +42,9 @@ def cli() -> None:
 @click.option("--up", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
 @click.option("--down", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
 @click.option("--slots", type=click.IntRange(1, 1000), metavar="N", help="Leaves served at once.")
+@click.option(
+    "--http", metavar="HOST:PORT", help="Serve files to curl and browsers; off by itself."
+)
 @click.option("--no-promote", is_flag=True, help="Never become a super-peer.")
 @node_options
 @global_options

@@ -36,6 +36,7 @@ from common.ids import Identity, node_text
 from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.network import Network
+from common.storage import BytesRead, ReadFailed
 from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.library import Library
@@ -53,6 +54,7 @@ from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
+from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, Names
 from leaf.wishes import Wishes
 
@@ -114,7 +116,7 @@ class Leaf:
         )
         searches = Searches(name, config.search, rng)
         locator = Locator(config.swarm, rng)
-        uploads = Uploads(Stock(library, downloads), config.swarm)
+        uploads = Uploads(stock := Stock(library, downloads), config.swarm)
         self._parent, self._publisher, self._library = parent, publisher, library
         self._downloads, self._searches, self._locator = downloads, searches, locator
         self._machines: dict[str, _Machine] = {
@@ -127,12 +129,12 @@ class Leaf:
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": locator,
             "uploads": uploads,
+            "web": WebSeed(stock),
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
         self._calls: dict[int, None] = {}  # not answered yet
         self._me, self._network, self._version = me, name, version
-        self._listen, self._roles = "", ["leaf"]
-        self._host = HostMeasured(0)
+        self._listen, self._roles, self._host = "", ["leaf"], HostMeasured(0)
         self._began: float | None = None
         self._stopping = self._left = False
         self._asking, self._deadlines = Asking(), Deadlines()
@@ -192,6 +194,8 @@ class Leaf:
         if isinstance(event, Woke):
             due = [(name, machine.wakeup()) for name, machine in self._machines.items()]
             return tuple(name for name, time in due if time is not None and time <= now)
+        if isinstance(event, BytesRead | ReadFailed) and event.read < 0:
+            return ("web",)  # which counts its reads downwards
         return EVENTS.get(type(event), ())
 
     def _run(self, event: Event, takers: Names, now: float) -> list[Effect]:

@@ -31,6 +31,7 @@ from common.storage import (
     ShareProgressed,
     ShareSettled,
 )
+from common.web import WebAsked, WebLeft, WebTaken
 from leaf.signals import (
     Acknowledged,
     Joined,
@@ -72,6 +73,7 @@ EVENTS: Final[dict[type[Event], Names]] = {
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
     Sent: ("uploads",),
+    **dict.fromkeys((WebAsked, WebTaken, WebLeft), ("web",)),
     **dict.fromkeys(_SHARES, ("library",)),
     FilesShared: ("library", "downloads"),
     **dict.fromkeys(DISK, ("downloads",)),
