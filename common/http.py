@@ -32,6 +32,7 @@ Fields = tuple[tuple[str, str], ...]
 
 _LINE = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/([0-9])\.([0-9])")
 _FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
+_STATUS = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\r\n]*)?")
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)  # a server takes this form too
 _RANGE = re.compile(r"bytes=[ \t]*([0-9]{0,19})-([0-9]{0,19})[ \t]*", re.IGNORECASE)
 
@@ -98,6 +99,47 @@ def _fields(lines: list[str]) -> dict[str, str]:
             raise BadRequestError(400, f"A request has one field {name}.")
         fields[name] = f"{fields[name]}, {value}" if name in fields else value
     return fields
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """The head of an answer; names of `fields` in lower case, the last of one name counts."""
+
+    status: int
+    fields: dict[str, str] = {}
+    keep_alive: bool = True
+
+    @property
+    def length(self) -> int | None:
+        """How many bytes follow; None where that is not said in a form that we read."""
+        said = self.fields.get("content-length", "")
+        plain = "transfer-encoding" not in self.fields and "content-encoding" not in self.fields
+        return int(said) if plain and said.isascii() and said.isdigit() and len(said) < 20 else None
+
+    def is_range(self, offset: int, length: int, size: int) -> bool:
+        """Whether these very bytes of a file of `size` bytes follow."""
+        if self.length != length:
+            return False
+        if self.status == 200:
+            return (offset, length) == (0, size)
+        said = self.fields.get("content-range", "").lower()
+        return self.status == 206 and said == f"bytes {offset}-{offset + length - 1}/{size}"
+
+
+def parse_answer(head: bytes) -> Answer:
+    """Read the head of an answer. Raises BadRequestError with what is wrong with it."""
+    lines = head.decode("latin-1").removesuffix("\r\n\r\n").split("\r\n")
+    match = _STATUS.fullmatch(lines[0])
+    if match is None or len(lines) - 1 > FIELDS_MAX:
+        raise BadRequestError(400, "This is no answer of HTTP/1.1.")
+    fields = {}
+    for line in lines[1:]:
+        field = _FIELD.fullmatch(line)
+        if field is None:
+            raise BadRequestError(400, "A line of this answer is no field.")
+        fields[field[1].lower()] = field[2]
+    options = fields.get("connection", "").lower()
+    keep_alive = "keep-alive" in options if match[1] == "0" else "close" not in options
+    return Answer(int(match[2]), fields, keep_alive)
 
 
 def choose(request: Request, size: int, etag: str) -> Choice:

@@ -18,7 +18,7 @@ from common.bencode import Value, bencode
 from common.limits import FILE_SIZE_MAX
 from common.merkle import EMPTY_ROOT, HASH_BYTES, piece_size_bytes
 from common.names import safe_name
-from common.webseeds import as_seed
+from common.webseeds import URLS_MAX, as_seed, web_seeds
 
 TORRENT_PIECE_BYTES_MAX: Final = 16 * 1024 * 1024  # what common BitTorrent programs accept
 LINK_CHARS_MAX: Final = 8_192  # holds the longest name, escaped, and all its super-peers
@@ -47,6 +47,7 @@ class Link:
     size: int
     name: str
     supers: tuple[str, ...]
+    urls: tuple[str, ...] = ()  # of the file itself on plain web servers
 
 
 def file_id(root: bytes, size: int) -> str:
@@ -128,7 +129,7 @@ def parse_magnet(text: str) -> Link:
     _check_file(root, size)
     if not xt.endswith(info_hash(name, size, root).hex()):
         raise LinkError("the info hash of this link does not belong to its name, size and root")
-    return Link(root, size, safe_name(name), _supers(fields))
+    return Link(root, size, safe_name(name), _supers(fields), _urls(fields, safe_name(name)))
 
 
 def _fields(text: str) -> dict[str, list[str]]:
@@ -171,6 +172,18 @@ def _supers(fields: dict[str, list[str]]) -> tuple[str, ...]:
         if not match or len(address) > SUPER_CHARS_MAX or int(match["port"]) > 65535:
             raise LinkError(f"the x.super {address[:80]!r} of this link is not HOST:PORT")
     return tuple(supers)
+
+
+def _urls(fields: dict[str, list[str]], name: str) -> tuple[str, ...]:
+    """Web seeds over plain HTTP; what is none, or of another kind, is other programs' business."""
+    found: dict[str, None] = {}
+    for text in fields.get("ws", []):
+        if text.startswith("http://"):
+            try:
+                found |= dict.fromkeys(web_seeds([text], name))
+            except ValueError:
+                continue
+    return tuple(found)[:URLS_MAX]
 
 
 def _check_file(root: bytes, size: int) -> None:

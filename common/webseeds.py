@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from common.addresses import WELL_KNOWN_PORTS, Address, Scope
+
 URLS_MAX: Final = 16  # as many as super-peers in a link; wild guess
 URL_CHARS_MAX: Final = 2_048  # what every program takes
+HTTP_PORT: Final = 80
 _SCHEMES: Final = ("http", "https")
 
 
@@ -33,6 +36,25 @@ def as_seed(url: str, name: str) -> str:
     """
     tail = "/" + quote(name, safe="")
     return url[: 1 - len(tail)] if url.endswith(tail) and "?" not in url else url
+
+
+def refusal(url: str, address: Address, came_from: Address | None) -> str:
+    """Why nothing is fetched from `url`, whose host is at `address`; empty where it may be.
+
+    A link may come from anybody (THREATS T3): it gets no strange port of the internet asked for
+    anything, and no service of this machine or LAN for more than a path. A redirect is believed
+    within the scope of who said it.
+    """
+    if not address.is_a_place:
+        return "its address is no host's"
+    if came_from is not None and address.scope < came_from.scope:
+        return "a redirect leads to a nearer network"
+    public = address.scope is Scope.PUBLIC
+    if public and address.port < WELL_KNOWN_PORTS and address.port != HTTP_PORT:
+        return f"port {address.port} of the internet is no web server's"
+    if not public and "?" in url:
+        return "a service of this network is asked for nothing but a path"
+    return ""
 
 
 def _check(url: str) -> None:

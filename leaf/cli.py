@@ -43,7 +43,7 @@ def cli() -> None:
 @click.option("--down", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
 @click.option("--slots", type=click.IntRange(1, 1000), metavar="N", help="Leaves served at once.")
 @click.option(
-    "--http", metavar="HOST:PORT", help="Serve files to curl and browsers; off by itself."
+    "--http", metavar="HOST:PORT", help="Serve files to whoever asks for them there by their root."
 )
 @click.option("--no-promote", is_flag=True, help="Never become a super-peer.")
 @node_options

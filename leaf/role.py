@@ -18,14 +18,17 @@ from common.core import (
     AskerLeft,
     Bound,
     Demoted,
+    Dial,
     Effect,
     Event,
     Exited,
     Fail,
+    Hangup,
     HostMeasured,
     Notify,
     Promoted,
     Received,
+    Send,
     Stop,
     Stopped,
     Woke,
@@ -46,7 +49,9 @@ from leaf.publish import Publisher
 from leaf.search import Searches
 from leaf.signals import (
     NOBODY,
+    FromWeb,
     Signal,
+    ToWeb,
     Wanted,
 )
 from leaf.swarm.idle import IdleLinks
@@ -54,6 +59,7 @@ from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
+from leaf.swarm.webpeers import WebPeers
 from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, Names
 from leaf.wishes import Wishes
@@ -75,7 +81,7 @@ class Leaf:
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
         *("_listen", "_locator", "_machines", "_me", "_network", "_parent", "_publisher"),
-        *("_roles", "_searches", "_stopping", "_version"),
+        *("_roles", "_searches", "_stopping", "_version", "_webpeers"),
     )
 
     def __init__(
@@ -98,8 +104,7 @@ class Leaf:
         """
         me, name = identity.node, network.name
         publisher = Publisher(identity, name, config.parent, epoch)
-        library = Library(shares)
-        links = BulkLinks(config.swarm)
+        library, links = Library(shares), BulkLinks(config.swarm)
         downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
@@ -114,7 +119,7 @@ class Leaf:
             steps=steps,
             promotes=promotes,
         )
-        searches = Searches(name, config.search, rng)
+        searches, self._webpeers = Searches(name, config.search, rng), WebPeers()
         locator = Locator(config.swarm, rng)
         uploads = Uploads(stock := Stock(library, downloads), config.swarm)
         self._parent, self._publisher, self._library = parent, publisher, library
@@ -130,6 +135,7 @@ class Leaf:
             "locator": locator,
             "uploads": uploads,
             "web": WebSeed(stock),
+            "webpeers": self._webpeers,
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
         self._calls: dict[int, None] = {}  # not answered yet
@@ -206,7 +212,11 @@ class Leaf:
             inner, names = inbox.popleft()
             for name in names:
                 for out in self._feed(name, inner, now):
-                    if isinstance(out, Signal):
+                    if isinstance(out, FromWeb):
+                        inbox.append((out.event, self._takers(out.event, now)))
+                    elif isinstance(out, Dial | Send | Hangup) and self._webpeers.knows(out.peer):
+                        inbox.append((signal := ToWeb(out), SIGNALS[type(signal)]))
+                    elif isinstance(out, Signal):
                         inbox.append((out, SIGNALS[type(out)]))
                     elif isinstance(out, Answer | Fail) and out.call == NOBODY:
                         effects += _unheard(out)

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.http import FIELDS_MAX, BadRequestError, Choice, Request, choose, head_of, parse
+from common.http import (
+    FIELDS_MAX,
+    Answer,
+    BadRequestError,
+    Choice,
+    Request,
+    choose,
+    head_of,
+    parse,
+    parse_answer,
+)
 
 TAG = '"abc"'
 
@@ -152,6 +162,53 @@ def test_a_range_is_what_a_slice_is(first: int, length: int, size: int) -> None:
     got = data[choice.offset : choice.offset + choice.length]
     assert got == data[first : first + length + 1]
     assert choice.status == (206 if first < size else 416)
+
+
+def answer(*lines: str) -> Answer:
+    """The answer with these lines."""
+    return parse_answer(head(*lines))
+
+
+def test_an_answer_is_its_status_and_fields() -> None:
+    """And whether another request may follow."""
+    parsed = answer(
+        "HTTP/1.1 206 Partial", "Content-Length: 5", "A: b", "Content-Range: Bytes 2-6/9"
+    )
+    assert (parsed.status, parsed.length, parsed.keep_alive) == (206, 5, True)
+    assert parsed.is_range(2, 5, 9)
+    assert not any(parsed.is_range(*other) for other in ((2, 5, 8), (2, 4, 9), (1, 5, 9)))
+    assert answer("HTTP/1.1 200 OK", "Content-Length: 9").is_range(0, 9, 9)
+    assert not answer("HTTP/1.1 200 OK", "Content-Length: 9").is_range(0, 9, 10)
+    assert not answer("HTTP/1.1 404 Not Found", "Content-Length: 9").is_range(0, 9, 9)
+    assert not answer("HTTP/1.0 200").keep_alive
+    assert not answer("HTTP/1.1 200 OK", "Connection: close").keep_alive
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("Content-Length: x",),
+        ("Content-Length: -1",),
+        ("Content-Length: " + "9" * 30,),
+        ("Content-Length: 5", "Content-Encoding: gzip"),
+        ("Content-Length: 5", "Transfer-Encoding: gzip"),
+        (),
+    ],
+)
+def test_answers_of_unknown_length(lines: tuple[str, ...]) -> None:
+    """They are of no use: bytes of a file come plainly and counted."""
+    assert answer("HTTP/1.1 200 OK", *lines).length is None
+
+
+@given(st.binary(max_size=300))
+def test_random_answers_raise_nothing_else(data: bytes) -> None:
+    """Servers send what they like."""
+    for text in (data, b"HTTP/1.1 200 OK\r\n" + data + b"\r\n\r\n"):
+        try:
+            parsed = parse_answer(text)
+        except BadRequestError:
+            continue
+        parsed.is_range(0, 1, 1)
 
 
 def test_a_head_looks_as_documented() -> None:

@@ -177,6 +177,32 @@ def test_aria2_fetches_by_a_metalink(served: Served, tmp_path: Path, name: str) 
     assert (tmp_path / name).read_bytes() == (served.folder / name).read_bytes()
 
 
+@pytest.mark.parametrize("name", ["one", "whole pieces.bin", "big.bin"])
+@pytest.mark.parametrize("shouted", [False, True])
+def test_a_leaf_of_another_network_fetches_by_a_link(
+    served: Served, tmp_path: Path, name: str, shouted: bool
+) -> None:
+    """From the web alone, each piece proven; where the address is no leaf's (here it only does not
+    look like one) the hashes are made by reading the file twice."""
+    url = served.url(name)
+    if shouted:
+        scheme, _, root = url.rstrip("/").rpartition("/")
+        url = f"{scheme}/{root.upper()}/"
+    link = command("leaf", "export", str(served.folder / name), "--magnet", "--url", url)[1].strip()
+    home = ("--home", str(tmp_path / "home"))
+    process = start(
+        *("leaf", "run", *home, "--listen", "127.0.0.1:0", "--no-lan", "--network", "other")
+    )
+    try:
+        ready(process)
+        code, out, err = command("leaf", "get", link, *home, "-o", f"{tmp_path}/", "--json")
+        got = json.loads(out)
+        assert (code, got["verified"], got["sources"]) == (0, True, 1), err
+        assert (tmp_path / name).read_bytes() == (served.folder / name).read_bytes()
+    finally:
+        assert ended(process, signal.SIGTERM) == 0
+
+
 def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     """The connection ends before its length: no wrong byte is ever sent; then it is not found."""
     share, home = tmp_path / "share", ("--home", str(tmp_path / "home"))

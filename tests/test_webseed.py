@@ -15,6 +15,7 @@ from common.storage import (
     ReadFailed,
     ReadShared,
     Restored,
+    SharedFile,
 )
 from common.web import SPAN_BYTES_MAX, WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
 from leaf.downloads import Downloads
@@ -151,6 +152,26 @@ def test_only_the_root_counts(tail: str) -> None:
     """The name is for the reader: libtorrent adds it once more to what it takes for a folder."""
     web = Web()
     assert web.read(web.ask(f"/f/{ROOT.hex().upper()}{tail}"))
+
+
+def test_a_piece_layer_proves_the_file() -> None:
+    """In one go; a file of a huge layer, or HEAD of one, is told that there is none."""
+    web = Web()
+    head, body = web.read(web.ask(f"/t/{ROOT.hex()}"))
+    assert isinstance(head, WebHead)
+    assert isinstance(body, WebBody)
+    assert (head.status, bytes(body.data), body.final) == (200, tree_of(DATA).layer, True)
+    assert dict(head.fields)["Content-Length"] == str(len(tree_of(DATA).layer))
+    for path, method in (
+        (f"/t/{ROOT.hex()}", "HEAD"),
+        (f"/t/{ROOT.hex()}/x", "GET"),
+        (f"/t/{'ab' * 32}", "GET"),
+        (f"/t/{'0' * 64}", "GET"),
+    ):
+        assert only_head(web.ask(path, method)).status == 404
+    huge = SharedFile("/share", "huge", 2**40, 1, 1, b"h" * 32)
+    web.library.handle(FilesShared((huge,)), 0.0)
+    assert only_head(web.ask(f"/t/{huge.root.hex()}")).status == 404
 
 
 def test_nothing_can_be_written() -> None:

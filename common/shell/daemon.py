@@ -46,6 +46,7 @@ from common.shell.disk.shares import Shares
 from common.shell.disk.store import Store
 from common.shell.drive import Driver, Performer
 from common.shell.hosting import Doors, open_doors
+from common.shell.net.webclient import WebClient
 from common.shell.seeking import Elsewhere, Seeking
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ class Daemon:
         self._web = web = _web_door(self._feed) if self._http_asked else None
         if web is not None:
             performers |= web.performers()
+        client = WebClient(self._feed)
+        performers |= client.performers()
         driver = Driver(loop, node, performers, None if _wild(host) else host)
         self._driver = driver
         doors = open_doors(
@@ -169,6 +172,7 @@ class Daemon:
                 self._server.close()
             if web is not None:
                 await web.close()
+            await client.close()
             driver.close()
             await seeking.close()
             shares.close()

@@ -1,7 +1,8 @@
 """Serving over plain HTTP: which bytes of what a request for `/f/ROOT/NAME` gets.
 
 ROOT is the hex of a file's BEP 52 root, and all that counts; whatever follows is for the reader's
-own file name. Only whole files are served. Invariant: a request gets the bytes that the disk
+own file name. Only whole files are served. `/t/ROOT` gets the piece layer of the same file, by
+which another leaf proves what it gets from here. Invariant: a request gets the bytes that the disk
 has just read from the file with that root, or its connection is broken; each holds at most one
 span of them. The door bounds how many there are, so readers here take no room from leaves. Who
 reads is not known, so nothing is owed or counted.
@@ -14,12 +15,13 @@ from typing import ClassVar, Final
 
 from common.core import Effect, Event
 from common.http import Choice, Request, choose
-from common.storage import BytesRead, ReadFailed, ReadPart, ReadShared, SharedFile
+from common.merkle import HASH_BYTES, piece_count
+from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
 from common.web import SPAN_BYTES_MAX, WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
 from leaf.swarm.download import Download
 from leaf.swarm.stock import Stock
 
-_PATH: Final = re.compile(r"/f/([0-9A-Fa-f]{64})(?:/.*)?")
+_PATH: Final = re.compile(r"/(?:f/([0-9A-Fa-f]{64})(?:/.*)?|t/([0-9A-Fa-f]{64}))")
 _FAILED: Final = {
     "changed": (404, "This file has changed on the disk here and is not shared until it is read."),
     "gone": (404, "This file is not on the disk here any more."),
@@ -63,12 +65,27 @@ class WebSeed:
             sentence = "Files can only be read here, with GET or HEAD."
             return [_sentence(event.request, request, 405, sentence, ("Allow", "GET, HEAD"))]
         match = _PATH.fullmatch(request.path)
-        root = bytes.fromhex(match[1]) if match else b""
+        root = bytes.fromhex(match[1] or match[2]) if match else b""
         held = self._stock.whole(root)
         if held is None:
             sentence = "Nothing is shared here under this address: it is /f/ROOT/NAME."
             return [_sentence(event.request, request, 404, sentence)]
-        return self._begin(event.request, request, root, _size_of(held))
+        size = _size_of(held)
+        if match is not None and match[2]:
+            return self._begin_layer(event.request, request, root, size)
+        return self._begin(event.request, request, root, size)
+
+    def _begin_layer(self, number: int, request: Request, root: bytes, size: int) -> list[Effect]:
+        """It is sent in one go, so only where it is small: that of a file up to 8 GiB is."""
+        length = piece_count(size) * HASH_BYTES
+        if not 0 < length <= SPAN_BYTES_MAX or request.method != "GET":
+            sentence = "The piece layer of this file is not served here."
+            return [_sentence(number, request, 404, sentence)]
+        head = WebHead(number, 200, _fields(Choice(200, 0, length), size, f'"{root.hex()}-layer"'))
+        self._answers[number] = _Answer(root, size, 0, length, head)
+        self._last_read -= 1
+        self._reads[self._last_read] = number
+        return [ReadLayer(self._last_read, root, size)]
 
     def _begin(self, number: int, request: Request, root: bytes, size: int) -> list[Effect]:
         etag = f'"{root.hex()}"'
