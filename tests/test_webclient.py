@@ -136,7 +136,7 @@ async def test_connections_kept_are_few() -> None:
             fetching.client.performers()[WebFetch](part(url, number, 10, number))
         for _ in range(3 * IDLE_MAX):
             assert isinstance(await fetching.events.get(), WebFetched)
-        assert len(fetching.client._idle) <= IDLE_MAX
+        assert 0 < fetching.client.kept <= IDLE_MAX
 
 
 def fixed(head: str, body: bytes = b"") -> Answering:

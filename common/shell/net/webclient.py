@@ -69,6 +69,11 @@ class WebClient:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._idle: list[tuple[Address, _Line]] = []
 
+    @property
+    def kept(self) -> int:
+        """How many connections wait for the next range."""
+        return len(self._idle)
+
     def performers(self) -> dict[type[Effect], Performer]:
         """What this can do, by effect."""
         return {WebFetch: self._begin, WebFetchLayer: self._begin, WebStop: self._stop}
