@@ -95,6 +95,22 @@ def layer_root(layer: bytes, size: int) -> bytes:
     return _root(layer, _layer_height(size), _pad_piece(size))
 
 
+def coarser_layer(layer: bytes, size: int, piece_bytes: int) -> bytes:
+    """The piece layer of the same file for pieces of `piece_bytes`: a power of two, ours or more.
+
+    `layer` is ours, as a `FileTree` keeps it. Empty where the file fits into one such piece. Raises
+    TreeError when the layer does not have one hash per piece of ours.
+    """
+    if size <= piece_bytes:
+        return b""
+    _check_layer(layer, size)
+    found = layer
+    rows = (piece_bytes // piece_size_bytes(size)).bit_length() - 1
+    for row, _ in _levels(layer, rows, _pad_piece(size)):
+        found = row
+    return found
+
+
 class LayerTree:
     """The hashes above a piece layer, kept so that many ranges can be proven.
 

@@ -3,20 +3,22 @@
 A file is its BEP 52 root and its size; its name is only how somebody calls it. The canonical
 single-file v2 torrent of (name, root, size) gives the `urn:btmh` that other programs know. The
 invariant: one file has one id, and what parses here is in the one form that is written here.
-Nothing is fetched and no `.torrent` is read.
+Nothing is fetched and no `.torrent` is read; `common.metainfo` writes them.
 """
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl, quote
 
+from common.bencode import Value, bencode
 from common.limits import FILE_SIZE_MAX
 from common.merkle import EMPTY_ROOT, HASH_BYTES, piece_size_bytes
 from common.names import safe_name
+from common.webseeds import URLS_MAX, as_seed, web_seeds
 
 TORRENT_PIECE_BYTES_MAX: Final = 16 * 1024 * 1024  # what common BitTorrent programs accept
 LINK_CHARS_MAX: Final = 8_192  # holds the longest name, escaped, and all its super-peers
@@ -32,8 +34,6 @@ _SUPER = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(?P<port>[0-9]{1,5})(?:/[a-z2-7]{52})?"
 )
 
-_Value = int | bytes | Mapping[bytes, "_Value"]
-
 
 class LinkError(ValueError):
     """A file id or a link cannot be read; the message is one sentence for a person."""
@@ -47,6 +47,7 @@ class Link:
     size: int
     name: str
     supers: tuple[str, ...]
+    urls: tuple[str, ...] = ()  # of the file itself on plain web servers
 
 
 def file_id(root: bytes, size: int) -> str:
@@ -71,24 +72,31 @@ def torrent_piece_length(size: int) -> int:
     return piece_size_bytes(size, TORRENT_PIECE_BYTES_MAX)
 
 
-def info_hash(name: str, size: int, root: bytes) -> bytes:
-    """The v2 info hash of the canonical torrent (BEP 52); `name` as `safe_name` gives it."""
-    file: dict[bytes, _Value] = {b"length": size}
+def info(name: str, size: int, root: bytes) -> dict[bytes, Value]:
+    """The info dictionary of the canonical torrent (BEP 52); `name` as `safe_name` gives it."""
+    file: dict[bytes, Value] = {b"length": size}
     if size:  # BEP 52: an empty file has no root
         file[b"pieces root"] = root
-    info: dict[bytes, _Value] = {
+    return {
         b"file tree": {name.encode(): {b"": file}},
         b"meta version": 2,
         b"name": name.encode(),
         b"piece length": torrent_piece_length(size),
     }
-    return sha256(_bencode(info)).digest()
 
 
-def magnet(name: str, root: bytes, size: int, supers: Sequence[str] = ()) -> str:
+def info_hash(name: str, size: int, root: bytes) -> bytes:
+    """The v2 info hash of the canonical torrent (BEP 52); `name` as `safe_name` gives it."""
+    return sha256(bencode(info(name, size, root))).digest()
+
+
+def magnet(
+    name: str, root: bytes, size: int, supers: Sequence[str] = (), urls: Sequence[str] = ()
+) -> str:
     """The link of a file: a magnet URI that also tells its root and the super-peers to ask.
 
-    `name` is passed through `safe_name`; of `supers` the first 16 are told.
+    `name` is passed through `safe_name`; of `supers` the first 16 are told. `urls` are web servers
+    that have the file (`ws`, BEP 9 and 19); whoever gives some sees that the link is not too long.
     """
     name = safe_name(name)
     fields = [
@@ -98,6 +106,7 @@ def magnet(name: str, root: bytes, size: int, supers: Sequence[str] = ()) -> str
         f"x.root={root.hex()}",
     ]
     fields += [f"x.super={quote(address, safe=':/')}" for address in supers[:LINK_SUPERS_MAX]]
+    fields += [f"ws={quote(as_seed(url, name), safe=':/')}" for url in urls]
     return "magnet:?" + "&".join(fields)
 
 
@@ -120,7 +129,7 @@ def parse_magnet(text: str) -> Link:
     _check_file(root, size)
     if not xt.endswith(info_hash(name, size, root).hex()):
         raise LinkError("the info hash of this link does not belong to its name, size and root")
-    return Link(root, size, safe_name(name), _supers(fields))
+    return Link(root, size, safe_name(name), _supers(fields), _urls(fields, safe_name(name)))
 
 
 def _fields(text: str) -> dict[str, list[str]]:
@@ -165,18 +174,20 @@ def _supers(fields: dict[str, list[str]]) -> tuple[str, ...]:
     return tuple(supers)
 
 
+def _urls(fields: dict[str, list[str]], name: str) -> tuple[str, ...]:
+    """Web seeds over plain HTTP; what is none, or of another kind, is other programs' business."""
+    found: dict[str, None] = {}
+    for text in fields.get("ws", []):
+        if text.startswith("http://"):
+            try:
+                found |= dict.fromkeys(web_seeds([text], name))
+            except ValueError:
+                continue
+    return tuple(found)[:URLS_MAX]
+
+
 def _check_file(root: bytes, size: int) -> None:
     if size > FILE_SIZE_MAX:
         raise LinkError(f"a file of {size} bytes is larger than the {FILE_SIZE_MAX} allowed")
     if len(root) != HASH_BYTES or (size == 0) != (root == EMPTY_ROOT):
         raise LinkError("an empty file, and no other, has a root of zeros")
-
-
-def _bencode(value: _Value) -> bytes:
-    """The one encoding of a value (BEP 3): keys sorted as raw bytes, no leading zeros."""
-    if isinstance(value, int):
-        return b"i%de" % value
-    if isinstance(value, bytes):
-        return b"%d:%s" % (len(value), value)
-    items = [_bencode(key) + _bencode(value[key]) for key in sorted(value)]
-    return b"d" + b"".join(items) + b"e"

@@ -24,7 +24,7 @@ from common.shell.daemon import Daemon
 from common.shell.desk.home import Home, home_at
 from common.shell.desk.logs import Log
 from common.shell.desk.options import Invocation, version
-from common.shell.desk.resolve import any_port, listen_address
+from common.shell.desk.resolve import any_port, listen_address, web_address
 from common.shell.desk.settings import Settings, network_of
 from common.shell.desk.starting import (
     Joining,
@@ -63,7 +63,7 @@ def pass_through(
     invocation: Invocation, flags: Mapping[str, object], work: Callable[[LeafClient], T]
 ) -> T:
     """What `work` gives, asked of a leaf that lives only for that. Raises UserError."""
-    flags = {"promote": False, "listen": any_port(), "share": (), **flags}
+    flags = {"promote": False, "listen": any_port(), "share": (), "http": "", **flags}
     settings = load(LeafOptions, invocation, PROGRAM, flags)
     with tempfile.TemporaryDirectory(prefix="leaf-") as folder:
         passing = _Passing(home_at(PROGRAM, Path(folder)), invocation.timeout, work)
@@ -98,8 +98,7 @@ def _run(
     downloads = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
     listen, port_asked = listen_address(settings.node.listen)
     supers = given(settings, "super", own.supers, listen[0], log)
-    other_ways = elsewhere(settings.node)
-    steps = other_ways.steps(listen[0])
+    steps = (other_ways := elsewhere(settings.node)).steps(listen[0])
     identity = settle(home)
     as_superpeer = {SUPERPEER: _superpeer(identity, config, network, steps)}
     lives: list[Leaf] = []
@@ -141,6 +140,7 @@ def _run(
         on_notify=joining.heard,
         agent=f"leaf/{version()}",
         elsewhere=other_ways,
+        http=web_address(own.http),
     ).run()
 
 

@@ -18,6 +18,7 @@ from common.shell.desk.options import (
     run,
 )
 from leaf.commands.downloads import downloads, pause, resume, rm
+from leaf.commands.export import export
 from leaf.commands.finding import get, search
 from leaf.commands.identify import identify
 from leaf.commands.node import pins, status, stop
@@ -41,6 +42,9 @@ def cli() -> None:
 @click.option("--up", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
 @click.option("--down", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
 @click.option("--slots", type=click.IntRange(1, 1000), metavar="N", help="Leaves served at once.")
+@click.option(
+    "--http", metavar="HOST:PORT", help="Serve files to whoever asks for them there by their root."
+)
 @click.option("--no-promote", is_flag=True, help="Never become a super-peer.")
 @node_options
 @global_options
@@ -109,6 +113,7 @@ for command in (
     unshare,
     ls,
     identify,
+    export,
     search,
     get,
     downloads,

@@ -94,12 +94,12 @@ class Downloads:
         times += [each.wakeup() for each in self._under_way.values()]
         return min((time for time in times if time is not None), default=None)
 
-    def find(self, root: bytes, size: int) -> Download | None:
+    def find(self, root: bytes, size: int | None = None) -> Download | None:
         """A download that has something of this file to serve; a whole one before a partial."""
         there = [
             each
             for each in self._by_root.get(root, {}).values()
-            if each.record.size == size and each.proven
+            if size in (None, each.record.size) and each.proven
         ]
         return min(there, key=lambda each: each.state is not State.DONE, default=None)
 

@@ -106,10 +106,10 @@ class Library:
         shown = [share.progress for share in self._shares.values()]
         return sum(max(each.files_total - each.files_done, 0) for each in shown)
 
-    def find(self, root: bytes, size: int) -> SharedFile | None:
-        """A shared file with this content."""
+    def find(self, root: bytes, size: int | None = None) -> SharedFile | None:
+        """A shared file with this content; of any size where none is given."""
         for file in self._by_root.get(root, {}).values():
-            if file.size == size:
+            if size in (None, file.size):
                 return file
         return None
 

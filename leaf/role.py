@@ -18,14 +18,17 @@ from common.core import (
     AskerLeft,
     Bound,
     Demoted,
+    Dial,
     Effect,
     Event,
     Exited,
     Fail,
+    Hangup,
     HostMeasured,
     Notify,
     Promoted,
     Received,
+    Send,
     Stop,
     Stopped,
     Woke,
@@ -36,6 +39,7 @@ from common.ids import Identity, node_text
 from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.network import Network
+from common.storage import BytesRead, ReadFailed
 from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.library import Library
@@ -45,7 +49,9 @@ from leaf.publish import Publisher
 from leaf.search import Searches
 from leaf.signals import (
     NOBODY,
+    FromWeb,
     Signal,
+    ToWeb,
     Wanted,
 )
 from leaf.swarm.idle import IdleLinks
@@ -53,6 +59,8 @@ from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
+from leaf.swarm.webpeers import WebPeers
+from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, Names
 from leaf.wishes import Wishes
 
@@ -73,7 +81,7 @@ class Leaf:
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
         *("_listen", "_locator", "_machines", "_me", "_network", "_parent", "_publisher"),
-        *("_roles", "_searches", "_stopping", "_version"),
+        *("_roles", "_searches", "_stopping", "_version", "_webpeers"),
     )
 
     def __init__(
@@ -96,8 +104,7 @@ class Leaf:
         """
         me, name = identity.node, network.name
         publisher = Publisher(identity, name, config.parent, epoch)
-        library = Library(shares)
-        links = BulkLinks(config.swarm)
+        library, links = Library(shares), BulkLinks(config.swarm)
         downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
@@ -112,9 +119,9 @@ class Leaf:
             steps=steps,
             promotes=promotes,
         )
-        searches = Searches(name, config.search, rng)
+        searches, self._webpeers = Searches(name, config.search, rng), WebPeers()
         locator = Locator(config.swarm, rng)
-        uploads = Uploads(Stock(library, downloads), config.swarm, rng)
+        uploads = Uploads(stock := Stock(library, downloads), config.swarm, rng)
         self._parent, self._publisher, self._library = parent, publisher, library
         self._downloads, self._searches, self._locator = downloads, searches, locator
         self._machines: dict[str, _Machine] = {
@@ -127,12 +134,13 @@ class Leaf:
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": locator,
             "uploads": uploads,
+            "web": WebSeed(stock),
+            "webpeers": self._webpeers,
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
         self._calls: dict[int, None] = {}  # not answered yet
         self._me, self._network, self._version = me, name, version
-        self._listen, self._roles = "", ["leaf"]
-        self._host = HostMeasured(0)
+        self._listen, self._roles, self._host = "", ["leaf"], HostMeasured(0)
         self._began: float | None = None
         self._stopping = self._left = False
         self._asking, self._deadlines = Asking(), Deadlines()
@@ -192,6 +200,8 @@ class Leaf:
         if isinstance(event, Woke):
             due = [(name, machine.wakeup()) for name, machine in self._machines.items()]
             return tuple(name for name, time in due if time is not None and time <= now)
+        if isinstance(event, BytesRead | ReadFailed) and event.read < 0:
+            return ("web",)  # which counts its reads downwards
         return EVENTS.get(type(event), ())
 
     def _run(self, event: Event, takers: Names, now: float) -> list[Effect]:
@@ -202,7 +212,11 @@ class Leaf:
             inner, names = inbox.popleft()
             for name in names:
                 for out in self._feed(name, inner, now):
-                    if isinstance(out, Signal):
+                    if isinstance(out, FromWeb):
+                        inbox.append((out.event, self._takers(out.event, now)))
+                    elif isinstance(out, Dial | Send | Hangup) and self._webpeers.knows(out.peer):
+                        inbox.append((signal := ToWeb(out), SIGNALS[type(signal)]))
+                    elif isinstance(out, Signal):
                         inbox.append((out, SIGNALS[type(out)]))
                     elif isinstance(out, Answer | Fail) and out.call == NOBODY:
                         effects += _unheard(out)

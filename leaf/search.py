@@ -49,6 +49,7 @@ from leaf.methods import (
     WishAdd,
 )
 from leaf.signals import Joined, Orphaned, Wanted
+from leaf.swarm.webpeers import contact_of
 
 TRACES_KEPT: Final = 16  # of 500 hops at most
 SOURCES_PER_ROW: Final = 4  # hits wanted for each row asked for, since many leaves have one file
@@ -84,6 +85,7 @@ class Target(NamedTuple):
     size: int
     name: str
     sources: tuple[Contact, ...]
+    urls: tuple[str, ...] = ()
 
 
 class Searches:
@@ -128,7 +130,7 @@ class Searches:
         try:
             if what.startswith("magnet:"):
                 link = parse_magnet(what)
-                return self._named(link.root, link.size, link.name)
+                return self._named(link.root, link.size, link.name)._replace(urls=link.urls)
             return self._named(*parse_file_id(what), "")
         except LinkError as error:
             hint = "Give an id, a link, or the number of a hit of the last search."
@@ -154,8 +156,9 @@ class Searches:
         params = event.params
         if not isinstance(params, Get):
             raise TypeError(event.method)
-        root, size, name, sources = self._target(params.what)
-        return [Wanted(event.call, params, root, size, name, sources)]
+        root, size, name, sources, urls = self._target(params.what)
+        sources += tuple(contact_of(root, url) for url in urls)
+        return [Wanted(event.call, params, root, size, name, sources, urls)]
 
     # --- asking -----------------------------------------------------------------------------
 

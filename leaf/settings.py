@@ -14,3 +14,4 @@ class LeafOptions(msgspec.Struct, frozen=True, kw_only=True, rename={"supers": "
     up: Bytes | None = None  # bytes/s; kept for the rate caps to come
     down: Bytes | None = None
     promote: bool = True
+    http: str = ""  # HOST:PORT where shared files are served over plain HTTP; empty: nowhere

@@ -61,6 +61,7 @@ class Wanted(Signal, frozen=True):
     size: int
     name: str
     sources: tuple[Contact, ...]
+    urls: tuple[str, ...] = ()  # web servers among them
 
 
 class SourcesWanted(Signal, frozen=True):
@@ -82,6 +83,18 @@ class SourcesFound(Signal, frozen=True):
     root: bytes
     contacts: tuple[Contact, ...]
     done: bool = False
+
+
+class ToWeb(Signal, frozen=True):
+    """A download orders something about a peer that is a web server."""
+
+    order: Effect
+
+
+class FromWeb(Signal, frozen=True):
+    """What such a peer would say or do; it goes where that goes of any other."""
+
+    event: Event
 
 
 class Started(Signal, frozen=True):

@@ -31,6 +31,8 @@ from common.storage import (
     ShareProgressed,
     ShareSettled,
 )
+from common.web import WebAsked, WebLeft, WebTaken
+from common.webget import WebFailed, WebFetched
 from leaf.signals import (
     Acknowledged,
     Joined,
@@ -41,6 +43,7 @@ from leaf.signals import (
     SourcesFound,
     SourcesUnwanted,
     SourcesWanted,
+    ToWeb,
     Wanted,
     Withdrawn,
 )
@@ -72,6 +75,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
     Sent: ("uploads",),
+    **dict.fromkeys((WebAsked, WebTaken, WebLeft), ("web",)),
+    **dict.fromkeys((WebFetched, WebFailed), ("webpeers",)),
     **dict.fromkeys(_SHARES, ("library",)),
     FilesShared: ("library", "downloads"),
     **dict.fromkeys(DISK, ("downloads",)),
@@ -109,10 +114,11 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
     Offered: ("publisher",),
     Acknowledged: ("library",),
-    Wanted: ("downloads",),
+    Wanted: ("webpeers", "downloads"),
+    ToWeb: ("webpeers",),
     SourcesWanted: ("locator",),
     SourcesUnwanted: ("locator",),
     SourcesFound: ("downloads",),
-    PiecesProven: ("uploads",),
+    PiecesProven: ("uploads", "webpeers"),
     Withdrawn: ("uploads",),
 }

@@ -8,7 +8,14 @@ from common.errors import Exit, UserError
 from common.ids import Identity, node_text
 from common.meeting import Seed
 from common.shell.desk.logs import Log
-from common.shell.desk.resolve import any_port, listen_address, of_another_family, place_of, seeds
+from common.shell.desk.resolve import (
+    any_port,
+    listen_address,
+    of_another_family,
+    place_of,
+    seeds,
+    web_address,
+)
 from common.shell.desk.settings import NodeOptions, Settings
 from common.shell.desk.starting import given
 from leaf.settings import LeafOptions
@@ -66,6 +73,17 @@ def test_listening() -> None:
     assert host in ("::", "0.0.0.0")
     assert (port, asked) == (1214, False)
     assert listen_address(any_port()) == ((host, 0), False)
+
+
+def test_serving_http_needs_a_port() -> None:
+    """There is none that others would try; nothing is no wish."""
+    assert web_address("") is None
+    assert web_address("127.0.0.1:0") == ("127.0.0.1", 0)
+    assert web_address("[::1]:8080") == ("::1", 8080)
+    for text in ("127.0.0.1", "::1", "[::1]", "127.0.0.1:", "127.0.0.1:x", ":80"):
+        with pytest.raises(UserError) as caught:
+            web_address(text)
+        assert caught.value.code is Exit.USAGE
 
 
 def test_an_unknown_host_does_not_keep_from_the_others(capsys: pytest.CaptureFixture[str]) -> None:

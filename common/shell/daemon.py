@@ -10,7 +10,7 @@ import secrets
 import signal
 from collections.abc import Callable
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -43,7 +43,11 @@ from common.shell.disk.store import Store
 from common.shell.drive import Driver, Performer
 from common.shell.hosting import Doors, open_doors
 from common.shell.net.resident import rss_bytes
+from common.shell.net.webclient import WebClient
 from common.shell.seeking import Elsewhere, Seeking
+
+if TYPE_CHECKING:
+    from common.shell.net.webdoor import WebDoor
 
 STOP_S: Final = 9.0  # SIGTERM drains and exits within 10 s
 
@@ -72,12 +76,13 @@ class Daemon:
         on_notify: OnNotify,
         agent: str,
         elsewhere: Elsewhere,
+        http: tuple[str, int] | None = None,
     ) -> None:
         """`listen`: an IP literal and a port, 0 for any; `port_asked`: it may be no other.
 
         Of the `roles` those in `start` begin at once; the control socket answers `methods`;
         `on_serving` is called when the doors are open; `elsewhere` is where super-peers are looked
-        for where a role asks for it.
+        for where a role asks for it; `http`: where files are served over HTTP, if at all.
         """
         self._home = home
         self._identity = identity
@@ -93,10 +98,13 @@ class Daemon:
         self._on_notify = on_notify
         self._agent = agent
         self._elsewhere = elsewhere
+        self._http_asked = http
         self._signals = 0
         self._doors: Doors | None = None
         self._driver: Driver | None = None
         self._server: ControlServer | None = None
+        self._web: WebDoor | None = None
+        self.http: Address | None = None  # where it is served; once serving
         self._stopping = asyncio.Event()
 
     @property
@@ -128,6 +136,11 @@ class Daemon:
             loop, self._feed, self._elsewhere, self._network, self._identity.node, host
         )
         performers = {**self._performers(disk, shares, store), **seeking.performers()}
+        self._web = web = _web_door(self._feed) if self._http_asked else None
+        if web is not None:
+            performers |= web.performers()
+        client = WebClient(self._feed)
+        performers |= client.performers()
         driver = Driver(loop, node, performers, None if _wild(host) else host)
         self._driver = driver
         doors = open_doors(
@@ -141,6 +154,8 @@ class Daemon:
         self._doors = doors
         seeking.bound(doors.control)
         try:
+            if web is not None and self._http_asked is not None:
+                self.http = await web.open(*self._http_asked)
             self._begin(loop, doors, store)
             await self._until_exited(driver)
         finally:
@@ -152,6 +167,9 @@ class Daemon:
                 signal.signal(number, signal.SIG_IGN)
             if self._server is not None:
                 self._server.close()
+            if web is not None:
+                await web.close()
+            await client.close()
             driver.close()
             await seeking.close()
             shares.close()
@@ -217,7 +235,8 @@ class Daemon:
         """What the sockets, the driver and the links dropped, by reason."""
         counts: dict[str, int] = {}
         if self._doors is not None and self._driver is not None:
-            for source in (self._doors.transport.counters(), self._driver.counts()):
+            of_web = self._web.dropped if self._web is not None else {}
+            for source in (self._doors.transport.counters(), self._driver.counts(), of_web):
                 for reason, count in source.items():
                     if reason in _NOT_DROPPED or not count:
                         continue
@@ -247,6 +266,13 @@ class Daemon:
         stopping.cancel()
         await asyncio.wait((exited,), timeout=STOP_S)
         exited.cancel()
+
+
+def _web_door(feed: Callable[[Event], None]) -> "WebDoor":
+    """Loaded where it is asked for: most nodes have none."""
+    from common.shell.net.webdoor import WebDoor
+
+    return WebDoor(feed)
 
 
 def _wild(host: str) -> bool:

@@ -50,7 +50,7 @@ def rows_of(
     from common.shell.disk.scan import FoundFile, HashCancelledError, hash_file
     from common.torrent import file_id, magnet
 
-    found = [_looked_at(path) for path in files]
+    found = [looked_at(path) for path in files]
     total, done = sum(status.st_size for _, status in found), 0
     deadline = None if timeout_s is None else clock() + timeout_s
 
@@ -69,16 +69,21 @@ def rows_of(
                 count,
             )
         except HashCancelledError:
-            text = f"Not all files were hashed within {timeout_s:g} s."
-            raise UserError(Exit.TIMED_OUT, text, "Give it more time with --timeout.") from None
+            raise timed_out(timeout_s) from None
         root, size = tree.root, status.st_size
         link = magnet(Path(path).name, root, size)
         rows.append(IdRow(path, size, root.hex(), file_id(root, size), link))
     return rows
 
 
-def _looked_at(path: str) -> tuple[Path, os.stat_result]:
-    """The file behind a path, whatever links lead to it."""
+def timed_out(timeout_s: float | None) -> UserError:
+    """What becomes of hashing that takes longer than the person wants to wait."""
+    text = f"Not all was hashed within {timeout_s or 0:g} s."
+    return UserError(Exit.TIMED_OUT, text, "Give it more time with --timeout.")
+
+
+def looked_at(path: str) -> tuple[Path, os.stat_result]:
+    """The file behind a path, whatever links lead to it. Raises UserError (exit 8)."""
     try:
         real = Path(path).expanduser().resolve(strict=True)
         status = real.stat()

@@ -3,7 +3,7 @@
 from common.storage import SharedFile
 from leaf.downloads import Downloads
 from leaf.library import Library
-from leaf.swarm.download import Download
+from leaf.swarm.download import Download, State
 
 
 class Stock:
@@ -19,3 +19,11 @@ class Stock:
         """Something that has the file, or at least pieces of it."""
         shared = self._library.find(root, size)
         return shared if shared is not None else self._downloads.find(root, size)
+
+    def whole(self, root: bytes) -> SharedFile | Download | None:
+        """Something that has all of a file with this root."""
+        shared = self._library.find(root)
+        if shared is not None:
+            return shared
+        download = self._downloads.find(root)
+        return download if download is not None and download.state is State.DONE else None

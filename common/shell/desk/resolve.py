@@ -52,6 +52,20 @@ def listen_address(text: str) -> tuple[tuple[str, int], bool]:
     return (_addresses(host, port, text)[0].host, port), port != 0
 
 
+def web_address(text: str) -> tuple[str, int] | None:
+    """Where to serve HTTP (an IP literal and a port), or None without a wish. Raises UserError.
+
+    Unlike other doors it has no port of its own that others would try.
+    """
+    if not text:
+        return None
+    host, port = _split(text)
+    if text.rpartition("]")[2].count(":") != 1 or text.endswith(":"):
+        hint = "Write HOST:PORT or [IPV6]:PORT; port 0 takes a free one."
+        raise UserError(Exit.USAGE, f"{text!r} has no port to serve HTTP at.", hint)
+    return _addresses(host, port, text)[0].host, port
+
+
 def any_port() -> str:
     """Listen everywhere at a free port, as `--listen` would say it."""
     return f"[{host}]:0" if (host := _everywhere()) == "::" else f"{host}:0"

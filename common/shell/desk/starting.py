@@ -46,6 +46,7 @@ class LeafReady(Ready):
     """The READY line of a leaf."""
 
     parent: Contact | None = None
+    http: str | msgspec.UnsetType = msgspec.UNSET  # where files are served over HTTP, if at all
 
 
 class Serving(Protocol):
@@ -53,6 +54,9 @@ class Serving(Protocol):
 
     @property
     def listen(self) -> object: ...
+
+    @property
+    def http(self) -> object | None: ...
 
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None: ...
 
@@ -198,8 +202,9 @@ class Joining:
         if self._daemon is None or self._said:
             return
         self._said = True
-        node = node_text(self._identity.node)
-        self._say(LeafReady(node, str(self._daemon.listen), parent=parent))
+        node, http = node_text(self._identity.node), self._daemon.http
+        at = msgspec.UNSET if http is None else str(http)
+        self._say(LeafReady(node, str(self._daemon.listen), parent=parent, http=at))
 
 
 def say_ready(ready: Ready) -> None:

@@ -167,24 +167,44 @@ def hash_file(
     `cancelled` is asked and `on_bytes` told after each READ_BYTES. Raises FileChangedError,
     HashCancelledError and DiskError.
     """
+    hasher = FileHasher(file.stamp.size)
+
+    def take(view: memoryview) -> None:
+        hasher.update(view)
+        on_bytes(len(view))
+
+    read_through(root, file, take, cancelled, disk)
+    return hasher.finish()
+
+
+def read_through(
+    root: Path,
+    file: FoundFile,
+    take: Callable[[memoryview], None],
+    cancelled: Callable[[], bool] = lambda: False,
+    disk: DiskCalls = REAL,
+) -> None:
+    """Give all bytes of a file to `take`, in order, at most READ_BYTES at once and only lent.
+
+    They are those of a file that has its stamp before, while and after it is read; `cancelled` is
+    asked before each read. Raises FileChangedError, HashCancelledError and DiskError.
+    """
     path = root / file.relpath
     with naming("read", path):
         fd = open_beneath(root, file.relpath, disk)
         try:
             check_stamp(fd, path, file.stamp, disk)
-            hasher, at, size = FileHasher(file.stamp.size), 0, file.stamp.size
+            at, size = 0, file.stamp.size
             buffer = memoryview(bytearray(min(READ_BYTES, size)))
             while at < size:
                 if cancelled():
                     raise HashCancelledError(path)
                 view = buffer[: size - at]
                 read_fully(fd, path, view, at, disk)
-                hasher.update(view)
+                take(view)
                 at += len(view)
-                on_bytes(len(view))
             check_stamp(fd, path, file.stamp, disk)
             if FileStamp.of(disk.lstat(path)) != file.stamp:
                 raise FileChangedError(path)  # another file was moved over it
         finally:
             disk.close(fd)
-    return hasher.finish()
