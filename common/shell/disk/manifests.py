@@ -44,6 +44,7 @@ from common.shell.disk.remembered import Hashes
 from common.storage import SharedFile
 
 KEY_CHARS: Final = 16  # of a hash in a name: 64 bits
+_NEW: Final = "manifest.new"
 
 
 class Manifests:
@@ -68,6 +69,7 @@ class Manifests:
             stamp = self._there(path, data) or self._write(path, data)
             if self._store is not None:
                 self._store.remember_hashes(folder, {name: (stamp, tree)})
+            self._tidy(folder)
             self._drop_others(place, f"{key}-", folder.name)
         except ManifestError as error:
             reason = f"{effect.share} is not shared as one folder: {error}."
@@ -89,24 +91,33 @@ class Manifests:
 
     def _write(self, path: Path, data: bytes) -> FileStamp:
         """Under another name first, so that a crash leaves a whole manifest or none."""
-        calls, new = self._calls, "writing.new"
+        calls = self._calls
         with naming("write", path):
             make_folders(calls, path.parent)
             folder = calls.open_folder(path.parent)
             try:
-                for name in (new, path.name):  # of a run that died right here, or damaged
+                for name in (_NEW, path.name):  # of a run that died right here, or damaged
                     with suppress(FileNotFoundError):
                         calls.unlink(name, folder)
-                fd = calls.create(new, folder)
+                fd = calls.create(_NEW, folder)
                 try:
                     calls.write(fd, data, 0)
                     calls.sync(fd)
-                    calls.rename_new(new, path.name, folder)
+                    calls.rename_new(_NEW, path.name, folder)
                     return FileStamp.of(calls.fstat(fd))
                 finally:
                     calls.close(fd)
             finally:
                 calls.close(folder)
+
+    def _tidy(self, folder: Path) -> None:
+        """What a run left that died between two names for one file."""
+        with suppress(OSError):
+            fd = self._calls.open_folder(folder)
+            try:
+                self._calls.unlink(_NEW, fd)
+            finally:
+                self._calls.close(fd)
 
     def _drop_others(self, place: Path, prefix: str, but: str) -> None:
         """Older versions of one share; what cannot be removed stays, and harms nobody."""
