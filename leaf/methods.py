@@ -51,11 +51,15 @@ class Status(msgspec.Struct):
 
 
 class Share(msgspec.Struct):
-    """Share these absolute paths; `keep` makes it survive restarts, `wait` until published."""
+    """Share these absolute paths; `keep` makes it survive restarts, `wait` until published.
+
+    With `as_folder` each path, a folder, is published as one thing too.
+    """
 
     paths: list[str]
     keep: bool = True
     wait: bool = False
+    as_folder: bool = False
 
 
 class Unshare(msgspec.Struct):

@@ -90,13 +90,15 @@ class Leaf:
         version: str,
         steps: Names = (),
         promotes: bool = False,
+        manifests_dir: str = "/manifests",
     ) -> None:
         """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
-        `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network.
+        `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network;
+        what is shared or fetched as one folder has its manifest in `manifests_dir`.
         """
         me, name = identity.node, network.name
         publisher = Publisher(identity, name, config.parent, epoch)
-        library = Library(shares)
+        library = Library(shares, manifests_dir)
         links = BulkLinks(config.swarm)
         downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
@@ -129,8 +131,12 @@ class Leaf:
             "uploads": uploads,
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
-        self._calls: dict[int, None] = {}  # not answered yet
         self._me, self._network, self._version = me, name, version
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has happened yet."""
+        self._calls: dict[int, None] = {}  # not answered yet
         self._listen, self._roles = "", ["leaf"]
         self._host = HostMeasured(0)
         self._began: float | None = None

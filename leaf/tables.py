@@ -13,6 +13,7 @@ from common.core import (
     Promoted,
     Sent,
 )
+from common.folders import ManifestFailed, ManifestMade
 from common.ladder import Found
 from common.messages import cluster, swarm
 from common.messages.fields import Message
@@ -47,6 +48,7 @@ from leaf.signals import (
 
 DISK: Final = (PartOpened, PartSkipped, PiecesWritten, PartFinished, PartFailed)
 _SHARES: Final = (FilesShared, FilesUnshared, ShareProgressed, ShareSettled, ShareFailed)
+_MANIFESTS: Final = (ManifestMade, ManifestFailed)
 _TO_UPLOADS: Final = (
     *(swarm.Interested, swarm.NotInterested, swarm.Request, swarm.Cancel, swarm.TreeRequest),
 )
@@ -72,7 +74,7 @@ EVENTS: Final[dict[type[Event], Names]] = {
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
     Sent: ("uploads",),
-    **dict.fromkeys(_SHARES, ("library",)),
+    **dict.fromkeys((*_SHARES, *_MANIFESTS), ("library",)),
     FilesShared: ("library", "downloads"),
     **dict.fromkeys(DISK, ("downloads",)),
 }
