@@ -38,6 +38,7 @@ from common.messages.fields import Contact
 from common.network import Network
 from leaf.credit import Asking
 from leaf.downloads import Downloads
+from leaf.foldergets import FolderGets
 from leaf.library import Library
 from leaf.methods import Nothing, Peer, Status
 from leaf.parent import Parent
@@ -45,6 +46,9 @@ from leaf.publish import Publisher
 from leaf.search import Searches
 from leaf.signals import (
     NOBODY,
+    OURS,
+    FolderWanted,
+    Heard,
     Signal,
     Wanted,
 )
@@ -119,12 +123,14 @@ class Leaf:
         uploads = Uploads(Stock(library, downloads), config.swarm)
         self._parent, self._publisher, self._library = parent, publisher, library
         self._downloads, self._searches, self._locator = downloads, searches, locator
+        gets = FolderGets(downloads.roster, downloads_dir, manifests_dir)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
             "publisher": publisher,
             "library": library,
             "links": links,
             "downloads": downloads,
+            "gets": gets,
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": locator,
@@ -210,6 +216,8 @@ class Leaf:
                 for out in self._feed(name, inner, now):
                     if isinstance(out, Signal):
                         inbox.append((out, SIGNALS[type(out)]))
+                    elif isinstance(out, Answer | Fail) and out.call <= OURS:
+                        inbox.append((Heard(out.call, out), SIGNALS[Heard]))
                     elif isinstance(out, Answer | Fail) and out.call == NOBODY:
                         effects += _unheard(out)
                     else:
@@ -220,7 +228,7 @@ class Leaf:
         try:
             return self._machines[name].handle(event, now)
         except UserError as error:
-            if isinstance(event, Asked | Wanted):
+            if isinstance(event, Asked | Wanted | FolderWanted):
                 return [Fail(event.call, error.code, error.message, error.hint)]
             raise
 
@@ -287,7 +295,7 @@ class Leaf:
             return []
         self._stopping = True
         self._deadlines.set("grace", now + event.grace_s)
-        return self._run(event, ("downloads", "searches", "parent"), now)
+        return self._run(event, ("gets", "downloads", "searches", "parent"), now)
 
     def _leave(self, now: float) -> list[Effect]:
         """Once stopping, end when no file is just being finished, or when the grace is over."""

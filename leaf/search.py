@@ -31,7 +31,8 @@ from common.deadlines import Deadlines
 from common.errors import Exit, UserError
 from common.hearsay import hit_as_seen
 from common.ids import Guid, NodeId, new_guid, node_text
-from common.limits import HITS_PER_QUERY_MAX, SEARCH_BYTES_MAX, TTL_MAX
+from common.limits import HITS_PER_QUERY_MAX, MANIFEST_BYTES_MAX, SEARCH_BYTES_MAX, TTL_MAX
+from common.manifest import is_manifest_name
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hop, SearchDone, SearchHits, Strategy
 from common.messages.fields import Contact, Message
@@ -48,7 +49,7 @@ from leaf.methods import (
     TraceResult,
     WishAdd,
 )
-from leaf.signals import Joined, Orphaned, Wanted
+from leaf.signals import FolderWanted, Joined, Orphaned, Wanted
 
 TRACES_KEPT: Final = 16  # of 500 hops at most
 SOURCES_PER_ROW: Final = 4  # hits wanted for each row asked for, since many leaves have one file
@@ -154,8 +155,10 @@ class Searches:
         params = event.params
         if not isinstance(params, Get):
             raise TypeError(event.method)
-        root, size, name, sources = self._target(params.what)
-        return [Wanted(event.call, params, root, size, name, sources)]
+        target = self._target(params.what)
+        may_be = is_manifest_name(target.name) and target.size <= MANIFEST_BYTES_MAX
+        kind = FolderWanted if may_be or params.only else Wanted
+        return [kind(event.call, params, *target)]
 
     # --- asking -----------------------------------------------------------------------------
 

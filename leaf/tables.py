@@ -13,7 +13,7 @@ from common.core import (
     Promoted,
     Sent,
 )
-from common.folders import ManifestFailed, ManifestMade
+from common.folders import ManifestFailed, ManifestMade, ManifestRead, ManifestUnread
 from common.ladder import Found
 from common.messages import cluster, swarm
 from common.messages.fields import Message
@@ -34,7 +34,14 @@ from common.storage import (
 )
 from leaf.signals import (
     Acknowledged,
+    Adopted,
+    FolderFound,
+    FolderWanted,
+    Forgotten,
+    Heard,
     Joined,
+    Listed,
+    Moved,
     Offered,
     Orphaned,
     PiecesProven,
@@ -62,7 +69,7 @@ _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.w
 Names = tuple[str, ...]
 
 EVENTS: Final[dict[type[Event], Names]] = {
-    Restored: ("library", "downloads", "wishes", "parent"),
+    Restored: ("library", "downloads", "gets", "wishes", "parent"),
     Bound: ("parent",),
     Found: ("parent",),
     Promoted: ("parent",),
@@ -70,10 +77,11 @@ EVENTS: Final[dict[type[Event], Names]] = {
     LinkUp: ("links", "idle", "parent", "downloads"),
     LinkDown: ("links", "parent", "uploads", "downloads"),
     DatagramReceived: ("parent",),
-    AskerLeft: ("library", "searches", "wishes", "downloads"),
+    AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
     Sent: ("uploads",),
+    **dict.fromkeys((ManifestRead, ManifestUnread), ("gets",)),
     **dict.fromkeys((*_SHARES, *_MANIFESTS), ("library",)),
     FilesShared: ("library", "downloads"),
     **dict.fromkeys(DISK, ("downloads",)),
@@ -99,10 +107,8 @@ METHODS: Final[dict[str, Names]] = {
     **dict.fromkeys(("leaf.search", "leaf.trace"), ("searches",)),
     "leaf.get": ("searches",),  # knows what is meant, and signals `Wanted`
     **dict.fromkeys(_WISH_METHODS, ("wishes",)),
-    "leaf.downloads": ("downloads",),
-    "leaf.pause": ("downloads",),
-    "leaf.resume": ("downloads",),
-    "leaf.rm": ("downloads",),
+    "leaf.downloads": ("downloads",),  # who signals `Listed`
+    **dict.fromkeys(("leaf.pause", "leaf.resume", "leaf.rm"), ("downloads", "gets")),
     "leaf.pins_reset": ("parent",),
 }
 
@@ -111,7 +117,8 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
     Offered: ("publisher",),
     Acknowledged: ("library",),
-    Wanted: ("downloads",),
+    **dict.fromkeys((Wanted, Forgotten, Adopted), ("downloads",)),
+    **dict.fromkeys((FolderWanted, FolderFound, Heard, Moved, Listed), ("gets",)),
     SourcesWanted: ("locator",),
     SourcesUnwanted: ("locator",),
     SourcesFound: ("downloads",),

@@ -27,6 +27,8 @@ from common.core import Effect, Event, LinkDown, LinkUp, Received, Stopped, Woke
 from common.deadlines import Deadlines
 from common.errors import Exit
 from common.ids import NodeId
+from common.limits import MANIFEST_BYTES_MAX
+from common.manifest import MAGIC
 from common.merkle import piece_count, piece_span
 from common.messages.fields import Contact
 from common.storage import (
@@ -117,9 +119,19 @@ class Download:
         return State(self.record.state)
 
     @property
+    def standing(self) -> tuple[State, bool, bool]:
+        """What of it concerns the other downloads."""
+        return self.state, self.linked > 0, self.proven
+
+    @property
     def linked(self) -> int:
         """With how many sources there is a link now."""
         return len(self._fetch.sources.linked) if self._fetch else 0
+
+    @property
+    def linked_with(self) -> tuple[NodeId, ...]:
+        """The sources that it is linked with."""
+        return tuple(each.peer for each in self._fetch.sources.linked) if self._fetch else ()
 
     def fetches_from(self, peer: NodeId) -> bool:
         """Whether it is linked with this leaf to fetch from it."""
@@ -128,7 +140,17 @@ class Download:
     @property
     def givers(self) -> int:
         """How many leaves sent at least one good piece."""
-        return len({**self._givers, **(self._fetch.givers if self._fetch else {})})
+        return len(self.given_by)
+
+    @property
+    def given_by(self) -> dict[NodeId, None]:
+        """The leaves that did."""
+        return {**self._givers, **(self._fetch.givers if self._fetch else {})}
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Leaves that are said to have it."""
+        return self._fetch.known if self._fetch else tuple(self._contacts.values())
 
     @property
     def received_bytes(self) -> int:
@@ -268,7 +290,10 @@ class Download:
 
     def _finish(self, now: float) -> list[Effect]:
         goodbyes = self._let_go(now)
-        return [*self._enter(State.FINISHING), *goodbyes, FinishPart(self.record.number)]
+        record = self.record
+        may_be_folder = record.is_unnamed and record.size <= MANIFEST_BYTES_MAX
+        finish = FinishPart(record.number, MAGIC if may_be_folder else b"")
+        return [*self._enter(State.FINISHING), *goodbyes, finish]
 
     def _finished(self, event: PartFinished, _now: float) -> list[Effect]:
         self.can_be_served = True
