@@ -191,6 +191,7 @@ class Downloads:
             now=now,
         )
         self.roster.add(download)
+        self._offers.note(download)
         return download
 
     def _with_us(
@@ -220,6 +221,7 @@ class Downloads:
         effects = download.handle(event, now)
         if download.standing == before:
             return effects
+        self._offers.note(download)
         moved = Moved(download.record.number, download.record, download.code)
         return [*effects, *self._settle(now), moved]
 
@@ -229,7 +231,7 @@ class Downloads:
         if self._closing:
             return self._askers.answer(now)
         effects = self._start_queued(now)
-        offers = self._offers.update(self._downloads)
+        offers = self._offers.update()
         return [*effects, *self._allot(now), *offers, *self._askers.answer(now)]
 
     def _start_queued(self, now: float) -> list[Effect]:
@@ -265,6 +267,8 @@ class Downloads:
     def _asked_pause(self, params: Chosen, now: float) -> list[Effect]:
         waiting = (State.QUEUED, State.FETCHING, State.PAUSED)
         chosen = [each for each in self.roster.chosen(params.id) if each.state in waiting]
+        for each in chosen:
+            self._offers.note(each)
         return [effect for each in chosen for effect in each.handle(Halted(), now)]
 
     def _asked_resume(self, params: Chosen, now: float) -> list[Effect]:
@@ -291,6 +295,7 @@ class Downloads:
         record = download.record
         effects = download.handle(Halted(delete), now)
         self.roster.remove(download)
+        self._offers.note(download, removed=True)
         forget = RememberDownload(record, forget=True)
         dismissed = self._askers.dismiss(download) + self._looks.dismiss(download)
         moved = Moved(record.number, download.record, download.code, removed=True)

@@ -18,7 +18,7 @@ from common.storage import FolderRecord
 from common.torrent import file_id
 from leaf.swarm.download import Download, State
 
-FILES_ACTIVE_MAX: Final = 48  # of one folder: below `downloads.OPEN_MAX`, so others have a turn too
+FILES_ACTIVE_MAX: Final = 24  # of one folder: three times those that fetch at once; wild guess
 MANIFEST: Final = -1  # its place among the files
 SOURCES_KEPT: Final = 16  # told to each file: who has the manifest mostly has the files
 

@@ -23,6 +23,7 @@ from common.folders import (
     ReadManifest,
     RememberFolder,
 )
+from common.ids import NodeId
 from common.storage import Restored
 from leaf.fetchedfolder import MANIFEST, FetchedFolder
 from leaf.folderwaits import FolderWaits, result_of, row_of
@@ -59,8 +60,9 @@ RETRY_S: Final = 5.0  # a file that somebody fetches to another place
 class FolderGets:
     """The fetched folders of one leaf, by number."""
 
-    def __init__(self, roster: Roster, folder: str, manifests: str) -> None:
+    def __init__(self, me: NodeId, roster: Roster, folder: str, manifests: str) -> None:
         """Folders go to `folder` if nothing else is said, their manifests to `manifests`."""
+        self._me = me
         self._roster = roster
         self._folder = folder
         self._manifests = manifests
@@ -215,6 +217,7 @@ class FolderGets:
     ) -> list[Effect]:
         place = folder.active[root]
         folder.ended(root, download)
+        folder.givers.pop(self._me, None)  # two files with one content: the second is a copy
         if place == MANIFEST:
             return [ReadManifest(folder.record.number, path, folder.record.only)]
         effects: list[Effect] = []

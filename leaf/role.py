@@ -123,7 +123,7 @@ class Leaf:
         uploads = Uploads(Stock(library, downloads), config.swarm)
         self._parent, self._publisher, self._library = parent, publisher, library
         self._downloads, self._searches, self._locator = downloads, searches, locator
-        gets = FolderGets(downloads.roster, downloads_dir, manifests_dir)
+        gets = FolderGets(me, downloads.roster, downloads_dir, manifests_dir)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
             "publisher": publisher,
