@@ -27,7 +27,6 @@ class FetchedFolder:
     """One wanted folder."""
 
     def __init__(self, record: FolderRecord, sources: tuple[Contact, ...]) -> None:
-        self.record = record
         self.sources = {contact.node: contact for contact in sources}
         self.id = file_id(record.root, record.size)
         self.received_bytes = 0
@@ -35,10 +34,11 @@ class FetchedFolder:
         self.code = Exit.DONE
         """Why it failed, if it did."""
         self.renamed = 0
-        self.start()
+        self.start(record)
 
-    def start(self) -> None:
+    def start(self, record: FolderRecord) -> None:
         """From the beginning: the manifest is next, then every file is looked at."""
+        self.record = record
         self.files: tuple[FolderFile, ...] = ()
         self.is_loaded = False
         self.verified = True

@@ -103,7 +103,9 @@ class FolderGets:
         else:
             number = self._new_number() if folder is None else folder.record.number
             record = record_of(event, number, target)
-            folder = self._folders[number] = FetchedFolder(record, event.sources)
+            if folder is None:
+                folder = self._folders[number] = FetchedFolder(record, event.sources)
+            folder.start(record)
             effects = [RememberFolder(record), *self._fill(folder)]
         if params.detach:
             return [*effects, Answer(event.call, result_of(folder, 0.0, 0))]
@@ -168,9 +170,10 @@ class FolderGets:
         return f"{record.target.rstrip('/')}/{file.path}", file.root, file.size
 
     def _heard(self, event: Heard, now: float) -> list[Effect]:
-        """A file was begun, was there, or cannot be."""
+        """A file was begun, was there, or cannot be; at the end nothing is said to be missing."""
         folder, root = self._calls.pop(event.call)
-        if self._folders.get(folder.record.number) is not folder or root not in folder.active:
+        is_known = self._folders.get(folder.record.number) is folder
+        if self._closing or not is_known or root not in folder.active:
             return []
         outcome = event.outcome
         if isinstance(outcome, Answer):
@@ -324,7 +327,7 @@ class FolderGets:
             if folder.state not in (State.PAUSED, State.FAILED):
                 continue
             if folder.state is State.FAILED or not folder.is_loaded:
-                folder.start()
+                folder.start(folder.record)
             folder.enter(State.FETCHING)
             effects.append(RememberFolder(folder.record))
             effects += self._go_on(folder, now)
@@ -346,7 +349,8 @@ class FolderGets:
         return [Answer(event.call, [*rows, *event.rows])]
 
     def _under_way(self, folder: FetchedFolder) -> list[Download]:
-        if folder.state is State.PAUSED and not folder.is_loaded:  # since the last run
+        if folder.state in (State.PAUSED, State.FAILED) and not folder.is_loaded:
+            # as the last run left it
             return self._roster.of_folder(folder.id)
         found = [self._roster.under_way.get(root) for root in folder.active]
         return [each for each in found if each is not None]
@@ -359,7 +363,7 @@ class FolderGets:
         effects: list[Effect] = []
         for key in self._waits.deadlines.pop_due(now):
             if key == "progress":
-                files = {each.id: self._under_way(each) for each in self._folders.values()}
+                files = {each.id: self._under_way(each) for each in self._waits.folders}
                 effects += self._waits.tell(files, now)
             elif isinstance(key, tuple) and key[1] in self._folders:
                 folder = self._folders[key[1]]

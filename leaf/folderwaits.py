@@ -36,6 +36,11 @@ class FolderWaits:
         self._waiting: dict[int, _Waiting] = {}  # by call
         self.deadlines = Deadlines()
 
+    @property
+    def folders(self) -> list[FetchedFolder]:
+        """Those that somebody waits for."""
+        return list({each.folder.id: each.folder for each in self._waiting.values()}.values())
+
     def add(self, wish: FolderWanted, folder: FetchedFolder, now: float) -> None:
         """Who wished this waits for this folder."""
         self._waiting[wish.call] = _Waiting(wish, folder, now, folder.received_bytes)

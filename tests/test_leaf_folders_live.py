@@ -15,6 +15,7 @@ from leaf.methods import (
 )
 from tests.folder_scene import (
     FILES,
+    TARGET,
     found,
     going,
     got,
@@ -242,3 +243,53 @@ def test_many_files_are_under_way_a_few_at_a_time(monkeypatch: pytest.MonkeyPatc
     assert (result.files, there(world)) == (40, files)
     assert len(world.disks["asker"].records) <= 12
     assert [each.files for each in rows(world)] == [40]
+
+
+def test_who_waits_for_a_paused_folder_is_answered_by_another_get() -> None:
+    """It goes on for both."""
+    world = network({f"{number}.bin": content(4 * MIB, number) for number in range(3)})
+    found(world)
+    first = world.ask("asker", "leaf.get", Get("1"))
+    going(world)
+    world.ask("asker", "leaf.pause", Chosen())
+    world.advance(1.0)
+    second = world.ask("asker", "leaf.get", Get("1"))
+    world.advance(60.0)
+    assert isinstance(world.outcome(first), GetResult)
+    assert isinstance(world.outcome(second), GetResult)
+    assert world.disks["asker"].written_bytes < 12 * MIB + 10_000
+
+
+def test_stopping_while_files_are_looked_at_loses_nothing() -> None:
+    """What cannot be answered any more fails no folder; it is whole in the next life."""
+    world = network()
+    found(world)
+    got(world, Get("1"))
+    for moment in range(12):
+        world.ask("asker", "leaf.get", Get("1"))
+        world.advance(moment * 0.001)
+        world.feed("asker", Stopped(5.0))
+        restarted(world, epoch=moment + 2)
+        world.advance(10.0)
+        assert [each.state for each in rows(world)] == ["done"]
+        found(world)
+    assert there(world) == FILES
+
+
+def test_a_folder_that_failed_shows_how_far_it_is_after_a_restart() -> None:
+    """And is tried again when it is resumed."""
+    world = network()
+    world.disks["asker"].files[f"{TARGET}/one.txt"] = b"mine"
+    found(world)
+    world.ask("asker", "leaf.get", Get("1", exists="fail"))
+    world.advance(20.0)
+    world.kill("asker")
+    restarted(world)
+    world.advance(5.0)
+    (row,) = rows(world)
+    assert (row.state, row.done_bytes, row.size) == ("failed", row.size - 3, 250_006)
+    del world.disks["asker"].files[f"{TARGET}/one.txt"]
+    world.ask("asker", "leaf.resume", Chosen(row.id))
+    world.advance(30.0)
+    assert [each.state for each in rows(world)] == ["done"]
+    assert there(world) == FILES
