@@ -49,7 +49,7 @@ class FetchedFolder:
         self.active: dict[bytes, int] = {}  # root -> place among the files
         self._next = MANIFEST
         self._ready: deque[int] = deque()
-        self._behind: dict[bytes, list[int]] = {}  # waiting for a file with the same content
+        self._behind: dict[bytes, deque[int]] = {}  # each waits for one with the same content
         self._later: list[int] = []
 
     @property
@@ -91,7 +91,7 @@ class FetchedFolder:
                 return None
             root = self.root_of(place)
             if root in self.active:
-                self._behind.setdefault(root, []).append(place)
+                self._behind.setdefault(root, deque()).append(place)
             else:
                 self.active[root] = place
                 return place
@@ -103,8 +103,7 @@ class FetchedFolder:
 
     def ended(self, root: bytes, download: Download | None) -> None:
         """The file under way with this content is there; `download` brought it just now."""
-        place = self.active.pop(root)
-        self._ready.extend(self._behind.pop(root, ()))
+        place = self._leave(root)
         if place != MANIFEST:
             self.done_bytes += self.files[place].size
             self.done_files += 1
@@ -118,17 +117,25 @@ class FetchedFolder:
 
     def failed(self, root: bytes, code: Exit, reason: str) -> None:
         """It does not come."""
-        place = self.active.pop(root)
-        self._ready.extend(self._behind.pop(root, ()))
+        place = self._leave(root)
         if not self.missing:
             path = "" if place == MANIFEST else f"{self.files[place].path}: "
             self.code, self.first_reason = code, path + reason
         self.missing += 1
 
+    def _leave(self, root: bytes) -> int:
+        """The next with this content may begin, and only that: of as many as there are, each is
+        looked at twice at most."""
+        behind = self._behind.get(root)
+        if behind:
+            self._ready.append(behind.popleft())
+            if not behind:
+                del self._behind[root]
+        return self.active.pop(root)
+
     def put_off(self, root: bytes) -> None:
         """It cannot begin now: once more after `release`."""
         self._later.append(self.active.pop(root))
-        self._later.extend(self._behind.pop(root, ()))
 
     def release(self) -> None:
         """What was put off may begin."""
