@@ -101,15 +101,17 @@ class FetchedFolder:
         """The content of a file."""
         return self.record.root if place == MANIFEST else self.files[place].root
 
-    def ended(self, root: bytes, download: Download | None) -> None:
-        """The file under way with this content is there; `download` brought it just now."""
+    def ended(self, root: bytes, download: Download | None, me: NodeId = b"") -> None:
+        """The file under way with this content is there; `download` brought it just now, from
+        others or, as a copy of what we had, from `me`."""
         place = self._leave(root)
         if place != MANIFEST:
             self.done_bytes += self.files[place].size
             self.done_files += 1
         if download is not None:
-            self.received_bytes += download.received_bytes
-            self.givers.update(download.given_by)
+            others = {node: None for node in download.given_by if node != me}
+            self.received_bytes += download.received_bytes if others else 0
+            self.givers.update(others)
             for contact in download.contacts:
                 if len(self.sources) < SOURCES_KEPT:
                     self.sources.setdefault(contact.node, contact)

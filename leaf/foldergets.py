@@ -219,8 +219,7 @@ class FolderGets:
         now: float,
     ) -> list[Effect]:
         place = folder.active[root]
-        folder.ended(root, download)
-        folder.givers.pop(self._me, None)  # two files with one content: the second is a copy
+        folder.ended(root, download, self._me)
         if place == MANIFEST:
             return [ReadManifest(folder.record.number, path, folder.record.only)]
         effects: list[Effect] = []

@@ -99,6 +99,19 @@ def test_a_new_version_brings_only_what_changed() -> None:
     assert world.disks["asker"].records == {}
 
 
+def test_a_file_that_was_only_moved_is_copied() -> None:
+    """Its content is here: nothing but the new manifest comes from others."""
+    world = network()
+    found(world)
+    got(world, Get("1"))
+    moved = {f"moved/{path}": data for path, data in FILES.items()}
+    row = share(world, "source0", moved)
+    assert row.link is not None
+    result = got(world, Get(row.link))
+    assert (result.bytes_received, result.sources) == (row.size, 1)
+    assert there(world) == {**FILES, **moved}
+
+
 def test_only_some_files_are_fetched() -> None:
     """Those that a pattern matches; others follow when they are asked for."""
     world = network()
