@@ -64,6 +64,12 @@ class FetchedFolder:
         return self.is_loaded and not waits and self._all_begun
 
     @property
+    def verdict(self) -> str:
+        """What is missing, and why the first of it."""
+        of = f"{self.missing} of {self.record.files} files are missing"
+        return f"{of}. {self.first_reason}"
+
+    @property
     def _all_begun(self) -> bool:
         return self._next >= len(self.files)
 

@@ -54,6 +54,7 @@ from leaf.swarm.download import Download, State
 
 FOLDERS_MAX: Final = 1_000  # remembered, finished ones included
 KEPT_MAX: Final = 5_000  # finished downloads; beyond it a folder's next file is served no longer
+FAILURES_MAX: Final = 100  # files of one folder; then no more are tried
 RETRY_S: Final = 5.0  # a file that somebody fetches to another place
 
 
@@ -234,6 +235,8 @@ class FolderGets:
         folder.failed(root, code, reason)
         if place == MANIFEST:
             return self._fail(folder, code, reason)
+        if folder.missing == FAILURES_MAX:  # a disk that takes nothing takes none of the others
+            return self._fail(folder, folder.code, folder.verdict)
         return self._go_on(folder, now)
 
     def _go_on(self, folder: FetchedFolder, now: float) -> list[Effect]:
@@ -241,8 +244,7 @@ class FolderGets:
         if not folder.is_over:
             return self._fill(folder)
         if folder.missing:
-            of = f"{folder.missing} of {folder.record.files} files are missing"
-            return self._fail(folder, folder.code, f"{of}. {folder.first_reason}")
+            return self._fail(folder, folder.code, folder.verdict)
         folder.enter(State.DONE)
         done = [RememberFolder(folder.record), *self._waits.done(folder, now)]
         return [*done, *self._adopt(folder)]

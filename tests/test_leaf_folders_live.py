@@ -232,6 +232,30 @@ def test_a_file_nobody_has_is_named_when_the_rest_is_there() -> None:
     assert there(world) == {}
 
 
+def test_a_folder_of_which_nothing_can_be_stored_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After some files, not after all; once that is mended it is tried again."""
+    monkeypatch.setattr(foldergets, "FAILURES_MAX", 5)
+    files = {f"{number}.txt": b"%d" % number for number in range(200)}
+    world = network(files)
+    disk = world.disks["asker"]
+    disk.files.update({f"{TARGET}/{path}": b"mine" for path in files})
+    found(world)
+    call = world.ask("asker", "leaf.get", Get("1", exists="fail"))
+    world.advance(20.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert (failed.code, failed.message[:31]) == (Exit.DISK, "5 of 200 files are missing. 0.t")
+    assert len(disk.records) < 40
+    for path in files:
+        del disk.files[f"{TARGET}/{path}"]
+    world.ask("asker", "leaf.resume", Chosen())
+    world.advance(60.0)
+    assert [row.state for row in rows(world)] == ["done"]
+    assert there(world) == files
+
+
 def test_many_files_are_under_way_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Never more than the limit, and beyond what is kept the finished are forgotten."""
     monkeypatch.setattr(fetchedfolder, "FILES_ACTIVE_MAX", 3)
