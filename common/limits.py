@@ -20,6 +20,10 @@ CONTAINER_ITEMS_MAX = 4096
 STRING_BYTES_MAX = 1024
 FILE_NAME_BYTES_MAX = 255  # what file systems allow
 PATH_DEPTH_MAX = 32
+FOLDER_FILES_MAX = 100_000  # of a folder as one thing
+MANIFEST_BYTES_MAX = 64 * 1024 * 1024  # so many files with 600 bytes of path each
+FOLDER_PATTERNS_MAX = 64  # by which files of a folder are chosen
+FOLDER_PATTERN_CHARS_MAX = 1_024
 
 # What one node may ask of another
 FILES_PER_LEAF_MAX = 20_000

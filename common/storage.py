@@ -36,6 +36,24 @@ class DownloadRecord(msgspec.Struct, frozen=True):
     state: str
     reason: str = ""
     path: str = ""  # where it ended up
+    folder: str = ""  # the id of the folder that it is a file of
+    is_unnamed: bool = False  # only its content was named: it may be a folder's manifest
+
+
+class FolderRecord(msgspec.Struct, frozen=True):
+    """What is remembered of a folder that is fetched as one, over restarts."""
+
+    number: int
+    root: bytes  # of its manifest
+    size: int
+    name: str  # of its manifest
+    target: str  # the folder to fetch into, absolute
+    exists: str  # rename | skip | fail, for each file
+    only: tuple[str, ...]  # patterns of the files wanted; none: all
+    state: str
+    reason: str = ""
+    files: int = 0  # that are wanted, once the manifest is read
+    bytes: int = 0  # that they have
 
 
 class WishedFile(msgspec.Struct, frozen=True):
@@ -177,9 +195,13 @@ class PiecesWritten(Event, frozen=True):
 
 
 class FinishPart(Effect, frozen=True):
-    """All pieces are there: check, sync and give the file its final name."""
+    """All pieces are there: check, sync and give the file its final name.
+
+    Not if it begins with `unless`: `PartFailed` of kind `folder`.
+    """
 
     download: int
+    unless: bytes = b""
 
 
 class PartFinished(Event, frozen=True):
@@ -208,7 +230,7 @@ class PartFailed(Event, frozen=True):
     """The disk said no; `lost` pieces, stored or being written, are to be fetched again."""
 
     download: int
-    kind: str  # full | denied | busy | exists | gone | broken
+    kind: str  # full | denied | busy | exists | gone | broken | folder
     reason: str
     hint: str
     lost: tuple[int, ...] = ()
@@ -268,6 +290,8 @@ class Restored(Event, frozen=True):
     pins: tuple[tuple[str, NodeId], ...] = ()  # HOST:PORT as typed -> key
     known: tuple[tuple[NodeId, Address], ...] = ()  # super-peers that worked, best first
     wishes: tuple[WishRecord, ...] = ()
+    folder_shares: tuple[str, ...] = ()  # those of the shares that are published as one thing
+    folders: tuple[FolderRecord, ...] = ()  # that are fetched as one
 
 
 class RememberShare(Effect, frozen=True):
@@ -275,6 +299,7 @@ class RememberShare(Effect, frozen=True):
 
     share: str
     forget: bool = False
+    as_folder: bool = False  # published as one thing too
 
 
 class RememberDownload(Effect, frozen=True):

@@ -50,6 +50,13 @@ class Askers:
         self._askers.pop(call, None)
         self.deadlines.cancel(("patience", call))
 
+    def hand_over(self, download: Download) -> tuple[tuple[int, float], ...]:
+        """Nobody waits here for this download any more: the calls that did, and their patience."""
+        found = [(call, each) for call, each in self._askers.items() if each.download is download]
+        for call, _ in found:
+            self.leave(call)
+        return tuple((call, each.timeout_s) for call, each in found)
+
     def dismiss(self, download: Download) -> list[Effect]:
         """The download was removed."""
         calls = [call for call, asker in self._askers.items() if asker.download is download]

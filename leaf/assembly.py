@@ -94,7 +94,7 @@ def _run(
     """Run the daemon; `hurried` does not wait for a parent once somebody has refused us."""
     own, config = settings.own, scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
-    shares = [str(check_share(Path(path), private=home.private)) for path in own.share]
+    shares = tuple(str(check_share(Path(path), private=home.private)) for path in own.share)
     downloads = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
     listen, port_asked = listen_address(settings.node.listen)
     supers = given(settings, "super", own.supers, listen[0], log)
@@ -103,10 +103,7 @@ def _run(
     as_superpeer = {SUPERPEER: _superpeer(identity, config, network, steps)}
     lives: list[Leaf] = []
 
-    def is_hopeless(_reason: str) -> bool:
-        return hurried and any(each.snapshot().parent_refused for each in lives)
-
-    joining = Joining(identity, log, wait_s, say, is_hopeless)
+    joining = Joining(identity, log, wait_s, say, lambda _reason: hurried and _is_refused(lives))
 
     def leaf(rng: Random) -> Core:
         core = Leaf(
@@ -116,11 +113,12 @@ def _run(
             rng=rng,
             supers=supers,
             epoch=epoch(),
-            shares=tuple(shares),
+            shares=shares,
             downloads_dir=str(downloads),
             version=version(),
             steps=steps,
             promotes=own.promote,
+            manifests_dir=str(home.manifests),
         )
         lives.append(core)
         return core
@@ -142,6 +140,10 @@ def _run(
         elsewhere=other_ways,
         http=web_address(own.http),
     ).run()
+
+
+def _is_refused(lives: list[Leaf]) -> bool:
+    return any(each.snapshot().parent_refused for each in lives)
 
 
 def _methods(*, promotes: bool) -> Methods:

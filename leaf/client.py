@@ -77,12 +77,16 @@ class LeafClient:
         paths: Iterable[Path],
         *,
         wait: bool = False,
+        as_folder: bool = False,
         on_progress: Callable[[HashProgress], None] | None = None,
     ) -> list[SharedRow]:
-        """Share files and folders, over restarts; `wait` until the parent knows all of them."""
+        """Share files and folders, over restarts; `wait` until the parent knows all of them.
+
+        With `as_folder` each path, a folder, is published as one thing too.
+        """
         return self._calls.call(
             "leaf.share",
-            Share([str(path) for path in paths], wait=wait),
+            Share([str(path) for path in paths], wait=wait, as_folder=as_folder),
             list[SharedRow],
             event=HashProgress,
             on_event=on_progress,

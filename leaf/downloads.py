@@ -11,6 +11,8 @@ from collections.abc import Callable
 from random import Random
 from typing import ClassVar, Final
 
+from msgspec.structs import replace
+
 from common.addresses import Address
 from common.config import SwarmConfig
 from common.core import (
@@ -28,7 +30,6 @@ from common.core import (
 from common.errors import Exit, UserError
 from common.ids import NodeId
 from common.messages.fields import Contact
-from common.names import safe_name
 from common.storage import (
     DownloadRecord,
     FilesShared,
@@ -40,12 +41,26 @@ from common.storage import (
     RememberDownload,
     Restored,
 )
-from leaf.askers import Askers, check_joins, id_of, result_of, rows_of
+from common.torrent import file_id
+from leaf.askers import Askers, check_joins, result_of, rows_of
 from leaf.library import Library
 from leaf.looks import Looks
 from leaf.methods import Chosen, Remove
 from leaf.offers import Offers
-from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started, Wanted
+from leaf.roster import Roster, goes_on, target_of
+from leaf.signals import (
+    Adopted,
+    Allotted,
+    FolderFound,
+    Forgotten,
+    Halted,
+    Listed,
+    Moved,
+    Resumed,
+    SourcesFound,
+    Started,
+    Wanted,
+)
 from leaf.swarm.download import Download, State
 from leaf.swarm.links import BulkLinks
 
@@ -53,7 +68,6 @@ DOWNLOADS_MAX: Final = 10_000  # remembered, finished ones included
 OPEN_MAX: Final = 64  # with an open part, sources or not: far below any descriptor limit
 
 _OURSELVES: Final = Address.of("127.0.0.1", 1)  # a link to our own key never leaves the node
-_ENDED: Final = (State.DONE, State.FAILED)
 
 
 class Downloads:
@@ -75,9 +89,10 @@ class Downloads:
         self._links = links
         self._config = config
         self._rng = rng
-        self._downloads: dict[int, Download] = {}
-        self._under_way: dict[bytes, Download] = {}  # by root; neither done nor failed
-        self._by_root: dict[bytes, dict[int, Download]] = {}
+        self.roster = Roster()
+        """For who looks, not for who changes."""
+        self._downloads = self.roster.by_number
+        self._under_way = self.roster.under_way
         self._last_number = 0
         self._askers = Askers()
         self._looks = Looks()
@@ -96,12 +111,7 @@ class Downloads:
 
     def find(self, root: bytes, size: int | None = None) -> Download | None:
         """A download that has something of this file to serve; a whole one before a partial."""
-        there = [
-            each
-            for each in self._by_root.get(root, {}).values()
-            if size in (None, each.record.size) and each.proven
-        ]
-        return min(there, key=lambda each: each.state is not State.DONE, default=None)
+        return self.roster.find(root, size)
 
     def fetch_from(self, peer: NodeId) -> bool:
         """Whether one of them is linked with this leaf to fetch from it."""
@@ -121,16 +131,17 @@ class Downloads:
             download = self._add(record, (), now)
             if download.state is State.DONE:  # opened again to be served
                 effects += download.handle(Started(), now)
-            elif _goes_on(record):
+            elif goes_on(record):
                 effects += download.handle(Resumed(), now)
         return effects + self._settle(now)
 
     def _wanted(self, event: Wanted, now: float) -> list[Effect]:
         download = self._under_way.get(event.root)
-        target = self._target(event)
+        target = target_of(event, self._folder)
         if download is not None:
             check_joins(download, event, target)
-        if download is None and (finished := self._fetched_before(event, target)) is not None:
+        finished = None if download else self.roster.fetched_before(event, target)
+        if finished is not None:
             self._looks.add(event, finished, now)
             return finished.handle(Started(), now)
         sources = self._with_us(event.sources, event.root, event.size)
@@ -146,22 +157,12 @@ class Downloads:
             self._askers.add(event.call, download, event.params.timeout, now)
         return effects + self._settle(now)
 
-    def _fetched_before(self, wanted: Wanted, target: str) -> Download | None:
-        """A finished download that is just what is wanted, as far as the disk agrees."""
-        for each in self._by_root.get(wanted.root, {}).values():
-            record = each.record
-            here = record.path == target or wanted.params.exists == "rename"
-            same = (record.size, record.target) == (wanted.size, target)
-            if each.state is State.DONE and same and here and not record.reason:
-                return each
-        return None
-
     def _begin(
         self, wanted: Wanted, target: str, sources: tuple[Contact, ...], now: float
     ) -> tuple[list[Effect], Download]:
         """A new download; an ended one of the same file at the same place gives way to it."""
         effects: list[Effect] = []
-        for each in list(self._by_root.get(wanted.root, {}).values()):
+        for each in self.roster.with_root(wanted.root):
             if target in (each.record.target, each.record.path):
                 effects += self._remove(each, delete=False, now=now)
         if len(self._downloads) >= DOWNLOADS_MAX:
@@ -169,17 +170,16 @@ class Downloads:
             raise UserError(Exit.USAGE, f"{DOWNLOADS_MAX} downloads are remembered.", hint)
         self._last_number += 1
         record = DownloadRecord(
-            self._last_number, wanted.root, wanted.size, target, wanted.params.exists, "queued"
+            self._last_number,
+            wanted.root,
+            wanted.size,
+            target,
+            wanted.params.exists,
+            State.QUEUED.value,
+            folder=wanted.folder,
+            is_unnamed=not wanted.folder and wanted.name == file_id(wanted.root, wanted.size),
         )
         return [*effects, RememberDownload(record)], self._add(record, sources, now)
-
-    def _target(self, wanted: Wanted) -> str:
-        """Where the file is to go; its name came from outside."""
-        name = safe_name(wanted.name)
-        if not wanted.params.to:
-            return f"{self._folder.rstrip('/')}/{name}"
-        to = wanted.params.to
-        return f"{to.rstrip('/')}/{name}" if wanted.params.into else to
 
     def _add(self, record: DownloadRecord, sources: tuple[Contact, ...], now: float) -> Download:
         download = Download(
@@ -190,10 +190,8 @@ class Downloads:
             rng=self._rng,
             now=now,
         )
-        self._downloads[record.number] = download
-        self._by_root.setdefault(record.root, {})[record.number] = download
-        if download.state not in _ENDED:
-            self._under_way.setdefault(record.root, download)
+        self.roster.add(download)
+        self._offers.note(download)
         return download
 
     def _with_us(
@@ -206,25 +204,34 @@ class Downloads:
         there = there or (finished is not None and finished.state is State.DONE)
         return (*others, Contact(self._me, _OURSELVES)) if there else others
 
+    def _adopted(self, event: Adopted, _now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for each in self.roster.of_folder(event.folder):
+            each.record = replace(each.record, folder=event.by)
+            effects.append(RememberDownload(each.record))
+        return effects
+
     # --- turns ------------------------------------------------------------------------------
 
     def _pass(self, download: Download | None, event: Event, now: float) -> list[Effect]:
         """Let one download take in an event, and see whether that concerns others."""
         if download is None:
             return []
-        before = _standing(download)
+        before = download.standing
         effects = download.handle(event, now)
-        return effects + self._settle(now) if _standing(download) != before else effects
+        if download.standing == before:
+            return effects
+        self._offers.note(download)
+        moved = Moved(download.record.number, download.record, download.code)
+        return [*effects, *self._settle(now), moved]
 
     def _settle(self, now: float) -> list[Effect]:
         """A download came, went or changed: share anew, start whose turn it is, tell who waits."""
-        for root, each in list(self._under_way.items()):
-            if each.state in _ENDED:
-                del self._under_way[root]
+        self.roster.drop_ended()
         if self._closing:
             return self._askers.answer(now)
         effects = self._start_queued(now)
-        offers = self._offers.update(self._downloads)
+        offers = self._offers.update()
         return [*effects, *self._allot(now), *offers, *self._askers.answer(now)]
 
     def _start_queued(self, now: float) -> list[Effect]:
@@ -251,19 +258,22 @@ class Downloads:
 
     def _asked(self, event: Asked, now: float) -> list[Effect]:
         effects = self._METHODS[event.method](self, event.params, now) + self._settle(now)
-        return [*effects, Answer(event.call, rows_of(self._downloads.values(), now))]
+        shown = [each for each in self._downloads.values() if not each.record.folder]
+        return [*effects, Listed(event.call, tuple(rows_of(shown, now)))]
 
     def _asked_downloads(self, _params: object, _now: float) -> list[Effect]:
         return []
 
     def _asked_pause(self, params: Chosen, now: float) -> list[Effect]:
         waiting = (State.QUEUED, State.FETCHING, State.PAUSED)
-        chosen = [each for each in self._chosen(params.id) if each.state in waiting]
+        chosen = [each for each in self.roster.chosen(params.id) if each.state in waiting]
+        for each in chosen:
+            self._offers.note(each)
         return [effect for each in chosen for effect in each.handle(Halted(), now)]
 
     def _asked_resume(self, params: Chosen, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for each in self._chosen(params.id):
+        for each in self.roster.chosen(params.id):
             if each.state is State.FAILED:  # unless the file is being fetched anew already
                 if self._under_way.setdefault(each.record.root, each) is each:
                     effects += each.handle(Resumed(), now)
@@ -276,7 +286,7 @@ class Downloads:
             hint = "`leaf downloads` shows their ids."
             raise UserError(Exit.USAGE, "Say which download to remove.", hint)
         effects: list[Effect] = []
-        for each in self._chosen(params.id):
+        for each in self.roster.chosen(params.id):
             effects += self._remove(each, delete=params.delete_data, now=now)
         return effects
 
@@ -284,22 +294,17 @@ class Downloads:
         """Forget it; nothing ever removes a finished file."""
         record = download.record
         effects = download.handle(Halted(delete), now)
-        del self._downloads[record.number]
-        self._by_root[record.root].pop(record.number)
-        if not self._by_root[record.root]:
-            del self._by_root[record.root]
-        if self._under_way.get(record.root) is download:
-            del self._under_way[record.root]
+        self.roster.remove(download)
+        self._offers.note(download, removed=True)
         forget = RememberDownload(record, forget=True)
         dismissed = self._askers.dismiss(download) + self._looks.dismiss(download)
-        return [*effects, forget, *dismissed]
+        moved = Moved(record.number, download.record, download.code, removed=True)
+        return [*effects, forget, *dismissed, moved]
 
-    def _chosen(self, text: str) -> list[Download]:
-        chosen = [each for each in self._downloads.values() if text in ("", id_of(each))]
-        if text and not chosen:
-            hint = "`leaf downloads` shows their ids."
-            raise UserError(Exit.USAGE, f"There is no download {text[:80]!r}.", hint)
-        return chosen
+    def _forgotten(self, event: Forgotten, now: float) -> list[Effect]:
+        download = self._downloads.get(event.number)
+        removed = [] if download is None else self._remove(download, delete=False, now=now)
+        return removed + self._settle(now)
 
     def _asker_left(self, event: AskerLeft, _now: float) -> list[Effect]:
         self._askers.leave(event.call)
@@ -314,10 +319,18 @@ class Downloads:
         now: float,
     ) -> list[Effect]:
         download = self._downloads.get(event.download)
+        if download is not None and isinstance(event, PartFailed) and event.kind == "folder":
+            return self._found_folder(download, now)
         effects = self._pass(download, event, now)
         if download is not None and isinstance(event, PartSkipped | PartFailed):
             effects += self._looks.looked(download, now)
         return effects
+
+    def _found_folder(self, download: Download, now: float) -> list[Effect]:
+        """It is a manifest: others fetch the folder, and this file goes before it had a name."""
+        calls = self._askers.hand_over(download)
+        found = FolderFound(download.record, calls, download.contacts)
+        return [*self._remove(download, delete=True, now=now), *self._settle(now), found]
 
     def _of_link(self, event: LinkUp | LinkDown, now: float) -> list[Effect]:
         under_way = list(self._under_way.values())
@@ -360,6 +373,8 @@ class Downloads:
         Wanted: _wanted,
         Asked: _asked,
         AskerLeft: _asker_left,
+        Forgotten: _forgotten,
+        Adopted: _adopted,
         PartOpened: _of_disk,
         PartSkipped: _of_disk,
         PiecesWritten: _of_disk,
@@ -380,14 +395,3 @@ class Downloads:
         "leaf.resume": _asked_resume,
         "leaf.rm": _asked_rm,
     }
-
-
-def _standing(download: Download) -> tuple[State, bool, bool]:
-    """What of a download concerns the others."""
-    return download.state, download.linked > 0, download.proven
-
-
-def _goes_on(record: DownloadRecord) -> bool:
-    """Whether the next run takes it up: not what failed, nor what a person paused (no reason)."""
-    rests = record.state == State.PAUSED.value and not record.reason
-    return record.state != State.FAILED.value and not rests

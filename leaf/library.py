@@ -3,21 +3,17 @@
 The shell scans and hashes; this machine keeps what it reported, offers it for publishing, finds
 files by their root for serving, and answers `share`, `unshare` and `ls`. Invariant: a path that
 lies in two overlapping shares is offered once, by the share that reported it first, and stays
-offered until the last of them gives it up. Files are not opened here.
+offered until the last of them gives it up. The manifest of a share that is a folder is one more of
+its files. Files are not opened here.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-import msgspec
-
-from common.addresses import Address
 from common.catalogue import Entry
-from common.core import Answer, Asked, AskerLeft, Effect, Event, Fail, Notify, Tell
+from common.core import Answer, Asked, AskerLeft, Effect, Event, Fail, Notify, Tell, Woke
 from common.errors import Exit, UserError
-from common.ids import NodeId, node_text
-from common.names import safe_folder, safe_name
+from common.folders import DropManifest, ManifestFailed, ManifestMade
 from common.storage import (
     FilesShared,
     FilesUnshared,
@@ -30,88 +26,64 @@ from common.storage import (
     ShareSettled,
     UnfollowShare,
 )
-from common.torrent import file_id, magnet
+from leaf.foldershares import MANIFEST, FolderShares
+from leaf.following import Followed, Waiting, summed
+from leaf.holdings import Holdings
 from leaf.methods import HashProgress, SharedRow, Unshare
 from leaf.methods import Share as ShareParams
+from leaf.shared import entry_of, path_of, row_of, super_text
 from leaf.signals import Acknowledged, Joined, Offered, Orphaned, Withdrawn
 
 SHARES_MAX: Final = 1_000  # each is a thread that watches; wild guess
-
-
-@dataclass(slots=True)
-class _Share:
-    """One followed file or folder."""
-
-    files: dict[str, SharedFile] = field(default_factory=dict)  # by relpath
-    keep: bool = False
-    heard: bool = False  # the shell said something of it
-    settled: bool = False  # a scan is over, and it did not fail since
-    ordered: bool = False  # a scan was ordered and is not over
-    scans: int = 0  # ordered ones that are over
-    progress: HashProgress = field(default_factory=lambda: HashProgress(0, 0, 0, 0))
-
-
-class _Waiting(msgspec.Struct):
-    """A `share` that is not answered yet."""
-
-    shares: list[str]
-    new: list[str]  # those that it brought: taken back if they cannot be shared
-    wait: bool
-    due: dict[str, int] = {}  # with `wait`: how many scans of a share must be over; till they are
-    revision: int = -1  # what those scans brought
 
 
 class Library:
     """The shares of a leaf."""
 
     __slots__ = (
-        *("_acknowledged", "_by_path", "_by_root", "_bytes", "_for_this_run", "_revision"),
+        *("_acknowledged", "_folders", "_for_this_run", "_holdings", "_revision"),
         *("_shares", "_supers", "_waiting"),
     )
 
-    def __init__(self, shares: tuple[str, ...]) -> None:
+    def __init__(self, shares: tuple[str, ...], manifests: str = "/manifests") -> None:
+        """`shares` are for this run only; those that are folders have their `manifests` there."""
+        self._folders = FolderShares(manifests)
         self._for_this_run = shares
-        self._shares: dict[str, _Share] = {}
-        self._by_path: dict[str, dict[str, SharedFile]] = {}  # path -> share -> the file there
-        self._by_root: dict[bytes, dict[str, SharedFile]] = {}  # root -> path -> one of them
-        self._bytes = 0
+        self._shares: dict[str, Followed] = {}
+        self._holdings = Holdings()
         self._revision = 0
         self._acknowledged = -1  # the revision that the parent holds
         self._supers: tuple[str, ...] = ()  # for links: our parent
-        self._waiting: dict[int, _Waiting] = {}
+        self._waiting: dict[int, Waiting] = {}
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
-        """Nothing here is due by itself."""
-        return None
+        """When the next manifest is to be made."""
+        return self._folders.wakeup()
 
     # --- what others may see ----------------------------------------------------------------
 
     @property
     def files(self) -> int:
         """How many distinct files are shared."""
-        return len(self._by_path)
+        return len(self._holdings)
 
     @property
     def size_bytes(self) -> int:
         """How many bytes they have."""
-        return self._bytes
+        return self._holdings.bytes
 
     @property
     def pending(self) -> int:
         """How many are found and not yet hashed."""
-        shown = [share.progress for share in self._shares.values()]
-        return sum(max(each.files_total - each.files_done, 0) for each in shown)
+        return sum(share.pending for share in self._shares.values())
 
     def find(self, root: bytes, size: int | None = None) -> SharedFile | None:
         """A shared file with this content; of any size where none is given."""
-        for file in self._by_root.get(root, {}).values():
-            if size in (None, file.size):
-                return file
-        return None
+        return self._holdings.find(root, size)
 
     # --- files come and go ------------------------------------------------------------------
 
@@ -119,9 +91,11 @@ class Library:
         effects: list[Effect] = []
         for path in (*event.shares, *self._for_this_run):
             if path not in self._shares and len(self._shares) < SHARES_MAX:
-                self._shares[path] = _Share(keep=path in event.shares)
+                self._shares[path] = Followed(keep=path in event.shares)
                 effects += self._order(path)
         self._for_this_run = ()
+        for path in event.folder_shares:
+            self._folders.add(path)
         return effects
 
     def _files_shared(self, event: FilesShared, _now: float) -> list[Effect]:
@@ -131,12 +105,13 @@ class Library:
             if share is None:
                 continue
             share.heard = True
+            self._folders.changed(file.share)
             path = path_of(file)
             before = share.files.get(file.relpath)
             if before is not None:
-                self._remove(path, before)
+                self._holdings.remove(before)
             share.files[file.relpath] = file
-            if self._add(path, file):
+            if self._holdings.add(file):
                 puts.append((path, entry_of(file)))
         return self._offer(puts, []) + self._answer_ready()
 
@@ -144,6 +119,7 @@ class Library:
         share = self._shares.get(event.share)
         if share is None:
             return []
+        self._folders.changed(event.share)
         found = [share.files.pop(relpath, None) for relpath in event.relpaths]
         return self._take_back([file for file in found if file is not None])
 
@@ -154,38 +130,15 @@ class Library:
         withdrawn: list[Effect] = []
         for file in files:
             path = path_of(file)
-            self._remove(path, file)
-            heirs = self._by_path.get(path)
-            if heirs:
-                puts.append((path, entry_of(next(iter(heirs.values())))))
+            self._holdings.remove(file)
+            heir = self._holdings.at(path)
+            if heir is not None:
+                puts.append((path, entry_of(heir)))
             else:
                 drops.append(path)
             if self.find(file.root, file.size) is None:
                 withdrawn.append(Withdrawn(file.root))
         return self._offer(puts, drops) + withdrawn
-
-    def _add(self, path: str, file: SharedFile) -> bool:
-        """Whether this share is the first, so that its entry is the one to offer."""
-        owners = self._by_path.setdefault(path, {})
-        if not owners:
-            self._bytes += file.size
-        owners[file.share] = file
-        first = next(iter(owners.values()))
-        self._by_root.setdefault(first.root, {})[path] = first
-        return first is file
-
-    def _remove(self, path: str, file: SharedFile) -> None:
-        owners = self._by_path.get(path, {})
-        owners.pop(file.share, None)
-        paths = self._by_root.get(file.root, {})
-        paths.pop(path, None)
-        if not paths:
-            self._by_root.pop(file.root, None)
-        if owners:
-            first = next(iter(owners.values()))
-            self._by_root.setdefault(first.root, {})[path] = first
-        elif self._by_path.pop(path, None) is not None:
-            self._bytes -= file.size
 
     def _offer(self, puts: list[tuple[str, Entry]], drops: list[str]) -> list[Effect]:
         if not puts and not drops:
@@ -210,7 +163,7 @@ class Library:
         ]
         return tellings + self._answer_ready()
 
-    def _settled(self, event: ShareSettled, _now: float) -> list[Effect]:
+    def _settled(self, event: ShareSettled, now: float) -> list[Effect]:
         share = self._shares.get(event.share)
         if share is None:
             return []
@@ -226,6 +179,7 @@ class Library:
                 del waiting.due[event.share]
                 waiting.revision = max(waiting.revision, self._revision)
         effects = self._order(event.share) if again else []
+        effects += self._folders.settled(event.share, share.files, now)
         return effects + self._answer_ready()
 
     def _order(self, path: str) -> list[Effect]:
@@ -244,16 +198,66 @@ class Library:
         if share is not None:
             share.heard, share.settled, share.ordered = True, False, False
             share.progress = HashProgress(0, 0, 0, 0)
+        return effects + self._fail_waiting(event) + self._answer_ready()
+
+    def _fail_waiting(
+        self, event: ShareFailed | ManifestFailed, *, only_folders: bool = False
+    ) -> list[Effect]:
+        effects: list[Effect] = []
         for call, waiting in list(self._waiting.items()):
-            if event.share in waiting.shares:
+            if event.share in waiting.shares and (waiting.as_folder or not only_folders):
                 del self._waiting[call]
                 effects.append(Fail(call, event.code, event.reason, event.hint))
                 if event.share in waiting.new and event.share in self._shares:
                     effects += self._forget(event.share)
-        return effects + self._answer_ready()
+        return effects
+
+    # --- manifests --------------------------------------------------------------------------
+
+    def _manifest_made(self, event: ManifestMade, now: float) -> list[Effect]:
+        """It takes the place of the last one, among the files of its share."""
+        share = self._shares.get(event.share)
+        if share is None or not self._folders.ended(event.share, now):
+            return [DropManifest(event.file.share)]
+        effects: list[Effect] = []
+        if share.files.get(MANIFEST) != event.file:
+            effects = self._replace_manifest(share, event.file)
+        return effects + self._after_manifest(event.share)
+
+    def _manifest_failed(self, event: ManifestFailed, now: float) -> list[Effect]:
+        """What a share holds is no folder any more; its files stay shared."""
+        share = self._shares.get(event.share)
+        if share is None or not self._folders.ended(event.share, now):
+            return []
+        fields: dict[str, object] = {"share": event.share, "reason": event.reason}
+        effects = self._replace_manifest(share, None)
+        effects.append(Notify("folder_failed", fields, "warning"))
+        effects += self._fail_waiting(event, only_folders=True)
+        return effects + self._after_manifest(event.share)
+
+    def _replace_manifest(self, share: Followed, new: SharedFile | None) -> list[Effect]:
+        old = share.files.pop(MANIFEST, None)
+        effects = [] if old is None else self._take_back([old])
+        if old is not None and new is None:
+            effects.append(DropManifest(old.share))
+        if new is not None:
+            share.files[MANIFEST] = new
+            if self._holdings.add(new):
+                effects += self._offer([(path_of(new), entry_of(new))], [])
+        return effects
+
+    def _after_manifest(self, path: str) -> list[Effect]:
+        for waiting in self._waiting.values():
+            if path in waiting.shares:
+                waiting.revision = max(waiting.revision, self._revision)
+        return self._answer_ready()
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        files = {path: share.files for path, share in self._shares.items()}
+        return self._folders.woke(files, now)
 
     def _joined(self, event: Joined, _now: float) -> list[Effect]:
-        self._supers = (_super_text(event.address, event.parent),)
+        self._supers = (super_text(event.address, event.parent),)
         return []
 
     def _orphaned(self, _event: Orphaned, _now: float) -> list[Effect]:
@@ -278,20 +282,26 @@ class Library:
             raise UserError(Exit.USAGE, f"More than {SHARES_MAX} shares are not followed.")
         effects: list[Effect] = []
         shares = list(dict.fromkeys(params.paths)) or list(self._shares)
-        waiting = _Waiting(shares, new, params.wait)
+        waiting = Waiting(shares, new, params.wait, params.as_folder)
         for path in shares:
-            share = self._shares.setdefault(path, _Share())
+            share = self._shares.setdefault(path, Followed())
             if params.wait:  # what is there now may be missed by a scan that is under way
                 waiting.due[path] = share.scans + 1 + share.ordered
             if params.wait or params.paths:
                 effects += self._order(path)
             if params.paths:
                 share.heard = share.settled  # one that failed is heard of anew
-                if params.keep and not share.keep:
-                    share.keep = True
-                    effects.append(RememberShare(path))
+                effects += self._kept(path, share, params)
         self._waiting[event.call] = waiting
         return effects + self._answer_ready()
+
+    def _kept(self, path: str, share: Followed, params: ShareParams) -> list[Effect]:
+        """Remember a share, and that it is a folder, if that is news."""
+        news = params.keep and not (share.keep and (path in self._folders or not params.as_folder))
+        share.keep = share.keep or params.keep
+        if params.as_folder:
+            self._folders.add(path)
+        return [RememberShare(path, as_folder=params.as_folder)] if news else []
 
     def _asked_unshare(self, event: Asked) -> list[Effect]:
         params = event.params
@@ -310,7 +320,10 @@ class Library:
 
     def _forget(self, path: str) -> list[Effect]:
         share = self._shares.pop(path)
+        self._folders.remove(path)
         effects: list[Effect] = [UnfollowShare(path)]
+        if MANIFEST in share.files:
+            effects.append(DropManifest(share.files[MANIFEST].share))
         if share.keep:
             effects.append(RememberShare(path, forget=True))
         return effects + self._take_back(list(share.files.values()))
@@ -323,22 +336,15 @@ class Library:
                 effects.append(Answer(call, self._rows(waiting.shares)))
         return effects
 
-    def _is_ready(self, waiting: _Waiting) -> bool:
+    def _is_ready(self, waiting: Waiting) -> bool:
         followed = [path for path in waiting.shares if path in self._shares]
         if not waiting.wait:
             return all(self._shares[path].heard for path in followed)
-        scanned = not any(path in waiting.due for path in followed)
+        scanned = not any(path in waiting.due or self._folders.is_behind(path) for path in followed)
         return scanned and waiting.revision <= self._acknowledged
 
-    def _progress_of(self, waiting: _Waiting) -> HashProgress:
-        shares = [self._shares.get(path) for path in waiting.shares]
-        shown = [share.progress for share in shares if share is not None]
-        return HashProgress(
-            sum(each.files_done for each in shown),
-            sum(each.files_total for each in shown),
-            sum(each.bytes_done for each in shown),
-            sum(each.bytes_total for each in shown),
-        )
+    def _progress_of(self, waiting: Waiting) -> HashProgress:
+        return summed(self._shares[path] for path in waiting.shares if path in self._shares)
 
     def _rows(self, shares: list[str]) -> list[SharedRow]:
         """The files of these shares, each path once; a share with none yet stands for itself."""
@@ -350,13 +356,8 @@ class Library:
             if not share.files and not share.settled:
                 rows.setdefault(path, SharedRow(path, path.rpartition("/")[2], 0, None, None))
             for file in share.files.values():
-                rows.setdefault(path_of(file), self._row(file))
+                rows.setdefault(path_of(file), row_of(file, self._supers))
         return list(rows.values())
-
-    def _row(self, file: SharedFile) -> SharedRow:
-        name = entry_of(file).name
-        link = magnet(name, file.root, file.size, self._supers)
-        return SharedRow(path_of(file), name, file.size, file_id(file.root, file.size), link)
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Restored: _restored,
@@ -365,11 +366,14 @@ class Library:
         ShareProgressed: _progressed,
         ShareSettled: _settled,
         ShareFailed: _failed,
+        ManifestMade: _manifest_made,
+        ManifestFailed: _manifest_failed,
         Joined: _joined,
         Orphaned: _orphaned,
         Acknowledged: _acknowledged_by_parent,
         Asked: _asked,
         AskerLeft: _asker_left,
+        Woke: _woke,
     }
 
     _METHODS: ClassVar[dict[str, Callable[..., list[Effect]]]] = {
@@ -377,19 +381,3 @@ class Library:
         "leaf.unshare": _asked_unshare,
         "leaf.ls": _asked_ls,
     }
-
-
-def path_of(file: SharedFile) -> str:
-    """The absolute path of a shared file; a share that is a file is that path itself."""
-    return file.share if file.lone else f"{file.share.rstrip('/')}/{file.relpath}"
-
-
-def entry_of(file: SharedFile) -> Entry:
-    """How a shared file is published: sanitised, with its folder inside the share."""
-    folder, _, name = file.relpath.rpartition("/")
-    modified_s = max(file.mtime_ns // 10**9, 0)
-    return Entry(file.root, file.size, safe_name(name), safe_folder(folder), modified_s)
-
-
-def _super_text(address: Address, node: NodeId) -> str:
-    return f"{address}/{node_text(node)}"

@@ -51,11 +51,15 @@ class Status(msgspec.Struct):
 
 
 class Share(msgspec.Struct):
-    """Share these absolute paths; `keep` makes it survive restarts, `wait` until published."""
+    """Share these absolute paths; `keep` makes it survive restarts, `wait` until published.
+
+    With `as_folder` each path, a folder, is published as one thing too.
+    """
 
     paths: list[str]
     keep: bool = True
     wait: bool = False
+    as_folder: bool = False
 
 
 class Unshare(msgspec.Struct):
@@ -171,10 +175,11 @@ class Get(msgspec.Struct):
     exists: Exists = "rename"
     detach: bool = False
     timeout: float = 60.0  # seconds without any source
+    only: list[str] = []  # of a folder: the files that one of these patterns matches
 
 
-class GetProgress(msgspec.Struct):
-    """How far a download is."""
+class GetProgress(msgspec.Struct, omit_defaults=True):
+    """How far a download is; `files` and `files_done` of a folder."""
 
     id: str
     path: str
@@ -185,10 +190,13 @@ class GetProgress(msgspec.Struct):
     sources: int
     state: str
     reason: str
+    files: int | None = None
+    files_done: int | None = None
 
 
-class GetResult(msgspec.Struct):
-    """A finished (or with `detach` begun) download."""
+class GetResult(msgspec.Struct, omit_defaults=True):
+    """A finished (or with `detach` begun) download; `files` of a folder, and how many of them got a
+    number (`renamed`) since their names differ from others only in case."""
 
     path: str
     id: str
@@ -197,10 +205,13 @@ class GetResult(msgspec.Struct):
     bytes_received: int
     sources: int
     verified: bool
+    files: int | None = None
+    renamed: int | None = None
 
 
-class DownloadRow(msgspec.Struct):
-    """One download; `state` is queued, fetching, paused, finishing, done or failed."""
+class DownloadRow(msgspec.Struct, omit_defaults=True):
+    """One download; `state` is queued, fetching, paused, finishing, done or failed. A folder is one
+    with so many `files`."""
 
     id: str
     path: str
@@ -210,6 +221,7 @@ class DownloadRow(msgspec.Struct):
     eta_s: float | None
     state: str
     reason: str
+    files: int | None = None
 
 
 class Chosen(msgspec.Struct):

@@ -4,8 +4,6 @@ Published under keys of our own, by the name that the file has here. What is sai
 once, when it begins to be servable and when it ends.
 """
 
-from collections.abc import Mapping
-
 from common.catalogue import Entry
 from common.core import Effect
 from common.names import safe_name
@@ -17,23 +15,29 @@ from leaf.swarm.download import Download
 class Offers:
     """The downloads that are published, by number."""
 
-    __slots__ = ("_offered",)
+    __slots__ = ("_noted", "_offered")
 
     def __init__(self) -> None:
         self._offered: dict[int, None] = {}
+        self._noted: dict[int, Download | None] = {}  # by number; None: it is none any more
 
-    def update(self, downloads: Mapping[int, Download]) -> list[Effect]:
+    def note(self, download: Download, *, removed: bool = False) -> None:
+        """What it has to serve may have changed; of thousands, only such are looked at."""
+        self._noted[download.record.number] = None if removed else download
+
+    def update(self) -> list[Effect]:
         """Tell what has changed since the last time."""
         puts = []
         drops = []
-        for number, each in downloads.items():
-            if each.proven and number not in self._offered:
+        for number, each in self._noted.items():
+            proven = each is not None and each.proven
+            if each is not None and proven and number not in self._offered:
                 self._offered[number] = None
                 puts.append((_key(number), _entry_of(each.record)))
-        for number in list(self._offered):
-            if number not in downloads or not downloads[number].proven:
+            elif not proven and number in self._offered:
                 del self._offered[number]
                 drops.append(_key(number))
+        self._noted.clear()
         return [Offered(tuple(puts), tuple(drops))] if puts or drops else []
 
 

@@ -1,10 +1,11 @@
 """What the parent holds of our catalogue, and how it is brought up to date.
 
-What is offered gets a slot and keeps it. Changes are gathered for a moment into one generation,
-signed once and sent as a delta in small messages; the last carries the signature. Invariant: the
-catalogue never changes while a generation is under way, so its root is the one that was signed.
-Generations grow for ever, over restarts too, because they begin with the epoch. A parent that
-holds one of this run's gets what changed since; any other gets everything afresh.
+What is offered gets a slot and keeps it, unless the manifest of a folder needs one. Changes are
+gathered for a moment into one generation, signed once and sent as a delta in small messages; the
+last carries the signature. Invariant: the catalogue never changes while a generation is under way,
+so its root is the one that was signed. Generations grow for ever, over restarts too, because they
+begin with the epoch. A parent that holds one of this run's gets what changed since; any other gets
+everything afresh.
 
 Pacing is by time: `publish_window` messages, then a short pause. The parent acknowledges only a
 whole generation, and the shell holds what a slow link does not take yet.
@@ -20,6 +21,7 @@ from common.core import Effect, Event, Notify, Received, Send, Woke
 from common.deadlines import Deadlines
 from common.ids import Identity, NodeId
 from common.limits import CONTAINER_ITEMS_MAX, FILES_PER_LEAF_MAX
+from common.manifest import is_manifest_name
 from common.messages.cluster import Publish, Published, Put
 from leaf.signals import Acknowledged, Joined, Offered, Orphaned
 
@@ -123,7 +125,7 @@ class Publisher:
         if entry is None:
             return [] if slot is None else [self._empty(key, slot)]
         if slot is None:
-            if len(self._slots) >= self._limit:
+            if len(self._slots) >= self._limit and not self._make_way(entry):
                 self._above_limit[key] = entry
                 return []
             slot = heapq.heappop(self._free) if self._free else len(self._slots)
@@ -133,6 +135,19 @@ class Publisher:
         self._catalogue.put(slot, entry)
         return [slot]
 
+    def _make_way(self, entry: Entry) -> bool:
+        """A folder stands for many files that may have no slot: for it, the last file gives up its
+        own, which the caller takes."""
+        if not is_manifest_name(entry.name):
+            return False
+        for key, slot in reversed(self._slots.items()):
+            there = self._catalogue.get(slot)
+            if there is not None and not is_manifest_name(there.name):
+                self._empty(key, slot)
+                self._above_limit[key] = there
+                return True
+        return False
+
     def _empty(self, key: str, slot: int) -> int:
         del self._slots[key]
         self._catalogue.drop(slot)
@@ -140,10 +155,13 @@ class Publisher:
         return slot
 
     def _refill(self) -> list[int]:
-        """Slots that got free go to those above the limit, in the order they came."""
+        """Slots that got free go to those above the limit, in the order they came; manifests first,
+        which make room for themselves."""
+        first = [key for key, each in self._above_limit.items() if is_manifest_name(each.name)]
+        changed = [slot for key in first for slot in self._put(key, self._above_limit[key])]
         room = self._limit - len(self._slots)
         keys = list(self._above_limit)[:room] if room > 0 else []
-        return [slot for key in keys for slot in self._put(key, self._above_limit[key])]
+        return changed + [slot for key in keys for slot in self._put(key, self._above_limit[key])]
 
     def _set_limit(self, entries_max: int) -> None:
         """The parent takes slots below this: what has a higher one moves down, or waits."""

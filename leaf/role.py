@@ -42,6 +42,7 @@ from common.network import Network
 from common.storage import BytesRead, ReadFailed
 from leaf.credit import Asking
 from leaf.downloads import Downloads
+from leaf.foldergets import FolderGets
 from leaf.library import Library
 from leaf.methods import Nothing, Peer, Status
 from leaf.parent import Parent
@@ -49,7 +50,10 @@ from leaf.publish import Publisher
 from leaf.search import Searches
 from leaf.signals import (
     NOBODY,
+    OURS,
+    FolderWanted,
     FromWeb,
+    Heard,
     Signal,
     ToWeb,
     Wanted,
@@ -98,13 +102,15 @@ class Leaf:
         version: str,
         steps: Names = (),
         promotes: bool = False,
+        manifests_dir: str = "/manifests",
     ) -> None:
         """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
-        `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network.
+        `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network;
+        what is shared or fetched as one folder has its manifest in `manifests_dir`.
         """
         me, name = identity.node, network.name
         publisher = Publisher(identity, name, config.parent, epoch)
-        library, links = Library(shares), BulkLinks(config.swarm)
+        library, links = Library(shares, manifests_dir), BulkLinks(config.swarm)
         downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
@@ -124,12 +130,14 @@ class Leaf:
         uploads = Uploads(stock := Stock(library, downloads), config.swarm, rng)
         self._parent, self._publisher, self._library = parent, publisher, library
         self._downloads, self._searches, self._locator = downloads, searches, locator
+        gets = FolderGets(me, downloads.roster, downloads_dir, manifests_dir)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
             "publisher": publisher,
             "library": library,
             "links": links,
             "downloads": downloads,
+            "gets": gets,
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": locator,
@@ -138,9 +146,14 @@ class Leaf:
             "webpeers": self._webpeers,
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
-        self._calls: dict[int, None] = {}  # not answered yet
         self._me, self._network, self._version = me, name, version
-        self._listen, self._roles, self._host = "", ["leaf"], HostMeasured(0)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Nothing has happened yet."""
+        self._calls: dict[int, None] = {}  # not answered yet
+        self._listen, self._roles = "", ["leaf"]
+        self._host = HostMeasured(0)
         self._began: float | None = None
         self._stopping = self._left = False
         self._asking, self._deadlines = Asking(), Deadlines()
@@ -218,6 +231,8 @@ class Leaf:
                         inbox.append((signal := ToWeb(out), SIGNALS[type(signal)]))
                     elif isinstance(out, Signal):
                         inbox.append((out, SIGNALS[type(out)]))
+                    elif isinstance(out, Answer | Fail) and out.call <= OURS:
+                        inbox.append((Heard(out.call, out), SIGNALS[Heard]))
                     elif isinstance(out, Answer | Fail) and out.call == NOBODY:
                         effects += _unheard(out)
                     else:
@@ -228,7 +243,7 @@ class Leaf:
         try:
             return self._machines[name].handle(event, now)
         except UserError as error:
-            if isinstance(event, Asked | Wanted):
+            if isinstance(event, Asked | Wanted | FolderWanted):
                 return [Fail(event.call, error.code, error.message, error.hint)]
             raise
 
@@ -295,7 +310,7 @@ class Leaf:
             return []
         self._stopping = True
         self._deadlines.set("grace", now + event.grace_s)
-        return self._run(event, ("downloads", "searches", "parent"), now)
+        return self._run(event, ("gets", "downloads", "searches", "parent"), now)
 
     def _leave(self, now: float) -> list[Effect]:
         """Once stopping, end when no file is just being finished, or when the grace is over."""

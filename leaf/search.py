@@ -31,7 +31,8 @@ from common.deadlines import Deadlines
 from common.errors import Exit, UserError
 from common.hearsay import hit_as_seen
 from common.ids import Guid, NodeId, new_guid, node_text
-from common.limits import HITS_PER_QUERY_MAX, SEARCH_BYTES_MAX, TTL_MAX
+from common.limits import HITS_PER_QUERY_MAX, MANIFEST_BYTES_MAX, SEARCH_BYTES_MAX, TTL_MAX
+from common.manifest import is_manifest_name
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hop, SearchDone, SearchHits, Strategy
 from common.messages.fields import Contact, Message
@@ -48,7 +49,7 @@ from leaf.methods import (
     TraceResult,
     WishAdd,
 )
-from leaf.signals import Joined, Orphaned, Wanted
+from leaf.signals import FolderWanted, Joined, Orphaned, Wanted
 from leaf.swarm.webpeers import contact_of
 
 TRACES_KEPT: Final = 16  # of 500 hops at most
@@ -158,7 +159,9 @@ class Searches:
             raise TypeError(event.method)
         root, size, name, sources, urls = self._target(params.what)
         sources += tuple(contact_of(root, url) for url in urls)
-        return [Wanted(event.call, params, root, size, name, sources, urls)]
+        may_be = is_manifest_name(name) and size <= MANIFEST_BYTES_MAX
+        kind = FolderWanted if may_be or params.only else Wanted
+        return [kind(event.call, params, root, size, name, sources, urls)]
 
     # --- asking -----------------------------------------------------------------------------
 

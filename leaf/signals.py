@@ -8,12 +8,15 @@ from typing import Final
 
 from common.addresses import Address
 from common.catalogue import Entry
-from common.core import Effect, Event
+from common.core import Answer, Effect, Event, Fail
+from common.errors import Exit
 from common.ids import NodeId
 from common.messages.fields import Contact
-from leaf.methods import Get
+from common.storage import DownloadRecord
+from leaf.methods import DownloadRow, Get
 
 NOBODY: Final = -1  # a call that nobody made: its answer ends in the leaf
+OURS: Final = -2  # and below: calls of the leaf itself, answered by `Heard`
 
 
 class Signal(Event, Effect, frozen=True):
@@ -62,6 +65,64 @@ class Wanted(Signal, frozen=True):
     name: str
     sources: tuple[Contact, ...]
     urls: tuple[str, ...] = ()  # web servers among them
+    folder: str = ""  # the id of the folder that it is a file of
+
+
+class FolderWanted(Signal, frozen=True):
+    """Somebody wants this folder, or what may be one: its manifest, by what it is and its name."""
+
+    call: int
+    params: Get
+    root: bytes
+    size: int
+    name: str
+    sources: tuple[Contact, ...]
+    urls: tuple[str, ...] = ()  # web servers among them
+
+
+class FolderFound(Signal, frozen=True):
+    """What was fetched by its content alone, and is none of the downloads any more, is the manifest
+    of a folder; those in `calls` wait for it, with their patience in seconds."""
+
+    record: DownloadRecord
+    calls: tuple[tuple[int, float], ...]
+    sources: tuple[Contact, ...]
+
+
+class Heard(Signal, frozen=True):
+    """What became of a `Wanted` that the leaf itself made for a folder, under its number."""
+
+    call: int
+    outcome: Answer | Fail
+
+
+class Moved(Signal, frozen=True):
+    """A download is in another state; removed where it is none any more."""
+
+    number: int
+    record: DownloadRecord
+    code: Exit
+    removed: bool = False
+
+
+class Forgotten(Signal, frozen=True):
+    """This finished download is to be remembered no longer."""
+
+    number: int
+
+
+class Adopted(Signal, frozen=True):
+    """What was fetched as part of one folder belongs to another from now on, by their ids."""
+
+    folder: str
+    by: str
+
+
+class Listed(Signal, frozen=True):
+    """The answer of a call, but for the folders: downloads that are no files of one."""
+
+    call: int
+    rows: tuple[DownloadRow, ...]
 
 
 class SourcesWanted(Signal, frozen=True):

@@ -13,6 +13,7 @@ from common.core import (
     Promoted,
     Sent,
 )
+from common.folders import ManifestFailed, ManifestMade, ManifestRead, ManifestUnread
 from common.ladder import Found
 from common.messages import cluster, swarm
 from common.messages.fields import Message
@@ -35,7 +36,14 @@ from common.web import WebAsked, WebLeft, WebTaken
 from common.webget import WebFailed, WebFetched
 from leaf.signals import (
     Acknowledged,
+    Adopted,
+    FolderFound,
+    FolderWanted,
+    Forgotten,
+    Heard,
     Joined,
+    Listed,
+    Moved,
     Offered,
     Orphaned,
     PiecesProven,
@@ -50,6 +58,7 @@ from leaf.signals import (
 
 DISK: Final = (PartOpened, PartSkipped, PiecesWritten, PartFinished, PartFailed)
 _SHARES: Final = (FilesShared, FilesUnshared, ShareProgressed, ShareSettled, ShareFailed)
+_MANIFESTS: Final = (ManifestMade, ManifestFailed)
 _TO_UPLOADS: Final = (
     *(swarm.Interested, swarm.NotInterested, swarm.Request, swarm.Cancel, swarm.TreeRequest),
 )
@@ -63,7 +72,7 @@ _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.w
 Names = tuple[str, ...]
 
 EVENTS: Final[dict[type[Event], Names]] = {
-    Restored: ("library", "downloads", "wishes", "parent"),
+    Restored: ("library", "downloads", "gets", "wishes", "parent"),
     Bound: ("parent",),
     Found: ("parent",),
     Promoted: ("parent",),
@@ -71,13 +80,14 @@ EVENTS: Final[dict[type[Event], Names]] = {
     LinkUp: ("links", "idle", "parent", "downloads"),
     LinkDown: ("links", "parent", "uploads", "downloads"),
     DatagramReceived: ("parent",),
-    AskerLeft: ("library", "searches", "wishes", "downloads"),
+    AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
     Sent: ("uploads",),
     **dict.fromkeys((WebAsked, WebTaken, WebLeft), ("web",)),
     **dict.fromkeys((WebFetched, WebFailed), ("webpeers",)),
-    **dict.fromkeys(_SHARES, ("library",)),
+    **dict.fromkeys((ManifestRead, ManifestUnread), ("gets",)),
+    **dict.fromkeys((*_SHARES, *_MANIFESTS), ("library",)),
     FilesShared: ("library", "downloads"),
     **dict.fromkeys(DISK, ("downloads",)),
 }
@@ -102,10 +112,8 @@ METHODS: Final[dict[str, Names]] = {
     **dict.fromkeys(("leaf.search", "leaf.trace"), ("searches",)),
     "leaf.get": ("searches",),  # knows what is meant, and signals `Wanted`
     **dict.fromkeys(_WISH_METHODS, ("wishes",)),
-    "leaf.downloads": ("downloads",),
-    "leaf.pause": ("downloads",),
-    "leaf.resume": ("downloads",),
-    "leaf.rm": ("downloads",),
+    "leaf.downloads": ("downloads",),  # who signals `Listed`
+    **dict.fromkeys(("leaf.pause", "leaf.resume", "leaf.rm"), ("downloads", "gets")),
     "leaf.pins_reset": ("parent",),
 }
 
@@ -116,6 +124,8 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     Acknowledged: ("library",),
     Wanted: ("webpeers", "downloads"),
     ToWeb: ("webpeers",),
+    **dict.fromkeys((Forgotten, Adopted), ("downloads",)),
+    **dict.fromkeys((FolderWanted, FolderFound, Heard, Moved, Listed), ("gets",)),
     SourcesWanted: ("locator",),
     SourcesUnwanted: ("locator",),
     SourcesFound: ("downloads",),

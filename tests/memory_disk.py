@@ -5,6 +5,26 @@ from functools import cache
 from typing import ClassVar
 
 from common.core import Effect, Event
+from common.folders import (
+    DropManifest,
+    MakeManifest,
+    ManifestFailed,
+    ManifestMade,
+    ManifestRead,
+    ManifestUnread,
+    ReadManifest,
+    RememberFolder,
+)
+from common.manifest import (
+    MAGIC,
+    FolderFile,
+    ManifestError,
+    chooser,
+    manifest_name,
+    manifest_of,
+    parse_manifest,
+    places,
+)
 from common.merkle import FileHasher, FileTree, layer_root, piece_count, piece_hash, piece_span
 from common.merkle import piece_size_bytes as piece_bytes_of
 from common.storage import (
@@ -14,6 +34,7 @@ from common.storage import (
     DownloadRecord,
     FilesShared,
     FinishPart,
+    FolderRecord,
     FollowShare,
     KeepLayer,
     OpenPart,
@@ -73,6 +94,7 @@ class MemoryDisk:
         self.parts: dict[str, _Part] = {}  # by target; they outlive a run
         self.records: dict[int, DownloadRecord] = {}
         self.wishes: dict[int, WishRecord] = {}
+        self.folders: dict[int, FolderRecord] = {}
         self.full = False
         self.unsound = False
         self.written_bytes = 0
@@ -160,6 +182,8 @@ class MemoryDisk:
 
     def _finish(self, effect: FinishPart) -> list[Event]:
         target = self._open[effect.download]
+        if effect.unless and self.parts[target].data.startswith(effect.unless):
+            return [PartFailed(effect.download, "folder", "It is a folder.", "")]
         part = self.parts.pop(target)
         assert tree_of(bytes(part.data)).root == part.root
         self._layers[part.root] = part.layer or part.root
@@ -209,6 +233,48 @@ class MemoryDisk:
             del self.records[effect.record.number]
         return []
 
+    def _make_manifest(self, effect: MakeManifest) -> list[Event]:
+        files = [FolderFile(file.relpath, file.size, file.root) for file in effect.files]
+        name = manifest_name(effect.share.rpartition("/")[2])
+        try:
+            data = manifest_of(files)
+        except ManifestError as error:
+            return [ManifestFailed(effect.share, str(error))]
+        path = f"{effect.place}/{tree_of(data).root.hex()}/{name}"
+        self._layers[tree_of(data).root] = tree_of(data).layer or tree_of(data).root
+        self.files[path] = data
+        self.shares[path] = {name: data}  # to be read; it is followed by nobody
+        return [ManifestMade(effect.share, shared(name, data, path))]
+
+    def _read_manifest(self, effect: ReadManifest) -> list[Event]:
+        data = self.files.get(effect.path, b"")
+        if not data.startswith(MAGIC):
+            return [ManifestUnread(effect.folder, "ordinary", "It is none")]
+        try:
+            files = parse_manifest(data)
+        except ManifestError as error:
+            return [ManifestUnread(effect.folder, "bad", str(error))]
+        wanted = chooser(effect.only)
+        at = [
+            (file, place)
+            for file, place in zip(files, places(files), strict=True)
+            if wanted(file.path)
+        ]
+        found = tuple(FolderFile(place, file.size, file.root) for file, place in at)
+        moved = sum(file.path != place for file, place in at)
+        return [ManifestRead(effect.folder, found, moved, len(files) - len(at))]
+
+    def _drop_manifest(self, effect: DropManifest) -> list[Event]:
+        self.files.pop(effect.path, None)
+        self.shares.pop(effect.path, None)
+        return []
+
+    def _remember_folder(self, effect: RememberFolder) -> list[Event]:
+        self.folders[effect.record.number] = effect.record
+        if effect.forget:
+            del self.folders[effect.record.number]
+        return []
+
     def _remember_wish(self, effect: RememberWish) -> list[Event]:
         self.wishes[effect.record.number] = effect.record
         if effect.forget:
@@ -229,4 +295,8 @@ class MemoryDisk:
         ReadLayer: _read_layer,
         RememberDownload: _remember,
         RememberWish: _remember_wish,
+        RememberFolder: _remember_folder,
+        MakeManifest: _make_manifest,
+        ReadManifest: _read_manifest,
+        DropManifest: _drop_manifest,
     }

@@ -93,6 +93,18 @@ def test_shares_are_real_absolute_paths(
     assert toy.calls[-1][1] == Share([str(tmp_path / "music")], keep=True, wait=True)
 
 
+def test_a_folder_is_shared_as_one_thing(leaf: Program, toy: ToyDaemon, tmp_path: Path) -> None:
+    """The daemon hears of it; what is no folder is refused before anything is shared."""
+    (tmp_path / "music").mkdir()
+    (tmp_path / "a.txt").write_bytes(b"a")
+    assert leaf("share", "--as-folder", str(tmp_path / "music"))[0] == 0
+    assert toy.calls[-1][1] == Share([str(tmp_path / "music")], as_folder=True)
+    calls = len(toy.calls)
+    assert leaf("share", "--as-folder", str(tmp_path / "a.txt"))[0] == 2
+    assert leaf("share", "--as-folder")[0] == 2
+    assert len(toy.calls) == calls
+
+
 @pytest.mark.parametrize(
     ("path", "code"),
     [("/", 7), ("~", 7), ("nowhere", 8), ("../home", 7), (".hidden", 7), ("key", 7)],

@@ -161,6 +161,9 @@ def test_a_home_that_cannot_keep_the_numbers_loses_only_them(
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True), "Already there"),
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=False), "Skipped, a file is there"),
         (GetResult("/d/a", ID, 7, 0.5, 7, 1, verified=True), "from 1 source, verified"),
+        (GetResult("/d/a", ID, 7, 0.5, 9, 2, verified=True, files=3), "3 files, 7 B: 9 B received"),
+        (GetResult("/d/a", ID, 7, 0.5, 9, 2, True, 3, 1), "1 got a number"),
+        (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True, files=3), "Already there"),
     ],
 )
 def test_what_became_of_a_file(folder: Path, leaf: Program, got: GetResult, words: str) -> None:
@@ -171,6 +174,13 @@ def test_what_became_of_a_file(folder: Path, leaf: Program, got: GetResult, word
     err = leaf("get", ID)[2]
     toy.stop()
     assert words in err
+
+
+def test_the_files_of_a_folder_may_be_chosen(leaf: Program, toy: ToyDaemon) -> None:
+    """Patterns travel as they are typed; the document of a file says nothing of files."""
+    code, out, _ = leaf("get", ID, "--only", "*.txt", "--only", "a/**", "--json")
+    assert toy.calls[-1][1] == Get(ID, only=["*.txt", "a/**"])
+    assert (code, "files" in json.loads(out)) == (0, False)
 
 
 def test_get_says_where_the_file_is(leaf: Program, toy: ToyDaemon) -> None:

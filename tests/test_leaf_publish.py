@@ -239,3 +239,32 @@ def test_a_lower_limit_takes_back_what_is_above_it() -> None:
     pair.wait()
     assert pair.held() == names(1, 2, 3)
     assert pair.publisher.left_out == 2
+
+
+def test_a_folder_that_is_more_than_the_parent_takes_is_found_all_the_same() -> None:
+    """Its manifest takes the place of the last file, whenever it comes and whatever the limit."""
+    manifest = Offered((("m", entry(9, "music.folder")),))
+    pair = Pair(entries_max=3)
+    pair.feed(offer(1, 2, 3, 4, 5))
+    pair.feed(manifest)
+    pair.join()
+    assert pair.held() == [*names(1, 2), "music.folder"]
+    assert pair.publisher.left_out == 3
+    pair.feed(Offered(drops=("m",)))
+    pair.wait()
+    assert pair.held() == names(1, 2, 4)
+    pair.feed(manifest)
+    pair.wait()
+    pair.feed(Joined(PARENT, WHERE, pair.holding.generation, 2))
+    pair.wait()
+    assert pair.held() == [*names(1), "music.folder"]
+    assert pair.publisher.left_out == 4
+
+
+def test_manifests_do_not_push_each_other_out() -> None:
+    """Where there are more folders than places, the first are published."""
+    pair = Pair(entries_max=2)
+    pair.feed(Offered(tuple((f"m{n}", entry(n, f"{n}.folder")) for n in range(1, 4))))
+    pair.join()
+    assert pair.held() == ["1.folder", "2.folder"]
+    assert pair.publisher.left_out == 1

@@ -36,10 +36,10 @@ def start(program: str, *arguments: str, time_scale: float = 1.0) -> "subprocess
     )
 
 
-def command(program: str, *arguments: str) -> tuple[int, str, str]:
+def command(program: str, *arguments: str, limit_s: float = 60) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of a command."""
     process = start(program, *arguments)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=limit_s)
     return process.returncode, out, err
 
 

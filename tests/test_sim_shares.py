@@ -4,11 +4,13 @@ import errno
 from pathlib import Path
 
 from common.addresses import Address
+from common.folders import RememberFolder
 from common.storage import (
     BytesRead,
     DownloadRecord,
     FilesShared,
     FilesUnshared,
+    FolderRecord,
     FollowShare,
     ReadFailed,
     ReadLayer,
@@ -152,17 +154,19 @@ def test_known_files_are_not_read_again() -> None:
 
 RECORD = DownloadRecord(1, TREE.root, len(CONTENT), TARGET, "rename", "fetching")
 WISH = WishRecord(1, ("blue",), "", (), 0, None, False, 1, 1, 0.0)
+FOLDER = FolderRecord(1, TREE.root, 9, "a.folder", "/got", "rename", ("*.txt",), "fetching")
 ADDRESS = Address.of("10.0.0.1", 99)
 
 
 def remember(world: World) -> None:
     """One of each."""
     world.do(
-        RememberShare("/share"),
+        RememberShare("/share", as_folder=True),
         RememberDownload(RECORD),
         RememberPin("host:1", b"k" * 32),
         RememberSuperPeer(b"s" * 32, ADDRESS),
         RememberWish(WISH),
+        RememberFolder(FOLDER),
     )
 
 
@@ -173,11 +177,17 @@ def test_what_is_remembered_outlives_a_life() -> None:
     remember(world)
     world.disk.die()
     expected = Restored(
-        ("/share",), (RECORD,), (("host:1", b"k" * 32),), ((b"s" * 32, ADDRESS),), (WISH,)
+        ("/share",),
+        (RECORD,),
+        (("host:1", b"k" * 32),),
+        ((b"s" * 32, ADDRESS),),
+        (WISH,),
+        ("/share",),
+        (FOLDER,),
     )
     assert world.start().restored() == expected
     world.do(RememberShare("/share", forget=True), RememberDownload(RECORD, forget=True))
-    world.do(RememberWish(WISH, forget=True))
+    world.do(RememberWish(WISH, forget=True), RememberFolder(FOLDER, forget=True))
     world.do(RememberPin("host:1", None))
     assert world.disk.restored() == Restored(known=expected.known)
     world.store = empty
@@ -190,7 +200,7 @@ def test_a_store_that_takes_nothing_is_told_of() -> None:
     world.store.refuses = errno.ENOSPC
     remember(world)
     assert world.disk.restored() == Restored()
-    assert [note.name for note in world.notes] == ["not_remembered"] * 5
+    assert [note.name for note in world.notes] == ["not_remembered"] * 6
 
 
 def test_a_host_that_does_nothing_has_nothing() -> None:

@@ -17,13 +17,14 @@ from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
 from common.shell.disk.store import SUPER_PEERS_MAX, Store, StoreNewerError
-from common.storage import DownloadRecord, WishedFile, WishRecord
+from common.storage import DownloadRecord, FolderRecord, WishedFile, WishRecord
 
 STAMP = FileStamp(5, 1_700_000_000_123_456_789, 2**64 - 1)
 TREE = FileTree(root=b"r" * 32, size=5, layer=b"l" * 64)
 RECORD = DownloadRecord(7, b"\xff" * 32, 2**40, "/x/ä.bin", "rename", "fetching", "no source")
 FOUND = WishedFile(b"\xff" * 32, 5, "ä.ogg", 1.5, fetched=True)
 WISH = WishRecord(3, ("ä",), "", (), 0, None, True, 10, 2**60, 1.5, files=(FOUND,))
+FOLDER = FolderRecord(2, b"\xff" * 32, 9, "ä.folder", "/x/ä", "rename", ("*.txt",), "fetching")
 NODE, ADDRESS = b"n" * 32, Address.of("::1", 1214)
 
 
@@ -31,8 +32,10 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     """Each kind of thing comes back as it was put in."""
     store = Store(tmp_path / "state.db")
     store.remember_hashes(tmp_path / "music", {"ä.mp3": (STAMP, TREE)})
+    store.remember_share("/music", as_folder=True)
     store.remember_share("/music")
-    store.remember_share("/music")
+    store.remember_share("/video")
+    store.remember_folder(FOLDER)
     store.remember_download(RECORD)
     store.remember_wish(WISH)
     store.remember_pin("host:1214", NODE)
@@ -41,7 +44,13 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     again = Store(tmp_path / "state.db")
     assert again.hashes(tmp_path / "music") == {"ä.mp3": Known(STAMP, TREE.root)}
     assert again.layer(TREE.root) == TREE.layer
-    assert again.shares() == ("/music",)
+    assert again.shares() == ("/music", "/video")
+    assert again.folder_shares() == ("/music",)
+    assert again.fetched_folders() == (FOLDER,)
+    again.forget_share("/music")
+    again.forget_folder(2)
+    assert (again.shares(), again.folder_shares()) == (("/video",), ())
+    assert again.fetched_folders() == ()
     assert again.downloads() == (RECORD,)
     assert again.wishes() == (WISH,)
     assert again.pins() == (("host:1214", NODE),)

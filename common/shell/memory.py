@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from common.core import Effect, Notify
+from common.folders import RememberFolder
 from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.remembered import Memory
 from common.shell.drive import Performer
@@ -24,7 +25,13 @@ from common.storage import (
 def restored(store: Memory) -> Restored:
     """What the last run left."""
     return Restored(
-        store.shares(), store.downloads(), store.pins(), store.super_peers(), store.wishes()
+        store.shares(),
+        store.downloads(),
+        store.pins(),
+        store.super_peers(),
+        store.wishes(),
+        store.folder_shares(),
+        store.fetched_folders(),
     )
 
 
@@ -34,7 +41,10 @@ def performers(
     """The `Remember...` effects; each is one small transaction, done in place."""
 
     def share(effect: RememberShare) -> None:
-        (store.forget_share if effect.forget else store.remember_share)(effect.share)
+        if effect.forget:
+            store.forget_share(effect.share)
+        else:
+            store.remember_share(effect.share, as_folder=effect.as_folder)
 
     def download(effect: RememberDownload) -> None:
         if effect.forget:
@@ -54,6 +64,12 @@ def performers(
         else:
             store.remember_wish(effect.record)
 
+    def folder(effect: RememberFolder) -> None:
+        if effect.forget:
+            store.forget_folder(effect.record.number)
+        else:
+            store.remember_folder(effect.record)
+
     def told(performer: Performer) -> Performer:
         def perform(effect: Effect) -> None:
             try:
@@ -70,4 +86,5 @@ def performers(
         RememberPin: told(pin),
         RememberSuperPeer: told(superpeer),
         RememberWish: told(wish),
+        RememberFolder: told(folder),
     }

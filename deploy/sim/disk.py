@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.core import Effect, Event, Notify
+from common.folders import DropManifest, MakeManifest, ReadManifest, RememberFolder
 from common.shell import memory
 from common.shell.disk.jobs import THREADS, Disk
 from common.shell.disk.shares import HASH_THREADS
@@ -49,6 +50,7 @@ NOTICE_S = 0.5  # until a change of a shared folder is noticed, about as on a re
 _WORK: tuple[type[Effect], ...] = (
     *(OpenPart, KeepLayer, WritePieces, FinishPart, ClosePart, DeletePart),
     *(ReadShared, ReadPart, ReadLayer, FollowShare, UnfollowShare),
+    *(MakeManifest, ReadManifest, DropManifest),
 )
 _MEMORIES: tuple[type[Effect], ...] = (
     RememberShare,
@@ -56,6 +58,7 @@ _MEMORIES: tuple[type[Effect], ...] = (
     RememberPin,
     RememberSuperPeer,
     RememberWish,
+    RememberFolder,
 )
 
 

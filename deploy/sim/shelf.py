@@ -10,6 +10,7 @@ from typing import Any
 
 from common.addresses import Address
 from common.core import Effect, Event
+from common.folders import RememberFolder
 from common.ids import NodeId
 from common.shell.disk.store import SUPER_PEERS_MAX
 from common.storage import (
@@ -28,7 +29,9 @@ from common.storage import (
 
 Performer = Callable[[Any], None]
 
-_NOT_KEPT = (*(UnfollowShare, RememberDownload, RememberPin, RememberShare, RememberWish),)
+_NOT_KEPT = (
+    *(UnfollowShare, RememberDownload, RememberPin, RememberShare, RememberWish, RememberFolder),
+)
 
 Known = dict[NodeId, Address]  # super-peers that worked, the latest at the end
 

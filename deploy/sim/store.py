@@ -14,7 +14,7 @@ from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import FileChangedError, FileStamp, check_stamp, open_beneath
 from common.shell.disk.scan import FoundFile, HashCancelledError, Known
 from common.shell.disk.store import SUPER_PEERS_MAX
-from common.storage import DownloadRecord, WishRecord
+from common.storage import DownloadRecord, FolderRecord, WishRecord
 
 _PLACE = Path("/state.db")
 
@@ -70,6 +70,7 @@ class MemoryStore:
 
     __slots__ = (
         *("_downloads", "_hashes", "_layers", "_pins", "_shares", "_super_peers", "_wishes"),
+        *("_folder_shares", "_folders"),
         "refuses",
     )
 
@@ -81,6 +82,8 @@ class MemoryStore:
         self._downloads: dict[int, DownloadRecord] = {}
         self._pins: dict[str, NodeId] = {}
         self._wishes: dict[int, WishRecord] = {}
+        self._folder_shares: dict[str, None] = {}
+        self._folders: dict[int, FolderRecord] = {}
         self._super_peers: dict[NodeId, tuple[Address, float, int]] = {}
 
     def copy(self) -> "MemoryStore":
@@ -92,6 +95,8 @@ class MemoryStore:
         other._downloads = dict(self._downloads)
         other._pins = dict(self._pins)
         other._wishes = dict(self._wishes)
+        other._folder_shares = dict(self._folder_shares)
+        other._folders = dict(self._folders)
         other._super_peers = dict(self._super_peers)
         return other
 
@@ -147,15 +152,22 @@ class MemoryStore:
         """The shares that survive restarts, sorted."""
         return tuple(sorted(self._shares))
 
-    def remember_share(self, path: str) -> None:
-        """Keep a share; twice is once."""
+    def folder_shares(self) -> tuple[str, ...]:
+        """Those of them that are published as one thing, sorted."""
+        return tuple(sorted(self._folder_shares))
+
+    def remember_share(self, path: str, *, as_folder: bool = False) -> None:
+        """Keep a share; twice is once, and what was a folder stays one."""
         self._written()
         self._shares[path] = None
+        if as_folder:
+            self._folder_shares[path] = None
 
     def forget_share(self, path: str) -> None:
         """It is no share any more."""
         self._written()
         self._shares.pop(path, None)
+        self._folder_shares.pop(path, None)
 
     def downloads(self) -> tuple[DownloadRecord, ...]:
         """All downloads, by number."""
@@ -184,6 +196,20 @@ class MemoryStore:
         """Forget a standing search."""
         self._written()
         self._wishes.pop(number, None)
+
+    def fetched_folders(self) -> tuple[FolderRecord, ...]:
+        """All folders that are fetched as one, by number."""
+        return tuple(self._folders[number] for number in sorted(self._folders))
+
+    def remember_folder(self, record: FolderRecord) -> None:
+        """Keep a fetched folder, or its new state."""
+        self._written()
+        self._folders[record.number] = record
+
+    def forget_folder(self, number: int) -> None:
+        """Forget a fetched folder."""
+        self._written()
+        self._folders.pop(number, None)
 
     def pins(self) -> tuple[tuple[str, NodeId], ...]:
         """(place as typed, key) of every pinned super-peer."""

@@ -208,6 +208,12 @@ def _print_hits(output: Output, found: "SearchResult") -> None:
     help="Where a file of that name exists.",
 )
 @click.option("--detach", is_flag=True, help="Only begin; the daemon goes on.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="PATTERN",
+    help="Of a folder: files that match, as '*.txt' or 'photos/**'; may be repeated.",
+)
 @passing_options
 @global_options
 @pass_invocation
@@ -222,14 +228,16 @@ def get(
     to: str | None,
     exists: Any,
     detach: bool,
+    only: tuple[str, ...],
 ) -> None:
-    """Fetch a file from all who have it; run again it goes on where it was."""
+    """Fetch a file or a folder from all who have it; run again it goes on where it was."""
     from leaf.methods import Get
 
     passing = _passing(invocation, supers, network, network_key)
     if passing and not to:
         to = f"{invocation.home_of(PROGRAM).downloads}/"  # it has none of its own
     order = Get(_meant(invocation, what), exists=exists, detach=detach and not passing)
+    order.only = list(only)
     if to:
         target = Path(to).expanduser().absolute()
         order.to, order.into = str(target), to.endswith("/") or target.is_dir()
@@ -264,6 +272,8 @@ def _fetched(
             ids[0] = progress.id
             output.event("progress", progress)
             remark = progress.reason or f"from {progress.sources}"
+            if progress.files:
+                remark = f"{progress.files_done} of {counted(progress.files, 'file')}, {remark}"
             bar.update(progress.done_bytes, progress.size, remark)
 
         def fetch(leaf: "LeafClient") -> "GetResult":
@@ -288,11 +298,16 @@ def _told(got: "GetResult", *, detached: bool) -> str:
     """What became of it, in a sentence."""
     if detached:
         return "The leaf goes on fetching; `leaf downloads` shows how far it is."
-    if not got.bytes_received and not got.verified:
+    if not got.bytes_received and not got.verified and got.files is None:
         return "Skipped, a file is there."
     if not got.bytes_received and got.size:
         return f"Already there: {size_text(got.size)}, verified."
     sources = counted(got.sources, "source")
+    if got.files is not None:
+        note = f" {got.renamed} got a number: names differ in case only." if got.renamed else ""
+        size = f"{counted(got.files, 'file')}, {size_text(got.size)}"
+        received = f"{size_text(got.bytes_received)} received from {sources}"
+        return f"{size}: {received} in {time_text(got.elapsed_s)}.{note}"
     proven = ", verified" if got.verified else ""
     return f"{size_text(got.size)} in {time_text(got.elapsed_s)} from {sources}{proven}."
 

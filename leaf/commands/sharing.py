@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from common.errors import Exit, UserError
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.output import Output
 from common.shell.desk.units import counted, size_text
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--wait", is_flag=True, help="Until all is hashed and the parent knows it.")
+@click.option("--as-folder", is_flag=True, help="Each PATH as one thing too: NAME.folder.")
 @global_options
 @pass_invocation
-def share(invocation: Invocation, paths: tuple[str, ...], wait: bool) -> None:
+def share(invocation: Invocation, paths: tuple[str, ...], wait: bool, as_folder: bool) -> None:
     """Share files and folders; they stay shared over restarts."""
     from common.shell.disk.files import check_share
 
@@ -27,6 +29,8 @@ def share(invocation: Invocation, paths: tuple[str, ...], wait: bool) -> None:
     checked = [
         check_share(Path(path).expanduser().absolute(), private=home.private) for path in paths
     ]
+    if as_folder:
+        _check_folders(checked)
     with output.bar("Hashing") as bar, client(invocation) as leaf:
 
         def show(progress: "HashProgress") -> None:
@@ -34,8 +38,17 @@ def share(invocation: Invocation, paths: tuple[str, ...], wait: bool) -> None:
             remark = f"{progress.files_done} of {counted(progress.files_total, 'file')}"
             bar.update(progress.bytes_done, progress.bytes_total, remark)
 
-        rows = leaf.share(checked, wait=wait, on_progress=show)
+        rows = leaf.share(checked, wait=wait, as_folder=as_folder, on_progress=show)
     _print_shared(output, rows)
+
+
+def _check_folders(paths: list[Path]) -> None:
+    if not paths:
+        raise UserError(Exit.USAGE, "--as-folder needs a PATH.", "Name the folder to be one thing.")
+    for path in paths:
+        if not path.is_dir():
+            hint = "Share it without --as-folder."
+            raise UserError(Exit.USAGE, f"{path} is not a folder.", hint)
 
 
 @click.command()

@@ -28,7 +28,9 @@ from common.core import Effect, Event, LinkDown, LinkUp, Received, Stopped, Woke
 from common.deadlines import Deadlines
 from common.errors import Exit
 from common.ids import NodeId
-from common.merkle import piece_count, piece_span
+from common.limits import MANIFEST_BYTES_MAX
+from common.manifest import MAGIC
+from common.merkle import piece_count
 from common.messages.fields import Contact
 from common.storage import (
     ClosePart,
@@ -121,9 +123,19 @@ class Download:
         return _STATES[self.record.state]
 
     @property
+    def standing(self) -> tuple[State, bool, bool]:
+        """What of it concerns the other downloads."""
+        return self.state, self.linked > 0, self.proven
+
+    @property
     def linked(self) -> int:
         """With how many sources there is a link now."""
         return self._fetch.sources.linked_count if self._fetch else 0
+
+    @property
+    def linked_with(self) -> tuple[NodeId, ...]:
+        """The sources that it is linked with."""
+        return tuple(each.peer for each in self._fetch.sources.linked) if self._fetch else ()
 
     def fetches_from(self, peer: NodeId) -> bool:
         """Whether it is linked with this leaf to fetch from it."""
@@ -132,7 +144,17 @@ class Download:
     @property
     def givers(self) -> int:
         """How many leaves sent at least one good piece."""
-        return len({**self._givers, **(self._fetch.givers if self._fetch else {})})
+        return len(self.given_by)
+
+    @property
+    def given_by(self) -> dict[NodeId, None]:
+        """The leaves that did."""
+        return {**self._givers, **(self._fetch.givers if self._fetch else {})}
+
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """Leaves that are said to have it."""
+        return self._fetch.known if self._fetch else tuple(self._contacts.values())
 
     @property
     def received_bytes(self) -> int:
@@ -149,13 +171,7 @@ class Download:
         """How much is proven and stored."""
         if self.state is State.DONE:
             return self.record.size
-        if self._pieces is None or not len(self._pieces):
-            return 0
-        piece_bytes = piece_span(self.record.size, 0)[1]
-        last = len(self._pieces) - 1
-        short = piece_bytes - piece_span(self.record.size, last)[1]
-        done = self._pieces.count(Piece.DONE) * piece_bytes
-        return done - (short if self._pieces.state(last) is Piece.DONE else 0)
+        return 0 if self._pieces is None else self._pieces.done_bytes(self.record.size)
 
     @property
     def proven(self) -> bool:
@@ -281,7 +297,10 @@ class Download:
 
     def _finish(self, now: float) -> list[Effect]:
         goodbyes = self._let_go(now)
-        return [*self._enter(State.FINISHING), *goodbyes, FinishPart(self.record.number)]
+        record = self.record
+        may_be_folder = record.is_unnamed and record.size <= MANIFEST_BYTES_MAX
+        finish = FinishPart(record.number, MAGIC if may_be_folder else b"")
+        return [*self._enter(State.FINISHING), *goodbyes, finish]
 
     def _finished(self, event: PartFinished, _now: float) -> list[Effect]:
         self.can_be_served = True

@@ -20,6 +20,7 @@ from pyroaring import BitMap
 
 from common.errors import LocalProtocolError
 from common.ids import NodeId
+from common.merkle import piece_size_bytes
 from common.messages.swarm import Have
 
 
@@ -58,6 +59,13 @@ class Pieces:
     def state(self, piece: int) -> State:
         """Where this piece is."""
         return _STATES[self._states[piece]]
+
+    def done_bytes(self, size: int) -> int:
+        """How much of a file of `size` bytes the finished pieces are."""
+        piece_bytes = piece_size_bytes(size)
+        is_last_done = bool(self._states) and self._states[-1] == State.DONE
+        short = len(self) * piece_bytes - size if is_last_done else 0
+        return self._counts[State.DONE] * piece_bytes - short
 
     def owners(self, piece: int) -> tuple[NodeId, ...]:
         """Of whom it was asked, or who sent it."""

@@ -58,6 +58,11 @@ class Home:
         return self.folder / "hits.json"
 
     @property
+    def manifests(self) -> Path:
+        """Where manifests of folders are, made or fetched."""
+        return self.folder / "manifests"
+
+    @property
     def private(self) -> tuple[Path, ...]:
         """What must never be shared, nor a folder that holds it."""
         return (

@@ -21,11 +21,13 @@ from msgspec import structs
 
 from common.core import Effect, Event
 from common.errors import UserError
+from common.folders import DropManifest, MakeManifest, ReadManifest
 from common.merkle import FileTree, piece_count, piece_size_bytes
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.failures import failed
 from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles
 from common.shell.disk.lanes import Lane, Loop, Pool, Timer
+from common.shell.disk.manifests import Manifests
 from common.shell.disk.pairs import remove_pair
 from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, SyncFailedError
 from common.shell.disk.placing import Exists, make_folders
@@ -89,6 +91,7 @@ class Disk:
         self._wall = wall
         self._hashing = hashing
         self._files = OpenFiles(disk=calls)
+        self._manifests = Manifests(calls, store)
         self._parts: dict[int, PartFile] = {}
         self._lanes: dict[int, Lane] = {}
         self._exists: dict[int, Exists] = {}
@@ -108,6 +111,9 @@ class Disk:
             ReadShared: self._read_shared,
             ReadPart: self._read_part,
             ReadLayer: self._read_layer,
+            MakeManifest: lambda each: self._run_once(lambda: self._manifests.made(each)),
+            ReadManifest: lambda each: self._run_once(lambda: self._manifests.read(each)),
+            DropManifest: lambda each: self._run_once(lambda: self._manifests.dropped(each)),
         }
 
     def close(self) -> None:
@@ -203,12 +209,12 @@ class Disk:
     def _finish_part(self, effect: FinishPart) -> None:
         part = self._parts.get(effect.download)
         if part is not None:
-            self._run_part(
-                effect.download, lambda: self._finish(effect.download, part), exclusive=True
-            )
+            self._run_part(effect.download, lambda: self._finish(effect, part), exclusive=True)
 
-    def _finish(self, download: int, part: PartFile) -> Event:
-        layer = part.layer
+    def _finish(self, effect: FinishPart, part: PartFile) -> Event:
+        download, layer, unless = effect.download, part.layer, effect.unless
+        if unless and len(unless) <= part.size and part.read(0, len(unless)) == unless:
+            return PartFailed(download, "folder", "It is the manifest of a folder.", "")
         # what came while a file of that name appeared is kept beside it, unless told to fail
         failing = self._exists.get(download) is Exists.FAIL
         path = part.finish(Exists.FAIL if failing else Exists.RENAME)
@@ -338,6 +344,20 @@ class Disk:
                 self._shout(error)
                 event = ReadFailed(read, "disk")
             self._loop.call_soon_threadsafe(self._feed, event)
+
+        self._pool.submit(job)
+
+    def _run_once(self, work: Callable[[], Event | None]) -> None:
+        """What is told of comes back; a mistake of ours is loud."""
+
+        def job() -> None:
+            try:
+                event = work()
+            except Exception as error:
+                self._shout(error)
+                return
+            if event is not None:
+                self._loop.call_soon_threadsafe(self._feed, event)
 
         self._pool.submit(job)
 

@@ -26,7 +26,7 @@ from common.merkle import FileTree
 from common.shell.disk.diskcalls import DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
-from common.storage import DownloadRecord, WishRecord
+from common.storage import DownloadRecord, FolderRecord, WishRecord
 
 SCHEMA_VERSION: Final = 1
 SUPER_PEERS_MAX: Final = 1000  # as many as `common.hostcache` keeps of those that worked
@@ -48,13 +48,17 @@ CREATE TABLE pins (place TEXT PRIMARY KEY, node BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE super_peers (node BLOB PRIMARY KEY, ip BLOB NOT NULL, port INTEGER NOT NULL,
     last_seen_s REAL NOT NULL, successes INTEGER NOT NULL) WITHOUT ROWID;
 """
-_ADDED: Final = (  # since the first release; who does not know it leaves it alone
-    "CREATE TABLE IF NOT EXISTS wishes (number INTEGER PRIMARY KEY, record BLOB NOT NULL)"
+_ADDED: Final = (  # since the first release; who does not know them leaves them alone
+    "CREATE TABLE IF NOT EXISTS wishes (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS folder_shares (path TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS fetched_folders (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
 )
 _BEST_FIRST: Final = "ORDER BY last_seen_s DESC, successes DESC, node"
 _SHARES: Final = "SELECT path FROM shares ORDER BY path"
 _DOWNLOADS: Final = "SELECT record FROM downloads ORDER BY number"
 _WISHES: Final = "SELECT record FROM wishes ORDER BY number"
+_FOLDER_SHARES: Final = "SELECT path FROM folder_shares ORDER BY path"
+_FETCHED_FOLDERS: Final = "SELECT record FROM fetched_folders ORDER BY number"
 _PINS: Final = "SELECT place, node FROM pins ORDER BY place"
 _SUPER_PEERS: Final = f"SELECT node, ip, port FROM super_peers {_BEST_FIRST}"
 
@@ -153,13 +157,22 @@ class Store:
         """The shares that survive restarts, sorted."""
         return tuple(path for (path,) in self._rows(_SHARES))
 
-    def remember_share(self, path: str) -> None:
-        """Keep a share; twice is once."""
-        self._write("INSERT OR IGNORE INTO shares VALUES (?)", path)
+    def folder_shares(self) -> tuple[str, ...]:
+        """Those of them that are published as one thing, sorted."""
+        return tuple(path for (path,) in self._rows(_FOLDER_SHARES))
+
+    def remember_share(self, path: str, *, as_folder: bool = False) -> None:
+        """Keep a share; twice is once, and what was a folder stays one."""
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO shares VALUES (?)", (path,))
+            if as_folder:
+                db.execute("INSERT OR IGNORE INTO folder_shares VALUES (?)", (path,))
 
     def forget_share(self, path: str) -> None:
         """It is no share any more."""
-        self._write("DELETE FROM shares WHERE path = ?", path)
+        with self._writing() as db:
+            db.execute("DELETE FROM shares WHERE path = ?", (path,))
+            db.execute("DELETE FROM folder_shares WHERE path = ?", (path,))
 
     def downloads(self) -> tuple[DownloadRecord, ...]:
         """All downloads, by number."""
@@ -186,6 +199,19 @@ class Store:
     def forget_wish(self, number: int) -> None:
         """Forget a standing search."""
         self._write("DELETE FROM wishes WHERE number = ?", number)
+
+    def fetched_folders(self) -> tuple[FolderRecord, ...]:
+        """All folders that are fetched as one, by number."""
+        return _fetched_folders(self._rows(_FETCHED_FOLDERS))
+
+    def remember_folder(self, record: FolderRecord) -> None:
+        """Keep a fetched folder, or its new state."""
+        encoded = msgspec.json.encode(record)
+        self._write("INSERT OR REPLACE INTO fetched_folders VALUES (?, ?)", record.number, encoded)
+
+    def forget_folder(self, number: int) -> None:
+        """Forget a fetched folder; no file is touched."""
+        self._write("DELETE FROM fetched_folders WHERE number = ?", number)
 
     def pins(self) -> tuple[tuple[str, NodeId], ...]:
         """(place as typed, key) of every pinned super-peer."""
@@ -258,7 +284,8 @@ class Store:
             db.execute("PRAGMA synchronous = NORMAL")  # a power cut may cost the last moments
             if version == 0:
                 db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
-            db.execute(_ADDED)
+            for added in _ADDED:
+                db.execute(added)
             _probe(db)
         except BaseException as error:
             db.close()
@@ -297,6 +324,8 @@ def _probe(db: sqlite3.Connection) -> None:
     db.execute(_PINS).fetchall()
     _downloads(db.execute(_DOWNLOADS).fetchall())
     _wishes(db.execute(_WISHES).fetchall())
+    db.execute(_FOLDER_SHARES).fetchall()
+    _fetched_folders(db.execute(_FETCHED_FOLDERS).fetchall())
     _super_peers(db.execute(_SUPER_PEERS).fetchall())
 
 
@@ -306,6 +335,10 @@ def _downloads(rows: list[tuple[Any, ...]]) -> tuple[DownloadRecord, ...]:
 
 def _wishes(rows: list[tuple[Any, ...]]) -> tuple[WishRecord, ...]:
     return tuple(msgspec.json.decode(record, type=WishRecord) for (record,) in rows)
+
+
+def _fetched_folders(rows: list[tuple[Any, ...]]) -> tuple[FolderRecord, ...]:
+    return tuple(msgspec.json.decode(record, type=FolderRecord) for (record,) in rows)
 
 
 def _super_peers(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, Address], ...]:

@@ -142,7 +142,7 @@ class Liveness:
         for content in contents:
             if not arena.truth.may_share(leaf.number, content):
                 self._tell(RULE_23, f"{leaf.name} publishes what it does not have")
-        for root, files in inside.library._by_root.items():
+        for root, files in inside.library._holdings._by_root.items():
             for file in files.values():
                 if not arena.truth.may_share(leaf.number, (root, file.size)):
                     self._tell(RULE_23, f"{leaf.name} serves what it does not share")

@@ -59,7 +59,7 @@ class PiecesAreTrue:
         downloads = inside.downloads._downloads.values()
         served = [one for one in downloads if one.record.root == root and one.can_be_served]
         whole = any(one.done_bytes == one.record.size for one in served)
-        if served and not whole and root not in inside.library._by_root:
+        if served and not whole and root not in inside.library._holdings._by_root:
             what = f"{host.name} says that it has all of what it is fetching"
             self._violate("1: nobody claims what he has not", what)
 

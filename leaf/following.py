@@ -1,0 +1,48 @@
+"""What is known of a share that is followed, and of those who wait for shares."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from common.storage import SharedFile
+from leaf.methods import HashProgress
+
+
+@dataclass(slots=True)
+class Followed:
+    """One followed file or folder."""
+
+    files: dict[str, SharedFile] = field(default_factory=dict)  # by relpath
+    keep: bool = False
+    heard: bool = False  # the shell said something of it
+    settled: bool = False  # a scan is over, and it did not fail since
+    ordered: bool = False  # a scan was ordered and is not over
+    scans: int = 0  # ordered ones that are over
+    progress: HashProgress = field(default_factory=lambda: HashProgress(0, 0, 0, 0))
+
+    @property
+    def pending(self) -> int:
+        """How many files are found and not yet hashed."""
+        return max(self.progress.files_total - self.progress.files_done, 0)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A `share` that is not answered yet."""
+
+    shares: list[str]
+    new: list[str]  # those that it brought: taken back if they cannot be shared
+    wait: bool
+    as_folder: bool
+    due: dict[str, int] = field(default_factory=dict)  # with `wait`: how many scans must be over
+    revision: int = -1  # what those scans brought
+
+
+def summed(shares: Iterable[Followed]) -> HashProgress:
+    """How far the hashing of all these is."""
+    shown = [share.progress for share in shares]
+    return HashProgress(
+        sum(each.files_done for each in shown),
+        sum(each.files_total for each in shown),
+        sum(each.bytes_done for each in shown),
+        sum(each.bytes_total for each in shown),
+    )
