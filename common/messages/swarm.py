@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from common.limits import PIECES_PER_FILE_MAX, REQUEST_BYTES_MAX, TREE_HASHES_MAX
+from common.limits import HAVE_PIECES_MAX, PIECES_PER_FILE_MAX, REQUEST_BYTES_MAX, TREE_HASHES_MAX
 from common.messages.fields import Bytes32, Count, Message
 
 PieceIndex = Annotated[int, Meta(ge=0, lt=PIECES_PER_FILE_MAX)]
@@ -38,11 +38,11 @@ class Bitfield(Message, frozen=True, array_like=True, gc=False):
 
 
 class Have(Message, frozen=True, array_like=True, gc=False):
-    """I now have this piece too, and those of the bits, the first of which stands for it."""
+    """I now have this piece too, and more of them."""
 
     root: Bytes32
     piece: PieceIndex
-    bits: Annotated[bytes, Meta(max_length=PIECES_PER_FILE_MAX // 8)] = b""
+    more: Annotated[tuple[PieceIndex, ...], Meta(max_length=HAVE_PIECES_MAX - 1)] = ()
 
 
 class Choke(Message, frozen=True, array_like=True, gc=False):

@@ -20,6 +20,7 @@ from pyroaring import BitMap
 
 from common.errors import LocalProtocolError
 from common.ids import NodeId
+from common.limits import HAVE_PIECES_MAX
 from common.merkle import piece_size_bytes
 from common.messages.swarm import Have
 
@@ -32,8 +33,6 @@ class State(enum.IntEnum):
     WRITING = 2
     DONE = 3
 
-
-HAVE_PIECES_MAX: Final = 4_096  # from the first to the last of one `Have`: 512 bytes of bits
 
 _STATES: Final = tuple(State)  # by number; calling the class costs six times as much
 
@@ -142,33 +141,21 @@ class Pieces:
             self._owners.pop(piece, None)
 
 
-def marked(marks: bytes, first: int = 0) -> BitMap:
-    """The pieces with a mark, the first of which is that of piece `first`."""
-    return BitMap(array("I", compress(range(first, first + len(marks)), marks)))
-
-
-def marks_of(pieces: BitMap) -> bytes:
-    """The inverse, from the first of these pieces to the last."""
-    first = pieces.min()
-    marks = bytearray(pieces.max() + 1 - first)
-    for piece in pieces:
-        marks[piece - first] = 1
-    return bytes(marks)
+def marked(marks: bytes) -> BitMap:
+    """The pieces with a mark."""
+    return BitMap(array("I", compress(range(len(marks)), marks)))
 
 
 def haves(root: bytes, pieces: BitMap) -> Iterator[Have]:
-    """These pieces as messages: a few bits more are cheaper than a message more."""
-    while pieces:
-        first = pieces.min()
-        part = pieces & BitMap(range(first, first + HAVE_PIECES_MAX))
-        pieces = pieces - part
-        yield Have(root, first, pack(marks_of(part)) if len(part) > 1 else b"")
+    """These pieces as messages."""
+    numbers = tuple(pieces)
+    for at in range(0, len(numbers), HAVE_PIECES_MAX):
+        yield Have(root, numbers[at], numbers[at + 1 : at + HAVE_PIECES_MAX])
 
 
 def pieces_of(have: Have) -> BitMap:
-    """The inverse for one message; spare bits count."""
-    marks = unpack(have.bits, 8 * len(have.bits)) if have.bits else b"\1"
-    return marked(marks or b"", have.piece)
+    """The inverse for one message."""
+    return BitMap((have.piece, *have.more))
 
 
 def runs(pieces: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """What those who want a file are told that we have of it, and when.
 
 A bit field when they come and `Have` for what we get later, unless we know that they have it. What
-comes quickly is told in one message a while, since messages cost, and a twentieth of a second is
+comes quickly is told in one message a while, since messages cost, and a tenth of a second is
 little beside what a piece takes. Of a file that we have whole each at first sees a part of its own
 (`leaf.swarm.firstcopy`). Who may ask for what it sees, and what it is sent, stands in
 `leaf.swarm.upload`.
@@ -26,7 +26,7 @@ from leaf.swarm.firstcopy import FirstCopy
 from leaf.swarm.picker import Run
 from leaf.swarm.pieces import haves, pack
 
-TOLD_S: Final = 0.05  # between two messages with news of one file to one leaf; wild guess
+TOLD_S: Final = 0.1  # between two messages with news of one file to one leaf; wild guess
 
 
 @dataclass(slots=True)
