@@ -127,7 +127,7 @@ class Leaf:
         )
         searches, self._webpeers = Searches(name, config.search, rng), WebPeers()
         locator = Locator(config.swarm, rng)
-        uploads = Uploads(stock := Stock(library, downloads), config.swarm, rng)
+        uploads = Uploads(stock := Stock(library, downloads), links, config.swarm, rng)
         self._parent, self._publisher, self._library = parent, publisher, library
         self._downloads, self._searches, self._locator = downloads, searches, locator
         gets = FolderGets(me, downloads.roster, downloads_dir, manifests_dir)

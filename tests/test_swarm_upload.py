@@ -4,13 +4,14 @@ from random import Random
 
 import pytest
 
+from common.addresses import Address
 from common.config import SwarmConfig
-from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent, Woke
+from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Sent, Woke
 from common.doors import Door
 from common.ids import Identity
 from common.limits import OPEN_REQUESTS_MAX
 from common.merkle import verify_layer
-from common.messages.fields import Message
+from common.messages.fields import Contact, Message
 from common.messages.swarm import (
     Bitfield,
     Cancel,
@@ -28,7 +29,7 @@ from common.messages.swarm import (
 from common.storage import BytesRead, FilesShared, FilesUnshared, FollowShare, ReadFailed, Restored
 from leaf.downloads import Downloads
 from leaf.library import Library
-from leaf.signals import Withdrawn
+from leaf.signals import SourcesFound, Withdrawn
 from leaf.swarm.budget import LEAF_BYTES_MAX
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.stock import Stock
@@ -52,15 +53,16 @@ class Serving:
         self.library.handle(Restored(), 0.0)
         for event in self.disk.perform(FollowShare("/share")):
             self.library.handle(event, 0.0)
+        self.links = BulkLinks(config)
         downloads = Downloads(
             me=Identity(bytes(32)).node,
             folder="/downloads",
             library=self.library,
-            links=BulkLinks(config),
+            links=self.links,
             config=config,
             rng=Random(1),
         )
-        self.uploads = Uploads(Stock(self.library, downloads), config, Random(1))
+        self.uploads = Uploads(Stock(self.library, downloads), self.links, config, Random(1))
 
     def says(self, peer: bytes, message: Message) -> list[Effect]:
         """What a message causes."""
@@ -91,6 +93,16 @@ def test_a_request_is_answered_with_its_bytes() -> None:
     ]
     effects = serving.says(A, Request(ROOT, 32768, len(DATA) - 32768))
     assert serving.read(effects) == [Send(A, Piece(ROOT, 32768), memoryview(DATA)[32768:])]
+
+
+def test_who_wants_what_we_have_is_a_source_of_it() -> None:
+    """Whoever wants what we lack wholly is not: two that have nothing would ask each other on."""
+    serving = Serving()
+    here = Address.of("10.0.0.1", 1215)
+    serving.links.handle(LinkUp(A, Door.BULK, here, here, inbound=True), 0.0)
+    found = SourcesFound(ROOT, (Contact(A, here),))
+    assert found in serving.says(A, Interested(ROOT, len(DATA)))
+    assert serving.says(A, Interested(bytes(32), 5)) == [Send(A, Reject(bytes(32), "not_here"))]
 
 
 def test_slots_go_to_who_waited_longest() -> None:

@@ -1,9 +1,8 @@
 """Which bulk links are up, where they lead, and since when nothing has come over each.
 
 Uploads and downloads share the one link between two leaves. Strangers never have more than a named
-number of them, so they use up neither our descriptors nor the links that we dial ourselves. Of what
-is said over a link only the wish for a file is looked at; which end because nobody uses them stands
-in `leaf.swarm.idle`.
+number of them, so they use up neither our descriptors nor the links that we dial ourselves. What is
+said over a link is not looked at; which end because nobody uses them stands in `leaf.swarm.idle`.
 """
 
 from collections.abc import Callable
@@ -15,8 +14,6 @@ from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received
 from common.doors import Door
 from common.ids import NodeId
 from common.messages.fields import Contact
-from common.messages.swarm import Interested
-from leaf.signals import SourcesFound
 
 STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one served, one waiting
 
@@ -47,6 +44,11 @@ class BulkLinks:
         """The other ends from which no message of the swarm has come after `time`."""
         return [peer for peer, heard_at in self._heard_at.items() if heard_at <= time]
 
+    def contact(self, peer: NodeId) -> Contact | None:
+        """The other end of a link that is up, and where it listens."""
+        address = self._addresses.get(peer)
+        return None if address is None else Contact(peer, address)
+
     def is_up(self, peer: NodeId) -> bool:
         """Whether there is a bulk link to `peer`."""
         return peer in self._heard_at
@@ -71,15 +73,9 @@ class BulkLinks:
         return []
 
     def _received(self, event: Received, now: float) -> list[Effect]:
-        if event.peer not in self._heard_at:
-            return []
-        self._heard_at[event.peer] = now
-        message = event.message
-        if not isinstance(message, Interested):
-            return []
-        # who wants a file of us will have pieces that we lack: a link serves both ends
-        contact = Contact(event.peer, self._addresses[event.peer])
-        return [SourcesFound(message.root, (contact,))]
+        if event.peer in self._heard_at:
+            self._heard_at[event.peer] = now
+        return []
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         LinkUp: _link_up,

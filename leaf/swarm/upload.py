@@ -33,9 +33,10 @@ from common.messages.swarm import (
     Unchoke,
 )
 from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
-from leaf.signals import PiecesProven, Withdrawn
+from leaf.signals import PiecesProven, SourcesFound, Withdrawn
 from leaf.swarm.budget import Budget
 from leaf.swarm.download import Download
+from leaf.swarm.links import BulkLinks
 from leaf.swarm.showing import Showing
 from leaf.swarm.stock import Stock
 from leaf.swarm.trees import Trees
@@ -66,12 +67,13 @@ class Uploads:
     """Everybody who wants something of this leaf."""
 
     __slots__ = (
-        *("_budget", "_config", "_deadlines", "_last_read", "_now", "_reads", "_showing", "_stock"),
-        *("_trees", "_waiting", "_wishes"),
+        *("_budget", "_config", "_deadlines", "_last_read", "_links", "_now", "_reads", "_showing"),
+        *("_stock", "_trees", "_waiting", "_wishes"),
     )
 
-    def __init__(self, stock: Stock, config: SwarmConfig, rng: Random) -> None:
+    def __init__(self, stock: Stock, links: BulkLinks, config: SwarmConfig, rng: Random) -> None:
         self._stock = stock
+        self._links = links
         self._config = config
         self._wishes: dict[Key, _Wish] = {}  # in the order they came
         self._showing = Showing(rng)
@@ -126,7 +128,15 @@ class Uploads:
             answer.append(Send(peer, Unchoke(message.root)))
         elif not wish.unchoked:
             answer.append(Send(peer, Choke(message.root)))
-        return answer
+        return answer + self._as_source(peer, message.root)
+
+    def _as_source(self, peer: NodeId, root: bytes) -> list[Effect]:
+        """Who wants a file of us will have pieces that we lack: a link serves both ends.
+
+        Said only where we have some: two that have none would go on asking one another.
+        """
+        contact = self._links.contact(peer)
+        return [] if contact is None else [SourcesFound(root, (contact,))]
 
     def _is_full(self, peer: NodeId) -> bool:
         mine = sum(key[0] == peer for key in self._wishes)
