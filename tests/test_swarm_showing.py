@@ -12,7 +12,7 @@ from common.limits import HAVE_PIECES_MAX
 from common.merkle import piece_count
 from common.messages.swarm import Bitfield, Have
 from common.storage import SharedFile
-from leaf.swarm.firstcopy import FirstCopy
+from leaf.swarm.firstcopy import PATIENCE_S, FirstCopy
 from leaf.swarm.pieces import haves, pieces_of
 from leaf.swarm.showing import Showing
 
@@ -50,7 +50,7 @@ def test_any_pieces_are_told_in_few_messages(pieces: set[int], run: int) -> None
 
 def test_who_comes_alone_sees_everything() -> None:
     """There is nobody to share with."""
-    assert seen(Showing(Random(1)).begin(A, ROOT, SIZE, FILE), A) == BitMap(range(COUNT))
+    assert seen(Showing(Random(1)).begin(A, ROOT, SIZE, FILE, 0.0), A) == BitMap(range(COUNT))
 
 
 @given(st.integers(2, 12), st.randoms(use_true_random=False))
@@ -62,7 +62,7 @@ def test_of_a_first_copy_no_piece_is_shown_twice_before_all_were_shown_once(
     shown: dict[bytes, list[tuple[int, int]]] = {}
     for number in range(leaves):
         peer = bytes((number,)) * 32
-        first_copy.join(peer)
+        first_copy.join(peer, 0.0)
         shown[peer] = first_copy.begin(peer)
         assert shown[peer]
     owners = {run: peer for peer, runs in shown.items() for run in runs}
@@ -73,41 +73,57 @@ def test_of_a_first_copy_no_piece_is_shown_twice_before_all_were_shown_once(
         pieces = BitMap(range(run[0], sum(run)))
         assert not pieces & asked
         asked |= pieces
-        owners |= dict.fromkeys(first_copy.asked(peer, run), peer)
+        owners |= dict.fromkeys(first_copy.asked(peer, run, 0.0), peer)
     everything = BitMap().union(asked, *[BitMap(range(run[0], sum(run))) for run in owners])
     assert everything == BitMap(range(piece_count(SIZE)))
-    assert len(first_copy.end()) == leaves
+    assert len(first_copy.released(0.0)) == leaves
 
 
 def test_who_comes_to_others_sees_a_part_and_then_more_for_what_it_asks() -> None:
     """What the first asks for is not shown to the second."""
     showing = Showing(Random(1))
-    showing.begin(A, ROOT, SIZE, FILE)
-    assert not seen(showing.begin(B, ROOT, SIZE, FILE), B)
+    showing.begin(A, ROOT, SIZE, FILE, 0.0)
+    assert not seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B)
     asked = BitMap(range(COUNT - 50))
-    showing.asked(A, ROOT, SIZE, 0, len(asked) * PIECE)
-    first = seen(showing.may_ask(B, ROOT), B)
+    showing.asked(A, ROOT, SIZE, 0, len(asked) * PIECE, 0.0)
+    first = seen(showing.may_ask(B, ROOT, 0.0), B)
     assert first and not first & asked
-    more = seen(showing.asked(B, ROOT, SIZE, first.min() * PIECE, len(first) * PIECE), B)
+    more = seen(showing.asked(B, ROOT, SIZE, first.min() * PIECE, len(first) * PIECE, 0.0), B)
     assert more and not more & first and not more & asked
 
 
 def test_who_begins_anew_over_the_same_link_sees_everything() -> None:
     """It may have lost what it had, and what it was shown."""
     showing = Showing(Random(1))
-    showing.begin(A, ROOT, SIZE, FILE)
-    showing.begin(B, ROOT, SIZE, FILE)
-    assert seen(showing.begin(B, ROOT, SIZE, FILE), B) == BitMap(range(COUNT))
+    showing.begin(A, ROOT, SIZE, FILE, 0.0)
+    showing.begin(B, ROOT, SIZE, FILE, 0.0)
+    assert seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B) == BitMap(range(COUNT))
 
 
 def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
     """And whoever comes later does at once; after all have left it begins again."""
     showing = Showing(Random(1))
     for peer in (A, B):
-        showing.begin(peer, ROOT, SIZE, FILE)
-    assert seen(showing.asked(A, ROOT, SIZE, 0, SIZE), B) == BitMap(range(COUNT))
-    assert seen(showing.begin(C, ROOT, SIZE, FILE), C) == BitMap(range(COUNT))
+        showing.begin(peer, ROOT, SIZE, FILE, 0.0)
+    assert seen(showing.asked(A, ROOT, SIZE, 0, SIZE, 0.0), B) == BitMap(range(COUNT))
+    assert seen(showing.begin(C, ROOT, SIZE, FILE, 0.0), C) == BitMap(range(COUNT))
     for peer in (A, B, C):
         showing.leave(peer, ROOT)
-    showing.begin(A, ROOT, SIZE, FILE)
-    assert not seen(showing.begin(B, ROOT, SIZE, FILE), B)
+    showing.begin(A, ROOT, SIZE, FILE, 0.0)
+    assert not seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B)
+
+
+def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:
+    """It may have got what it was shown from somebody else, who is gone."""
+    showing = Showing(Random(1))
+    for peer in (A, B, C):
+        showing.begin(peer, ROOT, SIZE, FILE, 0.0)
+    shown = seen(showing.may_ask(C, ROOT, 0.0), C)
+    showing.asked(C, ROOT, SIZE, shown.min() * PIECE, PIECE, 1.0)
+    assert showing.deadlines.earliest() == PATIENCE_S
+    freed = showing.due(PATIENCE_S)
+    assert seen(freed, B) == BitMap(range(COUNT)) and not seen(freed, C)
+    later = showing.deadlines.earliest()
+    assert later == 1.0 + PATIENCE_S
+    assert seen(showing.due(later), C) == BitMap(range(COUNT))
+    assert showing.deadlines.earliest() is None

@@ -50,10 +50,10 @@ class Showing:
         self._begun_anew: dict[tuple[NodeId, bytes], None] = {}  # may have lost what they told us
         self._news: dict[bytes, News] = {}
         self.deadlines = Deadlines()
-        """By root: when its news are told."""
+        """By root: when its news are told; by `(root,)`: when to look who asks for nothing."""
 
     def begin(
-        self, peer: NodeId, root: bytes, size: int, held: SharedFile | Download
+        self, peer: NodeId, root: bytes, size: int, held: SharedFile | Download, now: float
     ) -> list[Effect]:
         """It wants this file: what we have of it; over the same link perhaps once more."""
         told = self._told.setdefault(root, {})
@@ -68,22 +68,25 @@ class Showing:
         if first_copy.is_over or is_anew or len(told) == 1:
             first_copy.leave(peer)
             return [Send(peer, Bitfield(root))]
-        first_copy.join(peer)
+        first_copy.join(peer, now)
+        self._look_again(root, first_copy)
         return [Send(peer, Bitfield(root, pack(bytes(piece_count(size)))))]
 
-    def may_ask(self, peer: NodeId, root: bytes) -> list[Effect]:
+    def may_ask(self, peer: NodeId, root: bytes, now: float) -> list[Effect]:
         """It has a slot now."""
         first_copy = self._first_copies.get(root)
-        return self._shown(peer, root, first_copy.begin(peer)) if first_copy else []
+        return self._shown(peer, root, first_copy.begin(peer), now) if first_copy else []
 
-    def asked(self, peer: NodeId, root: bytes, size: int, offset: int, length: int) -> list[Effect]:
+    def asked(
+        self, peer: NodeId, root: bytes, size: int, offset: int, length: int, now: float
+    ) -> list[Effect]:
         """It asked for whole pieces."""
         first_copy = self._first_copies.get(root)
         if first_copy is None or first_copy.is_over:
             return []
         piece_bytes = piece_size_bytes(size)
         run = (offset // piece_bytes, -(-length // piece_bytes))
-        return self._shown(peer, root, first_copy.asked(peer, run))
+        return self._shown(peer, root, first_copy.asked(peer, run, now), now)
 
     def proven(self, event: PiecesProven, held: Download, now: float) -> list[Effect]:
         """What we have just got ourselves, to all who lack it, soon."""
@@ -98,10 +101,12 @@ class Showing:
     def due(self, now: float) -> list[Effect]:
         """Tell what it is time for."""
         effects: list[Effect] = []
-        for root in self.deadlines.pop_due(now):
-            if isinstance(root, bytes) and (news := self._news.get(root)) is not None:
-                effects += self._tell(root, news)
+        for due in self.deadlines.pop_due(now):
+            if isinstance(due, bytes) and (news := self._news.get(due)) is not None:
+                effects += self._tell(due, news)
                 news.told_at, news.pieces = now, BitMap()
+            elif isinstance(due, tuple) and due[0] in self._first_copies:
+                effects += self._release(due[0], now)
         return effects
 
     def _tell(self, root: bytes, news: News) -> list[Effect]:
@@ -124,14 +129,26 @@ class Showing:
             self._first_copies.pop(root, None)
             self._news.pop(root, None)
             self.deadlines.cancel(root)
+            self.deadlines.cancel((root,))
 
-    def _shown(self, peer: NodeId, root: bytes, shown: list[Run]) -> list[Effect]:
+    def _shown(self, peer: NodeId, root: bytes, shown: list[Run], now: float) -> list[Effect]:
         effects: list[Effect] = [
             Send(peer, have)
             for first, count in shown
             for have in haves(root, BitMap(range(first, first + count)))
         ]
+        return effects + self._release(root, now)
+
+    def _release(self, root: bytes, now: float) -> list[Effect]:
+        """Who sees everything only now."""
         first_copy = self._first_copies[root]
-        if first_copy.is_over:
-            effects += [Send(seer, Bitfield(root)) for seer in first_copy.end()]
-        return effects
+        freed = first_copy.released(now)
+        self._look_again(root, first_copy)
+        return [Send(peer, Bitfield(root)) for peer in freed]
+
+    def _look_again(self, root: bytes, first_copy: FirstCopy) -> None:
+        when = first_copy.wakeup()
+        if when is None:
+            self.deadlines.cancel((root,))
+        elif self.deadlines.get((root,)) is None:
+            self.deadlines.set((root,), when)

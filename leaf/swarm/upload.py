@@ -123,7 +123,10 @@ class Uploads:
             return [Send(peer, Reject(message.root, "too_many"))]
         wish = self._wishes.setdefault(key, _Wish(message.size))
         was_unchoked = wish.unchoked
-        answer = self._showing.begin(peer, message.root, message.size, held) + self._fill_slots()
+        answer = (
+            self._showing.begin(peer, message.root, message.size, held, self._now)
+            + self._fill_slots()
+        )
         if was_unchoked:
             answer.append(Send(peer, Unchoke(message.root)))
         elif not wish.unchoked:
@@ -168,7 +171,10 @@ class Uploads:
             if not wish.unchoked:
                 wish.unchoked, wish.asked_at = True, self._now
                 free -= 1
-                effects += [Send(peer, Unchoke(root)), *self._showing.may_ask(peer, root)]
+                effects += [
+                    Send(peer, Unchoke(root)),
+                    *self._showing.may_ask(peer, root, self._now),
+                ]
         if self.served < len(self._wishes) and self._deadlines.get(_IDLE) is None:
             self._deadlines.set(_IDLE, self._now + SLOT_IDLE_S)
         return effects
@@ -218,7 +224,7 @@ class Uploads:
             return [Send(peer, Reject(message.root, "too_many", offset))]
         wish.requests[offset], wish.asked_at = message.length, self._now
         self._waiting.append((key, offset))
-        shown = self._showing.asked(*key, wish.size, offset, message.length)
+        shown = self._showing.asked(*key, wish.size, offset, message.length, self._now)
         return self._read_next() + shown
 
     def _on_cancel(self, peer: NodeId, message: Cancel) -> list[Effect]:
