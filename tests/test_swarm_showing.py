@@ -127,3 +127,14 @@ def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:
     assert later == 1.0 + PATIENCE_S
     assert seen(showing.due(later), C) == BitMap(range(COUNT))
     assert showing.deadlines.earliest() is None
+
+
+@given(st.floats(0.0, 1e7))
+def test_patience_is_over_when_it_was_said_to_be(joined_at: float) -> None:
+    """To the last bit: who is woken then and finds nothing to do would be woken for ever."""
+    first_copy = FirstCopy(SIZE, Random(1))
+    first_copy.join(A, joined_at)
+    due = first_copy.wakeup()
+    assert due is not None
+    assert first_copy.released(due) == [A]
+    assert first_copy.wakeup() is None

@@ -68,7 +68,7 @@ class FirstCopy:
         freed = [
             peer
             for peer, asked_at in self._seers.items()
-            if self.is_over or now - asked_at >= PATIENCE_S
+            if self.is_over or now >= asked_at + PATIENCE_S
         ]
         for peer in freed:
             del self._seers[peer]
