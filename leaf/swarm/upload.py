@@ -34,12 +34,13 @@ from common.messages.swarm import (
 )
 from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
 from leaf.signals import PiecesProven, SourcesFound, Withdrawn
-from leaf.swarm.budget import Budget
+from leaf.swarm.budget import STALLED_S, Budget
 from leaf.swarm.download import Download
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.showing import Showing
 from leaf.swarm.stock import Stock
 from leaf.swarm.trees import Trees
+from leaf.swarm.turns import Key, Turns
 
 WISHES_MAX: Final = 4_000  # leaves that want something, waiting ones included (PARQ: 4,000)
 WISHES_PER_LEAF_MAX: Final = 64  # files; wild guess
@@ -47,10 +48,9 @@ WAITING_MAX: Final = OPEN_REQUESTS_MAX * 64  # requests that the disk has not be
 
 SLOT_IDLE_S: Final = 10.0  # BEP 3 decides anew who is served as often
 _IDLE: Final = "idle"
+_STALLED: Final = "stalled"
 
 _REASONS: Final[dict[str, Reason]] = {"changed": "changed", "gone": "gone"}
-
-Key = tuple[NodeId, bytes]  # who, and the root of what
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class Uploads:
         self._wishes: dict[Key, _Wish] = {}  # in the order they came
         self._showing = Showing(rng)
         self._trees = Trees()
-        self._waiting: list[tuple[Key, int]] = []  # requests not yet handed to the disk
+        self._waiting = Turns()  # requests not yet handed to the disk
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
         self._budget = Budget()
         self._last_read = 0
@@ -157,6 +157,7 @@ class Uploads:
         if event.door is not Door.BULK:
             return []
         self._budget.forget(event.peer)
+        self._waiting.forget(event.peer)
         for key in [key for key in self._wishes if key[0] == event.peer]:
             self._forget(key)
         return self._fill_slots()
@@ -182,7 +183,10 @@ class Uploads:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         """Tell the news; while others wait, who asks for nothing gives his slot to them."""
         effects = self._showing.due(now)
-        if not self._deadlines.pop_due(now):
+        due = list(self._deadlines.pop_due(now))
+        if _STALLED in due:
+            effects += self._read_next()
+        if _IDLE not in due:
             return effects
         idle = [
             key
@@ -223,7 +227,7 @@ class Uploads:
         if full or offset in wish.requests:
             return [Send(peer, Reject(message.root, "too_many", offset))]
         wish.requests[offset], wish.asked_at = message.length, self._now
-        self._waiting.append((key, offset))
+        self._waiting.put((key, offset))
         shown = self._showing.asked(*key, wish.size, offset, message.length, self._now)
         return self._read_next() + shown
 
@@ -236,21 +240,23 @@ class Uploads:
     def _read_next(self) -> list[Effect]:
         """Hand requests to the disk while there is room for their bytes."""
         effects: list[Effect] = []
-        kept: list[tuple[Key, int]] = []
-        while self._waiting and not self._budget.spent:
-            key, offset = self._waiting.pop(0)
+        while self._waiting and not self._budget.is_spent(self._now):
+            turn = self._waiting.next(self._has_room)
+            if turn is None:
+                break
+            key, offset = turn
             wish = self._wishes.get(key)
-            if wish is None or offset not in wish.requests:
-                continue
-            if self._budget.has_room(key[0]):
+            if wish is not None and offset in wish.requests:
                 effects.append(self._read(key, wish, offset))
-            else:
-                kept.append((key, offset))
-        self._waiting[:0] = kept
+        if self._waiting and self._deadlines.get(_STALLED) is None:
+            self._deadlines.set(_STALLED, self._now + STALLED_S)
         return effects
 
-    def _sent(self, event: Sent, _now: float) -> list[Effect]:
-        self._budget.give_back(event.peer, event.length)
+    def _has_room(self, peer: NodeId) -> bool:
+        return self._budget.has_room(peer, self._now)
+
+    def _sent(self, event: Sent, now: float) -> list[Effect]:
+        self._budget.left(event.peer, event.length, now)
         return self._read_next() if self._waiting else []
 
     def _read(self, key: Key, wish: _Wish, offset: int) -> Effect:
@@ -268,7 +274,8 @@ class Uploads:
                 return self._reject(key, wish, offset, "not_here")
             read = ReadPart(self._last_read, held.record.number, offset, length)
         self._reads[self._last_read] = (key, offset, length)
-        self._budget.take(key[0], length)
+        self._budget.take(key[0], length, self._now)
+        self._waiting.took(key[0], length, 1.0)
         return read
 
     def _reject(self, key: Key, wish: _Wish, offset: int, reason: Reason) -> Effect:
@@ -318,7 +325,7 @@ class Uploads:
         wish.asked_at = self._now
         if self._stock.find(root, wish.size) is None or message.first >= piece_count(wish.size):
             return [Send(peer, Reject(root, "gone"))]
-        if not self._budget.has_room(peer):
+        if not self._has_room(peer):
             return [Send(peer, Reject(root, "too_many"))]
         if root in self._trees:
             return self._answer_tree(peer, message)
@@ -345,7 +352,7 @@ class Uploads:
             answer, hashes = self._trees.answer(message)
         except TreeError as error:
             return [Hangup(peer, Door.BULK, str(error))]
-        self._budget.take(peer, len(hashes))
+        self._budget.take(peer, len(hashes), self._now)
         return [Send(peer, answer, hashes)]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
