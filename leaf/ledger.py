@@ -21,7 +21,7 @@ from leaf.signals import Given
 LEAVES_MAX: Final = 10_000  # remembered; who neither gave nor had longest goes. 100 B each
 WEIGHT_MAX: Final = 9.0  # of one that gives; 1 of one that does not (THREATS T11: at least 4)
 GIVEN_SHARE: Final = 1 / 16  # of what a leaf had; who gives so much back has all the weight
-NEW_BYTES: Final = 512 * 1024  # had before anything is expected (libtorrent: 20 pieces)
+NEW_BYTES: Final = 64 * 1024  # had before anything is expected: something to give to others
 _SAVE: Final = "save"
 
 
