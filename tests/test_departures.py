@@ -83,13 +83,13 @@ async def test_messages_between_data_count_as_bytes() -> None:
 
 async def test_a_miscount_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel holds nothing for long, all that libzmq was given has left."""
-    monkeypatch.setattr(departures, "EMPTY_POLLS", 3)
+    monkeypatch.setattr(departures, "EMPTY_S", 2 * departures.POLL_MAX_S)
     kernel = Kernel()
     kernel.send()
     kernel.acknowledge(FRAME - 10, unacked=0)
     await kernel.polled(2)
     assert kernel.left == []
-    await kernel.polled(1)
+    await kernel.polled(2)
     await asyncio.sleep(0)
     assert kernel.left == [1000]
 
