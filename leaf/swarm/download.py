@@ -46,11 +46,11 @@ from common.storage import (
     RememberDownload,
 )
 from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started
+from leaf.swarm.acquaintances import Acquaintances
 from leaf.swarm.fetch import Fetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces
 from leaf.swarm.pieces import State as Piece
-from leaf.swarm.sources import SOURCES_MAX
 
 DISK_RETRY_S: Final = 5.0  # a full disk is looked at again this often; wild guess
 DISK_FAILURES_MAX: Final = 3  # of the kinds that may pass, without a new piece in between
@@ -93,13 +93,10 @@ class Download:
         self._links = links
         self._config = config
         self._rng = rng
-        self._contacts = {contact.node: contact for contact in sources}
+        self._past = Acquaintances(sources)
         self._pieces: Pieces | None = None  # as long as the part is open, and after the end
         self._fetch: Fetch | None = None
         self._allotted = Allotted(1, 0)
-        self._received_before = 0
-        self._givers: dict[NodeId, None] = {}
-        self._liars: dict[NodeId, None] = {}
         self._disk_failures = 0
         self._durable = 0  # pieces that were there when the part was opened last
         self.can_be_served = False
@@ -149,17 +146,17 @@ class Download:
     @property
     def given_by(self) -> dict[NodeId, None]:
         """The leaves that did."""
-        return {**self._givers, **(self._fetch.givers if self._fetch else {})}
+        return {**self._past.givers, **(self._fetch.givers if self._fetch else {})}
 
     @property
     def contacts(self) -> tuple[Contact, ...]:
         """Leaves that are said to have it."""
-        return self._fetch.known if self._fetch else tuple(self._contacts.values())
+        return self._fetch.known if self._fetch else self._past.contacts
 
     @property
     def received_bytes(self) -> int:
         """What came over the network in this run, wrong and doubled bytes included."""
-        return self._received_before + (self._fetch.received_bytes if self._fetch else 0)
+        return self._past.received_bytes + (self._fetch.received_bytes if self._fetch else 0)
 
     @property
     def lied_to(self) -> bool:
@@ -221,7 +218,7 @@ class Download:
         self._deadlines.cancel("disk")
         self._disk_failures = 0
         if self.state is State.FAILED:  # a person wants it tried again, with everybody
-            self._liars.clear()
+            self._past.liars.clear()
         return self._enter(State.QUEUED)
 
     def _halted(self, event: Halted, now: float) -> list[Effect]:
@@ -274,13 +271,11 @@ class Download:
             rng=self._rng,
             now=now,
         )
-        self._fetch.sources.liars.update(self._liars)
+        self._fetch.sources.liars.update(self._past.liars)
         if self._pieces.complete:
             return self._finish(now)
-        contacts = tuple(self._contacts.values())
-        return self._to_fetch(self._allotted, now) + self._to_fetch(
-            SourcesFound(record.root, contacts), now
-        )
+        found = SourcesFound(record.root, self._past.contacts)
+        return self._to_fetch(self._allotted, now) + self._to_fetch(found, now)
 
     def _skipped(self, event: PartSkipped, _now: float) -> list[Effect]:
         """What was wanted, or something that must stay, is there already."""
@@ -332,10 +327,8 @@ class Download:
     # --- the swarm --------------------------------------------------------------------------
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
-        if self._fetch is None:  # its turn comes later: remember them
-            for contact in event.contacts:
-                if contact.node in self._contacts or len(self._contacts) < SOURCES_MAX:
-                    self._contacts[contact.node] = contact
+        if self._fetch is None:  # its turn comes later
+            self._past.add(event.contacts)
             return []
         effects = self._to_fetch(event, now)
         if event.done and self.lied_to and not self._fetch.known:
@@ -359,10 +352,7 @@ class Download:
         fetch, self._fetch = self._fetch, None
         if fetch is None:
             return []
-        self._contacts = {contact.node: contact for contact in fetch.known}
-        self._received_before += fetch.received_bytes
-        self._givers.update(fetch.givers)
-        self._liars.update(fetch.sources.liars)
+        self._past.part_from(fetch)
         return fetch.farewell()
 
     def _enter(self, state: State, reason: str = "", path: str = "") -> list[Effect]:
