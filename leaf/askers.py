@@ -172,6 +172,7 @@ def row_of(download: Download, now: float) -> DownloadRow:
 def progress_of(download: Download, now: float) -> GetProgress:
     """One download as a bar shows it."""
     row = row_of(download, now)
+    part, ready_bytes = download.readable if download.record.is_streamed else ("", 0)
     return GetProgress(
         id=row.id,
         path=row.path,
@@ -182,6 +183,8 @@ def progress_of(download: Download, now: float) -> GetProgress:
         sources=download.linked,
         state=row.state,
         reason=row.reason,
+        part=part,
+        ready_bytes=ready_bytes,
     )
 
 

@@ -176,10 +176,14 @@ class Get(msgspec.Struct):
     detach: bool = False
     timeout: float = 60.0  # seconds without any source
     only: list[str] = []  # of a folder: the files that one of these patterns matches
+    stream: bool = False  # in order, to be read while it comes
 
 
 class GetProgress(msgspec.Struct, omit_defaults=True):
-    """How far a download is; `files` and `files_done` of a folder."""
+    """How far a download is; `files` and `files_done` of a folder.
+
+    Of one that comes in order, `part` is the file whose first `ready_bytes` are proven.
+    """
 
     id: str
     path: str
@@ -192,6 +196,8 @@ class GetProgress(msgspec.Struct, omit_defaults=True):
     reason: str
     files: int | None = None
     files_done: int | None = None
+    part: str = ""
+    ready_bytes: int = 0
 
 
 class GetResult(msgspec.Struct, omit_defaults=True):

@@ -166,6 +166,10 @@ class Resumed(Signal, frozen=True):
     """A download is to wait for its turn again."""
 
 
+class Streamed(Signal, frozen=True):
+    """Somebody reads the file of a download while it comes: in order from now on."""
+
+
 class Halted(Signal, frozen=True):
     """A download is to rest; with `delete` its partial file is to go, open or not."""
 

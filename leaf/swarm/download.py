@@ -30,7 +30,7 @@ from common.errors import Exit
 from common.ids import NodeId
 from common.limits import MANIFEST_BYTES_MAX
 from common.manifest import MAGIC
-from common.merkle import piece_count
+from common.merkle import piece_count, piece_size_bytes
 from common.messages.fields import Contact
 from common.storage import (
     ClosePart,
@@ -45,15 +45,13 @@ from common.storage import (
     PiecesWritten,
     RememberDownload,
 )
-from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started
+from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started, Streamed
 from leaf.swarm.acquaintances import Acquaintances
 from leaf.swarm.fetch import Fetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces
 from leaf.swarm.pieces import State as Piece
-
-DISK_RETRY_S: Final = 5.0  # a full disk is looked at again this often; wild guess
-DISK_FAILURES_MAX: Final = 3  # of the kinds that may pass, without a new piece in between
+from leaf.swarm.troubles import FULL, RETRY_S, Troubles
 
 CORRUPT_REASON: Final = "every source that was found sent wrong bytes"
 GONE_REASON: Final = "the file is gone"
@@ -96,9 +94,9 @@ class Download:
         self._past = Acquaintances(sources)
         self._pieces: Pieces | None = None  # as long as the part is open, and after the end
         self._fetch: Fetch | None = None
+        self._part = ""  # where its partial file is
         self._allotted = Allotted(1, 0)
-        self._disk_failures = 0
-        self._durable = 0  # pieces that were there when the part was opened last
+        self._troubles = Troubles()
         self.can_be_served = False
         self.is_short_of_space = False  # paused until the disk has room
         self._deadlines = Deadlines()
@@ -177,6 +175,14 @@ class Download:
             return self.can_be_served
         return self._pieces is not None and self._pieces.count(Piece.DONE) > 0
 
+    @property
+    def readable(self) -> tuple[str, int]:
+        """A file, and how many bytes of it from the first on are proven; ("", 0): none."""
+        if self._pieces is None or self.state in (State.DONE, State.FAILED):
+            return "", 0
+        ready = piece_size_bytes(self.record.size) * self._pieces.prefix
+        return self._part, min(ready, self.record.size)
+
     def lacked(self, peer: NodeId, pieces: BitMap) -> BitMap:
         """Those of these pieces that this leaf does not have, as far as we know."""
         source = self._fetch.sources.get(peer) if self._fetch else None
@@ -216,10 +222,16 @@ class Download:
 
     def _resumed(self, _event: Resumed, _now: float) -> list[Effect]:
         self._deadlines.cancel("disk")
-        self._disk_failures = 0
+        self._troubles.forget()
         if self.state is State.FAILED:  # a person wants it tried again, with everybody
             self._past.liars.clear()
         return self._enter(State.QUEUED)
+
+    def _streamed(self, event: Streamed, now: float) -> list[Effect]:
+        if self.record.is_streamed:
+            return []
+        self.record = msgspec.structs.replace(self.record, is_streamed=True)
+        return [RememberDownload(self.record), *self._to_fetch(event, now)]
 
     def _halted(self, event: Halted, now: float) -> list[Effect]:
         self._deadlines.cancel("disk")
@@ -255,10 +267,8 @@ class Download:
         record = self.record
         if self.state is not State.FETCHING or len(event.done) != piece_count(record.size):
             return [self._close()]  # paused meanwhile
-        self._pieces = Pieces(event.done)
-        if event.done.count(1) > self._durable:  # it got on since the last trouble
-            self._disk_failures = 0
-        self._durable = event.done.count(1)
+        self._pieces, self._part = Pieces(event.done), event.path
+        self._troubles.opened(event.done.count(1))
         self.can_be_served = True
         self._fetch = Fetch(
             number=record.number,
@@ -270,6 +280,7 @@ class Download:
             config=self._config,
             rng=self._rng,
             now=now,
+            is_streamed=record.is_streamed,
         )
         self._fetch.sources.liars.update(self._past.liars)
         if self._pieces.complete:
@@ -312,14 +323,12 @@ class Download:
         if self._pieces is not None:
             for piece in event.lost:
                 self._pieces.lost(piece)
-        passing = event.kind in ("broken", "busy")
-        self._disk_failures += passing
         reason = f"{event.reason} {event.hint}".strip()
         close = self._close()
-        if event.kind == "full" or (passing and self._disk_failures <= DISK_FAILURES_MAX):
-            self._deadlines.set("disk", now + DISK_RETRY_S)
+        if self._troubles.passes(event.kind):
+            self._deadlines.set("disk", now + RETRY_S)
             paused = self._enter(State.PAUSED, reason)
-            self.is_short_of_space = event.kind == "full"
+            self.is_short_of_space = event.kind == FULL
             return [*self._let_go(now), *paused, close]
         self.code = Exit.DISK
         return [*self._let_go(now), *self._enter(State.FAILED, reason), close]
@@ -374,6 +383,7 @@ class Download:
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Started: _started,
         Resumed: _resumed,
+        Streamed: _streamed,
         Halted: _halted,
         Stopped: _stopped,
         Allotted: _allotted_now,

@@ -32,7 +32,7 @@ from common.messages.swarm import (
 )
 from common.rates import Rate
 from common.storage import KeepLayer, PiecesWritten, WritePieces
-from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted
+from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted, Streamed
 from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
@@ -56,12 +56,14 @@ class Fetch:
         config: SwarmConfig,
         rng: Random,
         now: float,
+        is_streamed: bool = False,
     ) -> None:
         self._number = number
         self._root = root
         self._size = size
         self.pieces = pieces
         self._requests = Requests(root, size, pieces, config.request_s, rng)
+        self._requests.is_streamed = is_streamed
         self._layer = LayerFetch(root, size, layer)
         self._config = config
         self.sources = Sources(root, size, links, config, rng)
@@ -104,6 +106,11 @@ class Fetch:
         self._links_max, self._requests.bytes_max = event.links, event.bytes_max
         return self._go_on(now)
 
+    def _streamed(self, _event: Streamed, now: float) -> list[Effect]:
+        self._requests.is_streamed = True
+        self._be_patient(now)
+        return self._pump_all(now)
+
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
         self.sources.add(event.contacts)
         return self._make_room(now) + self.sources.reach(self._links_max, now)
@@ -113,17 +120,11 @@ class Fetch:
         holders of the same pieces would keep one another from who has the rest."""
         if not self.sources.crowded(self._links_max):
             return []
-        useless = next((each for each in self.sources.linked if self._has_nothing(each)), None)
+        useless = next(filter(self._requests.has_nothing, self.sources.linked), None)
         if useless is None:
             return []
         self._let_go(useless)
         return self.sources.park(useless, now)
-
-    def _has_nothing(self, source: Source) -> bool:
-        """Whether it has shown what it has, and we have that."""
-        if source.has is None or not source.shown or source.requests:
-            return False
-        return not any(self.pieces.state(piece) < State.WRITING for piece in source.has)
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)
@@ -300,12 +301,18 @@ class Fetch:
         if source.ready and not self._layer.complete:
             return self._ask_layer(source, now)
         owed_before = bool(source.requests)
-        effects = self._requests.fill(source, self.sources, now)
+        effects = self._requests.fill(source, self.sources, self.rate.per_s(now), now)
         if effects and not owed_before:
             self.sources.expect(source, now)
-        if effects and self._requests.endgame:
-            self._deadlines.set("endgame", now + self._requests.endgame_pause_s)
+        if effects:
+            self._be_patient(now)
         return effects
+
+    def _be_patient(self, now: float) -> None:
+        """See later whether what was asked for has come."""
+        patience_s = self._requests.patience_s
+        if patience_s is not None:
+            self._deadlines.set("late", now + patience_s)
 
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
         if source.has is not None and not source.has:
@@ -346,18 +353,15 @@ class Fetch:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
         if self._deadlines.pop_due(now):
-            effects += self._due_endgame(now)
+            effects += self._pump_all(now)
+            if self.pieces.count(State.ASKED):
+                self._be_patient(now)
         for key in self.sources.deadlines.pop_due(now):
             what, peer = key if isinstance(key, tuple) else ("", b"")
             source = self.sources.get(peer)
             if source is not None:
                 effects += self._due_data(source, now) if what == "data" else self._go_on(now)
         return effects
-
-    def _due_endgame(self, now: float) -> list[Effect]:
-        if self._requests.endgame:
-            self._deadlines.set("endgame", now + self._requests.endgame_pause_s)
-        return self._pump_all(now)
 
     def _due_data(self, source: Source, now: float) -> list[Effect]:
         """It let us wait: others may have what it owes; the third time we hang up."""
@@ -376,6 +380,7 @@ class Fetch:
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Allotted: _allotted_now,
+        Streamed: _streamed,
         SourcesFound: _sources_found,
         LinkUp: _link_up,
         LinkDown: _link_down,
