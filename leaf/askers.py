@@ -197,7 +197,7 @@ def result_of(download: Download, elapsed_s: float) -> GetResult:
         size=record.size,
         elapsed_s=round(elapsed_s, 6),
         bytes_received=download.received_bytes,
-        sources=download.givers,
+        sources=len(download.given_by),
         verified=download.state is State.DONE and download.can_be_served,
     )
 

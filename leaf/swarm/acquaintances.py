@@ -34,7 +34,7 @@ class Acquaintances:
 
     def part_from(self, fetch: Fetch) -> None:
         """This fetch ends: whom it knew is known for the next one."""
-        self._contacts = {contact.node: contact for contact in fetch.known}
+        self._contacts = {contact.node: contact for contact in fetch.sources.contacts}
         self.received_bytes += fetch.received_bytes
         self.givers.update(fetch.givers)
         self.liars.update(fetch.sources.liars)

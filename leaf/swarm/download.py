@@ -123,6 +123,16 @@ class Download:
         return self.state, self.linked > 0, self.proven
 
     @property
+    def fetch(self) -> Fetch | None:
+        """Its swarm while it fetches; for who looks, not for who changes."""
+        return self._fetch
+
+    @property
+    def retried_at(self) -> float | None:
+        """When a disk in trouble is looked at again."""
+        return self._deadlines.get("disk")
+
+    @property
     def linked(self) -> int:
         """With how many sources there is a link now."""
         return self._fetch.sources.linked_count if self._fetch else 0
@@ -134,22 +144,17 @@ class Download:
 
     def fetches_from(self, peer: NodeId) -> bool:
         """Whether it is linked with this leaf to fetch from it."""
-        return self._fetch is not None and self._fetch.is_linked(peer)
-
-    @property
-    def givers(self) -> int:
-        """How many leaves sent at least one good piece."""
-        return len(self.given_by)
+        return self._fetch is not None and self._fetch.sources.is_linked(peer)
 
     @property
     def given_by(self) -> dict[NodeId, None]:
-        """The leaves that did."""
+        """The leaves that sent at least one good piece."""
         return {**self._past.givers, **(self._fetch.givers if self._fetch else {})}
 
     @property
     def contacts(self) -> tuple[Contact, ...]:
         """Leaves that are said to have it."""
-        return self._fetch.known if self._fetch else self._past.contacts
+        return self._fetch.sources.contacts if self._fetch else self._past.contacts
 
     @property
     def received_bytes(self) -> int:
@@ -340,18 +345,13 @@ class Download:
             self._past.add(event.contacts)
             return []
         effects = self._to_fetch(event, now)
-        if event.done and self.lied_to and not self._fetch.known:
+        if event.done and self.lied_to and not self._fetch.sources.contacts:
             return effects + self._give_up(now)
         return effects
 
     def _give_up(self, now: float) -> list[Effect]:
         self.code = Exit.CORRUPT
-        effects = self._let_go(now)
-        return [
-            *effects,
-            *self._enter(State.FAILED, CORRUPT_REASON),
-            self._close(),
-        ]
+        return [*self._let_go(now), *self._enter(State.FAILED, CORRUPT_REASON), self._close()]
 
     def _to_fetch(self, event: Event, now: float) -> list[Effect]:
         return self._fetch.handle(event, now) if self._fetch else []

@@ -18,7 +18,7 @@ from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send,
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
-from common.messages.fields import Contact, Message
+from common.messages.fields import Message
 from common.messages.swarm import (
     Bitfield,
     Cancel,
@@ -84,14 +84,14 @@ class Fetch:
         return min((time for time in times if time is not None), default=None)
 
     @property
-    def known(self) -> tuple[Contact, ...]:
-        """All sources that are not ruled out."""
-        return tuple(Contact(each.peer, each.address) for each in self.sources)
+    def requests(self) -> Requests:
+        """Who is asked for what; for who looks, not for who changes."""
+        return self._requests
 
-    def is_linked(self, peer: NodeId) -> bool:
-        """Whether we are linked with this source."""
-        source = self.sources.get(peer)
-        return source is not None and source.phase is Phase.LINKED
+    @property
+    def has_layer(self) -> bool:
+        """Whether there are hashes to prove pieces by."""
+        return self._layer.complete
 
     def farewell(self) -> list[Effect]:
         """What is said when no more is fetched."""
@@ -244,7 +244,7 @@ class Fetch:
         source.tries = 0
         self.received_bytes += len(data)
         self.rate.add(len(data), now)
-        cancels = self._cancel_others(source, message.offset, len(data))
+        cancels = self._requests.cancel_others(source, message.offset, len(data), self.sources)
         return self._write(source, message.offset, data) + cancels + self._pump(source, now)
 
     def _heard(self, source: Source, now: float) -> None:
@@ -261,18 +261,6 @@ class Fetch:
             WritePieces(self._number, offset, data[offset - begin : offset - begin + length])
             for offset, length in self._requests.came(source, begin, len(data))
         ]
-
-    def _cancel_others(self, source: Source, offset: int, length: int) -> list[Effect]:
-        """The same was asked of several: the first to come is enough."""
-        effects: list[Effect] = []
-        for peer in self._requests.owers(offset):
-            other = self.sources.get(peer)
-            request = other.requests.get(offset) if other is not None else None
-            if other is None or other is source or request is None or request.length != length:
-                continue
-            other.take_back(offset)
-            effects.append(Send(peer, Cancel(self._root, offset)))
-        return effects
 
     def _on_reject(self, source: Source, event: Received, now: float) -> list[Effect]:
         message = event.message

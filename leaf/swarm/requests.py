@@ -14,11 +14,12 @@ from typing import Final
 from common.core import Effect, Send
 from common.ids import NodeId
 from common.merkle import piece_span
-from common.messages.swarm import Request
+from common.messages.swarm import Cancel, Request
 from leaf.swarm.picker import NO_WINDOW, Picker, Run
 from leaf.swarm.pieces import Pieces, State
 from leaf.swarm.readahead import window
 from leaf.swarm.source import Asked, Source
+from leaf.swarm.sources import Sources
 
 ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
 
@@ -98,9 +99,19 @@ class Requests:
         self._writing_bytes += sum(length for _, length in spans)
         return spans
 
-    def owers(self, offset: int) -> tuple[NodeId, ...]:
-        """Who was asked for the piece at `offset`, or sent it."""
-        return self.pieces.owners(offset // piece_span(self._size, 0)[1])
+    def cancel_others(
+        self, source: Source, offset: int, length: int, sources: Sources
+    ) -> list[Effect]:
+        """The same was asked of several: what `source` brings is enough."""
+        effects: list[Effect] = []
+        for peer in self.pieces.owners(offset // piece_span(self._size, 0)[1]):
+            other = sources.get(peer)
+            request = other.requests.get(offset) if other is not None else None
+            if other is None or other is source or request is None or request.length != length:
+                continue
+            other.take_back(offset)
+            effects.append(Send(peer, Cancel(self._root, offset)))
+        return effects
 
     def stored(self, piece: int) -> NodeId | None:
         """The disk has it; who sent it, if it was awaited."""

@@ -52,6 +52,16 @@ class Sources:
         return self._sources.get(peer)
 
     @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """All that are not ruled out, and where they are."""
+        return tuple(Contact(each.peer, each.address) for each in self._sources.values())
+
+    def is_linked(self, peer: NodeId) -> bool:
+        """Whether we are linked with this source."""
+        source = self._sources.get(peer)
+        return source is not None and source.phase is Phase.LINKED
+
+    @property
     def linked(self) -> list[Source]:
         """Those that there is a link to."""
         return [each for each in self._sources.values() if each.phase is Phase.LINKED]
