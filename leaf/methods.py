@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from common.methods import Method, Methods
+from leaf.reasons import Why
 
 Exists = Literal["rename", "skip", "fail"]
 
@@ -236,6 +237,12 @@ class Chosen(msgspec.Struct):
     id: str = ""
 
 
+class WhyOf(msgspec.Struct):
+    """The download meant, by its id."""
+
+    id: str
+
+
 class Remove(msgspec.Struct):
     """Forget a download; `delete_data` removes an unfinished part too."""
 
@@ -317,6 +324,7 @@ METHODS: Methods = {
     "leaf.trace": Method(TraceOf, TraceResult),
     "leaf.get": Method(Get, GetResult, GetProgress),
     "leaf.downloads": Method(Nothing, list[DownloadRow]),
+    "leaf.why": Method(WhyOf, Why),
     "leaf.pause": Method(Chosen, list[DownloadRow]),
     "leaf.resume": Method(Chosen, list[DownloadRow]),
     "leaf.rm": Method(Remove, list[DownloadRow]),

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import ClassVar, Final, Protocol
 
-from common.config import Config
+from common.config import Config, SwarmConfig
 from common.core import (
     Answer,
     Asked,
@@ -66,6 +66,7 @@ from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, Names
+from leaf.whys import Whys
 from leaf.wishes import Wishes
 
 STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
@@ -144,10 +145,19 @@ class Leaf:
             "uploads": uploads,
             "web": WebSeed(stock),
             "webpeers": self._webpeers,
-            "idle": IdleLinks(links, downloads, uploads, config.swarm),
+            **self._views(links, uploads, gets, config.swarm),
         }
         self._me, self._network, self._version = me, name, version
         self._begin()
+
+    def _views(
+        self, links: BulkLinks, uploads: Uploads, gets: FolderGets, config: SwarmConfig
+    ) -> dict[str, _Machine]:
+        """Machines that look at others and change none of them."""
+        return {
+            "idle": IdleLinks(links, self._downloads, uploads, config),
+            "whys": Whys(self._downloads, gets, self._parent, self._locator, config),
+        }
 
     def _begin(self) -> None:
         """Nothing has happened yet."""

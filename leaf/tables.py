@@ -114,6 +114,7 @@ METHODS: Final[dict[str, Names]] = {
     **dict.fromkeys(_WISH_METHODS, ("wishes",)),
     "leaf.downloads": ("downloads",),  # who signals `Listed`
     **dict.fromkeys(("leaf.pause", "leaf.resume", "leaf.rm"), ("downloads", "gets")),
+    "leaf.why": ("whys",),
     "leaf.pins_reset": ("parent",),
 }
 

@@ -89,6 +89,11 @@ class Fetch:
         return self._requests
 
     @property
+    def links_max(self) -> int:
+        """With how many sources it may be linked."""
+        return self._links_max
+
+    @property
     def has_layer(self) -> bool:
         """Whether there are hashes to prove pieces by."""
         return self._layer.complete

@@ -47,6 +47,11 @@ class Requests:
         return not self.pieces.complete and not self.pieces.count(State.MISSING)
 
     @property
+    def writing_bytes(self) -> int:
+        """How much came and is not stored yet."""
+        return self._writing_bytes
+
+    @property
     def patience_s(self) -> float | None:
         """How long a request may be owed before another source is asked for it too; None: it is
         not asked."""
