@@ -337,7 +337,7 @@ class Downloads:
         if download is None:
             return []
         sources = self._with_us(event.contacts, event.root, download.record.size)
-        return self._pass(download, SourcesFound(event.root, sources, event.done), now)
+        return self._pass(download, replace(event, contacts=sources), now)
 
     def _files_shared(self, event: FilesShared, now: float) -> list[Effect]:
         """What is wanted and found in a share of ours can be copied."""

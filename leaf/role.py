@@ -58,6 +58,7 @@ from leaf.signals import (
     ToWeb,
     Wanted,
 )
+from leaf.swarm.exchange import Exchange
 from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
@@ -84,9 +85,9 @@ class Leaf:
     """One leaf; see the contract in `common.core`."""
 
     __slots__ = (
-        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
-        *("_listen", "_locator", "_machines", "_me", "_network", "_parent", "_publisher"),
-        *("_roles", "_searches", "_stopping", "_version", "_webpeers"),
+        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
+        *("_library", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
+        *("_publisher", "_roles", "_searches", "_stopping", "_version", "_webpeers"),
     )
 
     def __init__(
@@ -110,6 +111,7 @@ class Leaf:
         what is shared or fetched as one folder has its manifest in `manifests_dir`.
         """
         me, name = identity.node, network.name
+        self._me, self._network, self._version = me, name, version
         publisher = Publisher(identity, name, config.parent, epoch)
         library, links = Library(shares, manifests_dir), BulkLinks(config.swarm)
         downloads = Downloads(
@@ -145,18 +147,26 @@ class Leaf:
             "uploads": uploads,
             "web": WebSeed(stock),
             "webpeers": self._webpeers,
-            **self._views(links, uploads, gets, config.swarm),
+            **self._views(links, uploads, gets, config.swarm, rng),
         }
-        self._me, self._network, self._version = me, name, version
         self._begin()
 
     def _views(
-        self, links: BulkLinks, uploads: Uploads, gets: FolderGets, config: SwarmConfig
+        self,
+        links: BulkLinks,
+        uploads: Uploads,
+        gets: FolderGets,
+        config: SwarmConfig,
+        rng: Random,
     ) -> dict[str, _Machine]:
         """Machines that look at others and change none of them."""
+        self._exchange = Exchange(
+            self._me, self._downloads, uploads, links, self._webpeers, config, rng
+        )
         return {
             "idle": IdleLinks(links, self._downloads, uploads, config),
             "whys": Whys(self._downloads, gets, self._parent, self._locator, config),
+            "exchange": self._exchange,
         }
 
     def _begin(self) -> None:
@@ -288,7 +298,7 @@ class Leaf:
         contact = self._parent.contact
         began = now if self._began is None else self._began
         dropped = {**self._host.dropped, **self._searches.dropped, **self._locator.dropped}
-        dropped |= self._asking.dropped
+        dropped |= self._asking.dropped | self._exchange.dropped
         if self._publisher.left_out:
             dropped["files above the parent's limit"] = self._publisher.left_out
         return Status(

@@ -139,11 +139,15 @@ class SourcesUnwanted(Signal, frozen=True):
 
 
 class SourcesFound(Signal, frozen=True):
-    """Leaves that are said to have it; `done` when this was all."""
+    """Leaves that are said to have it; `done` when this was all.
+
+    `is_hearsay`: other leaves named them, so each is dialled once at most.
+    """
 
     root: bytes
     contacts: tuple[Contact, ...]
     done: bool = False
+    is_hearsay: bool = False
 
 
 class ToWeb(Signal, frozen=True):

@@ -77,8 +77,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
     Found: ("parent",),
     Promoted: ("parent",),
     Demoted: ("parent",),
-    LinkUp: ("links", "idle", "parent", "downloads"),
-    LinkDown: ("links", "parent", "uploads", "downloads"),
+    LinkUp: ("links", "idle", "parent", "downloads", "exchange"),
+    LinkDown: ("links", "parent", "uploads", "downloads", "exchange"),
     DatagramReceived: ("parent",),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
@@ -103,6 +103,9 @@ MESSAGES: Final[dict[type[Message], Names]] = {
     **dict.fromkeys((cluster.Wished, cluster.WishHits), ("wishes",)),
     **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
     **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
+    swarm.Interested: ("links", "uploads", "exchange"),
+    swarm.Bitfield: ("links", "downloads", "exchange"),
+    swarm.Peers: ("exchange",),
 }
 
 METHODS: Final[dict[str, Names]] = {

@@ -38,7 +38,7 @@ from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
 from leaf.swarm.requests import Requests
 from leaf.swarm.source import SNUBS_MAX, Phase, Source
-from leaf.swarm.sources import Sources
+from leaf.swarm.sources import TRIES_MAX, Sources
 
 
 class Fetch:
@@ -117,7 +117,7 @@ class Fetch:
         return self._pump_all(now)
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
-        self.sources.add(event.contacts)
+        self.sources.add(event.contacts, tries_left=1 if event.is_hearsay else TRIES_MAX)
         return self._make_room(now) + self.sources.reach(self._links_max, now)
 
     def _make_room(self, now: float) -> list[Effect]:

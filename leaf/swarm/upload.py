@@ -109,6 +109,10 @@ class Uploads:
         mine = [wish for key, wish in self._wishes.items() if key[0] == peer]
         return any(wish.requests or not (wish.unchoked and contended) for wish in mine)
 
+    def is_asked_by(self, peer: NodeId, root: bytes) -> bool:
+        """Whether this leaf wants this file of us."""
+        return (peer, root) in self._wishes
+
     # --- who wants what ---------------------------------------------------------------------
 
     def _received(self, event: Received, _now: float) -> list[Effect]:
