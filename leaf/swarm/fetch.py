@@ -294,7 +294,8 @@ class Fetch:
         if source.ready and not self._layer.complete:
             return self._ask_layer(source, now)
         owed_before = bool(source.requests)
-        effects = self._requests.fill(source, self.sources, self.rate.per_s(now), now)
+        bytes_per_s = self.rate.per_s(now) if self._requests.is_streamed else 0.0
+        effects = self._requests.fill(source, self.sources, bytes_per_s, now)
         if effects and not owed_before:
             self.sources.expect(source, now)
         if effects:

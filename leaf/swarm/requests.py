@@ -144,6 +144,8 @@ class Requests:
     def _late(self, source: Source, everybody: list[Source], soon: range, now: float) -> Run | None:
         """The next that is needed, where another owes it for long: that, or what else it owes."""
         owners = self.pieces.owners(soon[0]) if soon else ()
+        if not owners:
+            return None
         for other in everybody:
             if other is source or other.peer not in owners:
                 continue
