@@ -285,6 +285,14 @@ class ReadFailed(Event, frozen=True):
 # --- memory over restarts -------------------------------------------------------------------
 
 
+class GivingRecord(msgspec.Struct, frozen=True, gc=False):
+    """What one leaf gave us and had of us in bytes, over all runs."""
+
+    node: NodeId
+    given: int = 0
+    had: int = 0
+
+
 class Restored(Event, frozen=True):
     """What the last run left; the first event of a node."""
 
@@ -295,6 +303,8 @@ class Restored(Event, frozen=True):
     wishes: tuple[WishRecord, ...] = ()
     folder_shares: tuple[str, ...] = ()  # those of the shares that are published as one thing
     folders: tuple[FolderRecord, ...] = ()  # that are fetched as one
+    giving: tuple[GivingRecord, ...] = ()  # by leaf, the one that moved last at the end
+    line: tuple[tuple[NodeId, float], ...] = ()  # who waited for a slot of ours, and how long
 
 
 class RememberShare(Effect, frozen=True):
@@ -317,6 +327,18 @@ class RememberWish(Effect, frozen=True):
 
     record: WishRecord
     forget: bool = False
+
+
+class RememberGiving(Effect, frozen=True):
+    """What these leaves gave and had survives restarts."""
+
+    records: tuple[GivingRecord, ...]
+
+
+class RememberLine(Effect, frozen=True):
+    """These leaves wait for a slot of ours, so many seconds already; the others do not."""
+
+    places: tuple[tuple[NodeId, float], ...]
 
 
 class RememberPin(Effect, frozen=True):

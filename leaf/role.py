@@ -43,6 +43,7 @@ from common.storage import BytesRead, ReadFailed
 from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.foldergets import FolderGets
+from leaf.ledger import Ledger
 from leaf.library import Library
 from leaf.methods import Nothing, Peer, Status
 from leaf.parent import Parent
@@ -66,7 +67,7 @@ from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 from leaf.swarm.webseed import WebSeed
-from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, Names
+from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, STOPPED, Names
 from leaf.whys import Whys
 from leaf.wishes import Wishes
 
@@ -108,8 +109,7 @@ class Leaf:
     ) -> None:
         """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
         `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network;
-        what is shared or fetched as one folder has its manifest in `manifests_dir`.
-        """
+        manifests of folders are kept in `manifests_dir`."""
         me, name = identity.node, network.name
         self._me, self._network, self._version = me, name, version
         publisher = Publisher(identity, name, config.parent, epoch)
@@ -129,22 +129,23 @@ class Leaf:
             promotes=promotes,
         )
         searches, self._webpeers = Searches(name, config.search, rng), WebPeers()
-        locator = Locator(config.swarm, rng)
-        uploads = Uploads(stock := Stock(library, downloads), links, config.swarm, rng)
+        stock, ledger = Stock(library, downloads), Ledger(config.swarm)
+        uploads = Uploads(stock, links, ledger, config.swarm, rng)
         self._parent, self._publisher, self._library = parent, publisher, library
-        self._downloads, self._searches, self._locator = downloads, searches, locator
-        gets = FolderGets(me, downloads.roster, downloads_dir, manifests_dir)
+        self._downloads, self._searches = downloads, searches
+        self._locator = Locator(config.swarm, rng)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
             "publisher": publisher,
             "library": library,
             "links": links,
             "downloads": downloads,
-            "gets": gets,
+            "gets": (gets := FolderGets(me, downloads.roster, downloads_dir, manifests_dir)),
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
-            "locator": locator,
+            "locator": self._locator,
             "uploads": uploads,
+            "ledger": ledger,
             "web": WebSeed(stock),
             "webpeers": self._webpeers,
             **self._views(links, uploads, gets, config.swarm, rng),
@@ -330,7 +331,7 @@ class Leaf:
             return []
         self._stopping = True
         self._deadlines.set("grace", now + event.grace_s)
-        return self._run(event, ("gets", "downloads", "searches", "parent"), now)
+        return self._run(event, STOPPED, now)
 
     def _leave(self, now: float) -> list[Effect]:
         """Once stopping, end when no file is just being finished, or when the grace is over."""

@@ -23,6 +23,13 @@ class Signal(Event, Effect, frozen=True):
     """The root of all signals."""
 
 
+class Given(Signal, frozen=True):
+    """This leaf sent us so many bytes of pieces that were proven."""
+
+    peer: NodeId
+    length: int
+
+
 class Joined(Signal, frozen=True):
     """We have a parent, and it holds this generation of our catalogue (0: none)."""
 

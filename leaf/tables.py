@@ -40,6 +40,7 @@ from leaf.signals import (
     FolderFound,
     FolderWanted,
     Forgotten,
+    Given,
     Heard,
     Joined,
     Listed,
@@ -72,7 +73,7 @@ _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.w
 Names = tuple[str, ...]
 
 EVENTS: Final[dict[type[Event], Names]] = {
-    Restored: ("library", "downloads", "gets", "wishes", "parent"),
+    Restored: ("library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
     Bound: ("parent",),
     Found: ("parent",),
     Promoted: ("parent",),
@@ -83,7 +84,7 @@ EVENTS: Final[dict[type[Event], Names]] = {
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
-    Sent: ("uploads",),
+    Sent: ("ledger", "uploads"),
     **dict.fromkeys((WebAsked, WebTaken, WebLeft), ("web",)),
     **dict.fromkeys((WebFetched, WebFailed), ("webpeers",)),
     **dict.fromkeys((ManifestRead, ManifestUnread), ("gets",)),
@@ -91,6 +92,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
     FilesShared: ("library", "downloads"),
     **dict.fromkeys(DISK, ("downloads",)),
 }
+
+STOPPED: Final = ("gets", "downloads", "uploads", "ledger", "searches", "parent")
 
 MESSAGES: Final[dict[type[Message], Names]] = {
     cluster.Welcome: ("parent",),
@@ -122,6 +125,7 @@ METHODS: Final[dict[str, Names]] = {
 }
 
 SIGNALS: Final[dict[type[Signal], Names]] = {
+    Given: ("ledger",),
     Joined: ("library", "publisher", "searches", "wishes", "locator"),
     Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
     Offered: ("publisher",),

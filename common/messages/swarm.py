@@ -53,9 +53,14 @@ class Have(Message, frozen=True, array_like=True, gc=False):
 
 
 class Choke(Message, frozen=True, array_like=True, gc=False):
-    """I answer no requests for this file now."""
+    """I answer no requests for this file now; your place in the line and about how long it takes.
+
+    The place is 1 for who comes next, and 0 where there is none; the time is in seconds.
+    """
 
     root: Bytes32
+    place: Count = 0
+    wait_s: Count = 0
 
 
 class Unchoke(Message, frozen=True, array_like=True, gc=False):

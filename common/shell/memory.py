@@ -14,6 +14,8 @@ from common.shell.disk.remembered import Memory
 from common.shell.drive import Performer
 from common.storage import (
     RememberDownload,
+    RememberGiving,
+    RememberLine,
     RememberPin,
     RememberShare,
     RememberSuperPeer,
@@ -32,6 +34,8 @@ def restored(store: Memory) -> Restored:
         store.wishes(),
         store.folder_shares(),
         store.fetched_folders(),
+        store.giving(),
+        store.line(),
     )
 
 
@@ -87,4 +91,6 @@ def performers(
         RememberSuperPeer: told(superpeer),
         RememberWish: told(wish),
         RememberFolder: told(folder),
+        RememberGiving: told(lambda effect: store.remember_giving(effect.records)),
+        RememberLine: told(lambda effect: store.remember_line(effect.places)),
     }

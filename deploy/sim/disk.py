@@ -26,6 +26,8 @@ from common.storage import (
     ReadPart,
     ReadShared,
     RememberDownload,
+    RememberGiving,
+    RememberLine,
     RememberPin,
     RememberShare,
     RememberSuperPeer,
@@ -59,6 +61,8 @@ _MEMORIES: tuple[type[Effect], ...] = (
     RememberSuperPeer,
     RememberWish,
     RememberFolder,
+    RememberGiving,
+    RememberLine,
 )
 
 

@@ -17,6 +17,8 @@ from common.storage import (
     FilesShared,
     FollowShare,
     RememberDownload,
+    RememberGiving,
+    RememberLine,
     RememberPin,
     RememberShare,
     RememberSuperPeer,
@@ -31,6 +33,7 @@ Performer = Callable[[Any], None]
 
 _NOT_KEPT = (
     *(UnfollowShare, RememberDownload, RememberPin, RememberShare, RememberWish, RememberFolder),
+    *(RememberGiving, RememberLine),
 )
 
 Known = dict[NodeId, Address]  # super-peers that worked, the latest at the end

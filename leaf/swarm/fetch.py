@@ -18,6 +18,7 @@ from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send,
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
+from common.merkle import piece_span
 from common.messages.fields import Message
 from common.messages.swarm import (
     Bitfield,
@@ -32,7 +33,7 @@ from common.messages.swarm import (
 )
 from common.rates import Rate
 from common.storage import KeepLayer, PiecesWritten, WritePieces
-from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted, Streamed
+from leaf.signals import Allotted, Given, PiecesProven, SourcesFound, SourcesUnwanted, Streamed
 from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
@@ -210,8 +211,11 @@ class Fetch:
         self._requests.picker.source_came(gained)
         return self._pump(source, now)
 
-    def _on_choke(self, source: Source, _event: Received, now: float) -> list[Effect]:
+    def _on_choke(self, source: Source, event: Received, now: float) -> list[Effect]:
+        message = event.message
         source.choking = True
+        if isinstance(message, Choke):
+            source.place, source.wait_s = message.place, message.wait_s
         self._take_back(source)
         self.sources.expect_nothing(source)
         return self._pump_all(now)
@@ -311,8 +315,7 @@ class Fetch:
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
         if source.has is not None and not source.has:
             return []  # it has no hashes yet either
-        request = self._layer.ask(source.peer)
-        if request is None:
+        if (request := self._layer.ask(source.peer)) is None:
             return []
         self.sources.expect(source, now)
         return [Send(source.peer, request)]
@@ -321,16 +324,18 @@ class Fetch:
 
     def _written(self, event: PiecesWritten, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        proven = []
+        proven, given = [], dict[NodeId, int]()
         for piece in event.good:
             sender = self._requests.stored(piece)
             if sender is not None:
-                self.givers[sender] = None
+                given[sender] = given.get(sender, 0) + piece_span(self._size, piece)[1]
                 proven.append(piece)
         for piece in event.bad:
             sender = self._requests.wrong(piece)
             if sender is not None:
                 effects += self._blame(sender, now)
+        self.givers.update(dict.fromkeys(given))
+        effects += [Given(peer, length) for peer, length in given.items()]
         if proven:
             effects.append(PiecesProven(self._root, self._size, tuple(proven)))
         return effects + self._pump_all(now)

@@ -13,7 +13,7 @@ from common.ids import NodeId
 from common.merkle import FileTree
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
-from common.storage import DownloadRecord, FolderRecord, WishRecord
+from common.storage import DownloadRecord, FolderRecord, GivingRecord, WishRecord
 
 
 class Hashes(Protocol):
@@ -72,3 +72,11 @@ class Memory(Protocol):
     def remember_folder(self, record: FolderRecord) -> None: ...
 
     def forget_folder(self, number: int) -> None: ...
+
+    def giving(self) -> tuple[GivingRecord, ...]: ...
+
+    def remember_giving(self, records: tuple[GivingRecord, ...]) -> None: ...
+
+    def line(self) -> tuple[tuple[NodeId, float], ...]: ...
+
+    def remember_line(self, places: tuple[tuple[NodeId, float], ...]) -> None: ...

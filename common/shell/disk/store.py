@@ -1,10 +1,9 @@
 """What a node remembers over restarts, in one SQLite file of its home.
 
-Hashes of shared files by path and stamp, shares, downloads, wishes, pins, and super-peers that
-worked.
-WAL, one connection, one caller at a time (a lock); a method is one transaction, so a
-failure leaves everything as it was. A file that SQLite cannot read is moved aside and said so:
-all in it can be made again. What of a download is on the disk is not in here: its journal knows.
+Hashes of shared files by path and stamp, shares, downloads, wishes, pins, super-peers that worked,
+who gave and who waits. WAL, one connection, one caller at a time (a lock); a method is one
+transaction, so a failure leaves everything as it was. A file that SQLite cannot read is moved aside
+and said so: all in it can be made again. What of a download is there stands in its journal.
 """
 
 import errno
@@ -26,9 +25,10 @@ from common.merkle import FileTree
 from common.shell.disk.diskcalls import DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
-from common.storage import DownloadRecord, FolderRecord, WishRecord
+from common.storage import DownloadRecord, FolderRecord, GivingRecord, WishRecord
 
 SCHEMA_VERSION: Final = 1
+GIVING_MAX: Final = 10_000  # as many as `leaf.ledger` keeps
 SUPER_PEERS_MAX: Final = 1000  # as many as `common.hostcache` keeps of those that worked
 _BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _ERRNO: Final = {
@@ -52,6 +52,9 @@ _ADDED: Final = (  # since the first release; who does not know them leaves them
     "CREATE TABLE IF NOT EXISTS wishes (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS folder_shares (path TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS fetched_folders (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS giving (moved INTEGER PRIMARY KEY, node BLOB UNIQUE NOT NULL, "
+    "given INTEGER NOT NULL, had INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS line (node BLOB PRIMARY KEY, waited_s REAL NOT NULL) WITHOUT ROWID",
 )
 _BEST_FIRST: Final = "ORDER BY last_seen_s DESC, successes DESC, node"
 _SHARES: Final = "SELECT path FROM shares ORDER BY path"
@@ -59,6 +62,10 @@ _DOWNLOADS: Final = "SELECT record FROM downloads ORDER BY number"
 _WISHES: Final = "SELECT record FROM wishes ORDER BY number"
 _FOLDER_SHARES: Final = "SELECT path FROM folder_shares ORDER BY path"
 _FETCHED_FOLDERS: Final = "SELECT record FROM fetched_folders ORDER BY number"
+_GIVING: Final = (
+    "SELECT node, given, had FROM (SELECT * FROM giving ORDER BY moved DESC LIMIT ?) ORDER BY moved"
+)
+_LINE: Final = "SELECT node, waited_s FROM line ORDER BY waited_s DESC, node"
 _PINS: Final = "SELECT place, node FROM pins ORDER BY place"
 _SUPER_PEERS: Final = f"SELECT node, ip, port FROM super_peers {_BEST_FIRST}"
 
@@ -224,6 +231,35 @@ class Store:
         else:
             self._write("INSERT OR REPLACE INTO pins VALUES (?, ?)", place, node)
 
+    # Uploads
+
+    def giving(self) -> tuple[GivingRecord, ...]:
+        """What leaves gave and had, the one that moved last at the end; at most GIVING_MAX."""
+        return _giving(self._rows(_GIVING, GIVING_MAX))
+
+    def remember_giving(self, records: tuple[GivingRecord, ...]) -> None:
+        """Keep what these gave and had; who moved longest ago goes when there are too many."""
+        with self._writing() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO giving (node, given, had) VALUES (?, ?, ?)",
+                [(record.node, record.given, record.had) for record in records],
+            )
+            db.execute(
+                "DELETE FROM giving WHERE moved NOT IN "
+                "(SELECT moved FROM giving ORDER BY moved DESC LIMIT ?)",
+                (GIVING_MAX,),
+            )
+
+    def line(self) -> tuple[tuple[NodeId, float], ...]:
+        """Who waited for a slot, and for how many seconds."""
+        return _line(self._rows(_LINE))
+
+    def remember_line(self, places: tuple[tuple[NodeId, float], ...]) -> None:
+        """These wait, so long; nobody else does."""
+        with self._writing() as db:
+            db.execute("DELETE FROM line")
+            db.executemany("INSERT INTO line VALUES (?, ?)", places)
+
     # Super-peers
 
     def super_peers(self) -> tuple[tuple[NodeId, Address], ...]:
@@ -327,6 +363,8 @@ def _probe(db: sqlite3.Connection) -> None:
     db.execute(_FOLDER_SHARES).fetchall()
     _fetched_folders(db.execute(_FETCHED_FOLDERS).fetchall())
     _super_peers(db.execute(_SUPER_PEERS).fetchall())
+    _giving(db.execute(_GIVING, (GIVING_MAX,)).fetchall())
+    _line(db.execute(_LINE).fetchall())
 
 
 def _downloads(rows: list[tuple[Any, ...]]) -> tuple[DownloadRecord, ...]:
@@ -339,6 +377,14 @@ def _wishes(rows: list[tuple[Any, ...]]) -> tuple[WishRecord, ...]:
 
 def _fetched_folders(rows: list[tuple[Any, ...]]) -> tuple[FolderRecord, ...]:
     return tuple(msgspec.json.decode(record, type=FolderRecord) for (record,) in rows)
+
+
+def _giving(rows: list[tuple[Any, ...]]) -> tuple[GivingRecord, ...]:
+    return tuple(GivingRecord(*row) for row in rows)
+
+
+def _line(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, float], ...]:
+    return tuple((node, waited_s) for node, waited_s in rows)
 
 
 def _super_peers(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, Address], ...]:
