@@ -34,6 +34,8 @@ class SourceRow(msgspec.Struct, omit_defaults=True):
     waited_for: int = 0
     tries: int = 0
     next_try_s: float | None = None
+    place: int | None = None  # in the line of who chokes us, by its word; 1: next
+    wait_s: int | None = None  # ... and how long that takes
 
 
 class Counts(msgspec.Struct):

@@ -165,6 +165,11 @@ def test_a_choke() -> None:
     assert why(world).counts.choking == 1
     (row,) = [row for row in why(world).sources if row.choked]
     assert (row.node, row.remark) == (node_text(world.node("source0")), "serves others first")
+    assert (row.place, cause(world, "choked").next_try_s) == (None, None)
+    says(world, Choke(tree_of(DATA).root, 3, 40))
+    (row,) = [row for row in why(world).sources if row.choked]
+    assert (row.place, row.wait_s, cause(world, "choked").next_try_s) == (3, 40, 40)
+    assert "our place in the shortest line is 3" in cause(world, "choked").text
 
 
 def test_sources_that_have_nothing_we_lack() -> None:

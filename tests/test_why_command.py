@@ -27,7 +27,7 @@ FOUND = Why(
     ],
     counts=Counts(known=2, linked=1, choking=1),
     sources=[
-        SourceRow("n" * 52, "10.0.0.1:5", "linked", "serves others first", choked=True),
+        SourceRow("n" * 52, "10.0.0.1:5", "linked", "serves others first", choked=True, place=3),
         SourceRow("m" * 52, "10.0.0.2:5", "known", "could not be reached", next_try_s=4.0),
     ],
 )
@@ -53,7 +53,8 @@ def test_a_headline_the_causes_and_a_table(leaf: Program) -> None:
     assert lines[0] == "fetching: Others are served first by 1 of 1 linked sources."
     assert "- The super-peer is asked again who has it. Next try in 12 s." in lines
     assert "2 sources known, 1 linked, 1 choking" in lines
-    assert any(line.startswith("nnnnnnnn ") and "serves others first" in line for line in lines)
+    (row,) = [line for line in lines if line.startswith("nnnnnnnn ")]
+    assert row.endswith("serves others first; place 3 in its line")
     assert any("4 s" in line and "could not be reached" in line for line in lines)
     code, out, _ = leaf("why", ID, "--json")
     assert json.loads(out)["waits_for"] == FOUND.waits_for

@@ -67,5 +67,5 @@ def _cells(row: "SourceRow") -> tuple[str, ...]:
         f"{size_text(row.rate)}/s" if row.rate else "",
         size_text(row.owed_bytes) if row.owed_bytes else "",
         "" if row.next_try_s is None else time_text(row.next_try_s),
-        row.remark,
+        row.remark if row.place is None else f"{row.remark}; place {row.place} in its line",
     )

@@ -128,8 +128,10 @@ def _of_linked(fetch: Fetch, linked: list[Source], now: float) -> list[Cause]:
         due_s = _data_due_s(fetch, snubbing, now)
         causes.append(Cause("snubbed", text, len(snubbing), due_s))
     if choking:
-        text = f"others are served first by {len(choking)} {of}"
-        causes.append(Cause("choked", text, len(choking)))
+        text, turn_s = f"others are served first by {len(choking)} {of}", None
+        if first := min((s for s in choking if s.place), key=lambda s: s.wait_s, default=None):
+            text, turn_s = f"{text}; our place in the shortest line is {first.place}", first.wait_s
+        causes.append(Cause("choked", text, len(choking), turn_s))
     if useless:
         text = f"nothing that is lacking here is at {len(useless)} {of}"
         causes.append(Cause("useless", text, len(useless)))
@@ -170,6 +172,8 @@ def _row(fetch: Fetch, source: Source, now: float) -> SourceRow:
         row.owed_bytes, row.waited_for = source.owed_bytes, source.snubs
         if source.shown:
             row.choked, row.useful = source.choking, not fetch.requests.has_nothing(source)
+        if source.choking and source.place:
+            row.place, row.wait_s = source.place, source.wait_s
     return row
 
 
