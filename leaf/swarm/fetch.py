@@ -71,7 +71,7 @@ class Fetch:
         self.givers: dict[NodeId, None] = {}  # who sent at least one good piece
         self.received_bytes = 0
         self.rate = Rate(now)
-        self._links_max = 1
+        self.links_max = 1  # with how many sources it may be linked
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -90,11 +90,6 @@ class Fetch:
         return self._requests
 
     @property
-    def links_max(self) -> int:
-        """With how many sources it may be linked."""
-        return self._links_max
-
-    @property
     def has_layer(self) -> bool:
         """Whether there are hashes to prove pieces by."""
         return self._layer.complete
@@ -109,7 +104,7 @@ class Fetch:
     # --- sources come and go ----------------------------------------------------------------
 
     def _allotted_now(self, event: Allotted, now: float) -> list[Effect]:
-        self._links_max, self._requests.bytes_max = event.links, event.bytes_max
+        self.links_max, self._requests.bytes_max = event.links, event.bytes_max
         return self._go_on(now)
 
     def _streamed(self, _event: Streamed, now: float) -> list[Effect]:
@@ -119,12 +114,12 @@ class Fetch:
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
         self.sources.add(event.contacts, tries_left=1 if event.is_hearsay else TRIES_MAX)
-        return self._make_room(now) + self.sources.reach(self._links_max, now)
+        return self._make_room(now) + self.sources.reach(self.links_max, now)
 
     def _make_room(self, now: float) -> list[Effect]:
         """Where links are scarce, one that has nothing we lack gives its own to another: partial
         holders of the same pieces would keep one another from who has the rest."""
-        if not self.sources.crowded(self._links_max):
+        if not self.sources.crowded(self.links_max):
             return []
         useless = next(filter(self._requests.has_nothing, self.sources.linked), None)
         if useless is None:
@@ -164,7 +159,7 @@ class Fetch:
 
     def _go_on(self, now: float) -> list[Effect]:
         """Something is free: a link, or pieces that somebody else may bring."""
-        return self.sources.reach(self._links_max, now) + self._pump_all(now)
+        return self.sources.reach(self.links_max, now) + self._pump_all(now)
 
     def _let_go(self, source: Source) -> None:
         """What it owes is missing again, and what it had does not count any more."""
