@@ -157,6 +157,11 @@ class SwarmConfig(Slice, frozen=True):
     redial_s: float = 5.0
     redial_max_s: float = 120.0
     writes_bytes_max: int = 32 * 1024 * 1024  # data waiting for the disk
+    exchange_first_s: float = 5.0  # until who exchanges a file with us hears who else does
+    exchange_s: float = 60.0  # ... and again, where there is news: BEP 11
+    hearsay_s: float = 3600.0  # between two dials of an address that leaves named: THREATS T3
+    hearsay_dials_per_s: float = 2.0  # of addresses that leaves named, in all: THREATS T3
+    hearsay_dials_burst: int = 8
 
 
 class Config(Slice, frozen=True):

@@ -38,6 +38,7 @@ class DownloadRecord(msgspec.Struct, frozen=True):
     path: str = ""  # where it ended up
     folder: str = ""  # the id of the folder that it is a file of
     is_unnamed: bool = False  # only its content was named: it may be a folder's manifest
+    is_streamed: bool = False  # it comes in order, for somebody who reads it meanwhile
 
 
 class FolderRecord(msgspec.Struct, frozen=True):
@@ -156,11 +157,13 @@ class OpenPart(Effect, frozen=True):
 
 
 class PartOpened(Event, frozen=True):
-    """It is open; `done` has a 1 for each piece already proven, `layer` the proven hashes."""
+    """It is open at `path`; `done` has a 1 for each piece already proven, `layer` the proven
+    hashes."""
 
     download: int
     done: bytes
     layer: bytes
+    path: str = ""
 
 
 class PartSkipped(Event, frozen=True):

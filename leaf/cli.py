@@ -24,6 +24,7 @@ from leaf.commands.identify import identify
 from leaf.commands.node import pins, status, stop
 from leaf.commands.sharing import ls, share, unshare
 from leaf.commands.tracing import trace
+from leaf.commands.why import why
 from leaf.commands.wishes import wish
 
 PROGRAM: Final = "leaf"
@@ -121,6 +122,7 @@ for command in (
     resume,
     rm,
     trace,
+    why,
     wish,
 ):
     cli.add_command(command)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import ClassVar, Final, Protocol
 
-from common.config import Config
+from common.config import Config, SwarmConfig
 from common.core import (
     Answer,
     Asked,
@@ -59,6 +59,7 @@ from leaf.signals import (
     ToWeb,
     Wanted,
 )
+from leaf.swarm.exchange import Exchange
 from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
@@ -67,6 +68,7 @@ from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, STOPPED, Names
+from leaf.whys import Whys
 from leaf.wishes import Wishes
 
 STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
@@ -84,9 +86,9 @@ class Leaf:
     """One leaf; see the contract in `common.core`."""
 
     __slots__ = (
-        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
-        *("_listen", "_locator", "_machines", "_me", "_network", "_parent", "_publisher"),
-        *("_roles", "_searches", "_stopping", "_version", "_webpeers"),
+        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
+        *("_library", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
+        *("_publisher", "_roles", "_searches", "_stopping", "_version", "_webpeers"),
     )
 
     def __init__(
@@ -109,6 +111,7 @@ class Leaf:
         `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network;
         manifests of folders are kept in `manifests_dir`."""
         me, name = identity.node, network.name
+        self._me, self._network, self._version = me, name, version
         publisher = Publisher(identity, name, config.parent, epoch)
         library, links = Library(shares, manifests_dir), BulkLinks(config.swarm)
         downloads = Downloads(
@@ -137,7 +140,7 @@ class Leaf:
             "library": library,
             "links": links,
             "downloads": downloads,
-            "gets": FolderGets(me, downloads.roster, downloads_dir, manifests_dir),
+            "gets": (gets := FolderGets(me, downloads.roster, downloads_dir, manifests_dir)),
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": self._locator,
@@ -145,10 +148,27 @@ class Leaf:
             "ledger": ledger,
             "web": WebSeed(stock),
             "webpeers": self._webpeers,
-            "idle": IdleLinks(links, downloads, uploads, config.swarm),
+            **self._views(links, uploads, gets, config.swarm, rng),
         }
-        self._me, self._network, self._version = me, name, version
         self._begin()
+
+    def _views(
+        self,
+        links: BulkLinks,
+        uploads: Uploads,
+        gets: FolderGets,
+        config: SwarmConfig,
+        rng: Random,
+    ) -> dict[str, _Machine]:
+        """Machines that look at others and change none of them."""
+        self._exchange = Exchange(
+            self._me, self._downloads, uploads, links, self._webpeers, config, rng
+        )
+        return {
+            "idle": IdleLinks(links, self._downloads, uploads, config),
+            "whys": Whys(self._downloads, gets, self._parent, self._locator, config),
+            "exchange": self._exchange,
+        }
 
     def _begin(self) -> None:
         """Nothing has happened yet."""
@@ -279,7 +299,7 @@ class Leaf:
         contact = self._parent.contact
         began = now if self._began is None else self._began
         dropped = {**self._host.dropped, **self._searches.dropped, **self._locator.dropped}
-        dropped |= self._asking.dropped
+        dropped |= self._asking.dropped | self._exchange.dropped
         if self._publisher.left_out:
             dropped["files above the parent's limit"] = self._publisher.left_out
         return Status(

@@ -78,8 +78,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
     Found: ("parent",),
     Promoted: ("parent",),
     Demoted: ("parent",),
-    LinkUp: ("links", "idle", "parent", "downloads"),
-    LinkDown: ("links", "parent", "uploads", "downloads"),
+    LinkUp: ("links", "idle", "parent", "downloads", "exchange"),
+    LinkDown: ("links", "parent", "uploads", "downloads", "exchange"),
     DatagramReceived: ("parent",),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
@@ -106,6 +106,9 @@ MESSAGES: Final[dict[type[Message], Names]] = {
     **dict.fromkeys((cluster.Wished, cluster.WishHits), ("wishes",)),
     **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
     **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
+    swarm.Interested: ("links", "uploads", "exchange"),
+    swarm.Bitfield: ("links", "downloads", "exchange"),
+    swarm.Peers: ("exchange",),
 }
 
 METHODS: Final[dict[str, Names]] = {
@@ -117,6 +120,7 @@ METHODS: Final[dict[str, Names]] = {
     **dict.fromkeys(_WISH_METHODS, ("wishes",)),
     "leaf.downloads": ("downloads",),  # who signals `Listed`
     **dict.fromkeys(("leaf.pause", "leaf.resume", "leaf.rm"), ("downloads", "gets")),
+    "leaf.why": ("whys",),
     "leaf.pins_reset": ("parent",),
 }
 

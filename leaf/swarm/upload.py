@@ -111,6 +111,10 @@ class Uploads:
         idles = self._slots.serve(peer) and self._slots.are_contended
         return peer in self._wants and (not idles or self._wants.waits(peer))
 
+    def is_asked_by(self, peer: NodeId, root: bytes) -> bool:
+        """Whether this leaf wants this file of us."""
+        return self._wants.find(peer, root) is not None
+
     # --- who wants what ---------------------------------------------------------------------
 
     def _received(self, event: Received, _now: float) -> list[Effect]:

@@ -88,7 +88,7 @@ class Leaves:
         self, host: Host, inside: LeafInside, up: Mapping[tuple[NodeId, Door], object]
     ) -> None:
         for download in inside.downloads._under_way.values():
-            for peer in download._liars:
+            for peer in download._past.liars:
                 self._accused(host, peer)
             if download._fetch is None:
                 continue
