@@ -85,7 +85,7 @@ class Askers:
 
     def _watch(self, call: int, asker: _Asker, now: float) -> None:
         patience = ("patience", call)
-        if asker.download.linked or asker.download.state is not State.FETCHING:
+        if asker.download.is_supplied or asker.download.state is not State.FETCHING:
             self.deadlines.cancel(patience)
         elif self.deadlines.get(patience) is None:
             self.deadlines.set(patience, now + asker.timeout_s)
@@ -206,6 +206,7 @@ def _patience_of(download: Download) -> str:
     """Why it waits, where nothing has gone wrong."""
     if download.state is State.QUEUED:
         return "other downloads go first"
-    if download.state is State.FETCHING and not download.linked:
-        return "no source is reachable yet"
+    if download.state is State.FETCHING and not download.is_supplied:
+        who = "nobody who can be reached has it" if download.linked else "no source is reachable"
+        return f"{who} yet"
     return ""

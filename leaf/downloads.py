@@ -110,7 +110,7 @@ class Downloads:
         return min((time for time in times if time is not None), default=None)
 
     def find(self, root: bytes, size: int | None = None) -> Download | None:
-        """A download that has something of this file to serve; a whole one before a partial."""
+        """A download that serves this file, if it has nothing of it yet; a whole one goes first."""
         return self.roster.find(root, size)
 
     def fetch_from(self, peer: NodeId) -> bool:

@@ -97,7 +97,7 @@ class FolderWaits:
         self, call: int, each: _Waiting, files: list[Download], now: float
     ) -> list[Effect]:
         is_looking = each.folder.state is State.FETCHING and files
-        if not is_looking or any(f.linked or f.state is not State.FETCHING for f in files):
+        if not is_looking or any(f.is_supplied or f.state is not State.FETCHING for f in files):
             each.quiet_since = None
             return []
         if each.quiet_since is None:
@@ -141,7 +141,8 @@ def progress_of(folder: FetchedFolder, files: Iterable[Download], now: float) ->
     """A folder as a bar shows it."""
     under_way = list(files)
     row = row_of(folder, under_way, now)
-    linked = {node: None for each in under_way for node in each.linked_with}
+    swarms = [each.fetch.sources for each in under_way if each.fetch is not None]
+    linked = {source.peer: None for sources in swarms for source in sources.linked}
     return GetProgress(
         id=row.id,
         path=row.path,
@@ -177,6 +178,6 @@ def _patience_of(folder: FetchedFolder, under_way: list[Download]) -> str:
     """Why it waits, where nothing has gone wrong."""
     if folder.state is not State.FETCHING:
         return ""
-    if under_way and not any(each.linked for each in under_way):
+    if under_way and not any(each.is_supplied for each in under_way):
         return "no source is reachable yet"
     return "" if folder.is_loaded else "the list of its files is on its way"

@@ -63,11 +63,11 @@ class Roster:
         return list(self._by_root.get(root, {}).values())
 
     def find(self, root: bytes, size: int | None = None) -> Download | None:
-        """A download that has something of this file to serve; a whole one before a partial."""
+        """A download that serves this file, if it has nothing of it yet; a whole one goes first."""
         there = [
             each
             for each in self.with_root(root)
-            if size in (None, each.record.size) and each.proven
+            if size in (None, each.record.size) and each.can_be_served
         ]
         return min(there, key=lambda each: each.state is not State.DONE, default=None)
 

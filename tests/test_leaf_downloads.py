@@ -54,6 +54,24 @@ def test_pause_and_resume() -> None:
     assert len(states) < 20  # it is told of changes only
 
 
+def test_who_only_wants_the_same_is_no_source() -> None:
+    """Two that want what nobody has know one another, and are let go as if nobody were there."""
+    data = content(MIB)
+    world = network(b"something else", sources=1)
+    what = file_id(tree_of(data).root, len(data))
+    world.leaf("other", seed_of(world))
+    world.advance(2.0)
+    world.ask("other", "leaf.get", Get(what, timeout=50.0))
+    world.advance(1.0)
+    call = world.ask("asker", "leaf.get", Get(what, timeout=5.0))
+    world.advance(3.0)
+    assert [row.reason for row in rows(world)] == ["nobody who can be reached has it yet"]
+    world.advance(3.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.code is Exit.UNREACHABLE
+
+
 def test_no_source_ends_the_wait_but_not_the_download() -> None:
     """Without a source the asker is let go with exit code 6; one that comes later is used."""
     data = content(MIB)

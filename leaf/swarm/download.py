@@ -118,9 +118,9 @@ class Download:
         return _STATES[self.record.state]
 
     @property
-    def standing(self) -> tuple[State, bool, bool]:
-        """What of it concerns the other downloads."""
-        return self.state, self.linked > 0, self.proven
+    def standing(self) -> tuple[State, bool, bool, bool]:
+        """What of it concerns the other downloads, and who waits for it."""
+        return self.state, self.linked > 0, self.is_supplied, self.proven
 
     @property
     def fetch(self) -> Fetch | None:
@@ -138,9 +138,9 @@ class Download:
         return self._fetch.sources.linked_count if self._fetch else 0
 
     @property
-    def linked_with(self) -> tuple[NodeId, ...]:
-        """The sources that it is linked with."""
-        return tuple(each.peer for each in self._fetch.sources.linked) if self._fetch else ()
+    def is_supplied(self) -> bool:
+        """Whether a linked source has something of it, or may have."""
+        return self._fetch is not None and self._fetch.sources.have_something
 
     def fetches_from(self, peer: NodeId) -> bool:
         """Whether it is linked with this leaf to fetch from it."""
@@ -190,10 +190,7 @@ class Download:
 
     def lacked(self, peer: NodeId, pieces: BitMap) -> BitMap:
         """Those of these pieces that this leaf does not have, as far as we know."""
-        source = self._fetch.sources.get(peer) if self._fetch else None
-        if source is None or not source.shown:
-            return pieces
-        return BitMap() if source.has is None else pieces - source.has
+        return self._fetch.sources.lacked(peer, pieces) if self._fetch else pieces
 
     def marks(self) -> bytes | None:
         """A 1 for each piece that can be served; None where all can."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final
 
+from pyroaring import BitMap
+
 from common.config import SwarmConfig
 from common.core import Dial, Effect, Hangup, Notify, Send
 from common.deadlines import Deadlines
@@ -65,6 +67,18 @@ class Sources:
     def linked(self) -> list[Source]:
         """Those that there is a link to."""
         return [each for each in self._sources.values() if each.phase is Phase.LINKED]
+
+    @property
+    def have_something(self) -> bool:
+        """Whether one of those has a piece, or has not shown yet that it has none."""
+        return any(not each.shown or each.has is None or bool(each.has) for each in self.linked)
+
+    def lacked(self, peer: NodeId, pieces: BitMap) -> BitMap:
+        """Those of these pieces that a leaf does not have, as far as we know."""
+        source = self._sources.get(peer)
+        if source is None or not source.shown:
+            return pieces
+        return BitMap() if source.has is None else pieces - source.has
 
     @property
     def linked_count(self) -> int:

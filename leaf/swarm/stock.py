@@ -16,7 +16,7 @@ class Stock:
         self._downloads = downloads
 
     def find(self, root: bytes, size: int) -> SharedFile | Download | None:
-        """Something that has the file, or at least pieces of it."""
+        """Something that has the file, or pieces of it, or soon will: who begins together meets."""
         shared = self._library.find(root, size)
         return shared if shared is not None else self._downloads.find(root, size)
 
