@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.shell.disk.diskcalls import DiskCalls
+from common.shell.disk.jobs import SYNC_S
 from common.shell.disk.journal import Journal, replay
 from common.shell.disk.parts import PartFile
 from common.storage import KeepLayer, OpenPart, PartOpened, WritePieces
@@ -166,3 +167,20 @@ def test_a_piece_whose_sync_failed_is_written_again(tmp_path: Path) -> None:
     assert written == [2 * PIECE]
     assert pieces_of(again.done) == [2]
     again.close()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_written_while_a_sync_runs_gets_its_own(seed: int) -> None:
+    """No write after it has to come for a piece that the sync came too early for."""
+    world = World(seed)
+    world.do(OPEN, KeepLayer(1, CONTENT_TREE.layer), seconds=1)
+    world.order(WritePieces(1, 0, memoryview(CONTENT)[:PIECE]))
+    world.schedule.later(
+        SYNC_S - 0.001 * (seed % 5),
+        lambda: world.order(WritePieces(1, PIECE, memoryview(CONTENT)[PIECE : 2 * PIECE])),
+    )
+    world.do(seconds=2 * SYNC_S + 0.3)
+    world.disk.die()
+    world.files.power_loss()
+    world.start()
+    assert PartOpened(1, bytes((1, 1, 0, 0, 0, 0)), CONTENT_TREE.layer) in world.do(OPEN)

@@ -62,7 +62,7 @@ class Fetch:
         self._size = size
         self.pieces = pieces
         self._requests = Requests(root, size, pieces, config.request_s, rng)
-        self._layer = LayerFetch(root, size, layer)
+        self._layer = LayerFetch(root, size, layer, self._requests.endgame_pause_s)
         self._config = config
         self.sources = Sources(root, size, links, config, rng)
         self.givers: dict[NodeId, None] = {}  # who sent at least one good piece
@@ -299,6 +299,8 @@ class Fetch:
     def _pump(self, source: Source, now: float) -> list[Effect]:
         if source.ready and not self._layer.complete:
             return self._ask_layer(source, now)
+        if self._requests.endgame and not self.sources.may_end(source, self.givers):
+            return []
         owed_before = bool(source.requests)
         effects = self._requests.fill(source, self.sources, now)
         if effects and not owed_before:
@@ -310,9 +312,10 @@ class Fetch:
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
         if source.has is not None and not source.has:
             return []  # it has no hashes yet either
-        request = self._layer.ask(source.peer)
+        request = self._layer.ask(source.peer, now)
         if request is None:
             return []
+        self._deadlines.set("layer", now + self._requests.endgame_pause_s)
         self.sources.expect(source, now)
         return [Send(source.peer, request)]
 

@@ -104,7 +104,7 @@ class PartFile:
         """Take up the download of `root` to `target`, or begin it.
 
         Raises DiskError, ENOSPC too where what is missing would leave less than `reserve_bytes`
-        free, and PartBusyError. Doubtful pieces are hashed before this returns.
+        free, and PartBusyError. What was doubtful or not claimed is hashed by then.
         """
         disk = disk or REAL
         with naming("open", target.parent):
@@ -143,6 +143,11 @@ class PartFile:
         """Whether every piece is proven and written."""
         with self._lock:
             return all(self._marks)
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether a sync would make something durable."""
+        return bool(self._pending)
 
     def verify(self, layer: bytes) -> bool:
         """Take the piece hashes if they lead to the root, and keep them over restarts."""
@@ -316,14 +321,13 @@ class PartFile:
         return lost
 
     def _take_up(self, indexes: Sequence[int]) -> None:
-        """Claim what of these is there. It is written once more: if it is there although a sync of
-        it failed, another sync would say yes and mean nothing."""
+        """Claim what of these is there, written once more: else, where a sync of it failed, another
+        would say yes and mean nothing."""
         buffer = bytearray(min(self._piece_size, self.size))
-        for index in indexes:
-            with self._entered(self._data) as fd:
-                view = self._proven(fd, index, buffer)
-            if view is not None:
-                self.write(index * self._piece_size, view)
+        with self._entered(self._data) as fd:
+            for index in indexes:
+                if (view := self._proven(fd, index, buffer)) is not None:
+                    self.write(index * self._piece_size, view)
         self.sync()
 
     def _proven(self, fd: int, index: int, buffer: bytearray) -> memoryview | None:
