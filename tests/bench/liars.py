@@ -38,6 +38,7 @@ class Watch:
         self.bad_pieces: Counter[tuple[int, NodeId]] = Counter()
         self.bad_answers: Counter[tuple[int, NodeId]] = Counter()
         self.banned: dict[tuple[int, NodeId], None] = {}
+        self.not_banned = 0  # sent wrong bytes, and may be asked again
         self.hung_up: Counter[tuple[NodeId, str]] = Counter()
 
 
@@ -59,6 +60,7 @@ def watching(watch: Watch) -> Iterator[None]:
         blamed.clear()
         effects = written(fetch, event, now)
         watch.bad_answers.update((id(fetch.pieces), sender) for sender in blamed)
+        watch.not_banned += sum(sender not in fetch.sources.liars for sender in blamed)
         return effects
 
     def watched_remember(sources: Sources, peer: NodeId) -> None:
@@ -130,6 +132,8 @@ def show(asked: Scenario) -> dict[str, Any]:
         "violations": len(run.tally.violations),
         "bad_pieces_max": max(watch.bad_pieces.values(), default=0),
         "bad_answers_max": max(watch.bad_answers.values(), default=0),
+        "liars_not_banned": watch.not_banned,
+        "honest_hung_up": sum(peer not in liars for peer, _ in watch.hung_up),
         "honest_blamed": sum(peer not in liars for _, peer in watch.bad_pieces),
         "banned": dict(sorted(banned.items())),
         "hung_up": dict(sorted(hung_up.items())),
@@ -160,6 +164,7 @@ def main() -> None:
         "last_ratio_max": max(run["last"] for run in runs),
         "bad_pieces_max": max(run["with"]["bad_pieces_max"] for run in runs),
         "bad_answers_max": max(run["with"]["bad_answers_max"] for run in runs),
+        "liars_not_banned": sum(run["with"]["liars_not_banned"] for run in runs),
         "honest_banned": sum(run["with"]["banned"].get("honest", 0) for run in runs),
         "runs": runs,
     }
