@@ -14,6 +14,7 @@ ended. Prints one JSON line.
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -320,6 +321,7 @@ def main() -> None:
             fresh.write_text(json.dumps(asdict(totals)))
             fresh.replace(args.state)
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what it has started
     run(args, totals, save)
     size = args.mib * 2**20
     setting = {"mib": args.mib, "seeds": args.seeds, "rate": args.rate, "folder": args.folder}
