@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from tests.bench import crashes, fullness, liars
+from tests.bench import crashes, fullness, kills, liars
 
 SMALL = argparse.Namespace(mib=1.0, leaves=6, holders=3, up=125_000.0)
 SLOWER_MAX = 1.5  # the promise: three stallers and a corrupter in ten slow nobody more than this
@@ -59,3 +59,18 @@ def test_liars_slow_a_swarm_down_by_half_at_most(seed: int) -> None:
     for run in (calm, storm):
         assert run["banned"].get("honest", 0) == run["honest_hung_up"] == run["honest_blamed"] == 0
         assert run["violations"] == 0
+
+
+@pytest.mark.processes
+def test_a_leaf_that_is_killed_again_and_again(tmp_path: Path) -> None:
+    """Real programs: nothing wrong is believed or named, every download ends, and a kill costs no
+    more than what one request of each source brought."""
+    totals = kills.Totals()
+    args = argparse.Namespace(
+        seed=1, kills=3, minutes=5.0, mib=8, seeds=2, rate=8e6, folder=str(tmp_path)
+    )
+    kills.run(args, totals, lambda: None)
+    assert totals.kills >= 3
+    assert totals.downloads >= 1
+    assert totals.wrong_believed == totals.wrong_under_final_name == totals.never_finished == 0
+    assert totals.kills_above_a_request_per_source == 0
