@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.core import Event
+from common.ids import NodeId
 from common.messages.swarm import Piece
 from common.storage import PartFinished, PartOpened, PartSkipped
 from leaf.swarm.download import Download
 from leaf.swarm.fetch import Fetch
 from leaf.swarm.source import Source
 
+ACTIVE_S = 1.0
 _LAYOUT = struct.Struct("<4Q")
 
 
@@ -27,7 +29,7 @@ class Counts(NamedTuple):
 
     opened: int = 0  # pieces that were there when the part was opened, and one; 0: it was not
     received: int = 0  # bytes of pieces that came
-    active: int = 0  # sources that owed something, or had just sent it, when the last of them came
+    active: int = 0  # sources that owed something or had sent it in the second before the last came
     done: int = 0  # 1: the file has its name
 
     @classmethod
@@ -47,6 +49,7 @@ class Counter:
         with file.open("r+b") as opened:
             self._shared = mmap.mmap(opened.fileno(), _LAYOUT.size)
         self._counts = Counts()
+        self._sent_at: dict[NodeId, float] = {}
         self._on_piece = Fetch._MESSAGES[Piece]
         self._handlers = dict(Download._HANDLERS)
         Fetch._MESSAGES[Piece] = self.piece
@@ -56,7 +59,12 @@ class Counter:
     def piece(self, fetch: Fetch, source: Source, event: Any, now: float) -> Any:
         """Something came."""
         effects = self._on_piece(fetch, source, event, now)
-        owing = sum(1 for each in fetch.sources if each.requests or each is source)
+        self._sent_at[source.peer] = now
+        late = now - ACTIVE_S
+        owing = sum(
+            bool(each.requests) or self._sent_at.get(each.peer, -1.0) > late
+            for each in fetch.sources
+        )
         received = self._counts.received + len(event.data or b"")
         self._write(self._counts._replace(received=received, active=owing))
         return effects
