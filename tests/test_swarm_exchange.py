@@ -114,9 +114,11 @@ def test_who_left_is_told_nothing_and_named_no_more() -> None:
 # --- what it is good for --------------------------------------------------------------------
 
 
-def orphaned() -> Watched:
+def orphaned(monkeypatch: pytest.MonkeyPatch) -> Watched:
     """Two leaves know one source, which serves nobody; one of them another too. Then the only
-    super-peer dies, before anybody has named anybody."""
+    super-peer dies, before anybody has named anybody: it names no seekers, as if each had its own.
+    """
+    monkeypatch.setattr("superpeer.seekers.Seekers.meet", lambda *_: ())
     world = stuck()
     for name in ("asker", "other"):
         world.leaf(name, seed_of(world), config=SLOW)
@@ -134,18 +136,20 @@ def orphaned() -> Watched:
     return world
 
 
-def test_a_download_whose_parent_is_gone_finds_new_sources() -> None:
+def test_a_download_whose_parent_is_gone_finds_new_sources(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The source that serves nobody names the other leaf, which has the file by now or names who
     has it: the file comes within seconds."""
-    world = orphaned()
+    world = orphaned(monkeypatch)
     world.advance(2 * SWARM.exchange_first_s)
     assert world.disks["asker"].files["/downloads/" + WHAT.replace(":", "_")] == DATA
     assert told(world, "source0", "asker")
 
 
-def test_the_conversation_of_an_exchange() -> None:
+def test_the_conversation_of_an_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
     """Word for word what the asker hears and says, but for the pieces themselves."""
-    world = orphaned()
+    world = orphaned(monkeypatch)
     world.advance(2 * SWARM.exchange_first_s)
     quiet = (Request, Piece, Have)
     story = [
@@ -169,7 +173,7 @@ def test_the_conversation_of_an_exchange() -> None:
 def test_without_it_the_download_would_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same scene where nobody names anybody: nothing comes."""
     monkeypatch.setattr("leaf.swarm.exchange.Exchange._tell", lambda *_: [])
-    world = orphaned()
+    world = orphaned(monkeypatch)
     world.advance(10 * SWARM.exchange_s)
     assert not world.disks["asker"].files
 

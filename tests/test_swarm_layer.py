@@ -25,11 +25,11 @@ def answer(layer: bytes, tree: LayerTree, asked: TreeRequest) -> tuple[TreeHashe
 def test_ranges_of_several_leaves_make_the_layer() -> None:
     """Each leaf is asked for another range; together they are the layer."""
     layer, tree, root = wide_layer()
-    fetch = LayerFetch(root, SIZE, b"")
-    asked = {peer: fetch.ask(peer) for peer in (b"a", b"b", b"c")}
+    fetch = LayerFetch(root, SIZE, b"", 2.0)
+    asked = {peer: fetch.ask(peer, 0.0) for peer in (b"a", b"b", b"c")}
     assert [each.first for each in asked.values() if each] == [0, TREE_HASHES_MAX, 32768]
-    assert fetch.ask(b"a") is None
-    assert fetch.ask(b"d") is None
+    assert fetch.ask(b"a", 0.0) is None
+    assert fetch.ask(b"d", 0.0) is None
     for peer, request in asked.items():
         assert request is not None
         assert not fetch.complete
@@ -41,24 +41,24 @@ def test_ranges_of_several_leaves_make_the_layer() -> None:
 def test_only_proven_hashes_of_the_one_asked_count() -> None:
     """Wrong hashes, a wrong range or a wrong sender are refused, and the range is asked again."""
     layer, tree, root = wide_layer()
-    fetch = LayerFetch(root, SIZE, b"")
-    request = fetch.ask(b"a")
+    fetch = LayerFetch(root, SIZE, b"", 2.0)
+    request = fetch.ask(b"a", 0.0)
     assert request is not None
     message, hashes = answer(layer, tree, request)
     assert not fetch.take(b"b", message, hashes)
     assert not fetch.take(b"a", message, bytes(len(hashes)))
-    again = fetch.ask(b"b")
+    again = fetch.ask(b"b", 0.0)
     assert again == request
     fetch.give_back(b"b")
     assert not fetch.owes(b"b")
-    assert fetch.ask(b"c") == request
+    assert fetch.ask(b"c", 0.0) == request
     assert fetch.take(b"c", message, hashes)
 
 
 def test_one_piece_needs_no_layer() -> None:
     """The root of a file of one piece, or of none, says it all."""
     for size in (0, 1, 16384):
-        fetch = LayerFetch(bytes(32), size, b"")
+        fetch = LayerFetch(bytes(32), size, b"", 2.0)
         assert fetch.complete
         assert fetch.layer == b""
-        assert fetch.ask(b"a") is None
+        assert fetch.ask(b"a", 0.0) is None

@@ -65,7 +65,7 @@ class Fetch:
         self.pieces = pieces
         self._requests = Requests(root, size, pieces, config.request_s, rng)
         self._requests.is_streamed = is_streamed
-        self._layer = LayerFetch(root, size, layer)
+        self._layer = LayerFetch(root, size, layer, self._requests.lateness_s)
         self._config = config
         self.sources = Sources(root, size, links, config, rng)
         self.givers: dict[NodeId, None] = {}  # who sent at least one good piece
@@ -292,6 +292,8 @@ class Fetch:
     def _pump(self, source: Source, now: float) -> list[Effect]:
         if source.ready and not self._layer.complete:
             return self._ask_layer(source, now)
+        if self._requests.endgame and not self.sources.may_end(source, self.givers):
+            return []
         owed_before = bool(source.requests)
         bytes_per_s = self.rate.per_s(now) if self._requests.is_streamed else 0.0
         effects = self._requests.fill(source, self.sources, bytes_per_s, now)
@@ -310,8 +312,9 @@ class Fetch:
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
         if source.has is not None and not source.has:
             return []  # it has no hashes yet either
-        if (request := self._layer.ask(source.peer)) is None:
+        if (request := self._layer.ask(source.peer, now)) is None:
             return []
+        self._deadlines.set("layer", now + self._requests.lateness_s)
         self.sources.expect(source, now)
         return [Send(source.peer, request)]
 

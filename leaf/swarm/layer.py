@@ -1,8 +1,9 @@
 """The piece layer of a download: fetched in ranges, each proven against the root.
 
 Without it no piece can be believed, so it comes first. A range is as wide as one answer may be, a
-power of two and aligned, asked of one leaf at a time. The root of a file of one piece is its
-hash, and an empty file has none: for those the layer is there from the start.
+power of two and aligned, and asked of one leaf; where that lets us wait, of another too, then of
+two more and so on, since nothing else can be asked for meanwhile. The root of a file of one piece
+is its hash, and an empty file has none: for those the layer is there from the start.
 """
 
 from typing import Final
@@ -12,18 +13,25 @@ from common.limits import TREE_HASHES_MAX
 from common.merkle import HASH_BYTES, piece_count, verify_layer
 from common.messages.swarm import TreeHashes, TreeRequest
 
+ASKED_MAX: Final = (
+    8  # leaves for one range: a chance of 1 in 1,500 that four in ten are all of them
+)
+
 
 class LayerFetch:
     """What is known of one file's piece layer, and of whom the rest was asked."""
 
-    def __init__(self, root: bytes, size: int, layer: bytes) -> None:
-        """`layer` is the whole proven layer where it is known, else empty."""
+    def __init__(self, root: bytes, size: int, layer: bytes, patience_s: float) -> None:
+        """`layer` is the whole proven layer where it is known, else empty. Each time `patience_s`
+        has gone by, as many leaves more may be asked for a range as were asked so far."""
         self._root = root
         self._size = size
         self._pieces = piece_count(size)
         self._width: Final = min(TREE_HASHES_MAX, 1 << max(self._pieces - 1, 0).bit_length())
         self._hashes: dict[int, bytes] = {}
-        self._asked: dict[int, NodeId] = {}
+        self._asked: dict[int, dict[NodeId, None]] = {}
+        self._since: dict[int, float] = {}  # when the range was asked for first
+        self._patience_s = patience_s
         self._known = layer if self._pieces > 1 else b"-"
 
     @property
@@ -36,40 +44,49 @@ class LayerFetch:
         """The whole layer; empty where it is not complete, or the file needs none."""
         return self._known if self._pieces > 1 else b""
 
-    def ask(self, peer: NodeId) -> TreeRequest | None:
+    def ask(self, peer: NodeId, now: float) -> TreeRequest | None:
         """The next range for `peer` to send; None while it owes one, or none is left to ask."""
-        if self.complete or peer in self._asked.values():
+        if self.complete or self.owes(peer):
             return None
         for first in range(0, self._pieces, self._width):
-            if first not in self._hashes and first not in self._asked:
-                self._asked[first] = peer
+            if first not in self._hashes and self._may_ask(first, now):
+                self._since.setdefault(first, now)
+                self._asked.setdefault(first, {})[peer] = None
                 return TreeRequest(self._root, first, self._width)
         return None
 
+    def _may_ask(self, first: int, now: float) -> bool:
+        asked = self._asked.get(first)
+        if not asked:
+            return True
+        doublings = min(int((now - self._since[first]) / self._patience_s), ASKED_MAX)
+        return len(asked) < min(1 << doublings, ASKED_MAX)
+
     def owes(self, peer: NodeId) -> bool:
         """Whether a range was asked of `peer`."""
-        return peer in self._asked.values()
+        return any(peer in asked for asked in self._asked.values())
 
     def awaits(self, peer: NodeId, first: int) -> bool:
-        """Whether the range that begins at `first` was asked of `peer`."""
-        return self._asked.get(first) == peer
+        """Whether the range that begins at `first` was asked of `peer`, and is still wanted."""
+        return peer in self._asked.get(first, ())
 
     def give_back(self, peer: NodeId) -> None:
         """`peer` does not bring what was asked of it."""
-        for first in [first for first, owner in self._asked.items() if owner == peer]:
-            del self._asked[first]
+        for asked in self._asked.values():
+            asked.pop(peer, None)
 
     def take(self, peer: NodeId, message: TreeHashes, hashes: bytes) -> bool:
         """What `peer` sent; False where it was not asked of it or does not lead to the root."""
         first = message.first
-        if self._asked.get(first) != peer:
+        if not self.awaits(peer, first):
             return False
-        del self._asked[first]
+        self.give_back(peer)
         if len(hashes) != min(self._width, self._pieces - first) * HASH_BYTES:
             return False
         if not verify_layer(self._root, self._size, first, hashes, message.proof):
             return False
         self._hashes[first] = hashes
+        del self._asked[first]
         if len(self._hashes) == -(-self._pieces // self._width):
             self._known = b"".join([self._hashes[first] for first in sorted(self._hashes)])
             self._hashes.clear()

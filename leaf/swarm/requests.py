@@ -22,6 +22,7 @@ from leaf.swarm.source import Asked, Source
 from leaf.swarm.sources import Sources
 
 ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
+OWERS_MAX: Final = 4  # leaves that one piece is asked of, the next each time as much has gone by
 
 
 class Requests:
@@ -50,6 +51,11 @@ class Requests:
     def writing_bytes(self) -> int:
         """How much came and is not stored yet."""
         return self._writing_bytes
+
+    @property
+    def lateness_s(self) -> float:
+        """Who owes something for so long is late with it."""
+        return self._patience_s
 
     @property
     def patience_s(self) -> float | None:
@@ -155,7 +161,7 @@ class Requests:
                 if each.first in soon and (other.snubs or now - each.at >= self._patience_s)
             ]
             for request in sorted(late, key=lambda each: each.first):
-                if self._may_double(source, request):
+                if self._may_double(source, request, 1):
                     return request.first, request.count
         return None
 
@@ -165,16 +171,16 @@ class Requests:
             return None
         for other in everybody:
             for request in other.requests.values():
-                old = now - request.at >= self._patience_s
-                if other is not source and old and self._may_double(source, request):
+                others_max = min(int((now - request.at) / self._patience_s), OWERS_MAX - 1)
+                if other is not source and self._may_double(source, request, others_max):
                     return request.first, request.count
         return None
 
-    def _may_double(self, source: Source, request: Asked) -> bool:
-        """Whether `source` has all of it, all of it is still owed, and only by one leaf."""
+    def _may_double(self, source: Source, request: Asked, owers_max: int) -> bool:
+        """Whether `source` has all of it, all of it is still owed, and by no more leaves."""
         return all(
             self.pieces.state(piece) is State.ASKED
-            and len(self.pieces.owners(piece)) == 1
+            and len(self.pieces.owners(piece)) <= owers_max
             and (source.has is None or piece in source.has)
             for piece in range(request.first, request.first + request.count)
         )

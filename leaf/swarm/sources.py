@@ -5,7 +5,7 @@ fails is tried again after longer and longer pauses and forgotten after a few; o
 remembered and never taken up again. What they are asked for stands in `leaf.swarm.fetch`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from random import Random
 from typing import Final
 
@@ -84,6 +84,13 @@ class Sources:
     def linked_count(self) -> int:
         """With how many there is a link."""
         return self._in_phase[Phase.LINKED]
+
+    def may_end(self, source: Source, gave: Collection[NodeId]) -> bool:
+        """Whether it may be asked for what another lets us wait for: only such as `gave` may, where
+        there are any, since among the idle are all that never answer."""
+        return source.peer in gave or not any(
+            each.ready and not each.snubs and each.peer in gave for each in self._sources.values()
+        )
 
     def crowded(self, links_max: int) -> bool:
         """Whether one that could be tried waits for a link."""

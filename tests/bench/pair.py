@@ -39,7 +39,7 @@ class Program:
     def end(self) -> None:
         """Stop it as a service manager would."""
         self.process.terminate()
-        self.process.wait(20)
+        self.process.communicate(timeout=20)  # closes the pipe too
 
 
 class TickingLeaf(Program):

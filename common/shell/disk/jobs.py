@@ -187,9 +187,12 @@ class Disk:
         self._unsynced[effect.download] = self._unsynced.get(effect.download, 0) + len(effect.data)
         if self._unsynced[effect.download] >= SYNC_BYTES:
             self._sync(effect.download)
-        elif effect.download not in self._sync_timers:
-            timer = self._loop.call_later(SYNC_S, self._sync, effect.download)
-            self._sync_timers[effect.download] = timer
+        else:
+            self._sync_soon(effect.download)
+
+    def _sync_soon(self, download: int) -> None:
+        if download not in self._sync_timers:
+            self._sync_timers[download] = self._loop.call_later(SYNC_S, self._sync, download)
 
     def _sync(self, download: int) -> None:
         timer = self._sync_timers.pop(download, None)
@@ -202,9 +205,12 @@ class Disk:
 
     def _idle(self, download: int) -> None:
         """Nothing is under way for it; once it is closed, nothing of it is kept but its file."""
-        if download not in self._parts:
+        part = self._parts.get(download)
+        if part is None:
             self._lanes.pop(download, None)
             self._exists.pop(download, None)
+        elif part.unsynced:  # a sync may have begun before the last writes ended
+            self._sync_soon(download)
 
     def _finish_part(self, effect: FinishPart) -> None:
         part = self._parts.get(effect.download)

@@ -4,13 +4,16 @@ Layout: `MAGIC`, then records `kind u8, body length u32, body, crc32 u32`, big-e
 starts from the one before it, so a record is valid only after exactly the records before it: a torn
 tail, and whatever an older tail left behind, ends the journal. Appended, synced, never rewritten;
 its blocks are allocated when it is made, so a full disk cannot keep a finished piece from being
-entered. It knows records only: whether a claim is true is `parts.py`'s business.
+entered. Only hints are not synced by themselves: a kill does not cost what the system has taken,
+so they tell where to look for it. Records only: whether a claim is true is `parts.py`'s business.
 """
 
 import enum
 import struct
+import threading
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from common.merkle import HASH_BYTES, piece_count, piece_size_bytes
@@ -38,6 +41,7 @@ class Kind(enum.IntEnum):
     LOST = 4  # indexes that were not what the journal said
     CLEAN = 5  # the stamp of the part when it was closed in order
     OPENED = 6  # a session begins: what comes after is clean again only by its own CLEAN
+    HANDED = 7  # indexes that are handed to the system; no claim, and nothing is synced for it
 
 
 @dataclass(slots=True)
@@ -49,6 +53,7 @@ class Replay:
     root: bytes
     layer: bytes | None = None
     pieces: dict[int, float] = field(default_factory=dict)  # index -> wall time, in journal order
+    handed: dict[int, None] = field(default_factory=dict)  # no claim: may be there all the same
     clean: FileStamp | None = None  # None: the last session did not end in order
     end: int = 0  # where the next record goes
     crc: int = 0
@@ -104,9 +109,12 @@ def _apply(found: Replay, kind: int, body: bytes) -> None:
         for index in _indexes(body[_SECONDS.size :]):
             found.pieces.pop(index, None)
             found.pieces[index] = seconds
+            found.handed.pop(index, None)
     elif kind == Kind.LOST:
         for index in _indexes(body):
             found.pieces.pop(index, None)
+    elif kind == Kind.HANDED:
+        found.handed.update(dict.fromkeys(_indexes(body)))
     elif kind == Kind.CLEAN:
         found.clean = FileStamp(*_STAMP.unpack(body))
 
@@ -120,7 +128,8 @@ def _indexes(body: bytes) -> Sequence[int]:
 
 
 class Journal:
-    """An open journal. The caller holds its lock and lets one thread at a time append."""
+    """An open journal. The caller holds its lock and lets one thread at a time enter something;
+    hints may be left by any thread meanwhile."""
 
     def __init__(self, fd: int, end: int, crc: int, disk: DiskCalls) -> None:
         self.fd = fd
@@ -128,11 +137,14 @@ class Journal:
         self._crc = crc
         self._disk = disk
         self._allocated = disk.fstat(fd).st_size
+        self._synced = end, crc  # where to go on from after a sync that failed
+        self._lock = threading.Lock()  # where the next record goes
 
     @classmethod
     def begin(cls, fd: int, root: bytes, size: int, disk: DiskCalls) -> "Journal":
         """Start the journal in a file just created: blocks for every record to come, the header."""
-        per_piece = HASH_BYTES + _INDEX_BYTES + _FRAME.size + _SECONDS.size + _CRC.size
+        record = _INDEX_BYTES + _FRAME.size + _CRC.size
+        per_piece = HASH_BYTES + _SECONDS.size + 2 * record  # a hint and a claim of its own
         disk.allocate(fd, 0, _SPARE_BYTES + piece_count(size) * per_piece)
         disk.write(fd, MAGIC, 0)
         journal = cls(fd, len(MAGIC), zlib.crc32(MAGIC), disk)
@@ -159,14 +171,37 @@ class Journal:
         """The session ends in order with the part in this state."""
         self._append(Kind.CLEAN, _STAMP.pack(*stamp))
 
+    def hint(self, indexes: Sequence[int]) -> None:
+        """These pieces are being written: whoever comes after a kill may find them there.
+
+        Costs no sync, never grows the file, and is left out where the disk does not want it.
+        """
+        with suppress(OSError), self._lock:
+            self._put(Kind.HANDED, _packed(indexes), may_grow=False)
+
     def _append(self, kind: Kind, body: bytes) -> None:
-        """Durable or, with an OSError, as if never called: the next goes to the same place."""
+        """Durable or, with an OSError, as if never called: the next goes to the same place, or
+        before the hints since the last sync, which may not have reached the disk."""
+        with self._lock:
+            end, crc = self._put(kind, body)
+        try:
+            self._disk.sync(self.fd)
+        except OSError:
+            with self._lock:
+                self._end, self._crc = self._synced
+            raise
+        self._synced = end, crc
+
+    def _put(self, kind: Kind, body: bytes, *, may_grow: bool = True) -> tuple[int, int]:
+        """Written as the next record; where it ends, and the checksum so far."""
         framed = _FRAME.pack(kind, len(body)) + body
         crc = zlib.crc32(framed, self._crc)
         end = self._end + len(framed) + _CRC.size
         if end > self._allocated:
+            if not may_grow:
+                return self._end, self._crc
             self._disk.allocate(self.fd, self._allocated, end - self._allocated + _SPARE_BYTES)
             self._allocated = end + _SPARE_BYTES
         self._disk.write(self.fd, framed + _CRC.pack(crc), self._end)
-        self._disk.sync(self.fd)
         self._end, self._crc = end, crc
+        return end, crc

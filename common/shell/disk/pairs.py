@@ -35,7 +35,8 @@ class PartBusyError(UserError):
 
 @dataclass(slots=True)
 class Pair:
-    """Both files, open and locked. `doubtful` are claimed pieces that must be proven again.
+    """Both files, open and locked. `doubtful` are claimed pieces that must be proven again,
+    `unclaimed` such as were written and not claimed when the last session was cut short.
 
     `was_finished`: the part has all pieces and another name, so an end was cut short after it got
     that name; unless every piece still holds, it is a file that the user has changed since.
@@ -47,6 +48,7 @@ class Pair:
     found: Replay
     doubtful: list[int] = field(default_factory=list)
     was_finished: bool = False
+    unclaimed: list[int] = field(default_factory=list)
 
     @property
     def journal_name(self) -> str:
@@ -165,7 +167,8 @@ def _resume(disk: DiskCalls, folder: int, path: Path, size: int, reserve_bytes: 
         _check_space(disk, folder, path, missing, reserve_bytes)
         was_finished = there.st_nlink > 1 and len(found.pieces) == piece_count(size)
         doubtful = list(found.pieces) if was_finished else _doubtful(there, found)
-        pair = Pair(path.name, opened[1], journal, found, doubtful, was_finished)
+        unclaimed = list(found.handed) if found.clean is None else []
+        pair = Pair(path.name, opened[1], journal, found, doubtful, was_finished, unclaimed)
         journal.enter_opened()
     except BaseException as error:
         for fd in opened:
@@ -194,6 +197,7 @@ def _reopen_data(disk: DiskCalls, folder: int, name: str, journal: Journal, foun
         if is_new:
             journal.enter_lost(list(found.pieces))
             found.pieces.clear()
+            found.handed.clear()
         length = disk.fstat(fd).st_size
         if length not in (0, found.size):
             raise _ForeignPartError

@@ -104,7 +104,7 @@ class PartFile:
         """Take up the download of `root` to `target`, or begin it.
 
         Raises DiskError, ENOSPC too where what is missing would leave less than `reserve_bytes`
-        free, and PartBusyError. Doubtful pieces are hashed before this returns.
+        free, and PartBusyError. What was doubtful or not claimed is hashed by then.
         """
         disk = disk or REAL
         with naming("open", target.parent):
@@ -118,6 +118,7 @@ class PartFile:
         part = cls(target, folder, pair, disk, wall)
         try:
             part._recheck(pair.doubtful)
+            part._take_up(pair.unclaimed)
             if not pair.was_finished or part.complete:
                 return part
             part._leave_to_user()
@@ -142,6 +143,11 @@ class PartFile:
         """Whether every piece is proven and written."""
         with self._lock:
             return all(self._marks)
+
+    @property
+    def unsynced(self) -> bool:
+        """Whether a sync would make something durable."""
+        return bool(self._pending)
 
     def verify(self, layer: bytes) -> bool:
         """Take the piece hashes if they lead to the root, and keep them over restarts."""
@@ -169,6 +175,8 @@ class PartFile:
             failed_syncs = self._failed_syncs
             fresh = [index for index, held in verdicts if held and not self._marks[index]]
         with naming("write", self.path), self._entered(self._data) as fd:
+            if fresh:
+                self._journal.hint(fresh)
             for first, beyond in _runs(fresh):
                 start, end = first * self._piece_size, min(beyond * self._piece_size, self.size)
                 self._disk.write(fd, view[start - offset : end - offset], start)
@@ -299,18 +307,11 @@ class PartFile:
         buffer, lost = bytearray(min(self._piece_size, self.size)), []
         with self._entered(self._data) as fd:
             for index in indexes:
-                start, length = piece_span(self.size, index)
-                view = memoryview(buffer)[:length]
-                try:
-                    read_fully(fd, self.path, view, start, self._disk)
-                    held = self._layer is not None and self._holds(index, view)
-                except (OSError, FileChangedError):
-                    held = False
-                if held:
+                if self._proven(fd, index, buffer) is None:
+                    lost.append(index)
+                else:
                     with self._lock:
                         self._marks[index] |= _HASHED
-                else:
-                    lost.append(index)
             if lost:
                 with self._lock:
                     for index in lost:
@@ -318,6 +319,26 @@ class PartFile:
                 with naming("write", self._journal_path):
                     self._journal.enter_lost(lost)
         return lost
+
+    def _take_up(self, indexes: Sequence[int]) -> None:
+        """Claim what of these is there, written once more: else, where a sync of it failed, another
+        would say yes and mean nothing."""
+        buffer = bytearray(min(self._piece_size, self.size))
+        with self._entered(self._data) as fd:
+            for index in indexes:
+                if (view := self._proven(fd, index, buffer)) is not None:
+                    self.write(index * self._piece_size, view)
+        self.sync()
+
+    def _proven(self, fd: int, index: int, buffer: bytearray) -> memoryview | None:
+        """The piece as it is on the disk; None unless it can be read and proven."""
+        start, length = piece_span(self.size, index)
+        view = memoryview(buffer)[:length]
+        try:
+            read_fully(fd, self.path, view, start, self._disk)
+            return view if self._layer is not None and self._holds(index, view) else None
+        except (OSError, FileChangedError):
+            return None
 
     def _forget_pending(self) -> list[int]:
         """All that is not durable; a write that is under way notices by `failed_syncs`."""
