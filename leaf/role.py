@@ -39,11 +39,13 @@ from common.ids import Identity, node_text
 from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.network import Network
+from common.schedule import NOTHING_SET, LimitsRecord
 from common.storage import BytesRead, ReadFailed
 from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.foldergets import FolderGets
 from leaf.library import Library
+from leaf.limits import Limits
 from leaf.methods import Nothing, Peer, Status
 from leaf.parent import Parent
 from leaf.publish import Publisher
@@ -84,7 +86,16 @@ class Leaf:
 
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
-        *("_listen", "_locator", "_machines", "_me", "_network", "_parent", "_publisher"),
+        *(
+            "_limits",
+            "_listen",
+            "_locator",
+            "_machines",
+            "_me",
+            "_network",
+            "_parent",
+            "_publisher",
+        ),
         *("_roles", "_searches", "_stopping", "_version", "_webpeers"),
     )
 
@@ -103,15 +114,16 @@ class Leaf:
         steps: Names = (),
         promotes: bool = False,
         manifests_dir: str = "/manifests",
+        limits: tuple[LimitsRecord, LimitsRecord] = (NOTHING_SET, NOTHING_SET),
     ) -> None:
         """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
-        `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network;
-        what is shared or fetched as one folder has its manifest in `manifests_dir`.
+        `steps` of the ladder go beyond the host cache; who `promotes` may begin a network; folders
+        have manifests in `manifests_dir`; `limits`: of settings, and of flags, which go before all.
         """
         me, name = identity.node, network.name
         publisher = Publisher(identity, name, config.parent, epoch)
         library, links = Library(shares, manifests_dir), BulkLinks(config.swarm)
-        downloads = Downloads(
+        downloads = self._downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
         parent = Parent(
@@ -125,28 +137,27 @@ class Leaf:
             steps=steps,
             promotes=promotes,
         )
-        searches, self._webpeers = Searches(name, config.search, rng), WebPeers()
-        locator = Locator(config.swarm, rng)
+        searches = self._searches = Searches(name, config.search, rng)
         uploads = Uploads(stock := Stock(library, downloads), links, config.swarm, rng)
         self._parent, self._publisher, self._library = parent, publisher, library
-        self._downloads, self._searches, self._locator = downloads, searches, locator
-        gets = FolderGets(me, downloads.roster, downloads_dir, manifests_dir)
+        self._locator, self._webpeers = Locator(config.swarm, rng), WebPeers()
         self._machines: dict[str, _Machine] = {
             "parent": parent,
             "publisher": publisher,
             "library": library,
             "links": links,
             "downloads": downloads,
-            "gets": gets,
+            "gets": FolderGets(me, downloads.roster, downloads_dir, manifests_dir),
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
-            "locator": locator,
+            "locator": self._locator,
+            "limits": (bounds := Limits(links.caps, *limits, config.swarm.upload_slots)),
             "uploads": uploads,
-            "web": WebSeed(stock),
+            "web": WebSeed(stock, links.caps.up),
             "webpeers": self._webpeers,
             "idle": IdleLinks(links, downloads, uploads, config.swarm),
         }
-        self._me, self._network, self._version = me, name, version
+        self._me, self._network, self._version, self._limits = me, name, version, bounds
         self._begin()
 
     def _begin(self) -> None:
@@ -297,6 +308,8 @@ class Leaf:
             reachable=None,
             up_rate=None,
             down_rate=None,
+            up_limit=self._limits.up,
+            down_limit=self._limits.down,
             uptime_s=round(now - began, 3),
             rss_bytes=self._host.rss_bytes,
             version=self._version,

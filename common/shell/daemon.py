@@ -34,7 +34,7 @@ from common.ids import Identity
 from common.methods import Methods
 from common.network import Network
 from common.node import Node, RoleFactory
-from common.shell import memory
+from common.shell import memory, wallclock
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import Home
 from common.shell.disk.jobs import Disk
@@ -197,6 +197,7 @@ class Daemon:
             **disk.performers(),
             **shares.performers(),
             **memory.performers(store, self._on_notify),
+            **wallclock.performers(self._feed),
             Notify: self._on_notify,
             Tell: lambda effect: self._carrier.tell(effect.call, effect.event),
             Answer: lambda effect: self._carrier.answer(effect.call, effect.result),

@@ -12,6 +12,7 @@ from common.addresses import Address
 from common.core import Effect, Event
 from common.folders import RememberFolder
 from common.ids import NodeId
+from common.schedule import RememberLimits
 from common.shell.disk.store import SUPER_PEERS_MAX
 from common.storage import (
     FilesShared,
@@ -31,6 +32,7 @@ Performer = Callable[[Any], None]
 
 _NOT_KEPT = (
     *(UnfollowShare, RememberDownload, RememberPin, RememberShare, RememberWish, RememberFolder),
+    RememberLimits,
 )
 
 Known = dict[NodeId, Address]  # super-peers that worked, the latest at the end

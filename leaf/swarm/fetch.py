@@ -33,6 +33,7 @@ from common.messages.swarm import (
 from common.rates import Rate
 from common.storage import KeepLayer, PiecesWritten, WritePieces
 from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted
+from leaf.swarm.caps import Gate
 from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
@@ -61,7 +62,7 @@ class Fetch:
         self._root = root
         self._size = size
         self.pieces = pieces
-        self._requests = Requests(root, size, pieces, config.request_s, rng)
+        self._requests = Requests(root, size, pieces, config.request_s, rng, Gate(links.caps.down))
         self._layer = LayerFetch(root, size, layer)
         self._config = config
         self.sources = Sources(root, size, links, config, rng)
@@ -78,7 +79,8 @@ class Fetch:
 
     def wakeup(self) -> float | None:
         """The next deadline."""
-        times = (self._deadlines.earliest(), self.sources.deadlines.earliest())
+        own, of_cap = self._deadlines.earliest(), self._requests.gate.opens_at
+        times = (own, of_cap, self.sources.deadlines.earliest())
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -237,7 +239,9 @@ class Fetch:
         request = source.requests.get(message.offset)
         if request is not None and request.length == len(data):
             source.answered(message.offset, self._config.window_bytes, now)
-        elif not source.came_late(message.offset, len(data)):
+        elif source.came_late(message.offset, len(data)):
+            self._requests.gate.give_back(-len(data))
+        else:
             return self._hang_up(source, "a piece that nobody asked for", now)
         self._heard(source, now)
         source.tries = 0
@@ -345,7 +349,7 @@ class Fetch:
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        if self._deadlines.pop_due(now):
+        if self._requests.gate.opened(now) or self._deadlines.pop_due(now):
             effects += self._due_endgame(now)
         for key in self.sources.deadlines.pop_due(now):
             what, peer = key if isinstance(key, tuple) else ("", b"")

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import ClassVar, Final
 
+import msgspec
+
 from common.config import SwarmConfig
 from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent, Woke
 from common.deadlines import Deadlines
@@ -33,8 +35,9 @@ from common.messages.swarm import (
     Unchoke,
 )
 from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
-from leaf.signals import PiecesProven, SourcesFound, Withdrawn
+from leaf.signals import Limited, PiecesProven, SourcesFound, Withdrawn
 from leaf.swarm.budget import Budget
+from leaf.swarm.caps import Gate
 from leaf.swarm.download import Download
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.showing import Showing
@@ -67,8 +70,8 @@ class Uploads:
     """Everybody who wants something of this leaf."""
 
     __slots__ = (
-        *("_budget", "_config", "_deadlines", "_last_read", "_links", "_now", "_reads", "_showing"),
-        *("_stock", "_trees", "_waiting", "_wishes"),
+        *("_budget", "_config", "_deadlines", "_gate", "_last_read", "_links", "_now", "_reads"),
+        *("_showing", "_stock", "_trees", "_waiting", "_wishes"),
     )
 
     def __init__(self, stock: Stock, links: BulkLinks, config: SwarmConfig, rng: Random) -> None:
@@ -81,6 +84,7 @@ class Uploads:
         self._waiting: list[tuple[Key, int]] = []  # requests not yet handed to the disk
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
         self._budget = Budget()
+        self._gate = Gate(links.caps.up)
         self._last_read = 0
         self._deadlines = Deadlines()
         self._now = 0.0
@@ -91,8 +95,9 @@ class Uploads:
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
-        """When slots that nobody uses are looked for, or news are told."""
-        times = (self._deadlines.earliest(), self._showing.deadlines.earliest())
+        """When slots that nobody uses are looked for, news are told, or more may be read."""
+        own, news = self._deadlines.earliest(), self._showing.deadlines.earliest()
+        times = (own, news, self._gate.opens_at)
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -182,6 +187,8 @@ class Uploads:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         """Tell the news; while others wait, who asks for nothing gives his slot to them."""
         effects = self._showing.due(now)
+        if self._gate.opened(now):
+            effects += self._read_next()
         if not self._deadlines.pop_due(now):
             return effects
         idle = [
@@ -196,6 +203,10 @@ class Uploads:
             wish.unchoked = False
             effects.append(Send(peer, Choke(root)))
         return effects + self._fill_slots()
+
+    def _limited(self, event: Limited, _now: float) -> list[Effect]:
+        self._config = msgspec.structs.replace(self._config, upload_slots=event.slots)
+        return self._fill_slots() + self._read_next()
 
     def _proven(self, event: PiecesProven, now: float) -> list[Effect]:
         """What we have just got ourselves others may have too."""
@@ -242,10 +253,13 @@ class Uploads:
             wish = self._wishes.get(key)
             if wish is None or offset not in wish.requests:
                 continue
-            if self._budget.has_room(key[0]):
+            room = self._budget.has_room(key[0])
+            if room and self._gate.may_pass(wish.requests[offset], self._now):
                 effects.append(self._read(key, wish, offset))
-            else:
-                kept.append((key, offset))
+                continue
+            kept.append((key, offset))
+            if room:
+                break
         self._waiting[:0] = kept
         return effects
 
@@ -306,6 +320,7 @@ class Uploads:
             wish = None
         if wish is None or not sending:
             self._budget.give_back(key[0], length)
+            self._gate.give_back(length)
         return key, offset, wish
 
     # --- piece hashes -----------------------------------------------------------------------
@@ -354,6 +369,7 @@ class Uploads:
         BytesRead: _bytes_read,
         ReadFailed: _read_failed,
         Sent: _sent,
+        Limited: _limited,
         PiecesProven: _proven,
         Withdrawn: _withdrawn,
         Woke: _woke,

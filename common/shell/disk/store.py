@@ -23,6 +23,7 @@ from common.addresses import Address
 from common.errors import Exit, UserError
 from common.ids import NodeId
 from common.merkle import FileTree
+from common.schedule import LimitsRecord
 from common.shell.disk.diskcalls import DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
@@ -52,6 +53,7 @@ _ADDED: Final = (  # since the first release; who does not know them leaves them
     "CREATE TABLE IF NOT EXISTS wishes (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS folder_shares (path TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS fetched_folders (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS limits (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
 )
 _BEST_FIRST: Final = "ORDER BY last_seen_s DESC, successes DESC, node"
 _SHARES: Final = "SELECT path FROM shares ORDER BY path"
@@ -59,6 +61,7 @@ _DOWNLOADS: Final = "SELECT record FROM downloads ORDER BY number"
 _WISHES: Final = "SELECT record FROM wishes ORDER BY number"
 _FOLDER_SHARES: Final = "SELECT path FROM folder_shares ORDER BY path"
 _FETCHED_FOLDERS: Final = "SELECT record FROM fetched_folders ORDER BY number"
+_LIMITS: Final = "SELECT record FROM limits"
 _PINS: Final = "SELECT place, node FROM pins ORDER BY place"
 _SUPER_PEERS: Final = f"SELECT node, ip, port FROM super_peers {_BEST_FIRST}"
 
@@ -213,6 +216,14 @@ class Store:
         """Forget a fetched folder; no file is touched."""
         self._write("DELETE FROM fetched_folders WHERE number = ?", number)
 
+    def limits(self) -> LimitsRecord | None:
+        """The limits that were set, if any were."""
+        return _limits(self._rows(_LIMITS))
+
+    def remember_limits(self, record: LimitsRecord) -> None:
+        """Keep the limits that were set."""
+        self._write("INSERT OR REPLACE INTO limits VALUES (0, ?)", msgspec.json.encode(record))
+
     def pins(self) -> tuple[tuple[str, NodeId], ...]:
         """(place as typed, key) of every pinned super-peer."""
         return tuple(self._rows(_PINS))
@@ -326,6 +337,7 @@ def _probe(db: sqlite3.Connection) -> None:
     _wishes(db.execute(_WISHES).fetchall())
     db.execute(_FOLDER_SHARES).fetchall()
     _fetched_folders(db.execute(_FETCHED_FOLDERS).fetchall())
+    _limits(db.execute(_LIMITS).fetchall())
     _super_peers(db.execute(_SUPER_PEERS).fetchall())
 
 
@@ -339,6 +351,12 @@ def _wishes(rows: list[tuple[Any, ...]]) -> tuple[WishRecord, ...]:
 
 def _fetched_folders(rows: list[tuple[Any, ...]]) -> tuple[FolderRecord, ...]:
     return tuple(msgspec.json.decode(record, type=FolderRecord) for (record,) in rows)
+
+
+def _limits(rows: list[tuple[Any, ...]]) -> LimitsRecord | None:
+    for (record,) in rows:
+        return msgspec.json.decode(record, type=LimitsRecord)
+    return None
 
 
 def _super_peers(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, Address], ...]:
