@@ -1,10 +1,11 @@
 """One file between two leaves on loopback, beside the bare pump in the same run.
 
-    python -m tests.bench.pair [--mib 1024] [--runs 5] [--folder /dev/shm]
+    python -m tests.bench.pair [--mib 1024] [--runs 5] [--tebibyte FILES]
 
 Alternates pump and pair. The pair is the real programs: a super-peer, a leaf that shares, a leaf
 that runs `get`; CURVE on, every piece proven, the file durable under its name. Prints one JSON
-line: GB/s of both and their ratio, CPU seconds, and how late the two event loops were at worst.
+line: GB/s of both and their ratio, CPU seconds, how late the two event loops were at worst, and the
+most memory of either leaf. With --tebibyte the leaf that shares has 1 TiB in so many files besides.
 """
 
 import argparse
@@ -20,7 +21,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from common.shell.desk.home import home_at
 from tests.bench.idle import cpu_s
+from tests.bench.tebibyte import share_tebibyte
 
 BLOCK = 2**20
 
@@ -67,25 +70,43 @@ class TickingLeaf(Program):
         return float(self.report.read_text())
 
 
-def pair_run(source: Path, folder: Path) -> dict[str, float]:
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process had resident."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+
+def pair_run(source: Path, folder: Path, files: int = 0) -> dict[str, float]:
     """Share, search nothing, fetch by id."""
+    if files:
+        (home := home_at("leaf", folder / "seed")).prepare()
+        share_tebibyte(folder / "tebibyte", home.state_file, files)
     superpeer = Program(folder, "sp", [sys.executable, "-m", "superpeer"])
     place = f"{superpeer.ready['listen']}/{superpeer.ready['node']}"
     seed, fetcher = TickingLeaf(folder, "seed", place), TickingLeaf(folder, "fetcher", place)
     try:
-        (row,) = seed.command("share", str(source), "--wait")
+        seed.command("share", str(source), "--wait")
+        row = next(each for each in seed.command("ls") if each["path"] == str(source))
         before = cpu_s(seed.process.pid) + cpu_s(fetcher.process.pid)
         for leaf in (seed, fetcher):
             leaf.forget_stalls()
         got = fetcher.command("get", row["id"], "-o", str(folder / "got.bin"))
         cpu = cpu_s(seed.process.pid) + cpu_s(fetcher.process.pid) - before
         stall = max(seed.worst_stall_s(), fetcher.worst_stall_s())
+        peaks = peak_bytes(seed.process.pid), peak_bytes(fetcher.process.pid)
+        shared = seed.command("status")["shared_bytes"]
     finally:
         for program in (fetcher, seed, superpeer):
             program.end()
     if not got["verified"] or Path(got["path"]).stat().st_size != source.stat().st_size:
         raise RuntimeError(f"not what was shared: {got}")
-    return {"seconds": got["elapsed_s"], "cpu_s": cpu, "stall_s": stall}
+    return {
+        "seconds": got["elapsed_s"],
+        "cpu_s": cpu,
+        "stall_s": stall,
+        "rss": max(peaks),
+        "shared": shared,
+    }
 
 
 def pump_run(source: Path, folder: Path) -> dict[str, float]:
@@ -108,6 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mib", type=int, default=1024)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--tebibyte", type=int, default=0, metavar="FILES")
     parser.add_argument("--folder", default="/dev/shm")
     args = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="pair-", dir=args.folder))
@@ -119,7 +141,7 @@ def main() -> None:
             folder = root / str(run)
             folder.mkdir()
             pumps.append(pump_run(source, folder))
-            pairs.append(pair_run(source, folder))
+            pairs.append(pair_run(source, folder, args.tebibyte))
             shutil.rmtree(folder)
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -136,6 +158,8 @@ def main() -> None:
         "pair_cpu_s": round(statistics.median(run["cpu_s"] for run in pairs), 2),
         "stall_ms": round(1000 * statistics.median(run["stall_s"] for run in pairs), 1),
         "stall_ms_max": round(1000 * max(run["stall_s"] for run in pairs), 1),
+        "rss_mib": round(max(run["rss"] for run in pairs) / 2**20, 1),
+        "shared_bytes": max(run["shared"] for run in pairs),
     }
     print(json.dumps(report))
 
