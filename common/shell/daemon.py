@@ -35,6 +35,7 @@ from common.methods import Methods
 from common.network import Network
 from common.node import Node, RoleFactory
 from common.shell import memory, wallclock
+from common.shell.allocator import keep_freed_memory
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import Home
 from common.shell.disk.jobs import Disk
@@ -124,6 +125,8 @@ class Daemon:
 
     async def _serve(self) -> int:
         loop = asyncio.get_running_loop()
+        if self._bulk:
+            keep_freed_memory()
         store = Store(self._home.state_file)
         if store.moved_aside is not None:
             fields: dict[str, object] = {"moved_to": str(store.moved_aside)}

@@ -26,12 +26,19 @@ from tests.bench.pair import Program
 from tests.capped_world import WINDOW_S, CappedWorld, capped_world
 
 SHAPES = {"down": ((1, 1), (4, 2)), "up": ((1, 1), (4, 1))}  # files, sources
+STEP_BYTES = 2**24
 LEAF = [sys.executable, "-m", "leaf"]
 
 
 def contents(rate: int, seconds: float, count: int) -> list[bytes]:
     """So many files that take so long in all."""
-    return [Random(seed).randbytes(int(rate * seconds / count)) for seed in range(count)]
+    size = int(rate * seconds / count)
+    return [_random(Random(seed), size) for seed in range(count)]
+
+
+def _random(rng: Random, size: int) -> bytes:
+    steps = range(0, size, STEP_BYTES)  # no generator makes very much at once
+    return b"".join([rng.randbytes(min(STEP_BYTES, size - at)) for at in steps])
 
 
 def simulated(way: str, rate: int, seconds: float, files: int, sources: int) -> dict[str, Any]:
