@@ -73,6 +73,22 @@ async def test_data_travels_with_its_own_message() -> None:
         await pipe.changed.wait()
 
 
+async def test_what_has_left_in_a_turn_is_told_once() -> None:
+    """As one sum: who reads for others has one thing to do for it."""
+    pipe, told = Pipe(), []
+    done = asyncio.Event()
+
+    def left(link: int, length: int) -> None:
+        told.append((link, length))
+        done.set()
+
+    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, left)
+    for data in (b"one", b"three", b"seven"):
+        outbox.put(1, wire.encode(Piece(bytes(32), 0)), data)
+    await done.wait()
+    assert told == [(1, 13)]
+
+
 async def test_a_full_pipe_loses_nothing() -> None:
     """Frames wait while the pipe is full and leave, in order, once it has room."""
     pipe = Pipe()

@@ -50,8 +50,7 @@ class _Queue:
 class Outbox:
     """Gathers, sends, and retries.
 
-    `stuck` is called once for a link that is given up, `data_sent` with the length of each data
-    that has left.
+    `stuck` is called once for a link that is given up, `data_sent` with how much data has left.
     """
 
     def __init__(
@@ -107,6 +106,7 @@ class Outbox:
 
     def _drain(self, link: int, queue: _Queue) -> None:
         self._seal(queue)
+        sent_bytes = 0
         while queue.frames:
             body, data = queue.frames[0]
             if not self._send(link, body, data):
@@ -114,7 +114,9 @@ class Outbox:
             queue.frames.popleft()
             queue.waiting_bytes -= len(body)
             if data is not None:
-                self._loop.call_soon(self._data_sent, link, len(data))
+                sent_bytes += len(data)
+        if sent_bytes:
+            self._loop.call_soon(self._data_sent, link, sent_bytes)
         if not queue.frames:
             del self._stirred[link]
 
