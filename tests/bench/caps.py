@@ -7,21 +7,23 @@ leaves at once (up). `rate`: bytes over the time from the first wish to the last
 the cap; `ten_s`: by how much any ten seconds in between are off at most; `request`: the largest
 request as a part of ten seconds at the cap: no bucket is more exact than what it lets pass at once.
 The real programs (a super-peer, a leaf that shares, a leaf that fetches, on loopback) are timed
-from outside: what `get` took from the command to the durable file. Prints one JSON line.
+from outside: from the first `get` to the last durable file. Prints one JSON line.
 """
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from common.shell.desk.home import home_at
 from common.shell.desk.units import parse_rate
-from leaf.methods import Limit
+from leaf.client import LeafClient
+from leaf.methods import Get, Limit
 from tests.bench.pair import Program
 from tests.capped_world import WINDOW_S, CappedWorld, capped_world
 
@@ -82,32 +84,28 @@ def real(way: str, rate: int, seconds: float, files: int) -> dict[str, Any]:
         seed = Program(folder, "seed", LEAF, (*to, *(flag if way == "up" else ())))
         fetcher = Program(folder, "fetcher", LEAF, (*to, *(flag if way == "down" else ())))
         try:
-            rows = json.loads(_leaf(seed, "share", str(shared), "--wait"))
+            ids = _share(seed, shared)
             began = time.monotonic()
-            gets = [_begin(fetcher, "get", row["id"], "-o", f"{folder}/") for row in rows]
-            done = [json.loads(get.communicate()[0]) for get in gets]
+            with ThreadPoolExecutor(files) as pool:
+                sizes = list(pool.map(lambda each: _get(fetcher, each, folder), ids))
             took_s = time.monotonic() - began
         finally:
             for program in (fetcher, seed, superpeer):
                 program.end()
-    size = sum(each["size"] for each in done)
-    elapsed_s = max(each["elapsed_s"] for each in done)
-    return {
-        "way": way,
-        "cap": rate,
-        "files": files,
-        "rate": round(size / elapsed_s / rate, 4),
-        "with_command": round(size / took_s / rate, 4),
-    }
+    measured = round(sum(sizes) / took_s / rate, 4)
+    return {"way": way, "cap": rate, "files": files, "rate": measured}
 
 
-def _begin(program: Program, *words: str) -> "subprocess.Popen[str]":
-    argv = [*LEAF, *words, "--home", str(program.home), "--json"]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+def _get(program: Program, what: str, folder: Path) -> int:
+    """Fetch it to the end; its bytes."""
+    with LeafClient(home_at("leaf", program.home), None) as leaf:
+        return leaf.get(Get(what, to=str(folder), into=True)).size
 
 
-def _leaf(program: Program, *words: str) -> str:
-    return _begin(program, *words).communicate()[0]
+def _share(program: Program, folder: Path) -> list[str]:
+    """Share it, and wait until the parent knows; the ids of its files."""
+    with LeafClient(home_at("leaf", program.home), None) as leaf:
+        return [row.id for row in leaf.share([folder], wait=True) if row.id]
 
 
 def main() -> None:
