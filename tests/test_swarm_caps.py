@@ -136,6 +136,30 @@ def test_a_change_wakes_who_waits() -> None:
     assert gate.opens_at is None
 
 
+def test_a_change_to_another_rate_forgets_how_long_it_would_have_taken() -> None:
+    """The time booked at a slow rate does not hold at a fast one."""
+    cap = capped(1_000.0)
+    gate = Gate(cap)
+    assert not gate.may_pass(1_000_000, 0.0)
+    cap.change(1_000_000.0, 5.0)
+    assert not gate.may_pass(500_000, 5.0)
+    assert gate.opens_at == pytest.approx(5.5)
+
+
+def test_who_leaves_keeps_nobody_waiting() -> None:
+    """However often somebody takes a place and goes, the others pass when it is their turn."""
+    cap = capped(1_000.0)
+    for _ in range(1_000):
+        fickle = Gate(cap)
+        assert not fickle.may_pass(1_000, 0.0)
+        fickle.leave()
+        assert fickle.opens_at is None
+    gate = Gate(cap)
+    assert not gate.may_pass(500, 0.0)
+    assert gate.opens_at is not None
+    assert gate.opens_at <= 1.5
+
+
 def test_requests_shrink_with_the_cap() -> None:
     """A request takes a tenth of a second, and is one block at least."""
     cap = Cap()

@@ -248,6 +248,20 @@ def test_what_is_read_over_http_counts_for_the_cap() -> None:
     assert now == pytest.approx(2 * len(DATA) / 1_000_000)
 
 
+def test_who_leaves_while_the_cap_lets_him_wait_keeps_nobody_waiting() -> None:
+    """However often: the next one waits for his own bytes alone."""
+    web = Web()
+    web.cap.change(100_000.0, 0.0)
+    for number in range(2, 500):
+        assert web.seed.handle(WebAsked(number, Request("GET", PATH, {})), 0.0) == []
+        web.seed.handle(WebLeft(number), 0.0)
+    assert web.seed.wakeup() is None
+    assert web.ask() == []
+    due = web.seed.wakeup()
+    assert due is not None
+    assert due <= 2 * 16_384 / 100_000
+
+
 def test_who_left_gets_nothing() -> None:
     """What the disk brings for it afterwards goes nowhere, and nothing more is read."""
     web = Web()

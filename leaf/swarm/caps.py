@@ -82,8 +82,9 @@ class Gate:
             return True
         booked = self._booked if self._stands and self._booked is not None else 0
         if length > booked:  # it was booked for another request, or not at all
+            opens_at = self._cap.book(length - booked, now)
+            self._opens_at = max(self._opens_at, opens_at) if booked else opens_at
             self._booked, self._version = length, self._cap.version
-            self._opens_at = max(self._opens_at, self._cap.book(length - booked, now))
             self._told = False
         if self._opens_at > now:
             return False
@@ -91,6 +92,12 @@ class Gate:
             self._cap.give_back(booked - length)
         self._booked = None
         return True
+
+    def leave(self) -> None:
+        """Nothing more is to pass: the place in the line is for others."""
+        if self._stands and self._booked is not None:
+            self._cap.give_back(self._booked)
+        self._booked = None
 
     def give_back(self, length: int) -> None:
         """So much of what passed did not go; less than nothing: so much more did."""

@@ -95,6 +95,7 @@ class Fetch:
 
     def farewell(self) -> list[Effect]:
         """What is said when no more is fetched."""
+        self._requests.gate.leave()
         goodbyes: list[Effect] = [
             Send(each.peer, NotInterested(self._root)) for each in self.sources.linked
         ]

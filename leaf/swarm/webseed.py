@@ -149,6 +149,7 @@ class WebSeed:
     def _broken(self, number: int, status: int, sentence: str) -> list[Effect]:
         """Say why, while there is still a word to say; else break off."""
         answer = self._answers.pop(number)
+        answer.gate.leave()
         if answer.head is None:
             return [WebBreak(number)]
         return [_sentence(number, None, status, sentence)]
@@ -161,7 +162,9 @@ class WebSeed:
         return [effect for number in due for effect in self._read(number, now)]
 
     def _left(self, event: WebLeft, _now: float) -> list[Effect]:
-        self._answers.pop(event.request, None)
+        answer = self._answers.pop(event.request, None)
+        if answer is not None:
+            answer.gate.leave()
         return []
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
