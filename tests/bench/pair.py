@@ -4,8 +4,9 @@
 
 Alternates pump and pair. The pair is the real programs: a super-peer, a leaf that shares, a leaf
 that runs `get`; CURVE on, every piece proven, the file durable under its name. Prints one JSON
-line: GB/s of both and their ratio, CPU seconds, how late the two event loops were at worst, and the
-most memory of either leaf. With --tebibyte the leaf that shares has 1 TiB in so many files besides.
+line: GB/s of both and their ratio, CPU seconds, how late the two event loops were at worst, the
+page faults of both, and the most memory of either. With --tebibyte the leaf that shares has 1 TiB
+in so many files besides.
 """
 
 import argparse
@@ -76,6 +77,11 @@ def peak_bytes(pid: int) -> int:
     return int(status.split("VmHWM:")[1].split()[0]) * 1024
 
 
+def page_faults(pid: int) -> int:
+    """How often a process had to be given a page of memory."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[7])
+
+
 def pair_run(source: Path, folder: Path, files: int = 0) -> dict[str, float]:
     """Share, search nothing, fetch by id."""
     if files:
@@ -87,13 +93,14 @@ def pair_run(source: Path, folder: Path, files: int = 0) -> dict[str, float]:
     try:
         seed.command("share", str(source), "--wait")
         row = next(each for each in seed.command("ls") if each["path"] == str(source))
-        before = cpu_s(seed.process.pid) + cpu_s(fetcher.process.pid)
+        pids = seed.process.pid, fetcher.process.pid
+        before, faults_before = sum(map(cpu_s, pids)), sum(map(page_faults, pids))
         for leaf in (seed, fetcher):
             leaf.forget_stalls()
         got = fetcher.command("get", row["id"], "-o", str(folder / "got.bin"))
-        cpu = cpu_s(seed.process.pid) + cpu_s(fetcher.process.pid) - before
+        cpu, faults = sum(map(cpu_s, pids)) - before, sum(map(page_faults, pids)) - faults_before
         stall = max(seed.worst_stall_s(), fetcher.worst_stall_s())
-        peaks = peak_bytes(seed.process.pid), peak_bytes(fetcher.process.pid)
+        peak = max(map(peak_bytes, pids))
         shared = seed.command("status")["shared_bytes"]
     finally:
         for program in (fetcher, seed, superpeer):
@@ -104,7 +111,8 @@ def pair_run(source: Path, folder: Path, files: int = 0) -> dict[str, float]:
         "seconds": got["elapsed_s"],
         "cpu_s": cpu,
         "stall_s": stall,
-        "rss": max(peaks),
+        "rss": peak,
+        "faults": faults,
         "shared": shared,
     }
 
@@ -158,6 +166,7 @@ def main() -> None:
         "pair_cpu_s": round(statistics.median(run["cpu_s"] for run in pairs), 2),
         "stall_ms": round(1000 * statistics.median(run["stall_s"] for run in pairs), 1),
         "stall_ms_max": round(1000 * max(run["stall_s"] for run in pairs), 1),
+        "page_faults": round(statistics.median(run["faults"] for run in pairs)),
         "rss_mib": round(max(run["rss"] for run in pairs) / 2**20, 1),
         "shared_bytes": max(run["shared"] for run in pairs),
     }
