@@ -141,7 +141,13 @@ class SwarmConfig(Slice, frozen=True):
 
     downloads_active_max: int = 8  # wild guess
     links_max: int = 50  # KRK hands out at most 50 peers
-    upload_slots: int = 64  # leaves served at once; the choker comes with the swarm
+    upload_slots: int = 64  # leaves served at once; they share by what they give
+    choke_s: float = 10.0  # who is served is decided anew: BEP 3
+    slot_s: float = 60.0  # a slot is kept so long: libtorrent's quota of a seed
+    slot_idle_s: float = 10.0  # ... or goes to another where its leaf asks for nothing
+    lot_s: float = 30.0  # one slot goes by lot: BEP 3
+    place_s: float = 300.0  # who drops out of the line keeps the place so long: PARQ
+    ledger_s: float = 60.0  # who gave and who waits is remembered so often: PARQ
     window_bytes: int = 8 * 1024 * 1024  # asked for and not yet here, per source
     request_s: float = 20.0  # libtorrent's piece timeout
     locate_first_s: float = 0.25  # sources are asked for again while there are too few, so soon
@@ -151,6 +157,11 @@ class SwarmConfig(Slice, frozen=True):
     redial_s: float = 5.0
     redial_max_s: float = 120.0
     writes_bytes_max: int = 32 * 1024 * 1024  # data waiting for the disk
+    exchange_first_s: float = 5.0  # until who exchanges a file with us hears who else does
+    exchange_s: float = 60.0  # ... and again, where there is news: BEP 11
+    hearsay_s: float = 3600.0  # between two dials of an address that leaves named: THREATS T3
+    hearsay_dials_per_s: float = 2.0  # of addresses that leaves named, in all: THREATS T3
+    hearsay_dials_burst: int = 8
 
 
 class Config(Slice, frozen=True):

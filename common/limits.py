@@ -29,6 +29,7 @@ FOLDER_PATTERN_CHARS_MAX = 1_024
 FILES_PER_LEAF_MAX = 20_000
 PIECES_PER_FILE_MAX = 2**20
 HAVE_PIECES_MAX = 256  # told of in one message: 4 MiB of the smallest
+PEERS_TOLD_MAX = 50  # leaves named in one message of one file: BEP 11
 FILE_SIZE_MAX = 2**40  # PIECES_PER_FILE_MAX pieces of 1 MiB
 HITS_PER_FRAME_MAX = 10  # gtk-gnutella
 QUERIES_OPEN_MAX = 128  # of one neighbour, not answered yet: the credit of a link; wild guess

@@ -39,6 +39,7 @@ class DownloadRecord(msgspec.Struct, frozen=True):
     path: str = ""  # where it ended up
     folder: str = ""  # the id of the folder that it is a file of
     is_unnamed: bool = False  # only its content was named: it may be a folder's manifest
+    is_streamed: bool = False  # it comes in order, for somebody who reads it meanwhile
 
 
 class FolderRecord(msgspec.Struct, frozen=True):
@@ -157,11 +158,13 @@ class OpenPart(Effect, frozen=True):
 
 
 class PartOpened(Event, frozen=True):
-    """It is open; `done` has a 1 for each piece already proven, `layer` the proven hashes."""
+    """It is open at `path`; `done` has a 1 for each piece already proven, `layer` the proven
+    hashes."""
 
     download: int
     done: bytes
     layer: bytes
+    path: str = ""
 
 
 class PartSkipped(Event, frozen=True):
@@ -283,6 +286,14 @@ class ReadFailed(Event, frozen=True):
 # --- memory over restarts -------------------------------------------------------------------
 
 
+class GivingRecord(msgspec.Struct, frozen=True, gc=False):
+    """What one leaf gave us and had of us in bytes, over all runs."""
+
+    node: NodeId
+    given: int = 0
+    had: int = 0
+
+
 class Restored(Event, frozen=True):
     """What the last run left; the first event of a node."""
 
@@ -294,6 +305,8 @@ class Restored(Event, frozen=True):
     folder_shares: tuple[str, ...] = ()  # those of the shares that are published as one thing
     folders: tuple[FolderRecord, ...] = ()  # that are fetched as one
     limits: LimitsRecord | None = None
+    giving: tuple[GivingRecord, ...] = ()  # by leaf, the one that moved last at the end
+    line: tuple[tuple[NodeId, float], ...] = ()  # who waited for a slot of ours, and how long
 
 
 class RememberShare(Effect, frozen=True):
@@ -316,6 +329,18 @@ class RememberWish(Effect, frozen=True):
 
     record: WishRecord
     forget: bool = False
+
+
+class RememberGiving(Effect, frozen=True):
+    """What these leaves gave and had survives restarts."""
+
+    records: tuple[GivingRecord, ...]
+
+
+class RememberLine(Effect, frozen=True):
+    """These leaves wait for a slot of ours, so many seconds already; the others do not."""
+
+    places: tuple[tuple[NodeId, float], ...]
 
 
 class RememberPin(Effect, frozen=True):

@@ -172,6 +172,7 @@ def row_of(download: Download, now: float) -> DownloadRow:
 def progress_of(download: Download, now: float) -> GetProgress:
     """One download as a bar shows it."""
     row = row_of(download, now)
+    part, ready_bytes = download.readable if download.record.is_streamed else ("", 0)
     return GetProgress(
         id=row.id,
         path=row.path,
@@ -182,6 +183,8 @@ def progress_of(download: Download, now: float) -> GetProgress:
         sources=download.linked,
         state=row.state,
         reason=row.reason,
+        part=part,
+        ready_bytes=ready_bytes,
     )
 
 
@@ -194,7 +197,7 @@ def result_of(download: Download, elapsed_s: float) -> GetResult:
         size=record.size,
         elapsed_s=round(elapsed_s, 6),
         bytes_received=download.received_bytes,
-        sources=download.givers,
+        sources=len(download.given_by),
         verified=download.state is State.DONE and download.can_be_served,
     )
 

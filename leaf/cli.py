@@ -25,6 +25,7 @@ from leaf.commands.limits import limit
 from leaf.commands.node import pins, status, stop
 from leaf.commands.sharing import ls, share, unshare
 from leaf.commands.tracing import trace
+from leaf.commands.why import why
 from leaf.commands.wishes import wish
 
 PROGRAM: Final = "leaf"
@@ -122,6 +123,7 @@ for command in (
     resume,
     rm,
     trace,
+    why,
     wish,
     limit,
 ):

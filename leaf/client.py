@@ -38,11 +38,13 @@ from leaf.methods import (
     TraceOf,
     TraceResult,
     Unshare,
+    WhyOf,
     WishAdd,
     WishChosen,
     WishedRow,
     WishRow,
 )
+from leaf.reasons import Why
 
 ANSWER_S: Final = 30.0  # for what a daemon knows at once; a busy disk may hold it up
 STOP_S: Final = 12.0  # a daemon ends within 10 s
@@ -150,6 +152,10 @@ class LeafClient:
         return self._calls.call(
             "leaf.downloads", Nothing(), list[DownloadRow], timeout_s=self._soon_s
         )
+
+    def why(self, download: str) -> Why:
+        """Why one download, by its id, waits or is slow."""
+        return self._calls.call("leaf.why", WhyOf(download), Why, timeout_s=self._soon_s)
 
     def pause(self, download: str = "") -> list[DownloadRow]:
         """Pause one download by its id, or all."""

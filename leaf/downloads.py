@@ -41,13 +41,12 @@ from common.storage import (
     RememberDownload,
     Restored,
 )
-from common.torrent import file_id
 from leaf.askers import Askers, check_joins, result_of, rows_of
 from leaf.library import Library
 from leaf.looks import Looks
 from leaf.methods import Chosen, Remove
 from leaf.offers import Offers
-from leaf.roster import Roster, goes_on, target_of
+from leaf.roster import Roster, goes_on, record_of, target_of
 from leaf.signals import (
     Adopted,
     Allotted,
@@ -59,6 +58,7 @@ from leaf.signals import (
     Resumed,
     SourcesFound,
     Started,
+    Streamed,
     Wanted,
 )
 from leaf.swarm.download import Download, State
@@ -150,6 +150,8 @@ class Downloads:
             effects, download = self._begin(event, target, sources, now)
         elif download.state is State.PAUSED:
             effects += download.handle(Resumed(), now)
+        if event.params.stream:
+            effects += download.handle(Streamed(), now)
         effects += download.handle(SourcesFound(event.root, sources), now)
         if event.params.detach:
             effects.append(Answer(event.call, result_of(download, 0.0)))
@@ -169,16 +171,7 @@ class Downloads:
             hint = "Forget some with `leaf rm`."
             raise UserError(Exit.USAGE, f"{DOWNLOADS_MAX} downloads are remembered.", hint)
         self._last_number += 1
-        record = DownloadRecord(
-            self._last_number,
-            wanted.root,
-            wanted.size,
-            target,
-            wanted.params.exists,
-            State.QUEUED.value,
-            folder=wanted.folder,
-            is_unnamed=not wanted.folder and wanted.name == file_id(wanted.root, wanted.size),
-        )
+        record = record_of(wanted, self._last_number, target)
         return [*effects, RememberDownload(record)], self._add(record, sources, now)
 
     def _add(self, record: DownloadRecord, sources: tuple[Contact, ...], now: float) -> Download:
@@ -344,7 +337,7 @@ class Downloads:
         if download is None:
             return []
         sources = self._with_us(event.contacts, event.root, download.record.size)
-        return self._pass(download, SourcesFound(event.root, sources, event.done), now)
+        return self._pass(download, replace(event, contacts=sources), now)
 
     def _files_shared(self, event: FilesShared, now: float) -> list[Effect]:
         """What is wanted and found in a share of ours can be copied."""

@@ -307,12 +307,13 @@ class FolderGets:
         method = self._METHODS.get(event.method)
         return method(self, event.params, now) if method else []
 
-    def _chosen(self, text: str) -> list[FetchedFolder]:
+    def chosen(self, text: str) -> list[FetchedFolder]:
+        """The folder with this id, or all where it is empty."""
         return [each for each in self._folders.values() if text in ("", each.id)]
 
     def _asked_pause(self, params: Chosen, _now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for folder in self._chosen(params.id):
+        for folder in self.chosen(params.id):
             if folder.state is State.FETCHING:
                 folder.enter(State.PAUSED)
                 effects.append(RememberFolder(folder.record))
@@ -320,7 +321,7 @@ class FolderGets:
 
     def _asked_resume(self, params: Chosen, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for folder in self._chosen(params.id):
+        for folder in self.chosen(params.id):
             if folder.state not in (State.PAUSED, State.FAILED):
                 continue
             if folder.state is State.FAILED or not folder.is_loaded:
@@ -332,7 +333,7 @@ class FolderGets:
 
     def _asked_rm(self, params: Remove, _now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for folder in self._chosen(params.id) if params.id else []:
+        for folder in self.chosen(params.id) if params.id else []:
             effects += self._waits.fail(folder, Exit.UNFINISHED, "The download was removed.")
             effects += self._dropped(folder)
         return effects
@@ -341,11 +342,12 @@ class FolderGets:
         """Everything that is fetched: folders, then files that are none of a folder's."""
         rows = []
         for folder in self._folders.values():
-            files = self._under_way(folder)
+            files = self.under_way(folder)
             rows.append(row_of(folder, files, now))
         return [Answer(event.call, [*rows, *event.rows])]
 
-    def _under_way(self, folder: FetchedFolder) -> list[Download]:
+    def under_way(self, folder: FetchedFolder) -> list[Download]:
+        """The downloads of its files, and of its manifest, that have not ended."""
         if folder.state in (State.PAUSED, State.FAILED) and not folder.is_loaded:
             # as the last run left it
             return self._roster.of_folder(folder.id)
@@ -360,7 +362,7 @@ class FolderGets:
         effects: list[Effect] = []
         for key in self._waits.deadlines.pop_due(now):
             if key == "progress":
-                files = {each.id: self._under_way(each) for each in self._waits.folders}
+                files = {each.id: self.under_way(each) for each in self._waits.folders}
                 effects += self._waits.tell(files, now)
             elif isinstance(key, tuple) and key[1] in self._folders:
                 folder = self._folders[key[1]]

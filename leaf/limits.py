@@ -11,6 +11,7 @@ from typing import ClassVar, Final, TypeVar
 
 from msgspec.structs import replace
 
+from common.config import SwarmConfig
 from common.core import Answer, Asked, Effect, Event, Woke
 from common.errors import Exit, UserError
 from common.schedule import (
@@ -49,11 +50,11 @@ class Limits:
     __slots__ = ("_calls", "_caps", "_due", "_flagged", "_minute", "_record", "_settings", "_shown")
 
     def __init__(
-        self, caps: Caps, settings: LimitsRecord, flagged: LimitsRecord, slots: int
+        self, caps: Caps, settings: LimitsRecord, flagged: LimitsRecord, config: SwarmConfig
     ) -> None:
-        """`settings` and `slots` hold where nothing was set; `flagged` goes before what was."""
+        """`settings` and `config` hold where nothing was set; `flagged` goes before what was."""
         self._caps = caps
-        self._settings = replace(settings, slots=slots)
+        self._settings = replace(settings, slots=config.upload_slots)
         self._flagged = flagged
         self._record = NOTHING_SET
         self._minute: int | None = None  # of the week, as told last

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from common.methods import Method, Methods
+from leaf.reasons import Why
 
 Exists = Literal["rename", "skip", "fail"]
 
@@ -178,10 +179,14 @@ class Get(msgspec.Struct):
     detach: bool = False
     timeout: float = 60.0  # seconds without any source
     only: list[str] = []  # of a folder: the files that one of these patterns matches
+    stream: bool = False  # in order, to be read while it comes
 
 
 class GetProgress(msgspec.Struct, omit_defaults=True):
-    """How far a download is; `files` and `files_done` of a folder."""
+    """How far a download is; `files` and `files_done` of a folder.
+
+    Of one that comes in order, `part` is the file whose first `ready_bytes` are proven.
+    """
 
     id: str
     path: str
@@ -194,6 +199,8 @@ class GetProgress(msgspec.Struct, omit_defaults=True):
     reason: str
     files: int | None = None
     files_done: int | None = None
+    part: str = ""
+    ready_bytes: int = 0
 
 
 class GetResult(msgspec.Struct, omit_defaults=True):
@@ -230,6 +237,12 @@ class Chosen(msgspec.Struct):
     """The downloads meant: one id, or all where it is empty."""
 
     id: str = ""
+
+
+class WhyOf(msgspec.Struct):
+    """The download meant, by its id."""
+
+    id: str
 
 
 class Remove(msgspec.Struct):
@@ -347,6 +360,7 @@ METHODS: Methods = {
     "leaf.trace": Method(TraceOf, TraceResult),
     "leaf.get": Method(Get, GetResult, GetProgress),
     "leaf.downloads": Method(Nothing, list[DownloadRow]),
+    "leaf.why": Method(WhyOf, Why),
     "leaf.pause": Method(Chosen, list[DownloadRow]),
     "leaf.resume": Method(Chosen, list[DownloadRow]),
     "leaf.rm": Method(Remove, list[DownloadRow]),

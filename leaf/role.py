@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import ClassVar, Final, Protocol
 
-from common.config import Config
+from common.config import Config, SwarmConfig
 from common.core import (
     Answer,
     Asked,
@@ -44,6 +44,7 @@ from common.storage import BytesRead, ReadFailed
 from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.foldergets import FolderGets
+from leaf.ledger import Ledger
 from leaf.library import Library
 from leaf.limits import Limits
 from leaf.methods import Nothing, Peer, Status
@@ -60,6 +61,7 @@ from leaf.signals import (
     ToWeb,
     Wanted,
 )
+from leaf.swarm.exchange import Exchange
 from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
@@ -67,7 +69,8 @@ from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 from leaf.swarm.webseed import WebSeed
-from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, Names
+from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, STOPPED, Names
+from leaf.whys import Whys
 from leaf.wishes import Wishes
 
 STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
@@ -85,18 +88,9 @@ class Leaf:
     """One leaf; see the contract in `common.core`."""
 
     __slots__ = (
-        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_host", "_left", "_library"),
-        *(
-            "_limits",
-            "_listen",
-            "_locator",
-            "_machines",
-            "_me",
-            "_network",
-            "_parent",
-            "_publisher",
-        ),
-        *("_roles", "_searches", "_stopping", "_version", "_webpeers"),
+        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
+        *("_library", "_limits", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
+        *("_publisher", "_roles", "_searches", "_stopping", "_version", "_webpeers"),
     )
 
     def __init__(
@@ -118,15 +112,14 @@ class Leaf:
     ) -> None:
         """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
         `steps` of the ladder go beyond the host cache; who `promotes` may begin a network; folders
-        have manifests in `manifests_dir`; `limits`: of settings, and of flags, which go before all.
-        """
-        me, name = identity.node, network.name
-        publisher = Publisher(identity, name, config.parent, epoch)
+        have manifests in `manifests_dir`; `limits`: of settings, and of flags, which go first."""
+        me, name = self._me, self._network = identity.node, network.name
+        publisher = self._publisher = Publisher(identity, name, config.parent, epoch)
         library, links = Library(shares, manifests_dir), BulkLinks(config.swarm)
         downloads = self._downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
-        parent = Parent(
+        parent = self._parent = Parent(
             me=me,
             meeting=Meeting(network, rng),
             config=config.parent,
@@ -138,27 +131,46 @@ class Leaf:
             promotes=promotes,
         )
         searches = self._searches = Searches(name, config.search, rng)
-        uploads = Uploads(stock := Stock(library, downloads), links, config.swarm, rng)
-        self._parent, self._publisher, self._library = parent, publisher, library
-        self._locator, self._webpeers = Locator(config.swarm, rng), WebPeers()
+        stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
+        uploads = Uploads(stock, links, ledger, config.swarm, rng)
+        self._library, self._locator = library, Locator(config.swarm, rng)
+        self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
             "publisher": publisher,
             "library": library,
             "links": links,
             "downloads": downloads,
-            "gets": FolderGets(me, downloads.roster, downloads_dir, manifests_dir),
+            "gets": (gets := FolderGets(me, downloads.roster, downloads_dir, manifests_dir)),
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": self._locator,
-            "limits": (bounds := Limits(links.caps, *limits, config.swarm.upload_slots)),
+            "limits": self._limits,
             "uploads": uploads,
+            "ledger": ledger,
             "web": WebSeed(stock, links.caps.up),
             "webpeers": self._webpeers,
-            "idle": IdleLinks(links, downloads, uploads, config.swarm),
+            **self._views(links, uploads, gets, config.swarm, rng),
         }
-        self._me, self._network, self._version, self._limits = me, name, version, bounds
         self._begin()
+
+    def _views(
+        self,
+        links: BulkLinks,
+        uploads: Uploads,
+        gets: FolderGets,
+        config: SwarmConfig,
+        rng: Random,
+    ) -> dict[str, _Machine]:
+        """Machines that look at others and change none of them."""
+        self._exchange = Exchange(
+            self._me, self._downloads, uploads, links, self._webpeers, config, rng
+        )
+        return {
+            "idle": IdleLinks(links, self._downloads, uploads, config),
+            "whys": Whys(self._downloads, gets, self._parent, self._locator, config),
+            "exchange": self._exchange,
+        }
 
     def _begin(self) -> None:
         """Nothing has happened yet."""
@@ -289,7 +301,7 @@ class Leaf:
         contact = self._parent.contact
         began = now if self._began is None else self._began
         dropped = {**self._host.dropped, **self._searches.dropped, **self._locator.dropped}
-        dropped |= self._asking.dropped
+        dropped |= self._asking.dropped | self._exchange.dropped
         if self._publisher.left_out:
             dropped["files above the parent's limit"] = self._publisher.left_out
         return Status(
@@ -323,7 +335,7 @@ class Leaf:
             return []
         self._stopping = True
         self._deadlines.set("grace", now + event.grace_s)
-        return self._run(event, ("gets", "downloads", "searches", "parent"), now)
+        return self._run(event, STOPPED, now)
 
     def _leave(self, now: float) -> list[Effect]:
         """Once stopping, end when no file is just being finished, or when the grace is over."""

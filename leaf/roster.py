@@ -9,6 +9,7 @@ from typing import Final
 from common.errors import Exit, UserError
 from common.names import safe_name
 from common.storage import DownloadRecord
+from common.torrent import file_id
 from leaf.askers import id_of
 from leaf.signals import Wanted
 from leaf.swarm.download import Download, State
@@ -100,6 +101,22 @@ def target_of(wanted: Wanted, folder: str) -> str:
         return f"{folder.rstrip('/')}/{name}"
     to = wanted.params.to
     return f"{to.rstrip('/')}/{name}" if wanted.params.into else to
+
+
+def record_of(wanted: Wanted, number: int, target: str) -> DownloadRecord:
+    """A download that nothing is done for yet."""
+    params = wanted.params
+    return DownloadRecord(
+        number,
+        wanted.root,
+        wanted.size,
+        target,
+        params.exists,
+        State.QUEUED.value,
+        folder=wanted.folder,
+        is_unnamed=not wanted.folder and wanted.name == file_id(wanted.root, wanted.size),
+        is_streamed=params.stream,
+    )
 
 
 def goes_on(record: DownloadRecord) -> bool:

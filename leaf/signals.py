@@ -23,6 +23,13 @@ class Signal(Event, Effect, frozen=True):
     """The root of all signals."""
 
 
+class Given(Signal, frozen=True):
+    """This leaf sent us so many bytes of pieces that were proven."""
+
+    peer: NodeId
+    length: int
+
+
 class Joined(Signal, frozen=True):
     """We have a parent, and it holds this generation of our catalogue (0: none)."""
 
@@ -139,11 +146,15 @@ class SourcesUnwanted(Signal, frozen=True):
 
 
 class SourcesFound(Signal, frozen=True):
-    """Leaves that are said to have it; `done` when this was all."""
+    """Leaves that are said to have it; `done` when this was all.
+
+    `is_hearsay`: other leaves named them, so each is dialled once at most.
+    """
 
     root: bytes
     contacts: tuple[Contact, ...]
     done: bool = False
+    is_hearsay: bool = False
 
 
 class ToWeb(Signal, frozen=True):
@@ -164,6 +175,10 @@ class Started(Signal, frozen=True):
 
 class Resumed(Signal, frozen=True):
     """A download is to wait for its turn again."""
+
+
+class Streamed(Signal, frozen=True):
+    """Somebody reads the file of a download while it comes: in order from now on."""
 
 
 class Halted(Signal, frozen=True):

@@ -41,6 +41,7 @@ from leaf.signals import (
     FolderFound,
     FolderWanted,
     Forgotten,
+    Given,
     Heard,
     Joined,
     Limited,
@@ -74,19 +75,19 @@ _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.w
 Names = tuple[str, ...]
 
 EVENTS: Final[dict[type[Event], Names]] = {
-    Restored: ("limits", "library", "downloads", "gets", "wishes", "parent"),
+    Restored: ("limits", "library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
     TimeTold: ("limits",),
     Bound: ("parent",),
     Found: ("parent",),
     Promoted: ("parent",),
     Demoted: ("parent",),
-    LinkUp: ("links", "idle", "parent", "downloads"),
-    LinkDown: ("links", "parent", "uploads", "downloads"),
+    LinkUp: ("links", "idle", "parent", "downloads", "exchange"),
+    LinkDown: ("links", "parent", "uploads", "downloads", "exchange"),
     DatagramReceived: ("parent",),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
-    Sent: ("uploads",),
+    Sent: ("ledger", "uploads"),
     **dict.fromkeys((WebAsked, WebTaken, WebLeft), ("web",)),
     **dict.fromkeys((WebFetched, WebFailed), ("webpeers",)),
     **dict.fromkeys((ManifestRead, ManifestUnread), ("gets",)),
@@ -94,6 +95,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
     FilesShared: ("library", "downloads"),
     **dict.fromkeys(DISK, ("downloads",)),
 }
+
+STOPPED: Final = ("gets", "downloads", "uploads", "ledger", "searches", "parent")
 
 MESSAGES: Final[dict[type[Message], Names]] = {
     cluster.Welcome: ("parent",),
@@ -106,6 +109,9 @@ MESSAGES: Final[dict[type[Message], Names]] = {
     **dict.fromkeys((cluster.Wished, cluster.WishHits), ("wishes",)),
     **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
     **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
+    swarm.Interested: ("links", "uploads", "exchange"),
+    swarm.Bitfield: ("links", "downloads", "exchange"),
+    swarm.Peers: ("exchange",),
 }
 
 METHODS: Final[dict[str, Names]] = {
@@ -118,10 +124,12 @@ METHODS: Final[dict[str, Names]] = {
     "leaf.downloads": ("downloads",),  # who signals `Listed`
     **dict.fromkeys(("leaf.pause", "leaf.resume", "leaf.rm"), ("downloads", "gets")),
     "leaf.limit": ("limits",),
+    "leaf.why": ("whys",),
     "leaf.pins_reset": ("parent",),
 }
 
 SIGNALS: Final[dict[type[Signal], Names]] = {
+    Given: ("ledger",),
     Joined: ("library", "publisher", "searches", "wishes", "locator"),
     Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
     Offered: ("publisher",),

@@ -98,7 +98,7 @@ class Cluster:
         self._index = Index(rng.getrandbits(64), digest)
         self._proven = Proven()
         self._leaves: dict[NodeId, _Leaf] = {}
-        self.members: dict[NodeId, None] = {}  # the leaves whose link is up
+        self.members: dict[NodeId, Contact] = {}  # the leaves whose link is up
         self._admitting = True
         self.dropped: Counter[str] = Counter()
 
@@ -134,7 +134,7 @@ class Cluster:
         self._proven.forget(peer)
         leaf.holding.unstage()
         leaf.unacknowledged.clear()
-        self.members[peer] = None
+        self.members[peer] = source
         self._deadlines.cancel(("lease", peer))
         welcome = Welcome(
             generation=leaf.holding.generation,

@@ -33,7 +33,7 @@ from common.messages.cluster import (
     SearchHits,
     Sources,
 )
-from common.messages.fields import Message
+from common.messages.fields import Contact, Message
 from common.messages.overlay import (
     Extend,
     Prune,
@@ -48,6 +48,7 @@ from superpeer.paces import Paces
 from superpeer.query import Gap
 from superpeer.reach import short_id
 from superpeer.request import Request
+from superpeer.seekers import Seekers
 
 HITS_AT_ONCE: Final = 200  # of our own index, for one leaf: all that a search for 50 rows wants
 AT_ONCE_S: Final = 0.05  # ... and as many again after this: as fast as hits cross other links
@@ -69,7 +70,7 @@ class Searches:
         estimate_s: float,
         rng: Random,
         links: Mapping[NodeId, LinkUp],
-        leaves: Mapping[NodeId, object],
+        leaves: Mapping[NodeId, Contact],
         neighbours: Mapping[NodeId, object],
         evaluate: Callable[[QueryBody], Iterator[Hit | Gap]],
         around: Callable[[], frozenset[int]],
@@ -80,6 +81,7 @@ class Searches:
         self._rng = rng
         self._links = links
         self._leaves = leaves
+        self._seekers = Seekers()
         self._neighbours = neighbours
         self._evaluate = evaluate
         self._around = around
@@ -135,11 +137,17 @@ class Searches:
         flow.open_window(now)
         search.own = self._evaluate(search.body)
         hits = [] if flow else self._some_own(search, flow, flow.left)
-        effects = self._deliver(search, search.fresh_own(hits)) if hits else []
+        effects = self._name_seekers(leaf, asked, now) if isinstance(asked, Locate) else []
+        effects += self._deliver(search, search.fresh_own(hits)) if hits else []
         if self._may_end(search):
             return [*effects, self._end_alone(search, now)]
         self._asked.setdefault(leaf, {})[asked.guid] = search
         return effects + self._go_on(search, now)
+
+    def _name_seekers(self, leaf: NodeId, asked: Locate, now: float) -> list[Effect]:
+        """Who fetches the same will have pieces of it soon."""
+        others = self._seekers.meet(asked.root, self._leaves[leaf], now)
+        return [Send(leaf, Sources(asked.guid, others))] if others else []
 
     def give_up(self, leaf: NodeId, asked: cluster.Search | Locate, _now: float) -> list[Effect]:
         """It waited for its turn longer than its asker waits for an answer."""

@@ -145,7 +145,8 @@ class MemoryDisk:
                 return [PartFailed(effect.download, "exists", "It exists.", "Move it.")]
         part = self.parts.setdefault(effect.target, _Part(effect))
         self._open[effect.download] = effect.target
-        return [PartOpened(effect.download, bytes(part.done), part.layer)]
+        path = f"{effect.target}.part"
+        return [PartOpened(effect.download, bytes(part.done), part.layer, path)]
 
     def _keep_layer(self, effect: KeepLayer) -> list[Event]:
         part = self.parts[self._open[effect.download]]

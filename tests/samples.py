@@ -65,6 +65,7 @@ SAMPLES: tuple[Message, ...] = (
     swarm.Reject(ROOT, "gone", 16384),
     swarm.TreeRequest(ROOT, 0, 8),
     swarm.TreeHashes(ROOT, 0, (ROOT,)),
+    swarm.Peers(ROOT, (CONTACT,)),
     control.Call(1, "leaf.status", b"{}"),
     control.Told(1, b"{}"),
     control.Answered(1, b"{}"),

@@ -63,6 +63,11 @@ async def whole(shell: Shell, target: Path) -> None:
     assert await shell.do(FinishPart(1)) == PartFinished(1, str(target))
 
 
+def opened(target: Path, done: bytes, layer: bytes = b"") -> PartOpened:
+    """The part of a download to `target` is open."""
+    return PartOpened(1, done, layer, f"{target}.part")
+
+
 async def is_gone(shell: Shell, effect: OpenPart) -> bool:
     """Whether a look finds nothing."""
     event = await shell.do(effect)
@@ -72,7 +77,7 @@ async def is_gone(shell: Shell, effect: OpenPart) -> bool:
 async def test_a_whole_download(shell: Shell, tmp_path: Path) -> None:
     """Open, take the layer, write all pieces in one go, finish; then serve it."""
     target = tmp_path / "new" / "file.bin"
-    assert await shell.do(begin(target)) == PartOpened(1, bytes(7), b"")
+    assert await shell.do(begin(target)) == opened(target, bytes(7))
     shell.order(KeepLayer(1, TREE.layer))
     for index in range(7):
         shell.order(write(index))
@@ -115,7 +120,7 @@ async def test_resume(shell: Shell, tmp_path: Path) -> None:
     await shell.do(write(3))
     shell.order(ClosePart(1))
     again = await shell.do(begin(tmp_path / "file"))
-    assert again == PartOpened(1, bytes((0, 0, 0, 1, 0, 0, 0)), TREE.layer)
+    assert again == opened(tmp_path / "file", bytes((0, 0, 0, 1, 0, 0, 0)), TREE.layer)
 
 
 async def test_deleting_a_part(shell: Shell, tmp_path: Path) -> None:
@@ -124,7 +129,7 @@ async def test_deleting_a_part(shell: Shell, tmp_path: Path) -> None:
     shell.order(KeepLayer(1, TREE.layer))
     await shell.do(write(0))
     shell.order(delete(tmp_path / "file"))
-    assert await shell.do(begin(tmp_path / "file")) == PartOpened(1, bytes(7), b"")
+    assert await shell.do(begin(tmp_path / "file")) == opened(tmp_path / "file", bytes(7))
 
 
 async def test_deleting_a_part_that_is_not_open(shell: Shell, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What is sent in one turn of the loop leaves as few frames as fit, in order, and is never lost."""
 
 import asyncio
+from collections.abc import Callable
 
 from common import wire
 from common.limits import CONTROL_FRAME_BYTES_MAX
 from common.messages.link import Bye, Echo
 from common.messages.swarm import Piece
+from common.shell.departures import Departures
 from common.shell.outbox import WAITING_BYTES_MAX, Outbox
 
 
@@ -17,6 +19,11 @@ class Pipe:
         self.frames: list[tuple[bytes, bytes | memoryview | None]] = []
         self.changed = asyncio.Event()
         self.data_bytes = 0
+
+    def outbox(self, stuck: Callable[[int], None] = lambda _link: None) -> Outbox:
+        """An outbox that sends here."""
+        loop = asyncio.get_running_loop()
+        return Outbox(loop, self.send, stuck, Departures(loop, lambda _link: None, self.left))
 
     def left(self, link: int, length: int) -> None:
         """Data has left."""
@@ -34,7 +41,7 @@ class Pipe:
 async def test_one_turn_one_frame() -> None:
     """Messages of one turn share a frame, and keep their order."""
     pipe = Pipe()
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, pipe.left)
+    outbox = pipe.outbox()
     sent = [Echo(1), Bye("a"), Echo(2)]
     for message in sent:
         outbox.put(1, wire.encode(message))
@@ -46,7 +53,7 @@ async def test_one_turn_one_frame() -> None:
 async def test_frames_stay_below_their_limit() -> None:
     """Many messages become several frames, none too large."""
     pipe = Pipe()
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, pipe.left)
+    outbox = pipe.outbox()
     count = 1000
     for _ in range(count):
         outbox.put(1, wire.encode(Bye("x" * 255)))
@@ -58,7 +65,7 @@ async def test_frames_stay_below_their_limit() -> None:
 async def test_data_travels_with_its_own_message() -> None:
     """A message with data ends the frame before it and stands alone in its own."""
     pipe = Pipe()
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, pipe.left)
+    outbox = pipe.outbox()
     outbox.put(1, wire.encode(Echo(1)))
     outbox.put(1, wire.encode(Piece(bytes(32), 0)), b"bytes")
     outbox.put(1, wire.encode(Echo(2)))
@@ -73,27 +80,11 @@ async def test_data_travels_with_its_own_message() -> None:
         await pipe.changed.wait()
 
 
-async def test_what_has_left_in_a_turn_is_told_once() -> None:
-    """As one sum: who reads for others has one thing to do for it."""
-    pipe, told = Pipe(), []
-    done = asyncio.Event()
-
-    def left(link: int, length: int) -> None:
-        told.append((link, length))
-        done.set()
-
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, left)
-    for data in (b"one", b"three", b"seven"):
-        outbox.put(1, wire.encode(Piece(bytes(32), 0)), data)
-    await done.wait()
-    assert told == [(1, 13)]
-
-
 async def test_a_full_pipe_loses_nothing() -> None:
     """Frames wait while the pipe is full and leave, in order, once it has room."""
     pipe = Pipe()
     pipe.open = False
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, lambda _link: None, pipe.left)
+    outbox = pipe.outbox()
     outbox.put(1, wire.encode(Echo(1)))
     await pipe.changed.wait()
     outbox.put(1, wire.encode(Echo(2)))
@@ -116,7 +107,7 @@ async def test_a_link_that_takes_nothing_is_given_up() -> None:
         given_up.append(link)
         told.set()
 
-    outbox = Outbox(asyncio.get_running_loop(), pipe.send, overflowed, pipe.left)
+    outbox = pipe.outbox(overflowed)
     message = wire.encode(Bye("x" * 255))
     for _ in range(WAITING_BYTES_MAX // len(message) + 300):
         outbox.put(7, message)

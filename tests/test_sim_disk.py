@@ -189,7 +189,7 @@ def test_a_kill_loses_nothing_that_was_written() -> None:
     world.do(KeepLayer(1, TREE.layer), ALL)
     world.disk.die()
     world.start()
-    assert PartOpened(1, bytes((1,) * 6), TREE.layer) in world.do(OPEN)
+    assert PartOpened(1, bytes((1,) * 6), TREE.layer, f"{TARGET}.part") in world.do(OPEN)
 
 
 def test_a_dead_process_says_nothing() -> None:
@@ -209,7 +209,7 @@ def test_a_close_is_clean() -> None:
     world.disk.close()
     world.files.power_loss()
     world.start()
-    assert PartOpened(1, bytes((1,) * 6), TREE.layer) in world.do(OPEN)
+    assert PartOpened(1, bytes((1,) * 6), TREE.layer, f"{TARGET}.part") in world.do(OPEN)
 
 
 def test_two_processes_do_not_write_one_download() -> None:

@@ -345,7 +345,7 @@ def test_sources_are_bounded() -> None:
     """However many are named, only so many are kept."""
     fetching = Fetching()
     fetching.find(*[number.to_bytes(32, "little") for number in range(1, 250)])
-    assert len(fetching.core.known) == SOURCES_MAX
+    assert len(fetching.core.sources.contacts) == SOURCES_MAX
 
 
 def test_nothing_is_asked_beyond_the_allotment() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from common.addresses import Address
 from common.config import SwarmConfig
-from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Sent, Woke
+from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Sent, Stopped, Woke
 from common.doors import Door
 from common.ids import Identity
 from common.limits import OPEN_REQUESTS_MAX
@@ -26,20 +26,31 @@ from common.messages.swarm import (
     TreeRequest,
     Unchoke,
 )
-from common.storage import BytesRead, FilesShared, FilesUnshared, FollowShare, ReadFailed, Restored
+from common.storage import (
+    BytesRead,
+    FilesShared,
+    FilesUnshared,
+    FollowShare,
+    ReadFailed,
+    ReadShared,
+    RememberLine,
+    Restored,
+)
 from leaf.downloads import Downloads
+from leaf.ledger import Ledger
 from leaf.library import Library
 from leaf.signals import SourcesFound, Withdrawn
-from leaf.swarm.budget import LEAF_BYTES_MAX
+from leaf.swarm.budget import LEAF_BYTES_MAX, STALLED_S
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.stock import Stock
-from leaf.swarm.upload import SLOT_IDLE_S, Uploads
+from leaf.swarm.upload import Uploads
 from tests.memory_disk import MemoryDisk, shared, tree_of
 
 DATA = Random(1).randbytes(100_000)  # 7 pieces
 TREE = tree_of(DATA)
 ROOT = TREE.root
-A, B = b"a" * 32, b"b" * 32
+A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
+SLOT_IDLE_S = SwarmConfig().slot_idle_s
 
 
 class Serving:
@@ -62,11 +73,13 @@ class Serving:
             config=config,
             rng=Random(1),
         )
-        self.uploads = Uploads(Stock(self.library, downloads), self.links, config, Random(1))
+        self.ledger = Ledger(config)
+        stock = Stock(self.library, downloads)
+        self.uploads = Uploads(stock, self.links, self.ledger, config, Random(1))
 
-    def says(self, peer: bytes, message: Message) -> list[Effect]:
+    def says(self, peer: bytes, message: Message, now: float = 0.0) -> list[Effect]:
         """What a message causes."""
-        return self.uploads.handle(Received(peer, message), 0.0)
+        return self.uploads.handle(Received(peer, message), now)
 
     def read(self, effects: list[Effect]) -> list[Effect]:
         """Let the disk answer."""
@@ -78,10 +91,13 @@ class Serving:
 
 
 def plain(effects: list[Effect]) -> list[Effect]:
-    """Without what is shown."""
+    """Without what is shown or remembered."""
     shown = (Bitfield, Have)
     return [
-        each for each in effects if not (isinstance(each, Send) and isinstance(each.message, shown))
+        each
+        for each in effects
+        if not isinstance(each, RememberLine)
+        if not (isinstance(each, Send) and isinstance(each.message, shown))
     ]
 
 
@@ -110,7 +126,7 @@ def test_slots_go_to_who_waited_longest() -> None:
     """One slot: the second leaf is choked until the first leaves, and its requests are refused."""
     serving = Serving(slots=1)
     serving.says(A, Interested(ROOT, len(DATA)))
-    assert Send(B, Choke(ROOT)) in serving.says(B, Interested(ROOT, len(DATA)))
+    assert Send(B, Choke(ROOT, 1, 60)) in serving.says(B, Interested(ROOT, len(DATA)))
     refused = [Send(B, Reject(ROOT, "choked", 0))]
     assert serving.says(B, Request(ROOT, 0, 16384)) == refused
     assert plain(serving.says(A, NotInterested(ROOT))) == [Send(B, Unchoke(ROOT))]
@@ -127,11 +143,70 @@ def test_a_slot_that_nobody_uses_goes_to_who_waits() -> None:
     due = serving.uploads.wakeup()
     assert due is not None and due <= SLOT_IDLE_S
     swapped = serving.uploads.handle(Woke(), SLOT_IDLE_S)
-    assert plain(swapped) == [Send(A, Choke(ROOT)), Send(B, Unchoke(ROOT))]
+    assert plain(swapped) == [Send(A, Choke(ROOT, 1, 50)), Send(B, Unchoke(ROOT))]
     serving.uploads.handle(Received(B, Request(ROOT, 0, 16384)), SLOT_IDLE_S + 1)
-    assert serving.uploads.handle(Woke(), 2 * SLOT_IDLE_S) == []
+    assert plain(serving.uploads.handle(Woke(), 2 * SLOT_IDLE_S)) == []
     serving.uploads.handle(Received(B, NotInterested(ROOT)), 2 * SLOT_IDLE_S)
     assert serving.uploads.served == 1
+
+
+def test_a_choke_answers_all_that_was_asked() -> None:
+    """What the disk brings for a leaf that has lost its slot is not sent."""
+    serving = Serving(slots=1)
+    for peer in (A, B):
+        serving.says(peer, Interested(ROOT, len(DATA)))
+    reads = serving.says(A, Request(ROOT, 0, 16384))
+    later = SwarmConfig().slot_s
+    effects = serving.uploads.handle(Woke(), later)
+    assert plain(effects) == [Send(A, Choke(ROOT, 1, 60)), Send(B, Unchoke(ROOT))]
+    assert serving.read(reads) == []
+
+
+def test_who_waits_hears_where_it_stands() -> None:
+    """The place and the time are told at once, and again when they change."""
+    serving = Serving(slots=1)
+    serving.says(A, Interested(ROOT, len(DATA)))
+    serving.says(B, Interested(ROOT, len(DATA)))
+    assert Send(C, Choke(ROOT, 2, 120)) in serving.says(C, Interested(ROOT, len(DATA)))
+    serving.says(A, Request(ROOT, 0, 16384))
+    serving.says(B, NotInterested(ROOT))
+    told = [each for t in (10.0, 20.0) for each in serving.uploads.handle(Woke(), t)]
+    assert Send(C, Choke(ROOT, 1, 60)) in told
+    assert told.count(Send(C, Choke(ROOT, 1, 60))) == 1
+
+
+def test_a_place_in_the_line_survives_a_lost_link_and_a_restart() -> None:
+    """Who was first in the line is first again; who comes too late is last."""
+    serving = Serving(slots=1)
+    for peer in (A, B):
+        serving.says(peer, Interested(ROOT, len(DATA)))
+    serving.uploads.handle(LinkDown(B, Door.BULK, "gone"), 0.0)
+    serving.says(C, Interested(ROOT, len(DATA)), 1.0)
+    assert Send(B, Choke(ROOT, 1, 60)) in serving.says(B, Interested(ROOT, len(DATA)), 2.0)
+    (remembered,) = serving.uploads.handle(Stopped(5.0), 30.0)
+    assert isinstance(remembered, RememberLine)
+    again = Serving(slots=1)
+    again.uploads.handle(Restored(line=remembered.places), 0.0)
+    for peer in (A, C):
+        again.says(peer, Interested(ROOT, len(DATA)), 1.0)
+    assert Send(B, Choke(ROOT, 1, 60)) in again.says(B, Interested(ROOT, len(DATA)), 2.0)
+
+
+def test_who_takes_nothing_is_hung_up_on() -> None:
+    """Where others wait, who has taken nothing for `request_s` loses the link."""
+    big = bytes(64 * 2**20)
+    serving = Serving(slots=2)
+    serving.library.handle(FilesShared((shared("big.bin", big),)), 0.0)
+    root = tree_of(big).root
+    serving.says(A, Interested(root, len(big)))
+    for number in range(2):
+        serving.says(A, Request(root, number * 2**20, 2**20))
+    hangups: list[Effect] = []
+    while not hangups:
+        due = serving.uploads.wakeup()
+        assert due is not None
+        hangups = [e for e in serving.uploads.handle(Woke(), due) if isinstance(e, Hangup)]
+    assert hangups == [Hangup(A, Door.BULK, "takes nothing")]
 
 
 def test_unknown_files_are_refused() -> None:
@@ -172,16 +247,18 @@ def test_reads_and_requests_are_bounded() -> None:
     effects: list[Effect] = []
     for number in range(OPEN_REQUESTS_MAX):
         effects += serving.says(A, Request(root, number * 2**20, 2**20))
-    assert len(effects) == LEAF_BYTES_MAX // 2**20
+    assert len(effects) == 1  # nothing has left yet, so nobody knows how fast it leaves
     offset = OPEN_REQUESTS_MAX * 2**20
     refused = [Send(A, Reject(root, "too_many", offset))]
     assert serving.says(A, Request(root, offset, 2**20)) == refused
-    assert len(serving.uploads.handle(BytesRead(1, memoryview(bytes(2**20))), 0.0)) == 1
-    assert len(serving.uploads.handle(Sent(A, 2**20), 0.0)) == 1  # room for the next read
+    sent = serving.uploads.handle(BytesRead(1, memoryview(bytes(2**20))), 0.0)
+    assert [type(effect) for effect in sent] == [Send]
+    more = serving.uploads.handle(Sent(A, 2**20), 0.01)
+    assert len(more) == LEAF_BYTES_MAX // 2**20  # 100 MB/s: as much as a leaf ever has
 
 
-def test_a_slow_leaf_does_not_keep_others_from_being_served() -> None:
-    """What one does not take is read no further for it; another is read for at once."""
+def test_a_leaf_that_takes_nothing_holds_nobody_else_up() -> None:
+    """What one does not take is read no further for it; soon another is read for."""
     big = bytes(64 * 2**20)
     serving = Serving(slots=2)
     serving.library.handle(FilesShared((shared("big.bin", big),)), 0.0)
@@ -190,9 +267,16 @@ def test_a_slow_leaf_does_not_keep_others_from_being_served() -> None:
         serving.says(peer, Interested(root, len(big)))
     for number in range(20):
         serving.says(A, Request(root, number * 2**20, 2**20))
-    assert len(plain(serving.says(B, Request(root, 0, 2**20)))) == 1
-    serving.uploads.handle(LinkDown(A, Door.BULK, "gone"), 0.0)
-    assert len(plain(serving.says(B, Request(root, 2**20, 2**20)))) == 1
+    assert plain(serving.says(B, Request(root, 0, 2**20))) == []
+    due = serving.uploads.wakeup()
+    while due is not None and due < STALLED_S:
+        serving.uploads.handle(Woke(), due)
+        due = serving.uploads.wakeup()
+    (read,) = plain(serving.uploads.handle(Woke(), STALLED_S))
+    assert isinstance(read, ReadShared)
+    (sent,) = serving.uploads.handle(BytesRead(read.read, memoryview(bytes(2**20))), STALLED_S)
+    assert isinstance(sent, Send)
+    assert sent.peer == B
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("changed", "changed"), ("x", "disk")])
@@ -241,5 +325,6 @@ def test_asking_again_for_less_is_answered_with_less() -> None:
     first = serving.says(A, Request(ROOT, 0, 65_536))
     serving.says(A, Cancel(ROOT, 0))
     second = serving.says(A, Request(ROOT, 0, 16_384))
-    assert serving.read(first) == []
-    assert serving.read(second) == [Send(A, Piece(ROOT, 0), memoryview(DATA)[:16_384])]
+    assert second == []  # it comes next
+    again = serving.read(first)
+    assert serving.read(again) == [Send(A, Piece(ROOT, 0), memoryview(DATA)[:16_384])]

@@ -3,15 +3,22 @@
 Everything is about one file named by its root. A downloader says `Interested`; the holder
 answers with a `Bitfield` and chokes or unchokes. A request is answered by exactly one `Piece`
 (its bytes travel as the second frame) or one `Reject`. The piece layer is asked for with
-`TreeRequest` and proven against the root before any piece is.
+`TreeRequest` and proven against the root before any piece is. Those who exchange a file name others
+that do with `Peers`.
 """
 
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from common.limits import HAVE_PIECES_MAX, PIECES_PER_FILE_MAX, REQUEST_BYTES_MAX, TREE_HASHES_MAX
-from common.messages.fields import Bytes32, Count, Message
+from common.limits import (
+    HAVE_PIECES_MAX,
+    PEERS_TOLD_MAX,
+    PIECES_PER_FILE_MAX,
+    REQUEST_BYTES_MAX,
+    TREE_HASHES_MAX,
+)
+from common.messages.fields import Bytes32, Contact, Count, Message
 
 PieceIndex = Annotated[int, Meta(ge=0, lt=PIECES_PER_FILE_MAX)]
 Reason = Literal["choked", "gone", "changed", "not_here", "too_many", "disk"]
@@ -46,9 +53,14 @@ class Have(Message, frozen=True, array_like=True, gc=False):
 
 
 class Choke(Message, frozen=True, array_like=True, gc=False):
-    """I answer no requests for this file now."""
+    """I answer no requests for this file now; your place in the line and about how long it takes.
+
+    The place is 1 for who comes next, and 0 where there is none; the time is in seconds.
+    """
 
     root: Bytes32
+    place: Count = 0
+    wait_s: Count = 0
 
 
 class Unchoke(Message, frozen=True, array_like=True, gc=False):
@@ -93,6 +105,13 @@ class TreeRequest(Message, frozen=True, array_like=True, gc=False):
     root: Bytes32
     first: PieceIndex
     count: Annotated[int, Meta(ge=1, le=TREE_HASHES_MAX)]
+
+
+class Peers(Message, frozen=True, array_like=True, gc=False):
+    """These leaves, with which I am linked, have or fetch this file too."""
+
+    root: Bytes32
+    contacts: Annotated[tuple[Contact, ...], Meta(max_length=PEERS_TOLD_MAX)]
 
 
 class TreeHashes(Message, frozen=True, array_like=True, gc=False):

@@ -77,6 +77,7 @@ TABLE: Final = (
     Row(89, swarm.Reject, To.LEAF, Door.BULK),
     Row(90, swarm.TreeRequest, To.LEAF, Door.BULK),
     Row(91, swarm.TreeHashes, To.LEAF, Door.BULK, carries_data=True),
+    Row(92, swarm.Peers, To.LEAF, Door.BULK),
     Row(112, control.Call, To.COMMAND, None),
     Row(113, control.Told, To.COMMAND, None),
     Row(114, control.Answered, To.COMMAND, None),

@@ -35,6 +35,8 @@ from common.doors import Door
 from common.errors import RemoteProtocolError
 from common.limits import BODY_BYTES_MAX, CONTROL_FRAME_BYTES_MAX, DATAGRAM_BYTES_MAX
 from common.node import Node
+from common.shell.departures import Departures
+from common.shell.net.descriptors import Traffic
 from common.shell.outbox import Outbox
 
 LINGER_S = 0.2  # what was sent just before a hang-up gets this long to leave
@@ -51,6 +53,8 @@ class Wires(Protocol):
     ) -> int: ...
 
     def send(self, link: int, body: bytes, data: memoryview | bytes | None = None) -> bool: ...
+
+    def traffic(self, link: int) -> Traffic | None: ...
 
     def hangup(self, link: int, reason: str) -> None: ...
 
@@ -101,7 +105,8 @@ class Driver:
         """Give the driver its sockets; before the first event."""
         self._wires = wires
         self._send_datagram = send_datagram
-        self._outbox = Outbox(self._loop, wires.send, self._stuck, self._data_sent)
+        departures = Departures(self._loop, wires.traffic, self._data_sent)
+        self._outbox = Outbox(self._loop, wires.send, self._stuck, departures)
 
     def feed(self, event: Event) -> None:
         """One event into the node, and all its effects out, in order."""

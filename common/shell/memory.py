@@ -15,6 +15,8 @@ from common.shell.disk.remembered import Memory
 from common.shell.drive import Performer
 from common.storage import (
     RememberDownload,
+    RememberGiving,
+    RememberLine,
     RememberPin,
     RememberShare,
     RememberSuperPeer,
@@ -34,6 +36,8 @@ def restored(store: Memory) -> Restored:
         store.folder_shares(),
         store.fetched_folders(),
         store.limits(),
+        store.giving(),
+        store.line(),
     )
 
 
@@ -93,4 +97,6 @@ def performers(
         RememberWish: told(wish),
         RememberFolder: told(folder),
         RememberLimits: told(limits),
+        RememberGiving: told(lambda effect: store.remember_giving(effect.records)),
+        RememberLine: told(lambda effect: store.remember_line(effect.places)),
     }

@@ -3,7 +3,7 @@
 Order within a link is kept, data included. Where a link's pipe is full its frames wait here, in
 order, and are tried again shortly. A link is given up when `WAITING_BYTES_MAX` of messages wait for
 it, or more than `SEND_QUEUE_BYTES_MAX` for `PATIENCE_S`. Data does not count: who sends it is told
-when it has left, and keeps its own measure.
+when it has left (`departures.py`), and keeps its own measure.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from common.limits import CONTROL_FRAME_BYTES_MAX, SEND_QUEUE_BYTES_MAX
+from common.shell.departures import Departures
 from common.wire import frame
 
 WAITING_BYTES_MAX = 8 * 1024 * 1024  # all 5,000 hits of a search, with their proofs
@@ -22,7 +23,6 @@ _ROOM = CONTROL_FRAME_BYTES_MAX - 8  # the array header of a frame
 Data = memoryview | bytes
 SendFrame = Callable[[int, bytes, Data | None], bool]
 OnLink = Callable[[int], None]
-OnData = Callable[[int, int], None]
 
 
 class _Queue:
@@ -50,7 +50,7 @@ class _Queue:
 class Outbox:
     """Gathers, sends, and retries.
 
-    `stuck` is called once for a link that is given up, `data_sent` with how much data has left.
+    `stuck` is called once for a link that is given up; `departures` is told of all that is sent.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Outbox:
         loop: asyncio.AbstractEventLoop,
         send: SendFrame,
         stuck: OnLink,
-        data_sent: OnData,
+        departures: Departures,
     ) -> None:
         self._loop = loop
         self._send = send
         self._stuck = stuck
-        self._data_sent = data_sent
+        self._departures = departures
         self._queues: dict[int, _Queue] = {}
         self._stirred: dict[int, _Queue] = {}  # those with something to send
         self._scheduled = False
@@ -96,6 +96,7 @@ class Outbox:
         """The link is gone, and what waited for it."""
         self._queues.pop(link, None)
         self._stirred.pop(link, None)
+        self._departures.forget(link)
 
     def _seal(self, queue: _Queue, data: Data | None = None) -> None:
         if queue.messages:
@@ -106,17 +107,15 @@ class Outbox:
 
     def _drain(self, link: int, queue: _Queue) -> None:
         self._seal(queue)
-        sent_bytes = 0
         while queue.frames:
             body, data = queue.frames[0]
+            if data is not None:
+                self._departures.expect(link)
             if not self._send(link, body, data):
                 break
             queue.frames.popleft()
             queue.waiting_bytes -= len(body)
-            if data is not None:
-                sent_bytes += len(data)
-        if sent_bytes:
-            self._loop.call_soon(self._data_sent, link, sent_bytes)
+            self._departures.sent(link, len(body), None if data is None else len(data))
         if not queue.frames:
             del self._stirred[link]
 

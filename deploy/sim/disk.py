@@ -27,6 +27,8 @@ from common.storage import (
     ReadPart,
     ReadShared,
     RememberDownload,
+    RememberGiving,
+    RememberLine,
     RememberPin,
     RememberShare,
     RememberSuperPeer,
@@ -62,6 +64,8 @@ _MEMORIES: tuple[type[Effect], ...] = (
     RememberWish,
     RememberFolder,
     RememberLimits,
+    RememberGiving,
+    RememberLine,
 )
 
 

@@ -18,6 +18,8 @@ from common.storage import (
     FilesShared,
     FollowShare,
     RememberDownload,
+    RememberGiving,
+    RememberLine,
     RememberPin,
     RememberShare,
     RememberSuperPeer,
@@ -33,6 +35,7 @@ Performer = Callable[[Any], None]
 _NOT_KEPT = (
     *(UnfollowShare, RememberDownload, RememberPin, RememberShare, RememberWish, RememberFolder),
     RememberLimits,
+    *(RememberGiving, RememberLine),
 )
 
 Known = dict[NodeId, Address]  # super-peers that worked, the latest at the end

@@ -14,8 +14,8 @@ from common.schedule import LimitsRecord
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import FileChangedError, FileStamp, check_stamp, open_beneath
 from common.shell.disk.scan import FoundFile, HashCancelledError, Known
-from common.shell.disk.store import SUPER_PEERS_MAX
-from common.storage import DownloadRecord, FolderRecord, WishRecord
+from common.shell.disk.store import GIVING_MAX, SUPER_PEERS_MAX
+from common.storage import DownloadRecord, FolderRecord, GivingRecord, WishRecord
 
 _PLACE = Path("/state.db")
 
@@ -71,7 +71,7 @@ class MemoryStore:
 
     __slots__ = (
         *("_downloads", "_hashes", "_layers", "_pins", "_shares", "_super_peers", "_wishes"),
-        *("_folder_shares", "_folders", "_limits"),
+        *("_folder_shares", "_folders", "_giving", "_limits", "_line"),
         "refuses",
     )
 
@@ -79,6 +79,8 @@ class MemoryStore:
         self.refuses = 0
         self._hashes: dict[str, dict[str, Known]] = {}
         self._layers: dict[bytes, bytes] = {}
+        self._giving: dict[NodeId, GivingRecord] = {}
+        self._line: tuple[tuple[NodeId, float], ...] = ()
         self._shares: dict[str, None] = {}
         self._downloads: dict[int, DownloadRecord] = {}
         self._pins: dict[str, NodeId] = {}
@@ -222,6 +224,28 @@ class MemoryStore:
         """Keep the limits that were set."""
         self._written()
         self._limits = record
+
+    def giving(self) -> tuple[GivingRecord, ...]:
+        """What leaves gave and had, the one that moved last at the end."""
+        return tuple(self._giving.values())
+
+    def remember_giving(self, records: tuple[GivingRecord, ...]) -> None:
+        """Keep what these gave and had."""
+        self._written()
+        for record in records:
+            self._giving.pop(record.node, None)
+            self._giving[record.node] = record
+        while len(self._giving) > GIVING_MAX:
+            del self._giving[next(iter(self._giving))]
+
+    def line(self) -> tuple[tuple[NodeId, float], ...]:
+        """Who waited for a slot, and for how many seconds, the longest first."""
+        return self._line
+
+    def remember_line(self, places: tuple[tuple[NodeId, float], ...]) -> None:
+        """These wait, so long; nobody else does."""
+        self._written()
+        self._line = tuple(sorted(places, key=lambda each: (-each[1], each[0])))
 
     def pins(self) -> tuple[tuple[str, NodeId], ...]:
         """(place as typed, key) of every pinned super-peer."""

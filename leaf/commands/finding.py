@@ -208,6 +208,7 @@ def _print_hits(output: Output, found: "SearchResult") -> None:
     help="Where a file of that name exists.",
 )
 @click.option("--detach", is_flag=True, help="Only begin; the daemon goes on.")
+@click.option("--stream", is_flag=True, help="In order, and to stdout while it is fetched.")
 @click.option(
     "--only",
     multiple=True,
@@ -228,8 +229,9 @@ def get(
     to: str | None,
     exists: Any,
     detach: bool,
+    stream: bool,
     only: tuple[str, ...],
-) -> None:
+) -> int:
     """Fetch a file or a folder from all who have it; run again it goes on where it was."""
     from leaf.methods import Get
 
@@ -237,19 +239,40 @@ def get(
     if passing and not to:
         to = f"{invocation.home_of(PROGRAM).downloads}/"  # it has none of its own
     order = Get(_meant(invocation, what), exists=exists, detach=detach and not passing)
-    order.only = list(only)
+    order.only, order.stream = list(only), stream
     if to:
         target = Path(to).expanduser().absolute()
         order.to, order.into = str(target), to.endswith("/") or target.is_dir()
     if invocation.timeout is not None:
         order.timeout = invocation.timeout
-    got = _fetched(invocation, order, passing)
     output = invocation.output()
+    if stream and not order.detach:
+        return _streamed(invocation, order, passing)
+    got = _fetched(invocation, order, passing)
     if output.for_people:
         output.line(got.path)
         output.talk(_told(got, detached=order.detach))
     else:
         output.document(got)
+    return Exit.DONE
+
+
+def _streamed(invocation: Invocation, order: "Get", passing: "dict[str, object] | None") -> int:
+    """The file on stdout as it comes; a reader that closes the pipe ends only that."""
+    from leaf.commands.streaming import Outflow, check_stdout
+
+    check_stdout(invocation)
+    outflow, output = Outflow(), invocation.output()
+    got = None
+    try:
+        got = _fetched(invocation, order, passing, outflow.follow)
+        outflow.finish(got)
+    except BrokenPipeError:
+        if got is None:
+            output.talk(AGAIN_HINT if passing else "The leaf goes on fetching.")
+            return Exit.UNFINISHED
+    output.talk(f"{got.path}: {_told(got, detached=False)}")
+    return Exit.DONE
 
 
 def _meant(invocation: Invocation, what: str) -> str:
@@ -262,7 +285,10 @@ def _meant(invocation: Invocation, what: str) -> str:
 
 
 def _fetched(
-    invocation: Invocation, order: "Get", passing: "dict[str, object] | None"
+    invocation: Invocation,
+    order: "Get",
+    passing: "dict[str, object] | None",
+    follow: "Callable[[GetProgress], None] | None" = None,
 ) -> "GetResult":
     """The file; Ctrl-C ends the wait for a daemon, which goes on, and all of a passing leaf."""
     output, ids = invocation.output(), [order.what if order.what.startswith("sp:") else "ID"]
@@ -275,6 +301,8 @@ def _fetched(
             if progress.files:
                 remark = f"{progress.files_done} of {counted(progress.files, 'file')}, {remark}"
             bar.update(progress.done_bytes, progress.size, remark)
+            if follow is not None:
+                follow(progress)
 
         def fetch(leaf: "LeafClient") -> "GetResult":
             try:

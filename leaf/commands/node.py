@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from common.errors import Exit, UserError
-from common.ladder import NAMES
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.units import counted, rate_text, size_text, time_text
 
@@ -57,6 +56,8 @@ def status(invocation: Invocation, watch: bool) -> None:
 
 def _lines(found: "Status") -> list[tuple[str, str]]:
     if found.parent is not None:
+        from common.ladder import NAMES
+
         named = NAMES.get(found.parent_source or "", "")
         by = f", named by {named}" if named else ""
         parent = f"{found.parent.address} ({found.parent.node}){by}"

@@ -1,48 +1,115 @@
-"""How many bytes are read for others and have not left yet: of all, and of each.
+"""How many bytes may be read for others and not have left yet: for each leaf, and for all.
 
-A leaf that takes slowly what it asked for must neither fill our memory nor keep others from being
-read for. What was taken for a leaf is given back when it has left, when it is not needed any more,
-or when the link is gone.
+What lies inside a link can neither be cancelled nor be overtaken, and shares the uplink with all
+else that lies there, whoever has a better right to it. So it is what leaves in a tenth of a second
+and in the time that the way takes: for each leaf by how fast it takes what it gets and how soon
+the first of it has left, for all together the sum of these. Whoever takes nothing for a while holds
+its own up and nobody else's. What was taken for a leaf is given back when it has left, when it is
+not needed any more, or when the link is gone.
 """
 
+import math
+from dataclasses import dataclass
 from typing import Final
 
 from common.ids import NodeId
+from common.rates import Rate
 
-ALL_BYTES_MAX: Final = 32 * 1024 * 1024
+LINKS_S: Final = 0.1  # DESIGN §5: at most 100 ms of bulk inside a link
+LEAF_S: Final = 0.25  # ... of one leaf, so that its share can grow quickly; wild guess
+WAY_S_MAX: Final = 0.5  # what counts as the way, and not as our own queue
+BYTES_MIN: Final = 64 * 1024  # of a leaf, and of all: one request arrives while one is read
 LEAF_BYTES_MAX: Final = 8 * 1024 * 1024  # = the window that a downloader has at one source
+ALL_BYTES_MAX: Final = 32 * 1024 * 1024
+STALLED_S: Final = 2.0  # without a byte that left; wild guess
+RATE_S: Final = 1.0  # over which it is measured: a link that could do more is soon found out
+LIMIT_S: Final = 0.005  # how long the sum is believed: it costs more than a piece
+
+
+@dataclass(slots=True)
+class _Way:
+    """What is on its way to one leaf."""
+
+    rate: Rate
+    taken: int = 0
+    busy_since: float = 0.0  # it had nothing before
+    first_is_out: bool = False  # ... and this is the first of it
+    way_s: float = math.inf  # the shortest time that a first one took
+    left_at: float = 0.0
+
+    def bytes_in(self, seconds: float, now: float) -> int:
+        """What leaves in so long, and on the way."""
+        return int(self.rate.per_s(now) * (seconds + min(self.way_s, WAY_S_MAX)))
+
+    def is_stalled(self, for_s: float, now: float) -> bool:
+        return self.taken > 0 and now - max(self.left_at, self.busy_since) >= for_s
 
 
 class Budget:
     """Bytes on their way from the disk to the links."""
 
-    __slots__ = ("_all", "_taken")
+    __slots__ = ("_limit", "_limit_at", "_ways")
 
     def __init__(self) -> None:
-        self._taken: dict[NodeId, int] = {}
-        self._all = 0
+        self._ways: dict[NodeId, _Way] = {}
+        self._limit = BYTES_MIN
+        self._limit_at = -math.inf
 
     @property
-    def spent(self) -> bool:
+    def bytes_on_their_way(self) -> int:
+        """Read, or being read, and not gone."""
+        return sum(way.taken for way in self._ways.values())
+
+    def stalled(self, for_s: float, now: float) -> list[NodeId]:
+        """Those to whom nothing has left for so long, although something is on its way."""
+        return [peer for peer, way in self._ways.items() if way.is_stalled(for_s, now)]
+
+    def is_spent(self, now: float) -> bool:
         """Whether nothing may be read for anybody."""
-        return self._all >= ALL_BYTES_MAX
+        if now - self._limit_at >= LIMIT_S:
+            self._limit_at = now
+            ways = self._ways.values()
+            leaves = sum(way.bytes_in(LINKS_S, now) for way in ways)
+            stalled = sum(way.taken for way in ways if way.is_stalled(STALLED_S, now))
+            self._limit = min(max(leaves, BYTES_MIN), ALL_BYTES_MAX) + stalled
+        return self.bytes_on_their_way >= self._limit
 
-    def has_room(self, peer: NodeId) -> bool:
-        """Whether something may be read for this leaf."""
-        return not self.spent and self._taken.get(peer, 0) < LEAF_BYTES_MAX
+    def has_room(self, peer: NodeId, now: float) -> bool:
+        """Whether something may be read for this leaf, where it may for anybody."""
+        way = self._ways.get(peer)
+        if way is None:
+            return True
+        if way.is_stalled(STALLED_S, now):
+            return False
+        return way.taken < min(max(way.bytes_in(LEAF_S, now), BYTES_MIN), LEAF_BYTES_MAX)
 
-    def take(self, peer: NodeId, length: int) -> None:
+    def take(self, peer: NodeId, length: int, now: float) -> None:
         """This much is read, or made, for it."""
-        self._taken[peer] = self._taken.get(peer, 0) + length
-        self._all += length
+        way = self._ways.get(peer)
+        if way is None:
+            way = self._ways[peer] = _Way(Rate(now, RATE_S))
+        if not way.taken:
+            way.busy_since, way.first_is_out = now, True
+        way.taken += length
+
+    def left(self, peer: NodeId, length: int, now: float) -> None:
+        """This much has left."""
+        way = self._ways.get(peer)
+        if way is None:
+            return
+        if way.first_is_out:
+            way.first_is_out = False
+            way.way_s = min(way.way_s, now - way.busy_since)
+        way.rate.add(length, now)
+        way.left_at = now
+        self.give_back(peer, length)
 
     def give_back(self, peer: NodeId, length: int) -> None:
-        """This much has left, or is not needed; nothing where the link went in between."""
-        length = min(length, self._taken.get(peer, 0))
-        self._all -= length
-        if length:
-            self._taken[peer] -= length
+        """This much is not on its way; nothing where the link went in between."""
+        way = self._ways.get(peer)
+        if way is not None:
+            way.taken -= min(length, way.taken)
 
     def forget(self, peer: NodeId) -> None:
         """The link is gone, and all that was meant for it."""
-        self._all -= self._taken.pop(peer, 0)
+        self._ways.pop(peer, None)

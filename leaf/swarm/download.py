@@ -30,7 +30,7 @@ from common.errors import Exit
 from common.ids import NodeId
 from common.limits import MANIFEST_BYTES_MAX
 from common.manifest import MAGIC
-from common.merkle import piece_count
+from common.merkle import piece_count, piece_size_bytes
 from common.messages.fields import Contact
 from common.storage import (
     ClosePart,
@@ -45,15 +45,13 @@ from common.storage import (
     PiecesWritten,
     RememberDownload,
 )
-from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started
+from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started, Streamed
+from leaf.swarm.acquaintances import Acquaintances
 from leaf.swarm.fetch import Fetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces
 from leaf.swarm.pieces import State as Piece
-from leaf.swarm.sources import SOURCES_MAX
-
-DISK_RETRY_S: Final = 5.0  # a full disk is looked at again this often; wild guess
-DISK_FAILURES_MAX: Final = 3  # of the kinds that may pass, without a new piece in between
+from leaf.swarm.troubles import FULL, RETRY_S, Troubles
 
 CORRUPT_REASON: Final = "every source that was found sent wrong bytes"
 GONE_REASON: Final = "the file is gone"
@@ -93,15 +91,12 @@ class Download:
         self._links = links
         self._config = config
         self._rng = rng
-        self._contacts = {contact.node: contact for contact in sources}
+        self._past = Acquaintances(sources)
         self._pieces: Pieces | None = None  # as long as the part is open, and after the end
         self._fetch: Fetch | None = None
+        self._part = ""  # where its partial file is
         self._allotted = Allotted(1, 0)
-        self._received_before = 0
-        self._givers: dict[NodeId, None] = {}
-        self._liars: dict[NodeId, None] = {}
-        self._disk_failures = 0
-        self._durable = 0  # pieces that were there when the part was opened last
+        self._troubles = Troubles()
         self.can_be_served = False
         self.is_short_of_space = False  # paused until the disk has room
         self._deadlines = Deadlines()
@@ -128,6 +123,16 @@ class Download:
         return self.state, self.linked > 0, self.proven
 
     @property
+    def fetch(self) -> Fetch | None:
+        """Its swarm while it fetches; for who looks, not for who changes."""
+        return self._fetch
+
+    @property
+    def retried_at(self) -> float | None:
+        """When a disk in trouble is looked at again."""
+        return self._deadlines.get("disk")
+
+    @property
     def linked(self) -> int:
         """With how many sources there is a link now."""
         return self._fetch.sources.linked_count if self._fetch else 0
@@ -139,27 +144,22 @@ class Download:
 
     def fetches_from(self, peer: NodeId) -> bool:
         """Whether it is linked with this leaf to fetch from it."""
-        return self._fetch is not None and self._fetch.is_linked(peer)
-
-    @property
-    def givers(self) -> int:
-        """How many leaves sent at least one good piece."""
-        return len(self.given_by)
+        return self._fetch is not None and self._fetch.sources.is_linked(peer)
 
     @property
     def given_by(self) -> dict[NodeId, None]:
-        """The leaves that did."""
-        return {**self._givers, **(self._fetch.givers if self._fetch else {})}
+        """The leaves that sent at least one good piece."""
+        return {**self._past.givers, **(self._fetch.givers if self._fetch else {})}
 
     @property
     def contacts(self) -> tuple[Contact, ...]:
         """Leaves that are said to have it."""
-        return self._fetch.known if self._fetch else tuple(self._contacts.values())
+        return self._fetch.sources.contacts if self._fetch else self._past.contacts
 
     @property
     def received_bytes(self) -> int:
         """What came over the network in this run, wrong and doubled bytes included."""
-        return self._received_before + (self._fetch.received_bytes if self._fetch else 0)
+        return self._past.received_bytes + (self._fetch.received_bytes if self._fetch else 0)
 
     @property
     def lied_to(self) -> bool:
@@ -179,6 +179,14 @@ class Download:
         if not self.can_be_served or self.state is State.DONE:
             return self.can_be_served
         return self._pieces is not None and self._pieces.count(Piece.DONE) > 0
+
+    @property
+    def readable(self) -> tuple[str, int]:
+        """A file, and how many bytes of it from the first on are proven; ("", 0): none."""
+        if self._pieces is None or self.state in (State.DONE, State.FAILED):
+            return "", 0
+        ready = piece_size_bytes(self.record.size) * self._pieces.prefix
+        return self._part, min(ready, self.record.size)
 
     def lacked(self, peer: NodeId, pieces: BitMap) -> BitMap:
         """Those of these pieces that this leaf does not have, as far as we know."""
@@ -219,10 +227,16 @@ class Download:
 
     def _resumed(self, _event: Resumed, _now: float) -> list[Effect]:
         self._deadlines.cancel("disk")
-        self._disk_failures = 0
+        self._troubles.forget()
         if self.state is State.FAILED:  # a person wants it tried again, with everybody
-            self._liars.clear()
+            self._past.liars.clear()
         return self._enter(State.QUEUED)
+
+    def _streamed(self, event: Streamed, now: float) -> list[Effect]:
+        if self.record.is_streamed:
+            return []
+        self.record = msgspec.structs.replace(self.record, is_streamed=True)
+        return [RememberDownload(self.record), *self._to_fetch(event, now)]
 
     def _halted(self, event: Halted, now: float) -> list[Effect]:
         self._deadlines.cancel("disk")
@@ -258,10 +272,8 @@ class Download:
         record = self.record
         if self.state is not State.FETCHING or len(event.done) != piece_count(record.size):
             return [self._close()]  # paused meanwhile
-        self._pieces = Pieces(event.done)
-        if event.done.count(1) > self._durable:  # it got on since the last trouble
-            self._disk_failures = 0
-        self._durable = event.done.count(1)
+        self._pieces, self._part = Pieces(event.done), event.path
+        self._troubles.opened(event.done.count(1))
         self.can_be_served = True
         self._fetch = Fetch(
             number=record.number,
@@ -273,14 +285,13 @@ class Download:
             config=self._config,
             rng=self._rng,
             now=now,
+            is_streamed=record.is_streamed,
         )
-        self._fetch.sources.liars.update(self._liars)
+        self._fetch.sources.liars.update(self._past.liars)
         if self._pieces.complete:
             return self._finish(now)
-        contacts = tuple(self._contacts.values())
-        return self._to_fetch(self._allotted, now) + self._to_fetch(
-            SourcesFound(record.root, contacts), now
-        )
+        found = SourcesFound(record.root, self._past.contacts)
+        return self._to_fetch(self._allotted, now) + self._to_fetch(found, now)
 
     def _skipped(self, event: PartSkipped, _now: float) -> list[Effect]:
         """What was wanted, or something that must stay, is there already."""
@@ -317,14 +328,12 @@ class Download:
         if self._pieces is not None:
             for piece in event.lost:
                 self._pieces.lost(piece)
-        passing = event.kind in ("broken", "busy")
-        self._disk_failures += passing
         reason = f"{event.reason} {event.hint}".strip()
         close = self._close()
-        if event.kind == "full" or (passing and self._disk_failures <= DISK_FAILURES_MAX):
-            self._deadlines.set("disk", now + DISK_RETRY_S)
+        if self._troubles.passes(event.kind):
+            self._deadlines.set("disk", now + RETRY_S)
             paused = self._enter(State.PAUSED, reason)
-            self.is_short_of_space = event.kind == "full"
+            self.is_short_of_space = event.kind == FULL
             return [*self._let_go(now), *paused, close]
         self.code = Exit.DISK
         return [*self._let_go(now), *self._enter(State.FAILED, reason), close]
@@ -332,24 +341,17 @@ class Download:
     # --- the swarm --------------------------------------------------------------------------
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
-        if self._fetch is None:  # its turn comes later: remember them
-            for contact in event.contacts:
-                if contact.node in self._contacts or len(self._contacts) < SOURCES_MAX:
-                    self._contacts[contact.node] = contact
+        if self._fetch is None:  # its turn comes later
+            self._past.add(event.contacts)
             return []
         effects = self._to_fetch(event, now)
-        if event.done and self.lied_to and not self._fetch.known:
+        if event.done and self.lied_to and not self._fetch.sources.contacts:
             return effects + self._give_up(now)
         return effects
 
     def _give_up(self, now: float) -> list[Effect]:
         self.code = Exit.CORRUPT
-        effects = self._let_go(now)
-        return [
-            *effects,
-            *self._enter(State.FAILED, CORRUPT_REASON),
-            self._close(),
-        ]
+        return [*self._let_go(now), *self._enter(State.FAILED, CORRUPT_REASON), self._close()]
 
     def _to_fetch(self, event: Event, now: float) -> list[Effect]:
         return self._fetch.handle(event, now) if self._fetch else []
@@ -359,10 +361,7 @@ class Download:
         fetch, self._fetch = self._fetch, None
         if fetch is None:
             return []
-        self._contacts = {contact.node: contact for contact in fetch.known}
-        self._received_before += fetch.received_bytes
-        self._givers.update(fetch.givers)
-        self._liars.update(fetch.sources.liars)
+        self._past.part_from(fetch)
         return fetch.farewell()
 
     def _enter(self, state: State, reason: str = "", path: str = "") -> list[Effect]:
@@ -384,6 +383,7 @@ class Download:
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Started: _started,
         Resumed: _resumed,
+        Streamed: _streamed,
         Halted: _halted,
         Stopped: _stopped,
         Allotted: _allotted_now,

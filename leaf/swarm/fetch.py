@@ -18,7 +18,8 @@ from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send,
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
-from common.messages.fields import Contact, Message
+from common.merkle import piece_span
+from common.messages.fields import Message
 from common.messages.swarm import (
     Bitfield,
     Cancel,
@@ -32,14 +33,14 @@ from common.messages.swarm import (
 )
 from common.rates import Rate
 from common.storage import KeepLayer, PiecesWritten, WritePieces
-from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted
+from leaf.signals import Allotted, Given, PiecesProven, SourcesFound, SourcesUnwanted, Streamed
 from leaf.swarm.caps import Gate
 from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
 from leaf.swarm.requests import Requests
 from leaf.swarm.source import SNUBS_MAX, Phase, Source
-from leaf.swarm.sources import Sources
+from leaf.swarm.sources import TRIES_MAX, Sources
 
 
 class Fetch:
@@ -57,19 +58,21 @@ class Fetch:
         config: SwarmConfig,
         rng: Random,
         now: float,
+        is_streamed: bool = False,
     ) -> None:
         self._number = number
         self._root = root
         self._size = size
         self.pieces = pieces
         self._requests = Requests(root, size, pieces, config.request_s, rng, Gate(links.caps.down))
+        self._requests.is_streamed = is_streamed
         self._layer = LayerFetch(root, size, layer)
         self._config = config
         self.sources = Sources(root, size, links, config, rng)
         self.givers: dict[NodeId, None] = {}  # who sent at least one good piece
         self.received_bytes = 0
         self.rate = Rate(now)
-        self._links_max = 1
+        self.links_max = 1  # with how many sources it may be linked
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -84,14 +87,14 @@ class Fetch:
         return min((time for time in times if time is not None), default=None)
 
     @property
-    def known(self) -> tuple[Contact, ...]:
-        """All sources that are not ruled out."""
-        return tuple(Contact(each.peer, each.address) for each in self.sources)
+    def requests(self) -> Requests:
+        """Who is asked for what; for who looks, not for who changes."""
+        return self._requests
 
-    def is_linked(self, peer: NodeId) -> bool:
-        """Whether we are linked with this source."""
-        source = self.sources.get(peer)
-        return source is not None and source.phase is Phase.LINKED
+    @property
+    def has_layer(self) -> bool:
+        """Whether there are hashes to prove pieces by."""
+        return self._layer.complete
 
     def farewell(self) -> list[Effect]:
         """What is said when no more is fetched."""
@@ -104,29 +107,28 @@ class Fetch:
     # --- sources come and go ----------------------------------------------------------------
 
     def _allotted_now(self, event: Allotted, now: float) -> list[Effect]:
-        self._links_max, self._requests.bytes_max = event.links, event.bytes_max
+        self.links_max, self._requests.bytes_max = event.links, event.bytes_max
         return self._go_on(now)
 
+    def _streamed(self, _event: Streamed, now: float) -> list[Effect]:
+        self._requests.is_streamed = True
+        self._be_patient(now)
+        return self._pump_all(now)
+
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
-        self.sources.add(event.contacts)
-        return self._make_room(now) + self.sources.reach(self._links_max, now)
+        self.sources.add(event.contacts, tries_left=1 if event.is_hearsay else TRIES_MAX)
+        return self._make_room(now) + self.sources.reach(self.links_max, now)
 
     def _make_room(self, now: float) -> list[Effect]:
         """Where links are scarce, one that has nothing we lack gives its own to another: partial
         holders of the same pieces would keep one another from who has the rest."""
-        if not self.sources.crowded(self._links_max):
+        if not self.sources.crowded(self.links_max):
             return []
-        useless = next((each for each in self.sources.linked if self._has_nothing(each)), None)
+        useless = next(filter(self._requests.has_nothing, self.sources.linked), None)
         if useless is None:
             return []
         self._let_go(useless)
         return self.sources.park(useless, now)
-
-    def _has_nothing(self, source: Source) -> bool:
-        """Whether it has shown what it has, and we have that."""
-        if source.has is None or not source.shown or source.requests:
-            return False
-        return not any(self.pieces.state(piece) < State.WRITING for piece in source.has)
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)
@@ -160,7 +162,7 @@ class Fetch:
 
     def _go_on(self, now: float) -> list[Effect]:
         """Something is free: a link, or pieces that somebody else may bring."""
-        return self.sources.reach(self._links_max, now) + self._pump_all(now)
+        return self.sources.reach(self.links_max, now) + self._pump_all(now)
 
     def _let_go(self, source: Source) -> None:
         """What it owes is missing again, and what it had does not count any more."""
@@ -207,8 +209,11 @@ class Fetch:
         self._requests.picker.source_came(gained)
         return self._pump(source, now)
 
-    def _on_choke(self, source: Source, _event: Received, now: float) -> list[Effect]:
+    def _on_choke(self, source: Source, event: Received, now: float) -> list[Effect]:
+        message = event.message
         source.choking = True
+        if isinstance(message, Choke):
+            source.place, source.wait_s = message.place, message.wait_s
         self._take_back(source)
         self.sources.expect_nothing(source)
         return self._pump_all(now)
@@ -248,7 +253,7 @@ class Fetch:
         source.tries = 0
         self.received_bytes += len(data)
         self.rate.add(len(data), now)
-        cancels = self._cancel_others(source, message.offset, len(data))
+        cancels = self._requests.cancel_others(source, message.offset, len(data), self.sources)
         return self._write(source, message.offset, data) + cancels + self._pump(source, now)
 
     def _heard(self, source: Source, now: float) -> None:
@@ -265,18 +270,6 @@ class Fetch:
             WritePieces(self._number, offset, data[offset - begin : offset - begin + length])
             for offset, length in self._requests.came(source, begin, len(data))
         ]
-
-    def _cancel_others(self, source: Source, offset: int, length: int) -> list[Effect]:
-        """The same was asked of several: the first to come is enough."""
-        effects: list[Effect] = []
-        for peer in self._requests.owers(offset):
-            other = self.sources.get(peer)
-            request = other.requests.get(offset) if other is not None else None
-            if other is None or other is source or request is None or request.length != length:
-                continue
-            other.take_back(offset)
-            effects.append(Send(peer, Cancel(self._root, offset)))
-        return effects
 
     def _on_reject(self, source: Source, event: Received, now: float) -> list[Effect]:
         message = event.message
@@ -305,18 +298,24 @@ class Fetch:
         if source.ready and not self._layer.complete:
             return self._ask_layer(source, now)
         owed_before = bool(source.requests)
-        effects = self._requests.fill(source, self.sources, now)
+        bytes_per_s = self.rate.per_s(now) if self._requests.is_streamed else 0.0
+        effects = self._requests.fill(source, self.sources, bytes_per_s, now)
         if effects and not owed_before:
             self.sources.expect(source, now)
-        if effects and self._requests.endgame:
-            self._deadlines.set("endgame", now + self._requests.endgame_pause_s)
+        if effects:
+            self._be_patient(now)
         return effects
+
+    def _be_patient(self, now: float) -> None:
+        """See later whether what was asked for has come."""
+        patience_s = self._requests.patience_s
+        if patience_s is not None:
+            self._deadlines.set("late", now + patience_s)
 
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
         if source.has is not None and not source.has:
             return []  # it has no hashes yet either
-        request = self._layer.ask(source.peer)
-        if request is None:
+        if (request := self._layer.ask(source.peer)) is None:
             return []
         self.sources.expect(source, now)
         return [Send(source.peer, request)]
@@ -325,16 +324,18 @@ class Fetch:
 
     def _written(self, event: PiecesWritten, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        proven = []
+        proven, given = [], dict[NodeId, int]()
         for piece in event.good:
             sender = self._requests.stored(piece)
             if sender is not None:
-                self.givers[sender] = None
+                given[sender] = given.get(sender, 0) + piece_span(self._size, piece)[1]
                 proven.append(piece)
         for piece in event.bad:
             sender = self._requests.wrong(piece)
             if sender is not None:
                 effects += self._blame(sender, now)
+        self.givers.update(dict.fromkeys(given))
+        effects += [Given(peer, length) for peer, length in given.items()]
         if proven:
             effects.append(PiecesProven(self._root, self._size, tuple(proven)))
         return effects + self._pump_all(now)
@@ -351,18 +352,15 @@ class Fetch:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
         if self._requests.gate.opened(now) or self._deadlines.pop_due(now):
-            effects += self._due_endgame(now)
+            effects += self._pump_all(now)
+            if self.pieces.count(State.ASKED):
+                self._be_patient(now)
         for key in self.sources.deadlines.pop_due(now):
             what, peer = key if isinstance(key, tuple) else ("", b"")
             source = self.sources.get(peer)
             if source is not None:
                 effects += self._due_data(source, now) if what == "data" else self._go_on(now)
         return effects
-
-    def _due_endgame(self, now: float) -> list[Effect]:
-        if self._requests.endgame:
-            self._deadlines.set("endgame", now + self._requests.endgame_pause_s)
-        return self._pump_all(now)
 
     def _due_data(self, source: Source, now: float) -> list[Effect]:
         """It let us wait: others may have what it owes; the third time we hang up."""
@@ -381,6 +379,7 @@ class Fetch:
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Allotted: _allotted_now,
+        Streamed: _streamed,
         SourcesFound: _sources_found,
         LinkUp: _link_up,
         LinkDown: _link_down,

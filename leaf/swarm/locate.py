@@ -52,6 +52,14 @@ class Locator:
         """When the next question is repeated."""
         return self._deadlines.earliest()
 
+    def asks_at(self, root: bytes) -> float | None:
+        """When it is asked for the next time, at the latest; None where that is not wanted."""
+        return self._deadlines.get(root) if root in self._wanted else None
+
+    def is_asking(self, root: bytes) -> bool:
+        """Whether the parent is just being asked for it."""
+        return root in self._asked
+
     def _joined(self, event: Joined, now: float) -> list[Effect]:
         self._parent, self._parent_address = event.parent, event.address
         self._asked.clear()

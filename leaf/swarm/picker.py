@@ -4,7 +4,9 @@ A piece is as rare as few partial sources have it; full sources add the same to 
 not counted. Among the rarest the draw is random: those who take the first of a list all take the
 same, and then have nothing to give one another (eight that did took 2.5 times as long). A run is
 what is missing side by side around the piece that was drawn, inside a block of its length, so that
-runs do not crumble. A decider: it returns a run and changes nothing but its own books.
+runs do not crumble. Where a window is given, its pieces come before all others and in order: for
+who reads the file while it is fetched (`leaf.swarm.readahead`). A decider: it returns a run and
+changes nothing but its own books.
 """
 
 from random import Random
@@ -16,6 +18,8 @@ from common.limits import REQUEST_BYTES_MAX
 from common.merkle import piece_count, piece_size_bytes
 
 RANDOM_FIRST: Final = 4  # runs before rarest first begins (libtorrent: 4 pieces)
+
+NO_WINDOW: Final = range(0)
 
 Run = tuple[int, int]  # first piece, how many
 
@@ -30,18 +34,26 @@ class Picker:
         self._chosen = 0
 
     def choose(
-        self, missing: BitMap, has: BitMap | None, request_bytes: int = REQUEST_BYTES_MAX
+        self,
+        missing: BitMap,
+        has: BitMap | None,
+        request_bytes: int = REQUEST_BYTES_MAX,
+        window: range = NO_WINDOW,
     ) -> Run | None:
         """A run of missing pieces that a source has (None: all of them), or None.
 
-        The run is one piece at least, and else no longer than `request_bytes`.
+        The run is one piece at least, and else no longer than `request_bytes`. While a piece of
+        `window` is wanted it is the first of these, and what follows it inside the window.
         """
         wanted = missing if has is None else missing & has
         if not wanted:
             return None
+        count_max = max(min(request_bytes, REQUEST_BYTES_MAX) // self._piece_bytes, 1)
+        soon = wanted & BitMap(window) if window else None
+        if soon:
+            return run_from(soon, soon.min(), count_max)
         rarest = self._rarest(wanted) if self._chosen >= RANDOM_FIRST else wanted
         self._chosen += 1
-        count_max = max(min(request_bytes, REQUEST_BYTES_MAX) // self._piece_bytes, 1)
         return run_around(wanted, rarest[self._rng.randrange(len(rarest))], count_max)
 
     def source_came(self, has: BitMap) -> None:
@@ -83,5 +95,13 @@ def run_around(pieces: BitMap, piece: int, count_max: int) -> Run:
     while first > begin and first - 1 in pieces:
         first -= 1
     while beyond < begin + count_max and beyond in pieces:
+        beyond += 1
+    return first, beyond - first
+
+
+def run_from(pieces: BitMap, first: int, count_max: int) -> Run:
+    """Of these pieces those side by side from the first on, at most `count_max`."""
+    beyond = first + 1
+    while beyond < first + count_max and beyond in pieces:
         beyond += 1
     return first, beyond - first

@@ -47,6 +47,7 @@ class Pieces:
         self._counts = {state: self._states.count(state) for state in State}
         self.missing = BitMap(range(len(done))) - marked(done)
         """Those that are missing; to be read only."""
+        self._prefix = 0
 
     def __len__(self) -> int:
         return len(self._states)
@@ -58,6 +59,13 @@ class Pieces:
     def state(self, piece: int) -> State:
         """Where this piece is."""
         return _STATES[self._states[piece]]
+
+    @property
+    def prefix(self) -> int:
+        """How many from the first on are done; looks at each piece once, unless some are lost."""
+        while self._prefix < len(self._states) and self._states[self._prefix] == State.DONE:
+            self._prefix += 1
+        return self._prefix
 
     def done_bytes(self, size: int) -> int:
         """How much of a file of `size` bytes the finished pieces are."""
@@ -122,6 +130,7 @@ class Pieces:
         """The disk does not have it: it could not be written, or is not there any more."""
         if 0 <= piece < len(self._states) and self._states[piece] >= State.WRITING:
             self._move(piece, State.MISSING)
+            self._prefix = min(self._prefix, piece)
 
     def _settle(self, piece: int, state: State) -> bool:
         if not 0 <= piece < len(self._states) or self._states[piece] != State.WRITING:

@@ -2,8 +2,9 @@
 
 Invariant: what was asked for and is not yet stored stays within the bytes allotted. While pieces
 are missing nobody is asked for what another owes; once none is (the endgame), an idle source may
-be asked for what another has owed for long. What comes back or is given back is entered here, so
-that states of pieces and books of sources always agree.
+be asked for what another has owed for long. Of a file that is read while it comes
+(`leaf.swarm.readahead`) the same goes for what is needed next, at any time. What comes back or is
+given back is entered here, so that states of pieces and books of sources always agree.
 """
 
 from collections.abc import Iterable
@@ -14,11 +15,13 @@ from common.core import Effect, Send
 from common.ids import NodeId
 from common.limits import REQUEST_BYTES_MAX
 from common.merkle import piece_span
-from common.messages.swarm import Request
+from common.messages.swarm import Cancel, Request
 from leaf.swarm.caps import Gate
-from leaf.swarm.picker import Picker, Run
+from leaf.swarm.picker import NO_WINDOW, Picker, Run
 from leaf.swarm.pieces import Pieces, State
+from leaf.swarm.readahead import window
 from leaf.swarm.source import Asked, Source
+from leaf.swarm.sources import Sources
 
 ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
 
@@ -32,6 +35,8 @@ class Requests:
         self._root = root
         self._size = size
         self._patience_s = request_s * ENDGAME_SHARE
+        self.is_streamed = False
+        """Whether it comes in order, for somebody who reads it meanwhile."""
         self.pieces = pieces
         self.picker = Picker(size, rng)
         self.bytes_max = 0
@@ -46,24 +51,41 @@ class Requests:
         return not self.pieces.complete and not self.pieces.count(State.MISSING)
 
     @property
-    def endgame_pause_s(self) -> float:
-        """How long a request may be owed before another source is asked for it too."""
-        return self._patience_s
+    def writing_bytes(self) -> int:
+        """How much came and is not stored yet."""
+        return self._writing_bytes
 
-    def fill(self, source: Source, sources: Iterable[Source], now: float) -> list[Effect]:
-        """Ask `source` for as much as it and the allotment have room for."""
+    @property
+    def patience_s(self) -> float | None:
+        """How long a request may be owed before another source is asked for it too; None: it is
+        not asked."""
+        return self._patience_s if self.is_streamed or self.endgame else None
+
+    def fill(
+        self, source: Source, sources: Iterable[Source], bytes_per_s: float, now: float
+    ) -> list[Effect]:
+        """Ask `source` for as much as it and the allotment have room for; so fast does it come."""
         if not (source.ready and source.room) or self.gate.is_shut(now):
             return []
         everybody = list(sources)
+        soon = window(self.pieces, self._size, bytes_per_s) if self.is_streamed else NO_WINDOW
         effects: list[Effect] = []
         while source.room and self._bytes_left(everybody) > 0:
             request_bytes = min(source.request_bytes, self.gate.grain_bytes or REQUEST_BYTES_MAX)
-            run = self.picker.choose(self.pieces.missing, source.has, request_bytes)
+            run = self._late(source, everybody, soon, now) or self.picker.choose(
+                self.pieces.missing, source.has, request_bytes, soon
+            )
             run = run or self._owed_for_long(source, everybody, now)
             if run is None or not self.gate.may_pass(self._span(run)[1], now):
                 break
             effects.append(self._ask(source, run, now))
         return effects
+
+    def has_nothing(self, source: Source) -> bool:
+        """Whether a source has shown what it has, and we have that."""
+        if source.has is None or not source.shown or source.requests:
+            return False
+        return not any(self.pieces.state(piece) < State.WRITING for piece in source.has)
 
     def take_back(self, source: Source) -> list[int]:
         """It owes nothing more; the offsets of what it owed."""
@@ -88,9 +110,19 @@ class Requests:
         self._writing_bytes += sum(length for _, length in spans)
         return spans
 
-    def owers(self, offset: int) -> tuple[NodeId, ...]:
-        """Who was asked for the piece at `offset`, or sent it."""
-        return self.pieces.owners(offset // piece_span(self._size, 0)[1])
+    def cancel_others(
+        self, source: Source, offset: int, length: int, sources: Sources
+    ) -> list[Effect]:
+        """The same was asked of several: what `source` brings is enough."""
+        effects: list[Effect] = []
+        for peer in self.pieces.owners(offset // piece_span(self._size, 0)[1]):
+            other = sources.get(peer)
+            request = other.requests.get(offset) if other is not None else None
+            if other is None or other is source or request is None or request.length != length:
+                continue
+            other.take_back(offset)
+            effects.append(Send(peer, Cancel(self._root, offset)))
+        return effects
 
     def stored(self, piece: int) -> NodeId | None:
         """The disk has it; who sent it, if it was awaited."""
@@ -114,6 +146,24 @@ class Requests:
         offset, length = self._span(run)
         source.asked(offset, Asked(first, count, length, now))
         return Send(source.peer, Request(self._root, offset, length))
+
+    def _late(self, source: Source, everybody: list[Source], soon: range, now: float) -> Run | None:
+        """The next that is needed, where another owes it for long: that, or what else it owes."""
+        owners = self.pieces.owners(soon[0]) if soon else ()
+        if not owners:
+            return None
+        for other in everybody:
+            if other is source or other.peer not in owners:
+                continue
+            late = [
+                each
+                for each in other.requests.values()
+                if each.first in soon and (other.snubs or now - each.at >= self._patience_s)
+            ]
+            for request in sorted(late, key=lambda each: each.first):
+                if self._may_double(source, request):
+                    return request.first, request.count
+        return None
 
     def _owed_for_long(self, source: Source, everybody: list[Source], now: float) -> Run | None:
         """In the endgame, for an idle source: what another has owed for long."""

@@ -50,6 +50,8 @@ class Source:
     address: Address
     phase: Phase = Phase.KNOWN
     choking: bool = True
+    place: int = 0  # in its line, if it told us; 1: next
+    wait_s: int = 0  # ... and how long that takes, by its word
     shown: bool = False  # its bit field came
     has: BitMap | None = None  # the pieces it has; None: all
     requests: dict[int, Asked] = field(default_factory=dict)  # by offset
@@ -122,6 +124,7 @@ class Source:
     def unlink(self) -> None:
         """The link is gone, and all that was said over it."""
         self.choking, self.shown, self.has = True, False, None
+        self.place = self.wait_s = 0
         self.requests.clear()
         self.late.clear()
         self.request_bytes, self.window_bytes = REQUEST_BYTES_FIRST, WINDOW_BYTES_FIRST

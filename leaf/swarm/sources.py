@@ -52,6 +52,16 @@ class Sources:
         return self._sources.get(peer)
 
     @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """All that are not ruled out, and where they are."""
+        return tuple(Contact(each.peer, each.address) for each in self._sources.values())
+
+    def is_linked(self, peer: NodeId) -> bool:
+        """Whether we are linked with this source."""
+        source = self._sources.get(peer)
+        return source is not None and source.phase is Phase.LINKED
+
+    @property
     def linked(self) -> list[Source]:
         """Those that there is a link to."""
         return [each for each in self._sources.values() if each.phase is Phase.LINKED]
@@ -64,6 +74,12 @@ class Sources:
     def crowded(self, links_max: int) -> bool:
         """Whether one that could be tried waits for a link."""
         return self._busy >= links_max and any(map(self._may_try, self._sources.values()))
+
+    def room(self, links_max: int) -> int:
+        """How many more would be dialled at once, if somebody named them."""
+        if len(self._sources) >= SOURCES_MAX or any(map(self._may_try, self._sources.values())):
+            return 0
+        return max(min(links_max, SOURCES_ENOUGH) - self._busy, 0)
 
     def _may_try(self, source: Source) -> bool:
         """Whether it is neither linked nor dialled, nor resting after a try."""
@@ -90,12 +106,13 @@ class Sources:
             source.unlink()
         source.phase = phase
 
-    def add(self, contacts: Sequence[Contact]) -> None:
-        """These are said to have the file."""
+    def add(self, contacts: Sequence[Contact], tries_left: int = TRIES_MAX) -> None:
+        """These are said to have the file; so often is each tried before it is forgotten."""
         for contact in contacts:
             known = contact.node in self._sources or contact.node in self.liars
             if not known and len(self._sources) < SOURCES_MAX:
-                self._sources[contact.node] = Source(contact.node, contact.address)
+                source = Source(contact.node, contact.address, tries=TRIES_MAX - tries_left)
+                self._sources[contact.node] = source
                 self._in_phase[Phase.KNOWN] += 1
 
     def reach(self, links_max: int, now: float) -> list[Effect]:

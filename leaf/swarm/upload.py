@@ -1,26 +1,23 @@
 """Serving: who wants pieces of what we have, who may ask now, and what they are sent.
 
-Invariant: a request is answered exactly once, by the bytes or by a reason, unless it was cancelled
-or its link is gone; and only bytes that the disk has just read from the proven file are sent. A
-free slot goes to the wish that has waited longest; it is kept until its leaf wants no more, or asks
-for nothing while others wait. Reads under way are bounded and further requests wait. Who breaks the
-rules is hung up on. Choosing whom to serve by what they give is not done yet.
+Invariant: a request is answered exactly once, by the bytes or by a reason, unless it was cancelled,
+its leaf was choked, or its link is gone; and only bytes that the disk has just read from the proven
+file are sent. Who is served is decided in `leaf.swarm.slots`, who of them comes next in
+`leaf.swarm.turns`, how far ahead in `leaf.swarm.budget`, what each is told in `leaf.swarm.showing`.
+Who breaks the rules is hung up on, and so is who takes nothing of what it asked for.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import ClassVar, Final
 
-import msgspec
-
 from common.config import SwarmConfig
-from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent, Woke
+from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent, Stopped, Woke
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX
-from common.merkle import TreeError, piece_count, piece_size_bytes
+from common.merkle import TreeError, piece_count
 from common.messages.fields import Message
 from common.messages.swarm import (
     Cancel,
@@ -34,54 +31,48 @@ from common.messages.swarm import (
     TreeRequest,
     Unchoke,
 )
-from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
+from common.storage import BytesRead, ReadFailed, ReadLayer, RememberLine, Restored
+from leaf.ledger import Ledger
 from leaf.signals import Limited, PiecesProven, SourcesFound, Withdrawn
-from leaf.swarm.budget import Budget
+from leaf.swarm.budget import STALLED_S, Budget
 from leaf.swarm.caps import Gate
 from leaf.swarm.download import Download
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.showing import Showing
+from leaf.swarm.slots import Slots
 from leaf.swarm.stock import Stock
 from leaf.swarm.trees import Trees
+from leaf.swarm.turns import Key, Turns
+from leaf.swarm.wants import Wants, Wish
 
-WISHES_MAX: Final = 4_000  # leaves that want something, waiting ones included (PARQ: 4,000)
-WISHES_PER_LEAF_MAX: Final = 64  # files; wild guess
 WAITING_MAX: Final = OPEN_REQUESTS_MAX * 64  # requests that the disk has not begun, of all leaves
 
-SLOT_IDLE_S: Final = 10.0  # BEP 3 decides anew who is served as often
-_IDLE: Final = "idle"
+_STALLED: Final = "stalled"
+_SAVE: Final = "save"
 
 _REASONS: Final[dict[str, Reason]] = {"changed": "changed", "gone": "gone"}
-
-Key = tuple[NodeId, bytes]  # who, and the root of what
-
-
-@dataclass(slots=True)
-class _Wish:
-    """One leaf that wants one file."""
-
-    size: int
-    unchoked: bool = False
-    asked_at: float = 0.0  # when it was unchoked or asked for something last
-    requests: dict[int, int] = field(default_factory=dict)  # offset -> length, not answered yet
 
 
 class Uploads:
     """Everybody who wants something of this leaf."""
 
     __slots__ = (
-        *("_budget", "_config", "_deadlines", "_gate", "_last_read", "_links", "_now", "_reads"),
-        *("_showing", "_stock", "_trees", "_waiting", "_wishes"),
+        *("_budget", "_config", "_deadlines", "_gate", "_last_read", "_ledger", "_links", "_now"),
+        *("_reads", "_showing", "_slots", "_stock", "_trees", "_waiting", "_wants"),
     )
 
-    def __init__(self, stock: Stock, links: BulkLinks, config: SwarmConfig, rng: Random) -> None:
+    def __init__(
+        self, stock: Stock, links: BulkLinks, ledger: Ledger, config: SwarmConfig, rng: Random
+    ) -> None:
         self._stock = stock
         self._links = links
+        self._ledger = ledger
         self._config = config
-        self._wishes: dict[Key, _Wish] = {}  # in the order they came
+        self._wants = Wants()
+        self._slots = Slots(config, rng)
         self._showing = Showing(rng)
         self._trees = Trees()
-        self._waiting: list[tuple[Key, int]] = []  # requests not yet handed to the disk
+        self._waiting = Turns()  # requests not yet handed to the disk
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
         self._budget = Budget()
         self._gate = Gate(links.caps.up)
@@ -95,24 +86,27 @@ class Uploads:
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
-        """When slots that nobody uses are looked for, news are told, or more may be read."""
-        own, news = self._deadlines.earliest(), self._showing.deadlines.earliest()
-        times = (own, news, self._gate.opens_at)
+        """When slots are decided anew, news are told, more may be read, or somebody stalled."""
+        rooms = (self._deadlines, self._slots.deadlines, self._showing.deadlines)
+        times = [self._gate.opens_at, *[room.earliest() for room in rooms]]
         return min((time for time in times if time is not None), default=None)
 
     @property
     def served(self) -> int:
-        """How many wishes have a slot."""
-        return sum(wish.unchoked for wish in self._wishes.values())
+        """How many leaves have a slot."""
+        return self._slots.served
 
     def are_awaited_by(self, peer: NodeId) -> bool:
         """Whether this leaf waits for us: for a slot, for bytes, or for pieces we do not have yet.
 
         One that has a slot and asks for nothing waits only as long as nobody else does.
         """
-        contended = self.served < len(self._wishes)
-        mine = [wish for key, wish in self._wishes.items() if key[0] == peer]
-        return any(wish.requests or not (wish.unchoked and contended) for wish in mine)
+        idles = self._slots.serve(peer) and self._slots.are_contended
+        return peer in self._wants and (not idles or self._wants.waits(peer))
+
+    def is_asked_by(self, peer: NodeId, root: bytes) -> bool:
+        """Whether this leaf wants this file of us."""
+        return self._wants.find(peer, root) is not None
 
     # --- who wants what ---------------------------------------------------------------------
 
@@ -120,23 +114,21 @@ class Uploads:
         return self._MESSAGES[type(event.message)](self, event.peer, event.message)
 
     def _on_interested(self, peer: NodeId, message: Interested) -> list[Effect]:
-        held = self._stock.find(message.root, message.size)
+        root = message.root
+        held = self._stock.find(root, message.size)
         if held is None:
-            return [Send(peer, Reject(message.root, "not_here"))]
-        key = (peer, message.root)
-        if key not in self._wishes and self._is_full(peer):
-            return [Send(peer, Reject(message.root, "too_many"))]
-        wish = self._wishes.setdefault(key, _Wish(message.size))
-        was_unchoked = wish.unchoked
-        answer = (
-            self._showing.begin(peer, message.root, message.size, held, self._now)
-            + self._fill_slots()
-        )
-        if was_unchoked:
-            answer.append(Send(peer, Unchoke(message.root)))
-        elif not wish.unchoked:
-            answer.append(Send(peer, Choke(message.root)))
-        return answer + self._as_source(peer, message.root)
+            return [Send(peer, Reject(root, "not_here"))]
+        if not self._wants.has_room(peer, root):
+            return [Send(peer, Reject(root, "too_many"))]
+        was_served = self._slots.serve(peer)
+        self._wants.add(peer, root, message.size)
+        self._slots.join(peer, self._now)
+        answer = self._showing.begin(peer, root, message.size, held, self._now) + self._decide()
+        if not self._slots.serve(peer):
+            answer += self._tell_places([peer])
+        elif was_served:
+            answer += self._serve(peer, root)
+        return answer + self._as_source(peer, root)
 
     def _as_source(self, peer: NodeId, root: bytes) -> list[Effect]:
         """Who wants a file of us will have pieces that we lack: a link serves both ends.
@@ -146,67 +138,28 @@ class Uploads:
         contact = self._links.contact(peer)
         return [] if contact is None else [SourcesFound(root, (contact,))]
 
-    def _is_full(self, peer: NodeId) -> bool:
-        mine = sum(key[0] == peer for key in self._wishes)
-        return len(self._wishes) >= WISHES_MAX or mine >= WISHES_PER_LEAF_MAX
-
     def _on_not_interested(self, peer: NodeId, message: NotInterested) -> list[Effect]:
-        self._forget((peer, message.root))
-        return self._fill_slots()
+        self._forget(peer, message.root)
+        return self._decide()
 
-    def _forget(self, key: Key) -> None:
-        self._wishes.pop(key, None)
-        self._showing.leave(*key)
+    def _forget(self, peer: NodeId, root: bytes) -> None:
+        self._showing.leave(peer, root)
+        if self._wants.forget(peer, root):
+            self._waiting.forget(peer)
+            self._slots.leave(peer)
 
-    def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
+    def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.BULK:
             return []
+        self._slots.drop(event.peer, now)
         self._budget.forget(event.peer)
-        for key in [key for key in self._wishes if key[0] == event.peer]:
-            self._forget(key)
-        return self._fill_slots()
-
-    def _fill_slots(self) -> list[Effect]:
-        """Give free slots to those who have waited longest."""
-        free = self._config.upload_slots - self.served
-        effects: list[Effect] = []
-        for (peer, root), wish in self._wishes.items():
-            if free <= 0:
-                break
-            if not wish.unchoked:
-                wish.unchoked, wish.asked_at = True, self._now
-                free -= 1
-                effects += [
-                    Send(peer, Unchoke(root)),
-                    *self._showing.may_ask(peer, root, self._now),
-                ]
-        if self.served < len(self._wishes) and self._deadlines.get(_IDLE) is None:
-            self._deadlines.set(_IDLE, self._now + SLOT_IDLE_S)
-        return effects
-
-    def _woke(self, _event: Woke, now: float) -> list[Effect]:
-        """Tell the news; while others wait, who asks for nothing gives his slot to them."""
-        effects = self._showing.due(now)
-        if self._gate.opened(now):
-            effects += self._read_next()
-        if not self._deadlines.pop_due(now):
-            return effects
-        idle = [
-            key
-            for key, wish in self._wishes.items()
-            if wish.unchoked and not wish.requests and now - wish.asked_at >= SLOT_IDLE_S
-        ]
-        waiting = len(self._wishes) - self.served
-        for peer, root in idle[:waiting]:
-            wish = self._wishes.pop((peer, root))
-            self._wishes[peer, root] = wish
-            wish.unchoked = False
-            effects.append(Send(peer, Choke(root)))
-        return effects + self._fill_slots()
+        for root, _ in self._wants.of(event.peer):
+            self._forget(event.peer, root)
+        return self._decide()
 
     def _limited(self, event: Limited, _now: float) -> list[Effect]:
-        self._config = msgspec.structs.replace(self._config, upload_slots=event.slots)
-        return self._fill_slots() + self._read_next()
+        self._slots.allow(event.slots)
+        return self._decide()
 
     def _proven(self, event: PiecesProven, now: float) -> list[Effect]:
         """What we have just got ourselves others may have too."""
@@ -215,31 +168,93 @@ class Uploads:
 
     def _withdrawn(self, event: Withdrawn, _now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for key, wish in list(self._wishes.items()):
-            if key[1] == event.root and self._stock.find(event.root, wish.size) is None:
-                self._forget(key)
-                effects.append(Send(key[0], Reject(event.root, "gone")))
-        return effects + self._fill_slots()
+        for peer, wish in self._wants.of_file(event.root):
+            if self._stock.find(event.root, wish.size) is None:
+                self._forget(peer, event.root)
+                effects.append(Send(peer, Reject(event.root, "gone")))
+        return effects + self._decide()
+
+    # --- who is served ----------------------------------------------------------------------
+
+    def _decide(self) -> list[Effect]:
+        """Somebody came or went, or it is time: who is served may be others now."""
+        change = self._slots.settle(self._wants.waits, self._ledger.weight, self._now)
+        for peer in change.choked:
+            self._waiting.forget(peer)
+            for _, wish in self._wants.of(peer):
+                wish.requests.clear()  # the choke answers them all
+                wish.place = 0
+        effects = self._tell_places(change.choked)
+        for peer in change.served:
+            for root, wish in self._wants.of(peer):
+                wish.place = 0
+                effects += self._serve(peer, root)
+        if self._slots.are_contended and self._deadlines.get(_SAVE) is None:
+            self._deadlines.set(_SAVE, self._now + self._config.ledger_s)
+        return effects
+
+    def _serve(self, peer: NodeId, root: bytes) -> list[Effect]:
+        return [Send(peer, Unchoke(root)), *self._showing.may_ask(peer, root, self._now)]
+
+    def _tell_places(self, peers: Iterable[NodeId]) -> list[Effect]:
+        """Those of them that wait hear where they stand, if they have not yet."""
+        line = self._slots.line(self._ledger.weight)
+        effects: list[Effect] = []
+        for peer in [peer for peer in peers if peer in line]:
+            place = line[peer]
+            for root, wish in self._wants.of(peer):
+                if wish.place != place.place:
+                    wish.place = place.place
+                    effects.append(Send(peer, Choke(root, place.place, round(place.wait_s))))
+        return effects
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        """Tell the news, decide who is served, go on where somebody stalled."""
+        effects = self._showing.due(now)
+        if self._slots.is_due(now):
+            effects += self._decide() + self._tell_places(self._wants.peers)
+        if self._gate.opened(now):
+            effects += self._read_next()
+        due = list(self._deadlines.pop_due(now))
+        if _STALLED in due:
+            stalled = self._budget.stalled(self._config.request_s, now)
+            effects += [Hangup(peer, Door.BULK, "takes nothing") for peer in stalled]
+            effects += self._read_next()
+        return effects + self._remember() if _SAVE in due else effects
+
+    def _remember(self) -> list[Effect]:
+        line = self._slots.waited(self._now)
+        if line:
+            self._deadlines.set(_SAVE, self._now + self._config.ledger_s)
+        return [RememberLine(line)]
+
+    def _restored(self, event: Restored, now: float) -> list[Effect]:
+        self._slots.keep(event.line, now)
+        return []
+
+    def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
+        return self._remember() if self._deadlines.get(_SAVE) is not None else []
 
     # --- requests ---------------------------------------------------------------------------
 
     def _on_request(self, peer: NodeId, message: Request) -> list[Effect]:
         key, offset = (peer, message.root), message.offset
-        wish = self._wishes.get(key)
-        if wish is None or not wish.unchoked:
+        wish = self._wants.find(*key)
+        if wish is None or not self._slots.serve(peer):
             return [Send(peer, Reject(message.root, "choked", offset))]
-        if not _is_whole(wish.size, offset, message.length):
+        if not wish.is_whole(offset, message.length):
             return [Hangup(peer, Door.BULK, "a request that is not whole pieces")]
         full = len(wish.requests) >= OPEN_REQUESTS_MAX or len(self._waiting) >= WAITING_MAX
         if full or offset in wish.requests:
             return [Send(peer, Reject(message.root, "too_many", offset))]
-        wish.requests[offset], wish.asked_at = message.length, self._now
-        self._waiting.append((key, offset))
+        wish.requests[offset] = message.length
+        self._slots.asked(peer, self._now)
+        self._waiting.put((key, offset))
         shown = self._showing.asked(*key, wish.size, offset, message.length, self._now)
         return self._read_next() + shown
 
     def _on_cancel(self, peer: NodeId, message: Cancel) -> list[Effect]:
-        wish = self._wishes.get((peer, message.root))
+        wish = self._wants.find(peer, message.root)
         if wish is not None:
             wish.requests.pop(message.offset, None)
         return []
@@ -247,45 +262,42 @@ class Uploads:
     def _read_next(self) -> list[Effect]:
         """Hand requests to the disk while there is room for their bytes."""
         effects: list[Effect] = []
-        kept: list[tuple[Key, int]] = []
-        while self._waiting and not self._budget.spent:
-            key, offset = self._waiting.pop(0)
-            wish = self._wishes.get(key)
+        while self._waiting and not self._budget.is_spent(self._now):
+            turn = None if self._gate.is_shut(self._now) else self._waiting.next(self._has_room)
+            if turn is None:
+                break
+            key, offset = turn
+            wish = self._wants.find(*key)
             if wish is None or offset not in wish.requests:
                 continue
-            room = self._budget.has_room(key[0])
-            if room and self._gate.may_pass(wish.requests[offset], self._now):
-                effects.append(self._read(key, wish, offset))
-                continue
-            kept.append((key, offset))
-            if room:
+            if not self._gate.may_pass(wish.requests[offset], self._now):
+                self._waiting.put_back(turn)
                 break
-        self._waiting[:0] = kept
+            effects.append(self._read(key, wish, offset))
+        if self._waiting and self._deadlines.get(_STALLED) is None:
+            self._deadlines.set(_STALLED, self._now + STALLED_S)
         return effects
 
-    def _sent(self, event: Sent, _now: float) -> list[Effect]:
-        self._budget.give_back(event.peer, event.length)
+    def _has_room(self, peer: NodeId) -> bool:
+        return self._budget.has_room(peer, self._now)
+
+    def _sent(self, event: Sent, now: float) -> list[Effect]:
+        self._budget.left(event.peer, event.length, now)
         return self._read_next() if self._waiting else []
 
-    def _read(self, key: Key, wish: _Wish, offset: int) -> Effect:
+    def _read(self, key: Key, wish: Wish, offset: int) -> Effect:
         length = wish.requests[offset]
-        held = self._stock.find(key[1], wish.size)
-        if held is None:
-            return self._reject(key, wish, offset, "gone")
+        read = self._stock.read(self._last_read + 1, key[1], wish.size, offset, length)
+        if not isinstance(read, Effect):
+            self._gate.give_back(length)
+            return self._reject(key, wish, offset, read)
         self._last_read += 1
-        if isinstance(held, SharedFile):
-            read: Effect = ReadShared(self._last_read, held, offset, length)
-        else:
-            piece_bytes = piece_size_bytes(wish.size)
-            pieces = range(offset // piece_bytes, -(-(offset + length) // piece_bytes))
-            if not all(held.has(piece) for piece in pieces):
-                return self._reject(key, wish, offset, "not_here")
-            read = ReadPart(self._last_read, held.record.number, offset, length)
         self._reads[self._last_read] = (key, offset, length)
-        self._budget.take(key[0], length)
+        self._budget.take(key[0], length, self._now)
+        self._waiting.took(key[0], length, self._ledger.weight(key[0]))
         return read
 
-    def _reject(self, key: Key, wish: _Wish, offset: int, reason: Reason) -> Effect:
+    def _reject(self, key: Key, wish: Wish, offset: int, reason: Reason) -> Effect:
         wish.requests.pop(offset, None)
         return Send(key[0], Reject(key[1], reason, offset))
 
@@ -309,13 +321,13 @@ class Uploads:
         reason = _REASONS.get(event.kind, "disk")
         return [self._reject(key, wish, offset, reason), *self._read_next()]
 
-    def _settle(self, read: int, *, sending: bool) -> tuple[Key, int, _Wish | None]:
+    def _settle(self, read: int, *, sending: bool) -> tuple[Key, int, Wish | None]:
         """A read is over; the wish it was for, if that still waits for just this.
 
         What is sent now counts until it has left.
         """
         key, offset, length = self._reads.pop(read)
-        wish = self._wishes.get(key)
+        wish = self._wants.find(*key)
         if wish is None or wish.requests.get(offset) != length:
             wish = None
         if wish is None or not sending:
@@ -327,13 +339,13 @@ class Uploads:
 
     def _on_tree_request(self, peer: NodeId, message: TreeRequest) -> list[Effect]:
         root = message.root
-        wish = self._wishes.get((peer, root))
-        if wish is None or not wish.unchoked:
+        wish = self._wants.find(peer, root)
+        if wish is None or not self._slots.serve(peer):
             return [Send(peer, Reject(root, "choked"))]
-        wish.asked_at = self._now
+        self._slots.asked(peer, self._now)
         if self._stock.find(root, wish.size) is None or message.first >= piece_count(wish.size):
             return [Send(peer, Reject(root, "gone"))]
-        if not self._budget.has_room(peer):
+        if not self._has_room(peer):
             return [Send(peer, Reject(root, "too_many"))]
         if root in self._trees:
             return self._answer_tree(peer, message)
@@ -360,7 +372,7 @@ class Uploads:
             answer, hashes = self._trees.answer(message)
         except TreeError as error:
             return [Hangup(peer, Door.BULK, str(error))]
-        self._budget.take(peer, len(hashes))
+        self._budget.take(peer, len(hashes), self._now)
         return [Send(peer, answer, hashes)]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
@@ -373,6 +385,8 @@ class Uploads:
         PiecesProven: _proven,
         Withdrawn: _withdrawn,
         Woke: _woke,
+        Restored: _restored,
+        Stopped: _stopped,
     }
 
     _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
@@ -382,9 +396,3 @@ class Uploads:
         Cancel: _on_cancel,
         TreeRequest: _on_tree_request,
     }
-
-
-def _is_whole(size: int, offset: int, length: int) -> bool:
-    """Whether a span is whole pieces inside the file."""
-    piece_bytes, end = piece_size_bytes(size), offset + length
-    return offset % piece_bytes == 0 and end <= size and (end % piece_bytes == 0 or end == size)

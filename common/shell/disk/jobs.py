@@ -151,7 +151,7 @@ class Disk:
             make_folders(self._calls, target.parent)
         part = PartFile.open(target, effect.root, effect.size, disk=self._calls, wall=self._wall)
         self._parts[effect.download] = part
-        return PartOpened(effect.download, part.done, part.layer)
+        return PartOpened(effect.download, part.done, part.layer, str(part.path))
 
     def _is_same(self, target: Path, status: os.stat_result, effect: OpenPart) -> bool:
         """Whether the very content stands at the target already; remembers it for serving."""

@@ -14,7 +14,7 @@ from common.merkle import FileTree
 from common.schedule import LimitsRecord
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
-from common.storage import DownloadRecord, FolderRecord, WishRecord
+from common.storage import DownloadRecord, FolderRecord, GivingRecord, WishRecord
 
 
 class Hashes(Protocol):
@@ -77,3 +77,11 @@ class Memory(Protocol):
     def limits(self) -> LimitsRecord | None: ...
 
     def remember_limits(self, record: LimitsRecord) -> None: ...
+
+    def giving(self) -> tuple[GivingRecord, ...]: ...
+
+    def remember_giving(self, records: tuple[GivingRecord, ...]) -> None: ...
+
+    def line(self) -> tuple[tuple[NodeId, float], ...]: ...
+
+    def remember_line(self, places: tuple[tuple[NodeId, float], ...]) -> None: ...

@@ -1,10 +1,9 @@
 """What a node remembers over restarts, in one SQLite file of its home.
 
-Hashes of shared files by path and stamp, shares, downloads, wishes, pins, and super-peers that
-worked.
-WAL, one connection, one caller at a time (a lock); a method is one transaction, so a
-failure leaves everything as it was. A file that SQLite cannot read is moved aside and said so:
-all in it can be made again. What of a download is on the disk is not in here: its journal knows.
+Hashes of shared files by path and stamp, shares, downloads, wishes, pins, super-peers that worked,
+who gave and who waits. WAL, one connection, one caller at a time (a lock); a method is one
+transaction, so a failure leaves everything as it was. A file that SQLite cannot read is moved aside
+and said so: all in it can be made again. What of a download is there stands in its journal.
 """
 
 import errno
@@ -24,12 +23,14 @@ from common.errors import Exit, UserError
 from common.ids import NodeId
 from common.merkle import FileTree
 from common.schedule import LimitsRecord
+from common.shell.disk import rows
 from common.shell.disk.diskcalls import DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
-from common.storage import DownloadRecord, FolderRecord, WishRecord
+from common.storage import DownloadRecord, FolderRecord, GivingRecord, WishRecord
 
 SCHEMA_VERSION: Final = 1
+GIVING_MAX: Final = 10_000  # as many as `leaf.ledger` keeps
 SUPER_PEERS_MAX: Final = 1000  # as many as `common.hostcache` keeps of those that worked
 _BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _ERRNO: Final = {
@@ -54,6 +55,9 @@ _ADDED: Final = (  # since the first release; who does not know them leaves them
     "CREATE TABLE IF NOT EXISTS folder_shares (path TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS fetched_folders (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS limits (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS giving (moved INTEGER PRIMARY KEY, node BLOB UNIQUE NOT NULL, "
+    "given INTEGER NOT NULL, had INTEGER NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS line (node BLOB PRIMARY KEY, waited_s REAL NOT NULL) WITHOUT ROWID",
 )
 _BEST_FIRST: Final = "ORDER BY last_seen_s DESC, successes DESC, node"
 _SHARES: Final = "SELECT path FROM shares ORDER BY path"
@@ -62,6 +66,10 @@ _WISHES: Final = "SELECT record FROM wishes ORDER BY number"
 _FOLDER_SHARES: Final = "SELECT path FROM folder_shares ORDER BY path"
 _FETCHED_FOLDERS: Final = "SELECT record FROM fetched_folders ORDER BY number"
 _LIMITS: Final = "SELECT record FROM limits"
+_GIVING: Final = (
+    "SELECT node, given, had FROM (SELECT * FROM giving ORDER BY moved DESC LIMIT ?) ORDER BY moved"
+)
+_LINE: Final = "SELECT node, waited_s FROM line ORDER BY waited_s DESC, node"
 _PINS: Final = "SELECT place, node FROM pins ORDER BY place"
 _SUPER_PEERS: Final = f"SELECT node, ip, port FROM super_peers {_BEST_FIRST}"
 
@@ -179,7 +187,7 @@ class Store:
 
     def downloads(self) -> tuple[DownloadRecord, ...]:
         """All downloads, by number."""
-        return _downloads(self._rows(_DOWNLOADS))
+        return rows.downloads(self._rows(_DOWNLOADS))
 
     def remember_download(self, record: DownloadRecord) -> None:
         """Keep a download, or its new state."""
@@ -192,7 +200,7 @@ class Store:
 
     def wishes(self) -> tuple[WishRecord, ...]:
         """All standing searches, by number."""
-        return _wishes(self._rows(_WISHES))
+        return rows.wishes(self._rows(_WISHES))
 
     def remember_wish(self, record: WishRecord) -> None:
         """Keep a standing search, with what it has found."""
@@ -205,7 +213,7 @@ class Store:
 
     def fetched_folders(self) -> tuple[FolderRecord, ...]:
         """All folders that are fetched as one, by number."""
-        return _fetched_folders(self._rows(_FETCHED_FOLDERS))
+        return rows.fetched_folders(self._rows(_FETCHED_FOLDERS))
 
     def remember_folder(self, record: FolderRecord) -> None:
         """Keep a fetched folder, or its new state."""
@@ -218,7 +226,7 @@ class Store:
 
     def limits(self) -> LimitsRecord | None:
         """The limits that were set, if any were."""
-        return _limits(self._rows(_LIMITS))
+        return rows.limits(self._rows(_LIMITS))
 
     def remember_limits(self, record: LimitsRecord) -> None:
         """Keep the limits that were set."""
@@ -235,11 +243,40 @@ class Store:
         else:
             self._write("INSERT OR REPLACE INTO pins VALUES (?, ?)", place, node)
 
+    # Uploads
+
+    def giving(self) -> tuple[GivingRecord, ...]:
+        """What leaves gave and had, the one that moved last at the end; at most GIVING_MAX."""
+        return rows.giving(self._rows(_GIVING, GIVING_MAX))
+
+    def remember_giving(self, records: tuple[GivingRecord, ...]) -> None:
+        """Keep what these gave and had; who moved longest ago goes when there are too many."""
+        with self._writing() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO giving (node, given, had) VALUES (?, ?, ?)",
+                [(record.node, record.given, record.had) for record in records],
+            )
+            db.execute(
+                "DELETE FROM giving WHERE moved NOT IN "
+                "(SELECT moved FROM giving ORDER BY moved DESC LIMIT ?)",
+                (GIVING_MAX,),
+            )
+
+    def line(self) -> tuple[tuple[NodeId, float], ...]:
+        """Who waited for a slot, and for how many seconds."""
+        return rows.line(self._rows(_LINE))
+
+    def remember_line(self, places: tuple[tuple[NodeId, float], ...]) -> None:
+        """These wait, so long; nobody else does."""
+        with self._writing() as db:
+            db.execute("DELETE FROM line")
+            db.executemany("INSERT INTO line VALUES (?, ?)", places)
+
     # Super-peers
 
     def super_peers(self) -> tuple[tuple[NodeId, Address], ...]:
         """Super-peers that worked, the latest first; at most SUPER_PEERS_MAX."""
-        return _super_peers(self._rows(_SUPER_PEERS))
+        return rows.super_peers(self._rows(_SUPER_PEERS))
 
     def remember_super_peer(self, node: NodeId, address: Address, wall_s: float) -> None:
         """One that worked at `wall_s`; the longest unseen goes when there are too many."""
@@ -333,34 +370,14 @@ def _probe(db: sqlite3.Connection) -> None:
     db.execute("SELECT root, layer FROM layers LIMIT 1").fetchall()
     db.execute(_SHARES).fetchall()
     db.execute(_PINS).fetchall()
-    _downloads(db.execute(_DOWNLOADS).fetchall())
-    _wishes(db.execute(_WISHES).fetchall())
+    rows.downloads(db.execute(_DOWNLOADS).fetchall())
+    rows.wishes(db.execute(_WISHES).fetchall())
     db.execute(_FOLDER_SHARES).fetchall()
-    _fetched_folders(db.execute(_FETCHED_FOLDERS).fetchall())
-    _limits(db.execute(_LIMITS).fetchall())
-    _super_peers(db.execute(_SUPER_PEERS).fetchall())
-
-
-def _downloads(rows: list[tuple[Any, ...]]) -> tuple[DownloadRecord, ...]:
-    return tuple(msgspec.json.decode(record, type=DownloadRecord) for (record,) in rows)
-
-
-def _wishes(rows: list[tuple[Any, ...]]) -> tuple[WishRecord, ...]:
-    return tuple(msgspec.json.decode(record, type=WishRecord) for (record,) in rows)
-
-
-def _fetched_folders(rows: list[tuple[Any, ...]]) -> tuple[FolderRecord, ...]:
-    return tuple(msgspec.json.decode(record, type=FolderRecord) for (record,) in rows)
-
-
-def _limits(rows: list[tuple[Any, ...]]) -> LimitsRecord | None:
-    for (record,) in rows:
-        return msgspec.json.decode(record, type=LimitsRecord)
-    return None
-
-
-def _super_peers(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, Address], ...]:
-    return tuple((node, Address(ip, port)) for node, ip, port in rows)
+    rows.fetched_folders(db.execute(_FETCHED_FOLDERS).fetchall())
+    rows.limits(db.execute(_LIMITS).fetchall())
+    rows.super_peers(db.execute(_SUPER_PEERS).fetchall())
+    rows.giving(db.execute(_GIVING, (GIVING_MAX,)).fetchall())
+    rows.line(db.execute(_LINE).fetchall())
 
 
 def _code(error: sqlite3.DatabaseError) -> int:

@@ -34,6 +34,8 @@ class Traffic(NamedTuple):
     """Bytes that arrived and were taken out of the kernel by libzmq."""
     acked: int
     """Bytes we sent that the other end has."""
+    unacked: int
+    """Bytes that libzmq gave the kernel and the other end does not have yet."""
     silent_s: float
     """Seconds since we last sent data."""
 
@@ -100,6 +102,7 @@ def traffic_of(descriptor: int) -> Traffic | None:
     try:
         info = borrowed.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
         unread = fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0")
+        unacked = fcntl.ioctl(descriptor, termios.TIOCOUTQ, b"\0\0\0\0")
     except OSError:
         return None
     finally:
@@ -108,7 +111,12 @@ def traffic_of(descriptor: int) -> Traffic | None:
         return None
     (silent_ms,) = _LAST_DATA_SENT.unpack_from(info)
     acked, received = _ACKED_RECEIVED.unpack_from(info)
-    return Traffic(received - int.from_bytes(unread, sys.byteorder), acked, silent_ms / 1000)
+    return Traffic(
+        received - int.from_bytes(unread, sys.byteorder),
+        acked,
+        int.from_bytes(unacked, sys.byteorder),
+        silent_ms / 1000,
+    )
 
 
 def raise_descriptor_limit() -> int:

@@ -12,7 +12,7 @@ from typing import Final
 import zmq
 
 from common.doors import Door
-from common.shell.net.descriptors import Address, peer_of
+from common.shell.net.descriptors import Address, Traffic, peer_of, traffic_of
 from common.shell.net.edge import EdgeReader
 from common.shell.net.intake import Intake, Message
 from common.shell.net.links import Ledger, fault_of
@@ -105,6 +105,10 @@ class Dial:
         finally:
             self._reader.wake()
         return True
+
+    def traffic(self) -> Traffic | None:
+        """What the kernel counted; None before the link is open, after its end, or on macOS."""
+        return None if self._flow is None or self._ended else traffic_of(self._flow.descriptor)
 
     def hangup(self, reason: str) -> None:
         """End the link or give up the attempt."""

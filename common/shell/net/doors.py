@@ -16,7 +16,7 @@ import zmq
 
 from common.doors import Door
 from common.shell.net.admission import Admission
-from common.shell.net.descriptors import Address, cut, peer_of
+from common.shell.net.descriptors import Address, Traffic, cut, peer_of, traffic_of
 from common.shell.net.edge import EdgeReader
 from common.shell.net.halfopen import HalfOpen, Newcomer
 from common.shell.net.intake import Intake, Message
@@ -71,6 +71,10 @@ class Connection:
     def send(self, body: bytes, data: memoryview | bytes | None) -> bool:
         """False if it is gone or its pipe is full."""
         return not self.ended and self.door.send_to(self, body, data)
+
+    def traffic(self) -> Traffic | None:
+        """What the kernel counted; None after the end, or on macOS."""
+        return None if self.ended else traffic_of(self.descriptor)
 
     def hangup(self, reason: str) -> None:
         """End the link now; what libzmq has not sent yet is lost."""

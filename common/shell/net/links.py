@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Protocol
 
 from common.doors import Door
-from common.shell.net.descriptors import Address
+from common.shell.net.descriptors import Address, Traffic
 from common.shell.net.intake import Message
 from common.shell.net.ports import FRAME_BYTES_MAX
 
@@ -50,6 +50,9 @@ class Link(Protocol):
 
     def send(self, body: bytes, data: memoryview | bytes | None) -> bool:
         """False if it is gone or its pipe is full."""
+
+    def traffic(self) -> Traffic | None:
+        """What the kernel counted on it; None if it is gone or the kernel does not count."""
 
     def hangup(self, reason: str) -> None:
         """End it now; what libzmq has not sent yet is lost."""

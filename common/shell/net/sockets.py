@@ -14,7 +14,7 @@ import zmq
 
 from common.doors import Door
 from common.shell.net.admission import Admission
-from common.shell.net.descriptors import Address
+from common.shell.net.descriptors import Address, Traffic
 from common.shell.net.dials import Dial
 from common.shell.net.doors import RouterDoor
 from common.shell.net.links import Link, Sink
@@ -111,6 +111,11 @@ class Transport:
         """
         found = self._links.get(link)
         return found is not None and found.send(body, data)
+
+    def traffic(self, link: int) -> Traffic | None:
+        """What the kernel counted on a link; None if it is gone or the kernel does not count."""
+        found = self._links.get(link)
+        return None if found is None else found.traffic()
 
     def hangup(self, link: int, reason: str) -> None:
         """End a link at once; `closed` follows in the next turn of the loop."""

@@ -137,6 +137,7 @@ class Doings:
             exists=exists,
             detach=rng.random() < 0.3,
             timeout=rng.choice((5.0, 20.0)),
+            stream=root[0] % 2 == 0,
         )
         self._ask(host, "leaf.get", get)
 

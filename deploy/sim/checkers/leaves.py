@@ -78,7 +78,7 @@ class Leaves:
         self, host: Host, inside: LeafInside, up: Mapping[tuple[NodeId, Door], object]
     ) -> None:
         uploads = inside.uploads
-        for peer, _ in uploads._wishes:
+        for peer in uploads._wants.peers:
             if (peer, Door.BULK) not in up and peer != host.identity.node:
                 self._violate("17: nothing outlives its link", f"{host.name} keeps a wish")
         if uploads.served > uploads._config.upload_slots:
@@ -88,7 +88,7 @@ class Leaves:
         self, host: Host, inside: LeafInside, up: Mapping[tuple[NodeId, Door], object]
     ) -> None:
         for download in inside.downloads._under_way.values():
-            for peer in download._liars:
+            for peer in download._past.liars:
                 self._accused(host, peer)
             if download._fetch is None:
                 continue

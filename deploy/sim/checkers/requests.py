@@ -1,4 +1,4 @@
-"""19: every request for bytes is answered, by the bytes or by a reason, unless it was taken back.
+"""19: every request for bytes is answered, by the bytes, a reason or a choke, unless taken back.
 
 A leaf that serves keeps a book of what it owes. What another has asked of it and what it has not
 answered must stand there; whatever is in no book any more is never answered.
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from common.core import CloseLink, Effect, Event, FrameReceived, SendFrame
 from common.doors import Door
 from common.links import Phase
-from common.messages.swarm import Cancel, NotInterested, Piece, Reject, Request
+from common.messages.fields import Message
+from common.messages.swarm import Cancel, Choke, NotInterested, Piece, Reject, Request
 from common.storage import BytesRead, ReadFailed
 from deploy.sim.host import Host
 from deploy.sim.inside import LeafInside, leaf_of, links_of
@@ -33,7 +34,7 @@ class RequestsAreAnswered:
         if isinstance(event, FrameReceived):
             self._heard(host, event)
         for effect in effects:
-            if isinstance(effect, SendFrame) and isinstance(effect.message, Piece | Reject):
+            if isinstance(effect, SendFrame):
                 self._answered((host.number, host.life, effect.link), effect.message)
             elif isinstance(effect, CloseLink):
                 self._owed.pop((host.number, host.life, effect.link), None)
@@ -49,10 +50,10 @@ class RequestsAreAnswered:
         elif isinstance(message, NotInterested):
             self._settle(asker, message.root)
 
-    def _answered(self, asker: Asker, message: Piece | Reject) -> None:
-        if message.offset is None:
+    def _answered(self, asker: Asker, message: Message) -> None:
+        if isinstance(message, Choke) or (isinstance(message, Reject) and message.offset is None):
             self._settle(asker, message.root)
-        else:
+        elif isinstance(message, Piece | Reject) and message.offset is not None:
             self._owed.get(asker, {}).pop((message.root, message.offset), None)
 
     def _settle(self, asker: Asker, root: bytes) -> None:
@@ -69,7 +70,7 @@ class RequestsAreAnswered:
                 del self._owed[asker]
                 continue
             for root, offset in self._owed[asker]:
-                wish = inside.uploads._wishes.get((link.peer or b"", root))
+                wish = inside.uploads._wants.find(link.peer or b"", root)
                 if wish is None or offset not in wish.requests:
                     what = f"{host.name} has forgotten a request for bytes at {offset}"
                     self._violate("19: every request is answered", what)

@@ -49,7 +49,6 @@ FLOOD: Final = 230  # searches at once, above the largest burst of credit; once 
 FLOOD_S: Final = 12.0
 REMEMBERED_MAX: Final = 40
 ASK_S: Final = 0.5
-HOLDS_SLOTS: Final = False  # see `Flooder._ask`
 
 
 class Flooder:
@@ -162,7 +161,7 @@ class Flooder:
         if isinstance(message, Unchoke):
             if self._is_time(peer, now):
                 return self._ask(peer, message.root)
-            return [] if HOLDS_SLOTS else [Send(peer, NotInterested(message.root))]
+            return []  # it keeps its slot for as long as it is let
         if isinstance(message, Published) or self._rng.random() < 0.98:
             return []
         return [Send(peer, NotInterested(bytes(32)))]
@@ -190,11 +189,7 @@ class Flooder:
         return True
 
     def _ask(self, peer: NodeId, root: bytes) -> list[Effect]:
-        """Requests of all kinds, and away.
-
-        With `HOLDS_SLOTS` it stays: a slot is never taken from a leaf that asks for nothing, unless
-        its link has been silent for long, so one leaf keeps all others from ever being served.
-        """
+        """Requests of all kinds; sometimes it goes away then, and mostly it stays."""
         self.done["requests without end"] += 1
         rng, odd = self._rng, self._rng.random()
         said: list[Message] = [Request(root, 16_384 * (n % 60), 16_384) for n in range(80)]
@@ -203,7 +198,7 @@ class Flooder:
             said = [Request(root, rng.choice((1, 2**53)), 2**20)]
         elif odd < 0.5:
             said = [TreeRequest(root, 3, 16_384), TreeRequest(root, 2**20 - 1, 2)]
-        if not HOLDS_SLOTS:
+        if rng.random() < 0.3:
             said.append(NotInterested(root))
         effects: list[Effect] = [Send(peer, each) for each in said]
         if odd > 0.9:

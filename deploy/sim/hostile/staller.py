@@ -2,22 +2,27 @@
 
 It shares true contents and takes everybody in. To each wish it is one of: mute, unchoking without
 an answer, choking for ever, without a piece, changing its mind all the time, or honest at one piece
-in a long while.
+in a long while. And it names leaves that are not there, as many as a message holds.
 """
 
 from collections import Counter
+from random import Random
 from typing import Final
 
+from common.addresses import Address
 from common.core import Effect, Event, LinkDown, Received, Send, Woke
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
+from common.limits import PEERS_TOLD_MAX
 from common.merkle import piece_count
+from common.messages.fields import Contact
 from common.messages.swarm import (
     Bitfield,
     Choke,
     Interested,
     NotInterested,
+    Peers,
     Piece,
     Reject,
     Request,
@@ -34,6 +39,8 @@ WAVER_S: Final = 1.5  # between choke and unchoke
 HOLDS_LINKS: Final = False  # see `Staller._interested`
 WAYS: Final = ("mute", "never", "never", "drip")
 HOLDING: Final = ("choking", "empty", "wavering")
+
+NETWORKS: Final = ("10.250", "93.184")  # private and public
 
 Wish = tuple[NodeId, bytes]
 
@@ -102,8 +109,9 @@ class Staller:
         self.done[way] += 1
         if way == "mute":
             return []
+        named = Send(peer, Peers(root, _nobody(peer + root)))
         if way == "choking":
-            return [Send(peer, Bitfield(root)), Send(peer, Choke(root))]
+            return [Send(peer, Bitfield(root)), Send(peer, Choke(root)), named]
         if way == "empty":
             nothing = bytes(-(-piece_count(message.size) // 8))
             return [Send(peer, Bitfield(root, nothing)), Send(peer, Unchoke(root))]
@@ -111,7 +119,7 @@ class Staller:
             self._unchoked[wish] = True
             pause_s = WAVER_S if way == "wavering" else self._rng.uniform(*DRIP_S)
             self._deadlines.set(wish, now + pause_s)
-        return [Send(peer, Bitfield(root)), Send(peer, Unchoke(root))]
+        return [Send(peer, Bitfield(root)), Send(peer, Unchoke(root)), named]
 
     def _tree(self, peer: NodeId, message: TreeRequest) -> list[Effect]:
         ware = self._wares.wares.get(message.root)
@@ -136,3 +144,12 @@ class Staller:
         self.done["piece at last"] += 1
         data = ware.data[request.offset : request.offset + request.length]
         return [Send(peer, Piece(root, request.offset), data)]
+
+
+def _nobody(seed: bytes) -> tuple[Contact, ...]:
+    """Leaves that are not there, in two scopes; the same ones for the same wish."""
+    rng, named = Random(seed), []
+    for _ in range(PEERS_TOLD_MAX):
+        place = f"{rng.choice(NETWORKS)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
+        named.append(Contact(rng.randbytes(32), Address.of(place, 1214)))
+    return tuple(named)

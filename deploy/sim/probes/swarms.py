@@ -234,10 +234,10 @@ class SwarmProbes:
         for name, reached in (
             ("finished", True),
             ("finished-though-a-source-died", self._lost_one.pop(key, self) is None),
-            ("finished-though-a-source-lied", download._liars),
-            ("finished-from-several", download.givers > 1),
-            ("finished-from-three", download.givers > 2),
-            ("finished-from-ourselves", host.identity.node in download._givers),
+            ("finished-though-a-source-lied", download._past.liars),
+            ("finished-from-several", len(download.given_by) > 1),
+            ("finished-from-three", len(download.given_by) > 2),
+            ("finished-from-ourselves", host.identity.node in download._past.givers),
             ("finished-in-another-life", self._lives.get(key, host.life) < host.life),
         ):
             if reached:

@@ -1,0 +1,286 @@
+"""Peer exchange: leaves that share the work on a file name one another those they are linked with.
+
+So a download goes on finding sources when its parent is gone. Who wants a file of us hears, some
+seconds after it came and then once a minute where there is news, which others have or fetch it; of
+the same leaves, and of those that we fetch from, we believe as much. It stays hearsay (THREATS T3):
+what a leaf says about addresses of a narrower scope than its own is dropped, a name is kept only as
+one of a few of its namer's, and dialled only while the download wants sources, once, and within a
+budget for all of them; who names dead addresses is soon not listened to. What becomes of a source
+that was reached is the download's business.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import ClassVar, Final
+
+from common.addresses import Address, may_tell
+from common.config import SwarmConfig
+from common.core import Effect, Event, LinkDown, LinkUp, Received, Send, Woke
+from common.deadlines import Deadlines
+from common.dialbudget import DialBudget
+from common.doors import Door
+from common.ids import NodeId
+from common.limits import PEERS_TOLD_MAX
+from common.messages.fields import Contact, Message
+from common.messages.swarm import Bitfield, Interested, Peers
+from leaf.downloads import Downloads
+from leaf.signals import SourcesFound
+from leaf.swarm.fetch import Fetch
+from leaf.swarm.links import BulkLinks
+from leaf.swarm.source import Phase
+from leaf.swarm.upload import Uploads
+from leaf.swarm.webpeers import WebPeers
+
+EARLY_SHARE: Final = 0.5  # of exchange_s: what comes sooner after the last is dropped; wild guess
+HEARSAY_MAX: Final = 200  # leaves named for one file and not tried yet: as many as sources
+STRIKES_MAX: Final = 8  # dead addresses more than live ones, then a namer is believed no more
+STRICKEN_MAX: Final = 1_000  # namers that this is remembered of
+FEED_S: Final = 1.0  # between two looks whether a download wants what was named; wild guess
+
+Key = tuple[NodeId, bytes]  # a leaf, and the root of a file
+
+
+class Exchange:
+    """Who is told whom, and what is made of what we are told."""
+
+    __slots__ = (
+        *("_budget", "_config", "_deadlines", "_downloads", "_hearsay", "_heard_at", "_links"),
+        *("_me", "_numbers", "_partners", "_rng", "_strikes", "_tried", "_uploads", "_webpeers"),
+        "dropped",
+    )
+
+    def __init__(
+        self,
+        me: NodeId,
+        downloads: Downloads,
+        uploads: Uploads,
+        links: BulkLinks,
+        webpeers: WebPeers,
+        config: SwarmConfig,
+        rng: Random,
+    ) -> None:
+        self._me = me
+        self._downloads = downloads
+        self._uploads = uploads
+        self._links = links
+        self._webpeers = webpeers
+        self._config = config
+        self._rng = rng
+        self._partners: dict[bytes, dict[NodeId, int]] = {}  # by root: the last number told each
+        self._numbers: dict[bytes, dict[NodeId, int]] = {}  # by root: when each was seen first
+        self._heard_at: dict[Key, float] = {}  # when a partner named others last
+        self._hearsay: dict[bytes, dict[NodeId, tuple[Address, NodeId]]] = {}  # and who named it
+        self._tried: dict[NodeId, NodeId] = {}  # being dialled -> who named it
+        self._strikes: dict[NodeId, int] = {}
+        self._budget = DialBudget(
+            per_s=config.hearsay_dials_per_s,
+            burst=config.hearsay_dials_burst,
+            target_s=config.hearsay_s,
+            again_s=config.hearsay_s,
+        )
+        self._deadlines = Deadlines()
+        self.dropped: dict[str, int] = {}
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take in one event."""
+        return self._HANDLERS[type(event)](self, event, now)
+
+    def wakeup(self) -> float | None:
+        """When somebody is told, or what was named is looked at."""
+        return self._deadlines.earliest()
+
+    # --- who exchanges what with us ---------------------------------------------------------
+
+    def _received(self, event: Received, now: float) -> list[Effect]:
+        return self._MESSAGES[type(event.message)](self, event.peer, event.message, now)
+
+    def _on_share(self, peer: NodeId, message: Interested | Bitfield, now: float) -> list[Effect]:
+        """It wants the file, or has a part of it: it hears of others before long."""
+        root = message.root
+        partners = self._partners.get(root, {})
+        if peer not in partners and self._wants(peer, root) and not self._webpeers.knows(peer):
+            self._partners.setdefault(root, {})[peer] = 0
+            self._deadlines.set((peer, root), now + self._config.exchange_first_s)
+        return []
+
+    def _wants(self, peer: NodeId, root: bytes) -> bool:
+        """Whether it exchanges this file with us, and does not have all of it."""
+        if peer == self._me:
+            return False
+        if self._uploads.is_asked_by(peer, root):
+            return True
+        fetch = self._fetch(root)
+        source = fetch.sources.get(peer) if fetch else None
+        return source is not None and source.phase is Phase.LINKED and source.has is not None
+
+    def _fetch(self, root: bytes) -> Fetch | None:
+        download = self._downloads.roster.under_way.get(root)
+        return download.fetch if download else None
+
+    def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
+        if event.door is not Door.BULK:
+            return []
+        namer = self._tried.pop(event.peer, None)
+        if namer is not None:
+            self._strike(namer)
+        for root in [root for root, partners in self._partners.items() if event.peer in partners]:
+            self._part(event.peer, root)
+        for key in [key for key in self._heard_at if key[0] == event.peer]:
+            del self._heard_at[key]
+        return []
+
+    def _link_up(self, event: LinkUp, _now: float) -> list[Effect]:
+        namer = self._tried.pop(event.peer, None) if event.door is Door.BULK else None
+        if namer in self._strikes:
+            self._strikes[namer] = max(self._strikes[namer] - 1, 0)
+        return []
+
+    def _part(self, peer: NodeId, root: bytes) -> None:
+        """It is told of this file no more."""
+        self._deadlines.cancel((peer, root))
+        del self._partners[root][peer]
+        if not self._partners[root]:
+            del self._partners[root]
+            self._numbers.pop(root, None)
+
+    # --- telling ----------------------------------------------------------------------------
+
+    def _tell(self, peer: NodeId, root: bytes, now: float) -> list[Effect]:
+        """Name those that came since it was told last, some at random if they are many."""
+        at = self._links.contact(peer)
+        if at is None or not self._wants(peer, root):
+            self._part(peer, root)
+            return []
+        pause_s = self._config.exchange_s * self._rng.uniform(1.0, 1.25)
+        self._deadlines.set((peer, root), now + pause_s)
+        numbers, told = self._numbered(root), self._partners[root][peer]
+        contacts = [self._links.contact(each) for each in numbers if numbers[each] > told]
+        news = [
+            each
+            for each in contacts
+            if each is not None and each.node != peer and may_tell(each.address, at.address)
+        ]
+        self._partners[root][peer] = max(numbers.values(), default=told)
+        if not news:
+            return []
+        some = self._rng.sample(news, min(len(news), PEERS_TOLD_MAX))
+        return [Send(peer, Peers(root, tuple(some)))]
+
+    def _numbered(self, root: bytes) -> dict[NodeId, int]:
+        """All that exchange this file with us over a link, in the order in which they came."""
+        before = self._numbers.get(root, {})
+        last = max(before.values(), default=0)
+        fetch = self._fetch(root)
+        linked = [each.peer for each in fetch.sources.linked if each.shown] if fetch else []
+        there = dict.fromkeys([*self._partners.get(root, {}), *linked])
+        there = {
+            each: None
+            for each in there
+            if each != self._me and not self._webpeers.knows(each) and self._links.is_up(each)
+        }
+        numbers = {each: number for each, number in before.items() if each in there}
+        for each in there:
+            if each not in numbers:
+                last += 1
+                numbers[each] = last
+        self._numbers[root] = numbers
+        return numbers
+
+    # --- being told -------------------------------------------------------------------------
+
+    def _on_peers(self, peer: NodeId, message: Peers, now: float) -> list[Effect]:
+        root, at = message.root, self._links.contact(peer)
+        if at is None or not self._exchanges(peer, root):
+            return self._drop("peers from who exchanges nothing with us")
+        if now < self._heard_at.get((peer, root), float("-inf")) + self._early_s:
+            return self._drop("peers named too often")
+        self._heard_at[peer, root] = now
+        if self._strikes.get(peer, 0) >= STRIKES_MAX:
+            return self._drop("peers of who named dead ones")
+        hearsay = self._hearsay.setdefault(root, {})
+        mine = sum(namer == peer for _, namer in hearsay.values())
+        for each in message.contacts:
+            if mine >= PEERS_TOLD_MAX or len(hearsay) >= HEARSAY_MAX:
+                break
+            if each.node in (self._me, peer) or each.node in hearsay:
+                continue
+            if not may_tell(each.address, at.address):
+                self._drop("peers out of scope")
+                continue
+            hearsay[each.node] = each.address, peer
+            mine += 1
+        return self._feed(root, now)
+
+    @property
+    def _early_s(self) -> float:
+        return self._config.exchange_s * EARLY_SHARE
+
+    def _exchanges(self, peer: NodeId, root: bytes) -> bool:
+        """Whether we fetch this file, and this leaf takes part in it with us."""
+        fetch = self._fetch(root)
+        if fetch is None:
+            return False
+        return fetch.sources.is_linked(peer) or self._uploads.is_asked_by(peer, root)
+
+    def _feed(self, root: bytes, now: float) -> list[Effect]:
+        """Give a download as many of those that were named as it would dial now."""
+        hearsay, fetch = self._hearsay.get(root), self._fetch(root)
+        if not hearsay or fetch is None:
+            self._hearsay.pop(root, None)
+            return []
+        self._deadlines.set(root, now + FEED_S)
+        room = fetch.sources.room(fetch.links_max)
+        given: list[Contact] = []
+        for node in self._rng.sample(list(hearsay), len(hearsay)) if room else ():
+            if len(given) >= room:
+                break
+            address, namer = hearsay[node]
+            if fetch.sources.get(node) is not None or node in fetch.sources.liars:
+                del hearsay[node]
+            elif self._links.is_up(node) or self._may_dial(node, address, namer, now):
+                del hearsay[node]
+                given.append(Contact(node, address))
+        return [SourcesFound(root, tuple(given), is_hearsay=True)] if given else []
+
+    def _may_dial(self, node: NodeId, address: Address, namer: NodeId, now: float) -> bool:
+        """Whether it is dialled now; what becomes of that counts for who named it."""
+        if self._strikes.get(namer, 0) >= STRIKES_MAX or len(self._tried) >= HEARSAY_MAX:
+            return False
+        if not self._budget.take(address, now):
+            return False
+        self._tried[node] = namer
+        return True
+
+    def _strike(self, namer: NodeId) -> None:
+        """It named somebody who is not there."""
+        if namer in self._strikes or len(self._strikes) < STRICKEN_MAX:
+            self._strikes[namer] = self._strikes.get(namer, 0) + 1
+
+    def _drop(self, reason: str) -> list[Effect]:
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        return []
+
+    # --- time -------------------------------------------------------------------------------
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for key in self._deadlines.pop_due(now):
+            if isinstance(key, tuple):
+                peer, root = key
+                effects += self._tell(peer, root, now)
+            elif isinstance(key, bytes):
+                effects += self._feed(key, now)
+        return effects
+
+    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        LinkUp: _link_up,
+        LinkDown: _link_down,
+        Received: _received,
+        Woke: _woke,
+    }
+
+    _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
+        Interested: _on_share,
+        Bitfield: _on_share,
+        Peers: _on_peers,
+    }
