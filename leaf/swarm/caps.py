@@ -71,6 +71,11 @@ class Gate:
         """How much one request should be for at most: what is booked, if anything is."""
         return self._booked if self._stands else self._cap.grain_bytes
 
+    @property
+    def rate(self) -> float | None:
+        """The cap, in bytes a second; None: none."""
+        return self._cap.rate
+
     def is_shut(self, now: float) -> bool:
         """Whether nothing passes yet, whatever it is."""
         return self._stands and self._opens_at > now
