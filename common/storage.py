@@ -11,6 +11,7 @@ from common.addresses import Address
 from common.core import Effect, Event
 from common.errors import Exit
 from common.ids import NodeId
+from common.schedule import LimitsRecord
 
 
 class SharedFile(msgspec.Struct, frozen=True, gc=False):
@@ -303,6 +304,7 @@ class Restored(Event, frozen=True):
     wishes: tuple[WishRecord, ...] = ()
     folder_shares: tuple[str, ...] = ()  # those of the shares that are published as one thing
     folders: tuple[FolderRecord, ...] = ()  # that are fetched as one
+    limits: LimitsRecord | None = None
     giving: tuple[GivingRecord, ...] = ()  # by leaf, the one that moved last at the end
     line: tuple[tuple[NodeId, float], ...] = ()  # who waited for a slot of ours, and how long
 

@@ -20,12 +20,13 @@ from common.ids import Identity
 from common.methods import Methods
 from common.network import Network
 from common.node import LEAF, SUPERPEER, RoleFactory
+from common.schedule import LimitsRecord
 from common.shell.daemon import Daemon
 from common.shell.desk.home import Home, home_at
 from common.shell.desk.logs import Log
 from common.shell.desk.options import Invocation, version
 from common.shell.desk.resolve import any_port, listen_address, web_address
-from common.shell.desk.settings import Settings, network_of
+from common.shell.desk.settings import FLAG, Settings, network_of
 from common.shell.desk.starting import (
     Joining,
     LeafReady,
@@ -119,6 +120,7 @@ def _run(
             steps=steps,
             promotes=own.promote,
             manifests_dir=str(home.manifests),
+            limits=(LimitsRecord(own.up, own.down), _flagged(settings)),
         )
         lives.append(core)
         return core
@@ -140,6 +142,17 @@ def _run(
         elsewhere=other_ways,
         http=web_address(own.http),
     ).run()
+
+
+def _flagged(settings: Settings[LeafOptions]) -> LimitsRecord:
+    """The limits that stood on the command line: they go before what `leaf limit` set."""
+    flags = [each.key for each in settings.origins if each.origin == FLAG]
+    own = settings.own
+    return LimitsRecord(
+        own.up if "up" in flags else None,
+        own.down if "down" in flags else None,
+        settings.config.swarm.upload_slots if "swarm.upload_slots" in flags else None,
+    )
 
 
 def _is_refused(lives: list[Leaf]) -> bool:

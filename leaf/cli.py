@@ -21,6 +21,7 @@ from leaf.commands.downloads import downloads, pause, resume, rm
 from leaf.commands.export import export
 from leaf.commands.finding import get, search
 from leaf.commands.identify import identify
+from leaf.commands.limits import limit
 from leaf.commands.node import pins, status, stop
 from leaf.commands.sharing import ls, share, unshare
 from leaf.commands.tracing import trace
@@ -40,8 +41,8 @@ def cli() -> None:
 @click.option("--super", multiple=True, metavar="HOST[:PORT][/KEY]", help="First choice first.")
 @click.option("--share", multiple=True, metavar="PATH", help="For this run only.")
 @click.option("--downloads", metavar="DIR", help="Where fetched files go.")
-@click.option("--up", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
-@click.option("--down", metavar="RATE", help="Bytes/s; kept, not enforced yet.")
+@click.option("--up", metavar="RATE", help="At most so much a second, as 500k, 20mbit or none.")
+@click.option("--down", metavar="RATE", help="As --up. `leaf limit` sets both for good.")
 @click.option("--slots", type=click.IntRange(1, 1000), metavar="N", help="Leaves served at once.")
 @click.option(
     "--http", metavar="HOST:PORT", help="Serve files to whoever asks for them there by their root."
@@ -124,6 +125,7 @@ for command in (
     trace,
     why,
     wish,
+    limit,
 ):
     cli.add_command(command)
 

@@ -24,6 +24,8 @@ from leaf.methods import (
     GetResult,
     HashProgress,
     HitRow,
+    Limit,
+    LimitRow,
     Nothing,
     PinReset,
     Remove,
@@ -200,6 +202,11 @@ class LeafClient:
             on_event=on_found,
             timeout_s=self._timeout_s,
         )
+
+    def limit(self, change: Limit | None = None) -> LimitRow:
+        """The limits, after this change of them."""
+        params = change or Limit()
+        return self._calls.call("leaf.limit", params, LimitRow, timeout_s=self._soon_s)
 
     def pins_reset(self, place: str) -> None:
         """Forget the key pinned for HOST:PORT."""

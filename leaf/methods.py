@@ -49,6 +49,8 @@ class Status(msgspec.Struct):
         False  # some super-peer said no, or has another key: not a matter of reach
     )
     parent_source: str | None = None  # the step of the ladder that named the parent
+    up_limit: int | None = None  # bytes/s of content that may go out now; null: no cap
+    down_limit: int | None = None
 
 
 class Share(msgspec.Struct):
@@ -305,6 +307,40 @@ class WishRow(msgspec.Struct):
     files: list[WishedRow]
 
 
+class Limit(msgspec.Struct):
+    """Change limits, or with nothing in it show them; rates in bytes/s, 0: no cap.
+
+    With `at`, a window of the week, `up` and `down` hold then; `remove`: such a window, or `all`.
+    """
+
+    up: int | None = None
+    down: int | None = None
+    slots: int | None = None
+    at: str = ""
+    remove: str = ""
+
+
+class WindowRow(msgspec.Struct):
+    """The limits of a window; null: as outside of it, 0: no cap."""
+
+    at: str
+    up: int | None
+    down: int | None
+
+
+class LimitRow(msgspec.Struct):
+    """The caps that hold now (null: none), the local time at which they change next, and what was
+    set: outside of windows (0: no cap) and in each of them."""
+
+    up_limit: int | None
+    down_limit: int | None
+    slots: int
+    next_change: str | None  # such as `mon 22:00`
+    up: int
+    down: int
+    schedule: list[WindowRow]
+
+
 class PinReset(msgspec.Struct):
     """Forget the key pinned for this HOST[:PORT]."""
 
@@ -332,6 +368,7 @@ METHODS: Methods = {
     "leaf.wish_ls": Method(WishChosen, list[WishRow]),
     "leaf.wish_rm": Method(WishChosen, list[WishRow]),
     "leaf.wish_watch": Method(WishChosen, list[WishRow], WishedRow),
+    "leaf.limit": Method(Limit, LimitRow),
     "leaf.pins_reset": Method(PinReset, Nothing),
     "leaf.stop": Method(Stop, Nothing),
 }

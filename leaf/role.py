@@ -39,12 +39,14 @@ from common.ids import Identity, node_text
 from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.network import Network
+from common.schedule import NOTHING_SET, LimitsRecord
 from common.storage import BytesRead, ReadFailed
 from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.foldergets import FolderGets
 from leaf.ledger import Ledger
 from leaf.library import Library
+from leaf.limits import Limits
 from leaf.methods import Nothing, Peer, Status
 from leaf.parent import Parent
 from leaf.publish import Publisher
@@ -87,7 +89,7 @@ class Leaf:
 
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
-        *("_library", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
+        *("_library", "_limits", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
         *("_publisher", "_roles", "_searches", "_stopping", "_version", "_webpeers"),
     )
 
@@ -106,18 +108,18 @@ class Leaf:
         steps: Names = (),
         promotes: bool = False,
         manifests_dir: str = "/manifests",
+        limits: tuple[LimitsRecord, LimitsRecord] = (NOTHING_SET, NOTHING_SET),
     ) -> None:
         """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
-        `steps` of the ladder are there beyond the host cache; who `promotes` may begin a network;
-        manifests of folders are kept in `manifests_dir`."""
-        me, name = identity.node, network.name
-        self._me, self._network, self._version = me, name, version
-        publisher = Publisher(identity, name, config.parent, epoch)
+        `steps` of the ladder go beyond the host cache; who `promotes` may begin a network; folders
+        have manifests in `manifests_dir`; `limits`: of settings, and of flags, which go first."""
+        me, name = self._me, self._network = identity.node, network.name
+        publisher = self._publisher = Publisher(identity, name, config.parent, epoch)
         library, links = Library(shares, manifests_dir), BulkLinks(config.swarm)
-        downloads = Downloads(
+        downloads = self._downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
-        parent = Parent(
+        parent = self._parent = Parent(
             me=me,
             meeting=Meeting(network, rng),
             config=config.parent,
@@ -128,12 +130,11 @@ class Leaf:
             steps=steps,
             promotes=promotes,
         )
-        searches, self._webpeers = Searches(name, config.search, rng), WebPeers()
-        stock, ledger = Stock(library, downloads), Ledger(config.swarm)
+        searches = self._searches = Searches(name, config.search, rng)
+        stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
         uploads = Uploads(stock, links, ledger, config.swarm, rng)
-        self._parent, self._publisher, self._library = parent, publisher, library
-        self._downloads, self._searches = downloads, searches
-        self._locator = Locator(config.swarm, rng)
+        self._library, self._locator = library, Locator(config.swarm, rng)
+        self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
             "publisher": publisher,
@@ -144,9 +145,10 @@ class Leaf:
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": self._locator,
+            "limits": self._limits,
             "uploads": uploads,
             "ledger": ledger,
-            "web": WebSeed(stock),
+            "web": WebSeed(stock, links.caps.up),
             "webpeers": self._webpeers,
             **self._views(links, uploads, gets, config.swarm, rng),
         }
@@ -318,6 +320,8 @@ class Leaf:
             reachable=None,
             up_rate=None,
             down_rate=None,
+            up_limit=self._limits.up,
+            down_limit=self._limits.down,
             uptime_s=round(now - began, 3),
             rss_bytes=self._host.rss_bytes,
             version=self._version,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from common.shell.desk.settings import Bytes
+from common.shell.desk.settings import Rate
 
 
 class LeafOptions(msgspec.Struct, frozen=True, kw_only=True, rename={"supers": "super"}):
@@ -11,7 +11,7 @@ class LeafOptions(msgspec.Struct, frozen=True, kw_only=True, rename={"supers": "
     supers: tuple[str, ...] = ()
     share: tuple[str, ...] = ()
     downloads: str = ""  # a folder; empty: the home's
-    up: Bytes | None = None  # bytes/s; kept for the rate caps to come
-    down: Bytes | None = None
+    up: Rate | None = None  # bytes/s of content that may go out; 0: no cap; None: as was set last
+    down: Rate | None = None
     promote: bool = True
     http: str = ""  # HOST:PORT where shared files are served over plain HTTP; empty: nowhere

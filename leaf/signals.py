@@ -194,6 +194,12 @@ class Allotted(Signal, frozen=True):
     bytes_max: int
 
 
+class Limited(Signal, frozen=True):
+    """So many leaves may be served at once from now on."""
+
+    slots: int
+
+
 class PiecesProven(Signal, frozen=True):
     """These pieces of a download are stored and can be served."""
 

@@ -17,6 +17,7 @@ from common.folders import ManifestFailed, ManifestMade, ManifestRead, ManifestU
 from common.ladder import Found
 from common.messages import cluster, swarm
 from common.messages.fields import Message
+from common.schedule import TimeTold
 from common.storage import (
     BytesRead,
     FilesShared,
@@ -43,6 +44,7 @@ from leaf.signals import (
     Given,
     Heard,
     Joined,
+    Limited,
     Listed,
     Moved,
     Offered,
@@ -73,7 +75,8 @@ _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.w
 Names = tuple[str, ...]
 
 EVENTS: Final[dict[type[Event], Names]] = {
-    Restored: ("library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
+    Restored: ("limits", "library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
+    TimeTold: ("limits",),
     Bound: ("parent",),
     Found: ("parent",),
     Promoted: ("parent",),
@@ -120,6 +123,7 @@ METHODS: Final[dict[str, Names]] = {
     **dict.fromkeys(_WISH_METHODS, ("wishes",)),
     "leaf.downloads": ("downloads",),  # who signals `Listed`
     **dict.fromkeys(("leaf.pause", "leaf.resume", "leaf.rm"), ("downloads", "gets")),
+    "leaf.limit": ("limits",),
     "leaf.why": ("whys",),
     "leaf.pins_reset": ("parent",),
 }
@@ -138,5 +142,5 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     SourcesUnwanted: ("locator",),
     SourcesFound: ("downloads",),
     PiecesProven: ("uploads", "webpeers"),
-    Withdrawn: ("uploads",),
+    **dict.fromkeys((Withdrawn, Limited), ("uploads",)),
 }

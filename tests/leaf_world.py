@@ -43,6 +43,7 @@ from common.messages.fields import Message
 from common.messages.link import Bye
 from common.messages.table import BY_MESSAGE
 from common.network import Network
+from common.schedule import NOTHING_SET, AskTime, LimitsRecord, TimeTold
 from common.storage import Restored
 from leaf.role import Leaf
 from superpeer.role import SuperPeer
@@ -50,6 +51,7 @@ from tests.memory_disk import MemoryDisk
 
 NETWORK = Network("test")
 DELAY_S = 0.002
+WEEK_S = 7 * 86_400.0
 Link = tuple[str, str, Door]  # from, to
 
 
@@ -59,6 +61,7 @@ class World:
     def __init__(self, seed: int = 0) -> None:
         self.rng = Random(seed)
         self.now = 0.0
+        self.clock_s = 0.0  # what the clocks on the wall show more than `now`
         self.nodes: dict[str, Leaf | SuperPeer] = {}
         self.disks: dict[str, MemoryDisk] = {}
         self.effects: list[tuple[str, Effect]] = []  # what nobody performs, in order
@@ -91,6 +94,7 @@ class World:
         config: Config | None = None,
         restored: Restored | None = None,
         epoch: int = 1,
+        flags: LimitsRecord = NOTHING_SET,
     ) -> Leaf:
         """A new leaf, or the next life of one; `files` are in its share."""
         disk = self.disks.setdefault(name, MemoryDisk())
@@ -107,6 +111,7 @@ class World:
             shares=tuple(disk.shares),
             downloads_dir="/downloads",
             version="1",
+            limits=(NOTHING_SET, flags),
         )
         self.nodes[name] = core
         self.feed(name, restored or Restored())
@@ -211,6 +216,8 @@ class World:
             )
         elif isinstance(effect, SendDatagram):
             self._later(lambda: self._datagram(name, effect))
+        elif isinstance(effect, AskTime):
+            self._later(lambda: self.feed(name, TimeTold((self.now + self.clock_s) % WEEK_S)))
         elif disk is not None and disk.performs(effect):
             core = self.nodes[name]
             for event in disk.perform(effect):

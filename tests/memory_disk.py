@@ -27,6 +27,7 @@ from common.manifest import (
 )
 from common.merkle import FileHasher, FileTree, layer_root, piece_count, piece_hash, piece_span
 from common.merkle import piece_size_bytes as piece_bytes_of
+from common.schedule import LimitsRecord, RememberLimits
 from common.storage import (
     BytesRead,
     ClosePart,
@@ -95,6 +96,7 @@ class MemoryDisk:
         self.records: dict[int, DownloadRecord] = {}
         self.wishes: dict[int, WishRecord] = {}
         self.folders: dict[int, FolderRecord] = {}
+        self.limits: LimitsRecord | None = None
         self.full = False
         self.unsound = False
         self.written_bytes = 0
@@ -276,6 +278,10 @@ class MemoryDisk:
             del self.folders[effect.record.number]
         return []
 
+    def _remember_limits(self, effect: RememberLimits) -> list[Event]:
+        self.limits = effect.record
+        return []
+
     def _remember_wish(self, effect: RememberWish) -> list[Event]:
         self.wishes[effect.record.number] = effect.record
         if effect.forget:
@@ -297,6 +303,7 @@ class MemoryDisk:
         RememberDownload: _remember,
         RememberWish: _remember_wish,
         RememberFolder: _remember_folder,
+        RememberLimits: _remember_limits,
         MakeManifest: _make_manifest,
         ReadManifest: _read_manifest,
         DropManifest: _drop_manifest,

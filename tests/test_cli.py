@@ -17,7 +17,7 @@ from common.shell.disk.parts import FREE_RESERVE_BYTES
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
 from leaf.commands.node import with_doubt
-from leaf.methods import Share
+from leaf.methods import Limit, Share
 from tests.commandline import ANSWERS, ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
 
@@ -54,6 +54,7 @@ def leaf(folder: Path, capsys: pytest.CaptureFixture[str]) -> Program:
         (("pause", ID), "leaf.pause"),
         (("resume",), "leaf.resume"),
         (("rm", ID), "leaf.rm"),
+        (("limit",), "leaf.limit"),
     ],
 )
 def test_a_leafs_answers_are_its_documents(
@@ -226,9 +227,9 @@ def test_doctor_asks_the_daemon(leaf: Program, toy: ToyDaemon) -> None:
 def test_a_wrong_setting_does_not_hide_the_others(leaf: Program, folder: Path) -> None:
     """It is told of where one looks for it."""
     folder.mkdir()
-    (folder / "config.toml").write_text("slots = 'many'\nup = 5")
+    (folder / "config.toml").write_text("slots = 'many'\nup = 5000")
     code, out, err = leaf("config", "show", "--json")
-    assert (code, json.loads(out)["up"]) == (0, 5)
+    assert (code, json.loads(out)["up"]) == (0, 5_000)
     assert "swarm.upload_slots" in err
 
 
@@ -285,6 +286,55 @@ def test_usage_errors_are_exit_2(leaf: Program, arguments: str) -> None:
     assert code == 2
     assert json.loads(out)["error"]["code"] == 2
     assert "-h` lists" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change"),
+    [
+        ("", Limit()),
+        ("--up 2MB --down none --slots 8", Limit(up=2_000_000, down=0, slots=8)),
+        ("--up 20mbit", Limit(up=2_500_000)),
+        ("--at=8:00-18:00_mon-fri --up 0", Limit(up=0, at="mon-fri 08:00-18:00")),
+        ("--remove all", Limit(remove="all")),
+        ("--remove 22:00-6:30", Limit(remove="22:00-06:30")),
+    ],
+)
+def test_limits_are_set_by_their_units(
+    leaf: Program, toy: ToyDaemon, arguments: str, change: Limit
+) -> None:
+    """Rates and times are understood here; the daemon gets numbers and one form of a time."""
+    assert leaf("limit", *(word.replace("_", " ") for word in arguments.split()))[0] == 0
+    assert toy.calls[-1] == ("leaf.limit", change)
+
+
+def test_limits_as_people_see_them(leaf: Program, toy: ToyDaemon) -> None:
+    """What holds now and until when, then what else was set."""
+    assert leaf("limit")[1].splitlines() == [
+        "up     none until mon 22:00",
+        "down   200 kB/s until mon 22:00",
+        "slots  4 leaves at once",
+        "else   up 500 kB/s, down none",
+        "mon-fri 22:00-06:30  up none",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--up fast", "is not a rate such as none,"),
+        ("--down 999", "1k is the least"),
+        ("--slots 0", "0 is not in the range"),
+        ("--at 22:00 --up 1M", "is not a time such as"),
+        ("--at 22:00-06:00", "add --up or --down"),
+        ("--at all --up 1M", "needs hours"),
+        ("--remove never", "is not a time such as"),
+    ],
+)
+def test_limits_that_are_none(leaf: Program, arguments: str, said: str) -> None:
+    """Exit code 2, before any daemon is asked."""
+    code, out, err = leaf("limit", *arguments.split())
+    assert (code, out) == (2, "")
+    assert said in err
 
 
 def test_no_command_is_a_usage_error_with_help(capsys: pytest.CaptureFixture[str]) -> None:

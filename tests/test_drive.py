@@ -102,3 +102,28 @@ async def test_a_failing_performer_costs_only_itself() -> None:
     driver.close()
     assert performed == ["second"]
     assert shouted == ["Notify could not be performed"]
+
+
+class Asleep(Diligent):
+    """A role that counts how often it is asked when it is due."""
+
+    def wakeup(self) -> float | None:
+        """Soon."""
+        self.count += 1
+        return self.due
+
+
+async def test_a_busy_node_is_not_asked_all_the_time_when_it_is_due() -> None:
+    """Many turns, few questions; and a deadline that came nearer meanwhile is kept."""
+    loop = asyncio.get_running_loop()
+    role = Asleep()
+    driver = driver_of(role, {Notify: lambda _notify: None})
+    for number in range(1, 101):
+        driver.feed(DatagramReceived(Address.of("127.0.0.1", number), Echo(number)))
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+    assert role.count < 100
+    driver.feed(Stopped(1.0))
+    await role.woken.wait()
+    driver.close()

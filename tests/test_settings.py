@@ -79,6 +79,13 @@ def test_rates_have_units(tmp_path: Path, rate: object) -> None:
     assert settings(tmp_path, flags={"up": rate}).own.up == 2_500_000
 
 
+@pytest.mark.parametrize("rate", ["none", 0, "0"])
+def test_no_cap_can_be_said(tmp_path: Path, rate: object) -> None:
+    """Which is something else than to say nothing."""
+    assert settings(tmp_path, flags={"up": rate}).own.up == 0
+    assert settings(tmp_path).own.up is None
+
+
 @pytest.mark.parametrize(
     ("sources", "named"),
     [
@@ -96,6 +103,7 @@ def test_rates_have_units(tmp_path: Path, rate: object) -> None:
         ({"text": "[link]\necho_s = -1"}, ("link.echo_s", "negative")),
         ({"environ": {"LEAF_UP": "fast"}}, ("up", "LEAF_UP", "fast")),
         ({"text": "up = true"}, ("up",)),
+        ({"text": "up = 999"}, ("up", "1k is the least")),
         ({"flags": {"super": 3}}, ("super", "flag")),
         ({"text": "= 1"}, ("config.toml", "TOML")),
         ({"text": "a = " + "[" * 5000}, ("TOML",)),

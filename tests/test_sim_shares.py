@@ -5,6 +5,7 @@ from pathlib import Path
 
 from common.addresses import Address
 from common.folders import RememberFolder
+from common.schedule import LimitsRecord, RememberLimits
 from common.storage import (
     BytesRead,
     DownloadRecord,
@@ -155,6 +156,7 @@ def test_known_files_are_not_read_again() -> None:
 RECORD = DownloadRecord(1, TREE.root, len(CONTENT), TARGET, "rename", "fetching")
 WISH = WishRecord(1, ("blue",), "", (), 0, None, False, 1, 1, 0.0)
 FOLDER = FolderRecord(1, TREE.root, 9, "a.folder", "/got", "rename", ("*.txt",), "fetching")
+LIMITS = LimitsRecord(5_000, slots=3)
 ADDRESS = Address.of("10.0.0.1", 99)
 
 
@@ -167,6 +169,7 @@ def remember(world: World) -> None:
         RememberSuperPeer(b"s" * 32, ADDRESS),
         RememberWish(WISH),
         RememberFolder(FOLDER),
+        RememberLimits(LIMITS),
     )
 
 
@@ -184,12 +187,13 @@ def test_what_is_remembered_outlives_a_life() -> None:
         (WISH,),
         ("/share",),
         (FOLDER,),
+        LIMITS,
     )
     assert world.start().restored() == expected
     world.do(RememberShare("/share", forget=True), RememberDownload(RECORD, forget=True))
     world.do(RememberWish(WISH, forget=True), RememberFolder(FOLDER, forget=True))
     world.do(RememberPin("host:1", None))
-    assert world.disk.restored() == Restored(known=expected.known)
+    assert world.disk.restored() == Restored(known=expected.known, limits=LIMITS)
     world.store = empty
     assert world.start().restored() == Restored()
 
@@ -200,7 +204,7 @@ def test_a_store_that_takes_nothing_is_told_of() -> None:
     world.store.refuses = errno.ENOSPC
     remember(world)
     assert world.disk.restored() == Restored()
-    assert [note.name for note in world.notes] == ["not_remembered"] * 6
+    assert [note.name for note in world.notes] == ["not_remembered"] * 7
 
 
 def test_a_host_that_does_nothing_has_nothing() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from common.addresses import Address
 from common.merkle import FileTree
+from common.schedule import NOTHING_SET, CapWindow, LimitsRecord
 from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
@@ -25,6 +26,7 @@ RECORD = DownloadRecord(7, b"\xff" * 32, 2**40, "/x/ä.bin", "rename", "fetching
 FOUND = WishedFile(b"\xff" * 32, 5, "ä.ogg", 1.5, fetched=True)
 WISH = WishRecord(3, ("ä",), "", (), 0, None, True, 10, 2**60, 1.5, files=(FOUND,))
 FOLDER = FolderRecord(2, b"\xff" * 32, 9, "ä.folder", "/x/ä", "rename", ("*.txt",), "fetching")
+LIMITS = LimitsRecord(5_000, None, 3, (CapWindow("22:00-06:00", up=0),))
 NODE, ADDRESS = b"n" * 32, Address.of("::1", 1214)
 
 
@@ -38,6 +40,9 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     store.remember_folder(FOLDER)
     store.remember_download(RECORD)
     store.remember_wish(WISH)
+    assert store.limits() is None
+    store.remember_limits(NOTHING_SET)
+    store.remember_limits(LIMITS)
     store.remember_pin("host:1214", NODE)
     store.remember_super_peer(NODE, ADDRESS, 5.0)
     store.close()
@@ -53,6 +58,7 @@ def test_everything_survives_a_restart(tmp_path: Path) -> None:
     assert again.fetched_folders() == ()
     assert again.downloads() == (RECORD,)
     assert again.wishes() == (WISH,)
+    assert again.limits() == LIMITS
     assert again.pins() == (("host:1214", NODE),)
     assert again.super_peers() == ((NODE, ADDRESS),)
     assert again.moved_aside is None

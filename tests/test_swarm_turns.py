@@ -68,3 +68,19 @@ def test_a_leaf_has_its_requests_in_order() -> None:
     for turn in wanted:
         turns.put(turn)
     assert [turns.next(lambda _peer: True) for _ in wanted] == wanted
+
+
+def test_what_is_put_back_is_next_again() -> None:
+    """Nobody's order changes, and nothing is lost, also where it was the only one."""
+    turns = Turns()
+    for number in range(2):
+        turns.put(((A, ROOT), number))
+    turns.put(((B, ROOT), 7))
+    for _ in range(3):
+        turn = turns.next(lambda _peer: True)
+        assert turn == ((A, ROOT), 0)
+        turns.put_back(turn)
+    assert turns.next(lambda peer: peer == B) == ((B, ROOT), 7)
+    turns.put_back(((B, ROOT), 7))
+    assert len(turns) == 3
+    assert turns.next(lambda peer: peer == B) == ((B, ROOT), 7)

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from common.config import SwarmConfig
-from common.core import Effect, Event
+from common.core import Effect, Event, Woke
 from common.http import Request
 from common.ids import Identity
 from common.storage import (
@@ -39,6 +39,8 @@ class Web:
     def __init__(self) -> None:
         config = SwarmConfig()
         self.disk = MemoryDisk()
+        links = BulkLinks(config)
+        self.cap = links.caps.up
         self.disk.shares["/share"] = {"file.bin": DATA, "empty": b""}
         self.library = Library(("/share",))
         self.library.handle(Restored(), 0.0)
@@ -48,11 +50,11 @@ class Web:
             me=Identity(bytes(32)).node,
             folder="/downloads",
             library=self.library,
-            links=BulkLinks(config),
+            links=links,
             config=config,
             rng=Random(1),
         )
-        self.seed = WebSeed(Stock(self.library, downloads))
+        self.seed = WebSeed(Stock(self.library, downloads), self.cap)
 
     def ask(self, path: str = PATH, method: str = "GET", **fields: str) -> list[Effect]:
         """What a request causes; names of fields with _ for -."""
@@ -219,6 +221,45 @@ def test_a_file_that_moved_inside_the_shares_goes_on() -> None:
     (read,) = web.taken()
     assert isinstance(read, ReadShared)
     assert read.file.relpath == "other.bin"
+
+
+def test_what_is_read_over_http_counts_for_the_cap() -> None:
+    """Each reader waits its turn; spans shrink with the cap, and nobody starves."""
+    web = Web()
+    web.cap.change(1_000_000.0, 0.0)
+    sent, now = {1: 0, 2: 0}, 0.0
+    head = Request("GET", PATH, {})
+    effects = [effect for each in sent for effect in web.seed.handle(WebAsked(each, head), now)]
+    while web.seed.wakeup() is not None or effects:
+        for effect in effects:
+            assert isinstance(effect, ReadShared)
+        out = web.read(effects)
+        effects = []
+        for body in out:
+            if isinstance(body, WebBody):
+                assert len(body.data) <= 100_000
+                sent[body.request] += len(body.data)
+                assert abs(sent[1] - sent[2]) <= 200_000
+                effects += web.seed.handle(WebTaken(body.request), now)
+        if not effects and (due := web.seed.wakeup()) is not None:
+            now = due
+            effects = web.seed.handle(Woke(), now)
+    assert sent == {1: len(DATA), 2: len(DATA)}
+    assert now == pytest.approx(2 * len(DATA) / 1_000_000)
+
+
+def test_who_leaves_while_the_cap_lets_him_wait_keeps_nobody_waiting() -> None:
+    """However often: the next one waits for his own bytes alone."""
+    web = Web()
+    web.cap.change(100_000.0, 0.0)
+    for number in range(2, 500):
+        assert web.seed.handle(WebAsked(number, Request("GET", PATH, {})), 0.0) == []
+        web.seed.handle(WebLeft(number), 0.0)
+    assert web.seed.wakeup() is None
+    assert web.ask() == []
+    due = web.seed.wakeup()
+    assert due is not None
+    assert due <= 2 * 16_384 / 100_000
 
 
 def test_who_left_gets_nothing() -> None:

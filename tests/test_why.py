@@ -12,7 +12,7 @@ from common.messages.fields import Message
 from common.messages.swarm import Bitfield, Choke, Have, Unchoke
 from common.storage import Restored, WritePieces
 from common.torrent import file_id
-from leaf.methods import Chosen, Get, GetResult, Remove, WhyOf
+from leaf.methods import Chosen, Get, GetResult, Limit, Remove, WhyOf
 from leaf.reasons import Cause, Counts, Why
 from tests.folder_scene import found as found_folder
 from tests.folder_scene import going
@@ -225,6 +225,18 @@ def test_it_comes_as_fast_as_it_is_sent() -> None:
     assert told.causes[0].cause == "sources"
     assert any(row.rate > 0 and row.owed_bytes > 0 for row in told.sources)
     assert [row.phase for row in told.sources] == ["linked", "linked"]
+
+
+def test_our_own_limit_is_the_measure() -> None:
+    """What was set with `leaf limit` holds it back, and the reason says so and what to do."""
+    world = network(DATA, sources=2)
+    world.ask("asker", "leaf.limit", Limit(down=100_000))
+    begun(world)
+    world.advance(1.0)
+    told = why(world)
+    assert told.causes[0].cause == "limit"
+    assert "100000 bytes/s" in told.causes[0].text
+    assert "leaf limit --down" in told.causes[0].text
 
 
 def test_the_disk_is_the_measure() -> None:

@@ -34,7 +34,8 @@ from common.ids import Identity
 from common.methods import Methods
 from common.network import Network
 from common.node import Node, RoleFactory
-from common.shell import memory
+from common.shell import memory, wallclock
+from common.shell.allocator import keep_freed_memory
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import Home
 from common.shell.disk.jobs import Disk
@@ -124,6 +125,8 @@ class Daemon:
 
     async def _serve(self) -> int:
         loop = asyncio.get_running_loop()
+        if self._bulk:
+            keep_freed_memory()
         store = Store(self._home.state_file)
         if store.moved_aside is not None:
             fields: dict[str, object] = {"moved_to": str(store.moved_aside)}
@@ -197,6 +200,7 @@ class Daemon:
             **disk.performers(),
             **shares.performers(),
             **memory.performers(store, self._on_notify),
+            **wallclock.performers(self._feed),
             Notify: self._on_notify,
             Tell: lambda effect: self._carrier.tell(effect.call, effect.event),
             Answer: lambda effect: self._carrier.answer(effect.call, effect.result),

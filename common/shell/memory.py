@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from common.core import Effect, Notify
 from common.folders import RememberFolder
+from common.schedule import RememberLimits
 from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.remembered import Memory
 from common.shell.drive import Performer
@@ -34,6 +35,7 @@ def restored(store: Memory) -> Restored:
         store.wishes(),
         store.folder_shares(),
         store.fetched_folders(),
+        store.limits(),
         store.giving(),
         store.line(),
     )
@@ -74,6 +76,9 @@ def performers(
         else:
             store.remember_folder(effect.record)
 
+    def limits(effect: RememberLimits) -> None:
+        store.remember_limits(effect.record)
+
     def told(performer: Performer) -> Performer:
         def perform(effect: Effect) -> None:
             try:
@@ -91,6 +96,7 @@ def performers(
         RememberSuperPeer: told(superpeer),
         RememberWish: told(wish),
         RememberFolder: told(folder),
+        RememberLimits: told(limits),
         RememberGiving: told(lambda effect: store.remember_giving(effect.records)),
         RememberLine: told(lambda effect: store.remember_line(effect.places)),
     }

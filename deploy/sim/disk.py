@@ -11,6 +11,7 @@ from typing import Any
 
 from common.core import Effect, Event, Notify
 from common.folders import DropManifest, MakeManifest, ReadManifest, RememberFolder
+from common.schedule import AskTime, RememberLimits, TimeTold
 from common.shell import memory
 from common.shell.disk.jobs import THREADS, Disk
 from common.shell.disk.shares import HASH_THREADS
@@ -46,6 +47,7 @@ __all__ = ("Handle", "Schedule", "SimulatedDisk")
 
 Performer = Callable[[Any], None]
 
+WEEK_S = 7 * 86_400.0
 RESCAN_S = 300.0  # as the real follower
 NOTICE_S = 0.5  # until a change of a shared folder is noticed, about as on a real system
 
@@ -61,6 +63,7 @@ _MEMORIES: tuple[type[Effect], ...] = (
     RememberSuperPeer,
     RememberWish,
     RememberFolder,
+    RememberLimits,
     RememberGiving,
     RememberLine,
 )
@@ -122,10 +125,11 @@ class SimulatedDisk:
         self._is_over = False
 
     def performers(self) -> Mapping[type[Effect], Performer]:
-        """What this can do: all effects of `common.storage`."""
+        """What this can do: all effects of `common.storage`, and telling the time."""
         return {
             **dict.fromkeys(_WORK, self._work),
             **dict.fromkeys(_MEMORIES, self._remember),
+            AskTime: lambda _: self._feed(TimeTold(self._wall() % WEEK_S)),
         }
 
     def restored(self) -> Restored:

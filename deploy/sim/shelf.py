@@ -12,6 +12,7 @@ from common.addresses import Address
 from common.core import Effect, Event
 from common.folders import RememberFolder
 from common.ids import NodeId
+from common.schedule import RememberLimits
 from common.shell.disk.store import SUPER_PEERS_MAX
 from common.storage import (
     FilesShared,
@@ -33,6 +34,7 @@ Performer = Callable[[Any], None]
 
 _NOT_KEPT = (
     *(UnfollowShare, RememberDownload, RememberPin, RememberShare, RememberWish, RememberFolder),
+    RememberLimits,
     *(RememberGiving, RememberLine),
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from common.addresses import Address
 from common.ids import NodeId
 from common.merkle import FileHasher, FileTree
+from common.schedule import LimitsRecord
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import FileChangedError, FileStamp, check_stamp, open_beneath
 from common.shell.disk.scan import FoundFile, HashCancelledError, Known
@@ -70,7 +71,7 @@ class MemoryStore:
 
     __slots__ = (
         *("_downloads", "_hashes", "_layers", "_pins", "_shares", "_super_peers", "_wishes"),
-        *("_folder_shares", "_folders", "_giving", "_line"),
+        *("_folder_shares", "_folders", "_giving", "_limits", "_line"),
         "refuses",
     )
 
@@ -86,6 +87,7 @@ class MemoryStore:
         self._wishes: dict[int, WishRecord] = {}
         self._folder_shares: dict[str, None] = {}
         self._folders: dict[int, FolderRecord] = {}
+        self._limits: LimitsRecord | None = None
         self._super_peers: dict[NodeId, tuple[Address, float, int]] = {}
 
     def copy(self) -> "MemoryStore":
@@ -99,6 +101,7 @@ class MemoryStore:
         other._wishes = dict(self._wishes)
         other._folder_shares = dict(self._folder_shares)
         other._folders = dict(self._folders)
+        other._limits = self._limits
         other._super_peers = dict(self._super_peers)
         return other
 
@@ -212,6 +215,15 @@ class MemoryStore:
         """Forget a fetched folder."""
         self._written()
         self._folders.pop(number, None)
+
+    def limits(self) -> LimitsRecord | None:
+        """The limits that were set, if any were."""
+        return self._limits
+
+    def remember_limits(self, record: LimitsRecord) -> None:
+        """Keep the limits that were set."""
+        self._written()
+        self._limits = record
 
     def giving(self) -> tuple[GivingRecord, ...]:
         """What leaves gave and had, the one that moved last at the end."""

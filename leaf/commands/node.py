@@ -7,7 +7,7 @@ import click
 
 from common.errors import Exit, UserError
 from common.shell.desk.options import Invocation, global_options, pass_invocation
-from common.shell.desk.units import counted, size_text, time_text
+from common.shell.desk.units import counted, rate_text, size_text, time_text
 
 if TYPE_CHECKING:
     from leaf.client import LeafClient
@@ -73,6 +73,7 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
             "shared",
             f"{counted(found.shared_files, 'file')}, {size_text(found.shared_bytes)}{pending}",
         ),
+        ("limits", f"up {rate_text(found.up_limit)}, down {rate_text(found.down_limit)}"),
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),
     ]

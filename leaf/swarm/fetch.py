@@ -34,6 +34,7 @@ from common.messages.swarm import (
 from common.rates import Rate
 from common.storage import KeepLayer, PiecesWritten, WritePieces
 from leaf.signals import Allotted, Given, PiecesProven, SourcesFound, SourcesUnwanted, Streamed
+from leaf.swarm.caps import Gate
 from leaf.swarm.layer import LayerFetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
@@ -63,7 +64,7 @@ class Fetch:
         self._root = root
         self._size = size
         self.pieces = pieces
-        self._requests = Requests(root, size, pieces, config.request_s, rng)
+        self._requests = Requests(root, size, pieces, config.request_s, rng, Gate(links.caps.down))
         self._requests.is_streamed = is_streamed
         self._layer = LayerFetch(root, size, layer, self._requests.lateness_s)
         self._config = config
@@ -81,7 +82,8 @@ class Fetch:
 
     def wakeup(self) -> float | None:
         """The next deadline."""
-        times = (self._deadlines.earliest(), self.sources.deadlines.earliest())
+        own, of_cap = self._deadlines.earliest(), self._requests.gate.opens_at
+        times = (own, of_cap, self.sources.deadlines.earliest())
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -96,6 +98,7 @@ class Fetch:
 
     def farewell(self) -> list[Effect]:
         """What is said when no more is fetched."""
+        self._requests.gate.leave()
         goodbyes: list[Effect] = [
             Send(each.peer, NotInterested(self._root)) for each in self.sources.linked
         ]
@@ -242,7 +245,9 @@ class Fetch:
         request = source.requests.get(message.offset)
         if request is not None and request.length == len(data):
             source.answered(message.offset, self._config.window_bytes, now)
-        elif not source.came_late(message.offset, len(data)):
+        elif source.came_late(message.offset, len(data)):
+            self._requests.gate.give_back(-len(data))
+        else:
             return self._hang_up(source, "a piece that nobody asked for", now)
         self._heard(source, now)
         source.tries = 0
@@ -349,7 +354,7 @@ class Fetch:
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        if self._deadlines.pop_due(now):
+        if self._requests.gate.opened(now) or self._deadlines.pop_due(now):
             effects += self._pump_all(now)
             if self.pieces.count(State.ASKED):
                 self._be_patient(now)

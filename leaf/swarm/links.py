@@ -14,6 +14,7 @@ from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received
 from common.doors import Door
 from common.ids import NodeId
 from common.messages.fields import Contact
+from leaf.swarm.caps import Caps
 
 STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one served, one waiting
 
@@ -21,9 +22,11 @@ STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one serv
 class BulkLinks:
     """The bulk links of one leaf."""
 
-    __slots__ = ("_addresses", "_heard_at", "_strangers", "_strangers_max")
+    __slots__ = ("_addresses", "_heard_at", "_strangers", "_strangers_max", "caps")
 
     def __init__(self, config: SwarmConfig) -> None:
+        self.caps = Caps()
+        """How fast content may go over them, and over HTTP."""
         self._heard_at: dict[NodeId, float] = {}
         self._addresses: dict[NodeId, Address] = {}
         self._strangers: dict[NodeId, None] = {}  # they dialled us

@@ -13,8 +13,10 @@ from typing import Final
 
 from common.core import Effect, Send
 from common.ids import NodeId
+from common.limits import REQUEST_BYTES_MAX
 from common.merkle import piece_span
 from common.messages.swarm import Cancel, Request
+from leaf.swarm.caps import Gate
 from leaf.swarm.picker import NO_WINDOW, Picker, Run
 from leaf.swarm.pieces import Pieces, State
 from leaf.swarm.readahead import window
@@ -29,7 +31,7 @@ class Requests:
     """The pieces of one file and the requests for them."""
 
     def __init__(
-        self, root: bytes, size: int, pieces: Pieces, request_s: float, rng: Random
+        self, root: bytes, size: int, pieces: Pieces, request_s: float, rng: Random, gate: Gate
     ) -> None:
         self._root = root
         self._size = size
@@ -40,6 +42,8 @@ class Requests:
         self.picker = Picker(size, rng)
         self.bytes_max = 0
         """How much may be asked for and not yet be stored."""
+        self.gate = gate
+        """What the cap for all downloads lets this one ask for."""
         self._writing_bytes = 0
 
     @property
@@ -67,17 +71,18 @@ class Requests:
         self, source: Source, sources: Iterable[Source], bytes_per_s: float, now: float
     ) -> list[Effect]:
         """Ask `source` for as much as it and the allotment have room for; so fast does it come."""
-        if not (source.ready and source.room):
+        if not (source.ready and source.room) or self.gate.is_shut(now):
             return []
         everybody = list(sources)
         soon = window(self.pieces, self._size, bytes_per_s) if self.is_streamed else NO_WINDOW
         effects: list[Effect] = []
         while source.room and self._bytes_left(everybody) > 0:
+            request_bytes = min(source.request_bytes, self.gate.grain_bytes or REQUEST_BYTES_MAX)
             run = self._late(source, everybody, soon, now) or self.picker.choose(
-                self.pieces.missing, source.has, source.request_bytes, soon
+                self.pieces.missing, source.has, request_bytes, soon
             )
             run = run or self._owed_for_long(source, everybody, now)
-            if run is None:
+            if run is None or not self.gate.may_pass(self._span(run)[1], now):
                 break
             effects.append(self._ask(source, run, now))
         return effects
@@ -99,6 +104,7 @@ class Requests:
         """`source` does not bring this: it is missing, unless it was asked of another too."""
         if request is None:
             return
+        self.gate.give_back(request.length)
         for piece in range(request.first, request.first + request.count):
             self.pieces.give_back(piece, source.peer)
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+import msgspec
+
 from common.config import SwarmConfig
 from common.deadlines import Deadlines
 from common.ids import NodeId
@@ -82,6 +84,10 @@ class Slots:
     def are_contended(self) -> bool:
         """Whether more want something than are served."""
         return len(self._claims) > self._config.upload_slots
+
+    def allow(self, slots: int) -> None:
+        """So many may be served at once, from the next decision on."""
+        self._config = msgspec.structs.replace(self._config, upload_slots=slots)
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to `settle`."""

@@ -11,7 +11,8 @@ from common.ids import NodeId
 from common.merkle import HASH_BYTES, LayerTree, TreeError
 from common.messages.swarm import TreeHashes, TreeRequest
 
-TREES_MAX: Final = 8  # 128 KiB each below 2 GiB
+TREES_MAX: Final = 8  # 192 KiB each below 2 GiB
+TREES_BYTES_MAX: Final = 48 * 1024 * 1024  # in all, but for the newest: of 1 TiB it is 96 MiB
 WAITING_MAX: Final = 256  # requests for layers that are being read
 
 _Waiting = list[tuple[NodeId, TreeRequest]]
@@ -53,10 +54,20 @@ class Trees:
         except TreeError:
             return root, self._waiting.pop(root, [])
         if tree.root == root:
-            if len(self._trees) >= TREES_MAX:
-                del self._trees[next(iter(self._trees))]
+            self._make_room(len(layer))
             self._trees[root] = (layer, tree)
         return root, self._waiting.pop(root, [])
+
+    def _make_room(self, layer_bytes: int) -> None:
+        """For one more, the oldest go: a tree is two hashes for each one of its layer."""
+        while self._trees and (
+            len(self._trees) >= TREES_MAX or 3 * (self._layer_bytes + layer_bytes) > TREES_BYTES_MAX
+        ):
+            del self._trees[next(iter(self._trees))]
+
+    @property
+    def _layer_bytes(self) -> int:
+        return sum(len(layer) for layer, _ in self._trees.values())
 
     def answer(self, message: TreeRequest) -> tuple[TreeHashes, bytes]:
         """The hashes asked for, and their proof; TreeError for a range that has none."""

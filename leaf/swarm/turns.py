@@ -52,6 +52,11 @@ class Turns:
         self._count -= 1
         return turn
 
+    def put_back(self, turn: Turn) -> None:
+        """It cannot be read yet: it is the next of its leaf again."""
+        self._waiting.setdefault(turn[0][0], deque()).appendleft(turn)
+        self._count += 1
+
     def took(self, peer: NodeId, length: int, weight: float) -> None:
         """So much was read for this leaf in its turn."""
         self._now = max(self._now, self._clocks.get(peer, 0.0))

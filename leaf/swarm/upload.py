@@ -17,7 +17,7 @@ from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX
-from common.merkle import TreeError, piece_count, piece_size_bytes
+from common.merkle import TreeError, piece_count
 from common.messages.fields import Message
 from common.messages.swarm import (
     Cancel,
@@ -31,19 +31,11 @@ from common.messages.swarm import (
     TreeRequest,
     Unchoke,
 )
-from common.storage import (
-    BytesRead,
-    ReadFailed,
-    ReadLayer,
-    ReadPart,
-    ReadShared,
-    RememberLine,
-    Restored,
-    SharedFile,
-)
+from common.storage import BytesRead, ReadFailed, ReadLayer, RememberLine, Restored
 from leaf.ledger import Ledger
-from leaf.signals import PiecesProven, SourcesFound, Withdrawn
+from leaf.signals import Limited, PiecesProven, SourcesFound, Withdrawn
 from leaf.swarm.budget import STALLED_S, Budget
+from leaf.swarm.caps import Gate
 from leaf.swarm.download import Download
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.showing import Showing
@@ -65,8 +57,8 @@ class Uploads:
     """Everybody who wants something of this leaf."""
 
     __slots__ = (
-        *("_budget", "_config", "_deadlines", "_last_read", "_ledger", "_links", "_now", "_reads"),
-        *("_showing", "_slots", "_stock", "_trees", "_waiting", "_wants"),
+        *("_budget", "_config", "_deadlines", "_gate", "_last_read", "_ledger", "_links", "_now"),
+        *("_reads", "_showing", "_slots", "_stock", "_trees", "_waiting", "_wants"),
     )
 
     def __init__(
@@ -83,6 +75,7 @@ class Uploads:
         self._waiting = Turns()  # requests not yet handed to the disk
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
         self._budget = Budget()
+        self._gate = Gate(links.caps.up)
         self._last_read = 0
         self._deadlines = Deadlines()
         self._now = 0.0
@@ -93,9 +86,9 @@ class Uploads:
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
-        """When slots are decided anew, news are told, or somebody may have stalled."""
+        """When slots are decided anew, news are told, more may be read, or somebody stalled."""
         rooms = (self._deadlines, self._slots.deadlines, self._showing.deadlines)
-        times = [room.earliest() for room in rooms]
+        times = [self._gate.opens_at, *[room.earliest() for room in rooms]]
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -164,6 +157,10 @@ class Uploads:
             self._forget(event.peer, root)
         return self._decide()
 
+    def _limited(self, event: Limited, _now: float) -> list[Effect]:
+        self._slots.allow(event.slots)
+        return self._decide()
+
     def _proven(self, event: PiecesProven, now: float) -> list[Effect]:
         """What we have just got ourselves others may have too."""
         held = self._stock.find(event.root, event.size)
@@ -216,6 +213,8 @@ class Uploads:
         effects = self._showing.due(now)
         if self._slots.is_due(now):
             effects += self._decide() + self._tell_places(self._wants.peers)
+        if self._gate.opened(now):
+            effects += self._read_next()
         due = list(self._deadlines.pop_due(now))
         if _STALLED in due:
             stalled = self._budget.stalled(self._config.request_s, now)
@@ -264,13 +263,17 @@ class Uploads:
         """Hand requests to the disk while there is room for their bytes."""
         effects: list[Effect] = []
         while self._waiting and not self._budget.is_spent(self._now):
-            turn = self._waiting.next(self._has_room)
+            turn = None if self._gate.is_shut(self._now) else self._waiting.next(self._has_room)
             if turn is None:
                 break
             key, offset = turn
             wish = self._wants.find(*key)
-            if wish is not None and offset in wish.requests:
-                effects.append(self._read(key, wish, offset))
+            if wish is None or offset not in wish.requests:
+                continue
+            if not self._gate.may_pass(wish.requests[offset], self._now):
+                self._waiting.put_back(turn)
+                break
+            effects.append(self._read(key, wish, offset))
         if self._waiting and self._deadlines.get(_STALLED) is None:
             self._deadlines.set(_STALLED, self._now + STALLED_S)
         return effects
@@ -284,18 +287,11 @@ class Uploads:
 
     def _read(self, key: Key, wish: Wish, offset: int) -> Effect:
         length = wish.requests[offset]
-        held = self._stock.find(key[1], wish.size)
-        if held is None:
-            return self._reject(key, wish, offset, "gone")
+        read = self._stock.read(self._last_read + 1, key[1], wish.size, offset, length)
+        if not isinstance(read, Effect):
+            self._gate.give_back(length)
+            return self._reject(key, wish, offset, read)
         self._last_read += 1
-        if isinstance(held, SharedFile):
-            read: Effect = ReadShared(self._last_read, held, offset, length)
-        else:
-            piece_bytes = piece_size_bytes(wish.size)
-            pieces = range(offset // piece_bytes, -(-(offset + length) // piece_bytes))
-            if not all(held.has(piece) for piece in pieces):
-                return self._reject(key, wish, offset, "not_here")
-            read = ReadPart(self._last_read, held.record.number, offset, length)
         self._reads[self._last_read] = (key, offset, length)
         self._budget.take(key[0], length, self._now)
         self._waiting.took(key[0], length, self._ledger.weight(key[0]))
@@ -336,6 +332,7 @@ class Uploads:
             wish = None
         if wish is None or not sending:
             self._budget.give_back(key[0], length)
+            self._gate.give_back(length)
         return key, offset, wish
 
     # --- piece hashes -----------------------------------------------------------------------
@@ -384,6 +381,7 @@ class Uploads:
         BytesRead: _bytes_read,
         ReadFailed: _read_failed,
         Sent: _sent,
+        Limited: _limited,
         PiecesProven: _proven,
         Withdrawn: _withdrawn,
         Woke: _woke,

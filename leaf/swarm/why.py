@@ -28,7 +28,7 @@ def causes_of(download: Download, now: float) -> list[Cause]:
         return [Cause("turn", "other downloads go first")]
     if fetch is None:
         return [Cause("opening", "the disk opens the partial file")]
-    return [*_of_disk(fetch), *_of_flow(fetch), *_of_sources(fetch, now)] or [_ASKED]
+    return [*_of_disk(fetch), *_of_flow(fetch, now), *_of_sources(fetch, now)] or [_ASKED]
 
 
 def counts_of(download: Download) -> Counts:
@@ -85,8 +85,12 @@ def _of_disk(fetch: Fetch) -> list[Cause]:
     return []
 
 
-def _of_flow(fetch: Fetch) -> list[Cause]:
-    """It comes as fast as those send that do."""
+def _of_flow(fetch: Fetch, now: float) -> list[Cause]:
+    """It comes as fast as our own limit lets it, or as those send that do."""
+    gate = fetch.requests.gate
+    if gate.rate is not None and gate.is_shut(now):
+        limit = f"the limit of {int(gate.rate)} bytes/s for all downloads"
+        return [Cause("limit", f"it waits for {limit}; `leaf limit --down` sets it")]
     giving = sum(bool(each.requests) and not each.snubs for each in fetch.sources)
     of = f"{giving} of {fetch.sources.linked_count} linked sources"
     return [Cause("sources", f"it comes as fast as {of} send it", giving)] if giving else []

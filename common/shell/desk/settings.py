@@ -17,7 +17,7 @@ import msgspec
 from common.config import Config
 from common.errors import Exit, UserError
 from common.network import DEFAULT_NETWORK, Network
-from common.shell.desk.units import parse_size
+from common.shell.desk.units import parse_rate
 from common.shell.disk.diskcalls import naming
 
 SETTINGS_BYTES_MAX: Final = 1024 * 1024
@@ -25,7 +25,7 @@ NETWORK_KEY_BYTES_MIN: Final = 16  # an HMAC key shorter than this can be guesse
 NETWORK_KEY_BYTES_MAX: Final = 4096
 FLAG: Final = "flag"
 DEFAULT: Final = "default"
-Bytes = Annotated[int, msgspec.Meta(description="bytes")]  # or text such as `20mbit` or `5MiB`
+Rate = Annotated[int, msgspec.Meta(description="bytes/s")]  # or text such as `20mbit` or `none`
 _ALIASES: Final = {"slots": "swarm.upload_slots", "max_leaves": "cluster.leaves_max"}  # flags
 _PACES: Final = ("time_scale", "echo_s", "redial_s", "redial_max_s", "locate_s")  # 0: no pause ever
 _ELSEWHERE: Final = ("HOME", "CONFIG")  # where the settings are is no setting
@@ -215,8 +215,8 @@ def unfit(key: str, value: object) -> str:
 
 
 def _converted(value: object, kind: Any) -> object:
-    if kind == Bytes | None and isinstance(value, str):
-        return parse_size(value)
+    if kind == Rate | None:
+        return parse_rate(str(value))
     return msgspec.convert(value, kind, strict=False)
 
 

@@ -7,6 +7,8 @@ units. What is written here is for people only: scripts get plain numbers.
 import re
 from typing import Final
 
+from common.schedule import NO_CAP, check_rate
+
 _UNITS: Final = {
     "": 1,
     "b": 1,
@@ -47,6 +49,16 @@ def parse_size(text: str, *, rate: bool = True) -> int:
     raise ValueError(f"{text!r} is not a size such as {examples}")
 
 
+def parse_rate(text: str) -> int:
+    """Bytes a second of a cap: as `parse_size`, or 0 for `none`. ValueError in a sentence."""
+    if text.strip().lower() == "none":
+        return NO_CAP
+    try:
+        return check_rate(parse_size(text))
+    except ValueError as error:
+        raise ValueError(str(error).replace("a size such as", "a rate such as none,")) from None
+
+
 def counted(number: int, one: str, several: str = "") -> str:
     """`1 file`, `2 files`; `several` where it is not `one` with an s."""
     return f"{number} {one if number == 1 else several or one + 's'}"
@@ -59,6 +71,11 @@ def size_text(size: float) -> str:
             return f"{size:.0f} {step}" if step == "B" or size >= 99.95 else f"{size:.1f} {step}"
         size /= 1000
     return f"{size:.1f} {_STEPS[-1]}"
+
+
+def rate_text(rate: int | None) -> str:
+    """`2.0 MB/s`, or `none` where there is no cap."""
+    return f"{size_text(rate)}/s" if rate else "none"
 
 
 def time_text(seconds: float) -> str:

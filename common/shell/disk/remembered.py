@@ -11,6 +11,7 @@ from typing import Protocol
 from common.addresses import Address
 from common.ids import NodeId
 from common.merkle import FileTree
+from common.schedule import LimitsRecord
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
 from common.storage import DownloadRecord, FolderRecord, GivingRecord, WishRecord
@@ -72,6 +73,10 @@ class Memory(Protocol):
     def remember_folder(self, record: FolderRecord) -> None: ...
 
     def forget_folder(self, number: int) -> None: ...
+
+    def limits(self) -> LimitsRecord | None: ...
+
+    def remember_limits(self, record: LimitsRecord) -> None: ...
 
     def giving(self) -> tuple[GivingRecord, ...]: ...
 

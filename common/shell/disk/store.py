@@ -22,6 +22,8 @@ from common.addresses import Address
 from common.errors import Exit, UserError
 from common.ids import NodeId
 from common.merkle import FileTree
+from common.schedule import LimitsRecord
+from common.shell.disk import rows
 from common.shell.disk.diskcalls import DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known
@@ -52,6 +54,7 @@ _ADDED: Final = (  # since the first release; who does not know them leaves them
     "CREATE TABLE IF NOT EXISTS wishes (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS folder_shares (path TEXT PRIMARY KEY) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS fetched_folders (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS limits (number INTEGER PRIMARY KEY, record BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS giving (moved INTEGER PRIMARY KEY, node BLOB UNIQUE NOT NULL, "
     "given INTEGER NOT NULL, had INTEGER NOT NULL)",
     "CREATE TABLE IF NOT EXISTS line (node BLOB PRIMARY KEY, waited_s REAL NOT NULL) WITHOUT ROWID",
@@ -62,6 +65,7 @@ _DOWNLOADS: Final = "SELECT record FROM downloads ORDER BY number"
 _WISHES: Final = "SELECT record FROM wishes ORDER BY number"
 _FOLDER_SHARES: Final = "SELECT path FROM folder_shares ORDER BY path"
 _FETCHED_FOLDERS: Final = "SELECT record FROM fetched_folders ORDER BY number"
+_LIMITS: Final = "SELECT record FROM limits"
 _GIVING: Final = (
     "SELECT node, given, had FROM (SELECT * FROM giving ORDER BY moved DESC LIMIT ?) ORDER BY moved"
 )
@@ -183,7 +187,7 @@ class Store:
 
     def downloads(self) -> tuple[DownloadRecord, ...]:
         """All downloads, by number."""
-        return _downloads(self._rows(_DOWNLOADS))
+        return rows.downloads(self._rows(_DOWNLOADS))
 
     def remember_download(self, record: DownloadRecord) -> None:
         """Keep a download, or its new state."""
@@ -196,7 +200,7 @@ class Store:
 
     def wishes(self) -> tuple[WishRecord, ...]:
         """All standing searches, by number."""
-        return _wishes(self._rows(_WISHES))
+        return rows.wishes(self._rows(_WISHES))
 
     def remember_wish(self, record: WishRecord) -> None:
         """Keep a standing search, with what it has found."""
@@ -209,7 +213,7 @@ class Store:
 
     def fetched_folders(self) -> tuple[FolderRecord, ...]:
         """All folders that are fetched as one, by number."""
-        return _fetched_folders(self._rows(_FETCHED_FOLDERS))
+        return rows.fetched_folders(self._rows(_FETCHED_FOLDERS))
 
     def remember_folder(self, record: FolderRecord) -> None:
         """Keep a fetched folder, or its new state."""
@@ -219,6 +223,14 @@ class Store:
     def forget_folder(self, number: int) -> None:
         """Forget a fetched folder; no file is touched."""
         self._write("DELETE FROM fetched_folders WHERE number = ?", number)
+
+    def limits(self) -> LimitsRecord | None:
+        """The limits that were set, if any were."""
+        return rows.limits(self._rows(_LIMITS))
+
+    def remember_limits(self, record: LimitsRecord) -> None:
+        """Keep the limits that were set."""
+        self._write("INSERT OR REPLACE INTO limits VALUES (0, ?)", msgspec.json.encode(record))
 
     def pins(self) -> tuple[tuple[str, NodeId], ...]:
         """(place as typed, key) of every pinned super-peer."""
@@ -235,7 +247,7 @@ class Store:
 
     def giving(self) -> tuple[GivingRecord, ...]:
         """What leaves gave and had, the one that moved last at the end; at most GIVING_MAX."""
-        return _giving(self._rows(_GIVING, GIVING_MAX))
+        return rows.giving(self._rows(_GIVING, GIVING_MAX))
 
     def remember_giving(self, records: tuple[GivingRecord, ...]) -> None:
         """Keep what these gave and had; who moved longest ago goes when there are too many."""
@@ -252,7 +264,7 @@ class Store:
 
     def line(self) -> tuple[tuple[NodeId, float], ...]:
         """Who waited for a slot, and for how many seconds."""
-        return _line(self._rows(_LINE))
+        return rows.line(self._rows(_LINE))
 
     def remember_line(self, places: tuple[tuple[NodeId, float], ...]) -> None:
         """These wait, so long; nobody else does."""
@@ -264,7 +276,7 @@ class Store:
 
     def super_peers(self) -> tuple[tuple[NodeId, Address], ...]:
         """Super-peers that worked, the latest first; at most SUPER_PEERS_MAX."""
-        return _super_peers(self._rows(_SUPER_PEERS))
+        return rows.super_peers(self._rows(_SUPER_PEERS))
 
     def remember_super_peer(self, node: NodeId, address: Address, wall_s: float) -> None:
         """One that worked at `wall_s`; the longest unseen goes when there are too many."""
@@ -358,37 +370,14 @@ def _probe(db: sqlite3.Connection) -> None:
     db.execute("SELECT root, layer FROM layers LIMIT 1").fetchall()
     db.execute(_SHARES).fetchall()
     db.execute(_PINS).fetchall()
-    _downloads(db.execute(_DOWNLOADS).fetchall())
-    _wishes(db.execute(_WISHES).fetchall())
+    rows.downloads(db.execute(_DOWNLOADS).fetchall())
+    rows.wishes(db.execute(_WISHES).fetchall())
     db.execute(_FOLDER_SHARES).fetchall()
-    _fetched_folders(db.execute(_FETCHED_FOLDERS).fetchall())
-    _super_peers(db.execute(_SUPER_PEERS).fetchall())
-    _giving(db.execute(_GIVING, (GIVING_MAX,)).fetchall())
-    _line(db.execute(_LINE).fetchall())
-
-
-def _downloads(rows: list[tuple[Any, ...]]) -> tuple[DownloadRecord, ...]:
-    return tuple(msgspec.json.decode(record, type=DownloadRecord) for (record,) in rows)
-
-
-def _wishes(rows: list[tuple[Any, ...]]) -> tuple[WishRecord, ...]:
-    return tuple(msgspec.json.decode(record, type=WishRecord) for (record,) in rows)
-
-
-def _fetched_folders(rows: list[tuple[Any, ...]]) -> tuple[FolderRecord, ...]:
-    return tuple(msgspec.json.decode(record, type=FolderRecord) for (record,) in rows)
-
-
-def _giving(rows: list[tuple[Any, ...]]) -> tuple[GivingRecord, ...]:
-    return tuple(GivingRecord(*row) for row in rows)
-
-
-def _line(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, float], ...]:
-    return tuple((node, waited_s) for node, waited_s in rows)
-
-
-def _super_peers(rows: list[tuple[Any, ...]]) -> tuple[tuple[NodeId, Address], ...]:
-    return tuple((node, Address(ip, port)) for node, ip, port in rows)
+    rows.fetched_folders(db.execute(_FETCHED_FOLDERS).fetchall())
+    rows.limits(db.execute(_LIMITS).fetchall())
+    rows.super_peers(db.execute(_SUPER_PEERS).fetchall())
+    rows.giving(db.execute(_GIVING, (GIVING_MAX,)).fetchall())
+    rows.line(db.execute(_LINE).fetchall())
 
 
 def _code(error: sqlite3.DatabaseError) -> int:
