@@ -8,6 +8,7 @@ from common.config import SwarmConfig
 from common.ids import NodeId
 from common.merkle import piece_count
 from common.messages.fields import Contact
+from leaf.swarm.caps import Cap, Gate
 from leaf.swarm.layer import ASKED_MAX, LayerFetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State
@@ -55,7 +56,8 @@ def test_a_range_that_is_given_back_is_asked_for_at_once() -> None:
 
 def test_the_same_is_asked_of_one_more_each_time_it_is_waited_for() -> None:
     """At the end of a download each piece is owed by ever more leaves, up to a few."""
-    requests = Requests(bytes(32), SIZE, Pieces(bytes(piece_count(SIZE))), REQUEST_S, Random(1))
+    pieces = Pieces(bytes(piece_count(SIZE)))
+    requests = Requests(bytes(32), SIZE, pieces, REQUEST_S, Random(1), Gate(Cap()))
     requests.bytes_max = 10 * SIZE
     sources = [ready(number) for number in range(1, 9)]
     requests.fill(sources[0], sources[:1], 0.0, 0.0)

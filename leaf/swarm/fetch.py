@@ -210,10 +210,7 @@ class Fetch:
         return self._pump(source, now)
 
     def _on_choke(self, source: Source, event: Received, now: float) -> list[Effect]:
-        message = event.message
-        source.choking = True
-        if isinstance(message, Choke):
-            source.place, source.wait_s = message.place, message.wait_s
+        source.choke(event.message)
         self._take_back(source)
         self.sources.expect_nothing(source)
         return self._pump_all(now)

@@ -14,6 +14,7 @@ from pyroaring import BitMap
 from common.addresses import Address
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX, REQUEST_BYTES_MAX
+from common.messages.swarm import Choke
 from common.rates import Rate
 
 REQUEST_BYTES_FIRST: Final = 32 * 1024  # of a leaf that is not measured yet; wild guess
@@ -74,6 +75,12 @@ class Source:
         if self.snubs:
             return not self.requests
         return len(self.requests) < OPEN_REQUESTS_MAX and self.owed_bytes < self.window_bytes
+
+    def choke(self, message: object) -> None:
+        """It answers no requests now; where we stand in its line, if it says so."""
+        self.choking = True
+        if isinstance(message, Choke):
+            self.place, self.wait_s = message.place, message.wait_s
 
     def asked(self, offset: int, request: Asked) -> None:
         """It owes this now."""
