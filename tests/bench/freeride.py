@@ -1,11 +1,13 @@
 """How much of a community's uplinks goes to those who give nothing.
 
     python -m tests.bench.freeride [--contributors 9] [--riders 3] [--mib 16] [--seed 1]
+    python -m tests.bench.freeride --world real --contributors 4 --riders 2 --mib 8
 
 In the simulator: contributors share a file each and want those of all others, 10 Mbit/s up and 40
 down; free riders want the same and serve nobody. They are under contention until the first
 contributor has everything; how many times as long a rider takes for the same is then told by what
 each has got. Without contention one leaf alone wants all files, a rider and then a contributor.
+With `--world real` the same as programs on loopback with `--up 500k` (`tests.bench.riding`).
 Prints one JSON line. A rider is to take at least 3 times as long under contention, and at most 1.1
 times without (THREATS T11 allows it a quarter of a contributor's rate).
 """
@@ -13,6 +15,7 @@ times without (THREATS T11 allows it a quarter of a contributor's rate).
 import argparse
 import json
 import statistics
+from collections.abc import Sequence
 
 import msgspec
 
@@ -22,10 +25,12 @@ from deploy.sim.inside import leaf_of
 from deploy.sim.paths import Access
 from deploy.sim.stage import Stage
 from leaf.methods import Get
+from tests.bench import riding
 
 MBIT = 1e6 / 8
 UP, DOWN = 10 * MBIT, 40 * MBIT
 GIVE_UP_S = 3600.0
+REAL_UP = 500_000
 
 
 class Community(Stage):
@@ -98,30 +103,44 @@ def alone(contributors: int, mib: float, seed: int, *, rides: bool) -> float:
     return took_s / swarm.got(leaf)
 
 
+def contended(contributors: int, riders: int, mib: float, seed: int) -> tuple[float, Sequence[int]]:
+    """How long the contention lasted, and what each leaf got; the contributors come first."""
+    swarm = Community(contributors, riders, mib, seed)
+    swarm.begin()
+    for leaf in range(contributors + riders):
+        swarm.want_all(leaf)
+    took_s = swarm.run_until_full(range(contributors))
+    return took_s, [swarm.got(leaf) for leaf in range(contributors + riders)]
+
+
 def main() -> None:
     """Run it as asked for and print one line."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--world", choices=("sim", "real"), default="sim")
     parser.add_argument("--contributors", type=int, default=9)
     parser.add_argument("--riders", type=int, default=3)
     parser.add_argument("--mib", type=float, default=16.0)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
-    contributors, riders = range(asked.contributors), asked.contributors + asked.riders
-    swarm = Community(asked.contributors, asked.riders, asked.mib, asked.seed)
-    swarm.begin()
-    for leaf in range(riders):
-        swarm.want_all(leaf)
-    contended_s = swarm.run_until_full(contributors)
-    given = statistics.median(swarm.got(leaf) for leaf in contributors)
-    ridden = [swarm.got(leaf) for leaf in range(asked.contributors, riders)]
-    rider = alone(asked.contributors, asked.mib, asked.seed, rides=True)
-    contributor = alone(asked.contributors, asked.mib, asked.seed, rides=False)
+    size = (asked.contributors, asked.riders, asked.mib)
+    if asked.world == "real":
+        contended_s, got = riding.community(*size, REAL_UP)
+        rider, contributor = (
+            riding.alone(asked.mib, REAL_UP, rides=each) for each in (True, False)
+        )
+    else:
+        contended_s, got = contended(*size, asked.seed)
+        rider, contributor = (
+            alone(asked.contributors, asked.mib, asked.seed, rides=each) for each in (True, False)
+        )
+    given = statistics.median(got[: asked.contributors])
+    ridden = sorted(got[asked.contributors :])
     told = {
         "bench": "freeride",
         **vars(asked),
         "contended_s": round(contended_s, 3),
         "contributor_mb": round(given / 1e6, 3),
-        "rider_mb": [round(each / 1e6, 3) for each in sorted(ridden)],
+        "rider_mb": [round(each / 1e6, 3) for each in ridden],
         "times_as_long": round(given / statistics.median(ridden), 2),
         "times_as_long_min": round(given / max(ridden), 2),
         "times_as_long_alone": round(rider / contributor, 3),
