@@ -13,6 +13,7 @@ from common.merkle import piece_count
 from common.messages.swarm import Bitfield, Have
 from common.storage import SharedFile
 from leaf.swarm.firstcopy import PATIENCE_S, FirstCopy
+from leaf.swarm.picker import run_around
 from leaf.swarm.pieces import haves, pieces_of
 from leaf.swarm.showing import Showing
 
@@ -50,7 +51,9 @@ def test_any_pieces_are_told_in_few_messages(pieces: set[int], run: int) -> None
 
 def test_who_comes_alone_sees_everything() -> None:
     """There is nobody to share with."""
-    assert seen(Showing(Random(1)).begin(A, ROOT, SIZE, FILE, 0.0), A) == BitMap(range(COUNT))
+    assert seen(
+        Showing(Random(1), lambda _peer: False).begin(A, ROOT, SIZE, FILE, 0.0), A
+    ) == BitMap(range(COUNT))
 
 
 @given(st.integers(2, 12), st.randoms(use_true_random=False))
@@ -65,23 +68,26 @@ def test_of_a_first_copy_no_piece_is_shown_twice_before_all_were_shown_once(
         first_copy.join(peer, 0.0)
         shown[peer] = first_copy.begin(peer)
         assert shown[peer]
-    owners = {run: peer for peer, runs in shown.items() for run in runs}
+    sees = {peer: BitMap(range(run[0], sum(run))) for peer, (run,) in shown.items()}
     asked = BitMap()
     while not first_copy.is_over:
-        run = rng.choice(sorted(owners))
-        peer = owners.pop(run)
-        pieces = BitMap(range(run[0], sum(run)))
-        assert not pieces & asked
-        asked |= pieces
-        owners |= dict.fromkeys(first_copy.asked(peer, run, 0.0), peer)
-    everything = BitMap().union(asked, *[BitMap(range(run[0], sum(run))) for run in owners])
-    assert everything == BitMap(range(piece_count(SIZE)))
-    assert len(first_copy.released(0.0)) == leaves
+        hidden = BitMap(range(piece_count(SIZE))) - BitMap().union(asked, *sees.values())
+        peer = rng.choice([each for each in sorted(sees) if sees[each] - asked])
+        pieces = sees[peer] - asked
+        run = run_around(pieces, rng.choice(list(pieces)), rng.randint(1, 40))
+        asked.add_range(run[0], sum(run))
+        for more in first_copy.asked(peer, run, 0.0):
+            new = BitMap(range(more[0], sum(more)))
+            assert not new & asked
+            assert new <= hidden or not hidden
+            sees[peer] |= new
+    assert asked == BitMap(range(piece_count(SIZE)))
+    assert len(first_copy.released(lambda _peer: False, 0.0)) == leaves
 
 
 def test_who_comes_to_others_sees_a_part_and_then_more_for_what_it_asks() -> None:
     """What the first asks for is not shown to the second."""
-    showing = Showing(Random(1))
+    showing = Showing(Random(1), lambda _peer: False)
     showing.begin(A, ROOT, SIZE, FILE, 0.0)
     assert not seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B)
     asked = BitMap(range(COUNT - 50))
@@ -94,7 +100,7 @@ def test_who_comes_to_others_sees_a_part_and_then_more_for_what_it_asks() -> Non
 
 def test_who_begins_anew_over_the_same_link_sees_everything() -> None:
     """It may have lost what it had, and what it was shown."""
-    showing = Showing(Random(1))
+    showing = Showing(Random(1), lambda _peer: False)
     showing.begin(A, ROOT, SIZE, FILE, 0.0)
     showing.begin(B, ROOT, SIZE, FILE, 0.0)
     assert seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B) == BitMap(range(COUNT))
@@ -102,7 +108,7 @@ def test_who_begins_anew_over_the_same_link_sees_everything() -> None:
 
 def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
     """And whoever comes later does at once; after all have left it begins again."""
-    showing = Showing(Random(1))
+    showing = Showing(Random(1), lambda _peer: False)
     for peer in (A, B):
         showing.begin(peer, ROOT, SIZE, FILE, 0.0)
     assert seen(showing.asked(A, ROOT, SIZE, 0, SIZE, 0.0), B) == BitMap(range(COUNT))
@@ -115,7 +121,7 @@ def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
 
 def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:
     """It may have got what it was shown from somebody else, who is gone."""
-    showing = Showing(Random(1))
+    showing = Showing(Random(1), lambda _peer: False)
     for peer in (A, B, C):
         showing.begin(peer, ROOT, SIZE, FILE, 0.0)
     shown = seen(showing.may_ask(C, ROOT, 0.0), C)
@@ -136,5 +142,23 @@ def test_patience_is_over_when_it_was_said_to_be(joined_at: float) -> None:
     first_copy.join(A, joined_at)
     due = first_copy.wakeup()
     assert due is not None
-    assert first_copy.released(due) == [A]
+    assert first_copy.released(lambda _peer: False, due) == [A]
     assert first_copy.wakeup() is None
+
+
+def test_who_waits_for_what_it_asked_is_shown_no_more() -> None:
+    """However long: a seed with many leaves serves each of them seldom."""
+    waiting: dict[bytes, None] = {B: None}
+    showing = Showing(Random(1), waiting.__contains__)
+    for peer in (A, B):
+        showing.begin(peer, ROOT, SIZE, FILE, 0.0)
+    showing.may_ask(B, ROOT, 0.0)
+    told: list[Effect] = []
+    due = showing.deadlines.earliest()
+    while due is not None and due < 100.0:
+        told += showing.due(due)
+        due = showing.deadlines.earliest()
+    assert not seen(told, B)
+    assert due is not None
+    waiting.clear()
+    assert seen(showing.due(due), B) == BitMap(range(COUNT))

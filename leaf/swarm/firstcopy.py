@@ -2,12 +2,15 @@
 
 Whoever has a file alone sends the swarm as much as it can, and what it sends twice too early is
 missing elsewhere: then its link, not the sum of all, says how long it takes (super-seeding, BEP
-16). So while several want the file each sees runs of pieces of its own, and gets another run for
-each one it asks for; the longer, the more it asks for at a time. When all pieces have been shown
-everybody sees everything. The first to come, alone, sees everything at once; and so does who asks
-for nothing for a while: it may have got elsewhere what it was shown, and wait for the rest.
+16). So while several want the file each sees pieces of its own, a few more than it asks for at a
+time; when all are shown, those that nobody has asked for yet are shown to a second leaf, and so on.
+When all pieces have been asked for everybody sees everything. So does the first to come, alone, and
+who asks for nothing for a while and waits for nothing either: it may have got elsewhere what it was
+shown, and lack the rest.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
@@ -23,25 +26,34 @@ PATIENCE_S: Final = 2.0  # without a question before everything is seen; wild gu
 SHARE: Final = 4  # a leaf is shown no more at a time than this part of its even share
 
 
+@dataclass(slots=True)
+class _Seer:
+    """One leaf that sees only what it is shown."""
+
+    asked_at: float
+    shown: BitMap = field(default_factory=BitMap)
+
+
 class FirstCopy:
     """Who sees what of one file; those who are not in it see everything."""
 
-    __slots__ = ("_hidden", "_piece_bytes", "_rng", "_seers")
+    __slots__ = ("_hidden", "_piece_bytes", "_rng", "_seers", "_unasked")
 
     def __init__(self, size: int, rng: Random) -> None:
         self._rng = rng
         self._piece_bytes = piece_size_bytes(size)
         self._hidden = BitMap(range(piece_count(size)))  # nobody was shown these
-        self._seers: dict[NodeId, float] = {}  # who sees what they were shown, and since when
+        self._unasked = BitMap(self._hidden)  # nobody asked for these, shown or not
+        self._seers: dict[NodeId, _Seer] = {}
 
     @property
     def is_over(self) -> bool:
-        """Whether all pieces have been shown."""
-        return not self._hidden
+        """Whether all pieces have been asked for."""
+        return not self._unasked
 
     def join(self, peer: NodeId, now: float) -> None:
         """From now on this leaf sees what it is shown."""
-        self._seers[peer] = now
+        self._seers[peer] = _Seer(now)
 
     def leave(self, peer: NodeId) -> None:
         """This leaf wants nothing more, or sees everything."""
@@ -53,39 +65,46 @@ class FirstCopy:
 
     def begin(self, peer: NodeId) -> list[Run]:
         """This leaf may ask from now on: what it is shown first."""
-        return self._show(peer, SHOWN_BYTES_FIRST)
+        return self._show(peer, SHOWN_BYTES_FIRST // self._piece_bytes)
 
     def asked(self, peer: NodeId, run: Run, now: float) -> list[Run]:
         """A leaf asks for these pieces: what it is shown in their place."""
-        if peer in self._seers:
-            self._seers[peer] = now
         first, count = run
         self._hidden.remove_range(first, first + count)
-        return self._show(peer, 2 * count * self._piece_bytes)
+        self._unasked.remove_range(first, first + count)
+        if peer in self._seers:
+            self._seers[peer].asked_at = now
+        return self._show(peer, 2 * count)
 
-    def released(self, now: float) -> list[NodeId]:
-        """Those who see everything only now: all where all was shown, else who asks for nothing."""
-        freed = [
-            peer
-            for peer, asked_at in self._seers.items()
-            if self.is_over or now >= asked_at + PATIENCE_S
-        ]
+    def released(self, waits: Callable[[NodeId], bool], now: float) -> list[NodeId]:
+        """Those who see everything only now: all where all was asked for, else who asks for nothing
+        and does not wait for what it asked: one in the line for a slot sees that there is a file."""
+        freed = []
+        for peer, seer in self._seers.items():
+            if not self.is_over and waits(peer):
+                seer.asked_at = now
+            if self.is_over or now >= seer.asked_at + PATIENCE_S:
+                freed.append(peer)
         for peer in freed:
             del self._seers[peer]
         return freed
 
     def wakeup(self) -> float | None:
         """When somebody will have asked for nothing for long."""
-        return min((asked_at + PATIENCE_S for asked_at in self._seers.values()), default=None)
+        times = (seer.asked_at + PATIENCE_S for seer in self._seers.values())
+        return min(times, default=None)
 
-    def _show(self, peer: NodeId, size: int) -> list[Run]:
-        if self.sees_all(peer) or not self._hidden:
+    def _show(self, peer: NodeId, wanted: int) -> list[Run]:
+        """Show `wanted` more where it has few left that nobody has asked for."""
+        if self.sees_all(peer):
             return []
-        share = len(self._hidden) // (SHARE * len(self._seers))
-        count = max(
-            1, min(size // self._piece_bytes, REQUEST_BYTES_MAX // self._piece_bytes, share)
-        )
-        piece = self._hidden[self._rng.randrange(len(self._hidden))]
-        first, shown = run_around(self._hidden, piece, count)
-        self._hidden.remove_range(first, first + shown)
-        return [(first, shown)]
+        shown = self._seers[peer].shown
+        pool = self._hidden or self._unasked - shown
+        share = len(self._unasked) // (SHARE * len(self._seers))
+        count = max(1, min(wanted, REQUEST_BYTES_MAX // self._piece_bytes, share))
+        if not pool or 2 * shown.intersection_cardinality(self._unasked) > count:
+            return []
+        first, length = run_around(pool, pool[self._rng.randrange(len(pool))], count)
+        self._hidden.remove_range(first, first + length)
+        shown.add_range(first, first + length)
+        return [(first, length)]

@@ -8,6 +8,7 @@ little beside what a piece takes. Of a file that we have whole each at first see
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -41,10 +42,12 @@ class News:
 class Showing:
     """What each leaf was told of each file that it wants."""
 
-    __slots__ = ("_begun_anew", "_first_copies", "_news", "_rng", "_told", "deadlines")
+    __slots__ = ("_begun_anew", "_first_copies", "_news", "_rng", "_told", "_waits", "deadlines")
 
-    def __init__(self, rng: Random) -> None:
+    def __init__(self, rng: Random, waits: Callable[[NodeId], bool]) -> None:
+        """`waits` tells whether a leaf waits for bytes of ours."""
         self._rng = rng
+        self._waits = waits
         self._told: dict[bytes, dict[NodeId, None]] = {}  # by root
         self._first_copies: dict[bytes, FirstCopy] = {}  # of files that we have whole
         self._begun_anew: dict[tuple[NodeId, bytes], None] = {}  # may have lost what they told us
@@ -142,7 +145,7 @@ class Showing:
     def _release(self, root: bytes, now: float) -> list[Effect]:
         """Who sees everything only now."""
         first_copy = self._first_copies[root]
-        freed = first_copy.released(now)
+        freed = first_copy.released(self._waits, now)
         self._look_again(root, first_copy)
         return [Send(peer, Bitfield(root)) for peer in freed]
 

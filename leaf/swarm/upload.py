@@ -70,7 +70,7 @@ class Uploads:
         self._config = config
         self._wants = Wants()
         self._slots = Slots(config, rng)
-        self._showing = Showing(rng)
+        self._showing = Showing(rng, self._wants.waits)
         self._trees = Trees()
         self._waiting = Turns()  # requests not yet handed to the disk
         self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
