@@ -78,7 +78,7 @@ class FirstCopy:
 
     def released(self, waits: Callable[[NodeId], bool], now: float) -> list[NodeId]:
         """Those who see everything only now: all where all was asked for, else who asks for nothing
-        and does not wait for what it asked: one in the line for a slot sees that there is a file."""
+        and does not wait for bytes: one in the line for a slot sees that there is a file."""
         freed = []
         for peer, seer in self._seers.items():
             if not self.is_over and waits(peer):
