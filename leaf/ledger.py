@@ -9,6 +9,7 @@ gives nothing has what the others leave, and a ninth of a giver's share where th
 """
 
 from collections.abc import Callable
+from itertools import islice
 from typing import ClassVar, Final
 
 from common.config import SwarmConfig
@@ -18,7 +19,8 @@ from common.ids import NodeId
 from common.storage import GivingRecord, RememberGiving, Restored
 from leaf.signals import Given
 
-LEAVES_MAX: Final = 10_000  # remembered; who neither gave nor had longest goes. 100 B each
+LEAVES_MAX: Final = 10_000  # remembered, 100 B each
+OLDEST: Final = 100  # among those that moved longest ago who gave least is forgotten
 WEIGHT_MAX: Final = 9.0  # of one that gives; 1 of one that does not (THREATS T11: at least 4)
 GIVEN_SHARE: Final = 1 / 16  # of what a leaf had; who gives so much back has all the weight
 NEW_BYTES: Final = 64 * 1024  # had before anything is expected: something to give to others
@@ -59,6 +61,12 @@ class Ledger:
         share = account.given / (account.had * GIVEN_SHARE)
         return 1.0 + (WEIGHT_MAX - 1.0) * min(share, 1.0)
 
+    def merit(self, peer: NodeId) -> float:
+        """Its right to one of few slots: as its weight, but who is new has none yet. Keys cost
+        nothing, and one that never takes a byte would be new for ever."""
+        account = self._accounts.get(peer)
+        return self.weight(peer) if account is not None and account.given else 1.0
+
     def _restored(self, event: Restored, _now: float) -> list[Effect]:
         self._accounts = {record.node: record for record in event.giving}
         return []
@@ -75,9 +83,10 @@ class Ledger:
         self._accounts.pop(account.node, None)
         self._accounts[account.node] = account
         if len(self._accounts) > LEAVES_MAX:
-            oldest = next(iter(self._accounts))
-            del self._accounts[oldest]
-            self._changed.pop(oldest, None)
+            oldest = islice(self._accounts.values(), OLDEST)
+            gone = min(oldest, key=lambda each: each.given).node
+            del self._accounts[gone]
+            self._changed.pop(gone, None)
         self._changed[account.node] = None
         if self._deadlines.get(_SAVE) is None:
             self._deadlines.set(_SAVE, now + self._save_s)

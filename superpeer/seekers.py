@@ -13,7 +13,7 @@ from common.limits import SOURCES_PER_ANSWER_MAX
 from common.messages.fields import Contact
 
 SEEKERS_MAX: Final = SOURCES_PER_ANSWER_MAX  # of one file
-FILES_MAX: Final = 10_000  # that are looked for; the one asked for longest ago is forgotten
+FILES_MAX: Final = 2_000  # that are looked for; the one asked for longest ago is forgotten
 SOUGHT_S: Final = 60.0  # twice `swarm.locate_s`: who still wants it has asked again
 
 
@@ -34,7 +34,9 @@ class Seekers:
         if len(self._by_root) > FILES_MAX:
             del self._by_root[next(iter(self._by_root))]
         seekers.pop(seeker.node, None)
-        others = [contact for contact, at in seekers.values() if now - at <= SOUGHT_S]
+        for node in [node for node, (_, at) in seekers.items() if now - at > SOUGHT_S]:
+            del seekers[node]
+        others = [contact for contact, _ in seekers.values()]
         if len(seekers) >= SEEKERS_MAX:
             del seekers[next(iter(seekers))]
         seekers[seeker.node] = (seeker, now)

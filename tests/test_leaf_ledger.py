@@ -70,3 +70,12 @@ def test_accounts_are_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-d
     assert len(ledger) == 2
     assert ledger.account(B) == GivingRecord(B)
     assert ledger.account(A).given == 2
+
+
+def test_keys_that_gave_nothing_have_no_right_to_a_slot() -> None:
+    """Who is new has all the weight, and no merit: or one that never takes a byte had both."""
+    ledger = Ledger(SwarmConfig())
+    assert (ledger.weight(A), ledger.merit(A)) == (WEIGHT_MAX, 1.0)
+    ledger.handle(Sent(A, NEW_BYTES), 0.0)
+    ledger.handle(Given(B, 5), 0.0)
+    assert (ledger.merit(A), ledger.merit(B)) == (1.0, WEIGHT_MAX)

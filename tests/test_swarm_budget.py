@@ -73,3 +73,31 @@ def test_what_is_given_back_or_forgotten_does_not_count() -> None:
     budget.give_back(A, 2 * PIECE)
     assert budget.bytes_on_their_way == 0
     assert not budget.is_spent(2.0)
+
+
+def test_slow_leaves_do_not_shrink_what_others_may_have() -> None:
+    """Ten that take a piece every two seconds hold little of what is ahead, for as long as they
+    like; the link goes on as fast as before."""
+    budget = Budget()
+    slow = [bytes([number]) * 32 for number in range(10)]
+    now, taken, per_s = 0.0, 0, 1e6
+    free_at, pieces = 0.0, list[float]()
+    due = dict.fromkeys(slow, 1.9)
+    for peer in slow:
+        budget.take(peer, 4 * PIECE, 0.0)
+    while now < 30.0:
+        while not budget.is_spent(now) and budget.has_room(A, now):
+            budget.take(A, PIECE, now)
+            free_at = max(free_at, now) + PIECE / per_s
+            pieces.append(free_at + 0.005)
+        next_slow = min(due, key=due.__getitem__)
+        if pieces and pieces[0] <= due[next_slow]:
+            now = pieces.pop(0)
+            budget.left(A, PIECE, now)
+            taken += PIECE if now > 5.0 else 0
+        else:
+            now = due[next_slow]
+            due[next_slow] = now + 1.9
+            budget.left(next_slow, PIECE, now)
+            budget.take(next_slow, PIECE, now)
+    assert taken > 0.9 * 25.0 * per_s

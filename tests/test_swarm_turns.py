@@ -84,3 +84,34 @@ def test_what_is_put_back_is_next_again() -> None:
     turns.put_back(((B, ROOT), 7))
     assert len(turns) == 3
     assert turns.next(lambda peer: peer == B) == ((B, ROOT), 7)
+
+
+def test_who_goes_and_comes_again_finds_its_clock_where_it_was() -> None:
+    """A leaf of little weight gains nothing by that."""
+    turns = Turns()
+    weights = {A: 9.0, B: 1.0}
+    for peer in weights:
+        turns.put(((peer, ROOT), 0))
+    served = []
+    for number in range(1, 101):
+        turn = turns.next(lambda _peer: True)
+        assert turn is not None
+        peer = turn[0][0]
+        served.append(peer)
+        turns.took(peer, PIECE, weights[peer])
+        if peer == B:
+            turns.forget(B)
+        turns.put(((peer, ROOT), number * PIECE))
+    assert served.count(B) <= 11
+
+
+def test_what_is_cancelled_does_not_wait() -> None:
+    """It leaves no turn behind, and what was never asked for is no matter."""
+    turns = Turns()
+    for offset in (1, 2):
+        turns.put(((A, ROOT), offset))
+    turns.cancel(((A, ROOT), 1))
+    turns.cancel(((B, ROOT), 1))
+    assert (len(turns), turns.waiting_of(A)) == (1, 1)
+    turns.cancel(((A, ROOT), 2))
+    assert turns.next(lambda _peer: True) is None

@@ -44,6 +44,7 @@ from leaf.swarm.budget import LEAF_BYTES_MAX, STALLED_S
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
+from leaf.swarm.wants import PROOFS_EACH
 from tests.memory_disk import MemoryDisk, shared, tree_of
 
 DATA = Random(1).randbytes(100_000)  # 7 pieces
@@ -328,3 +329,27 @@ def test_asking_again_for_less_is_answered_with_less() -> None:
     assert second == []  # it comes next
     again = serving.read(first)
     assert serving.read(again) == [Send(A, Piece(ROOT, 0), memoryview(DATA)[:16_384])]
+
+
+def test_requests_that_are_taken_back_leave_room_for_others() -> None:
+    """One leaf that asks and cancels without end fills no line: another is served as before."""
+    big = bytes(64 * 2**20)
+    serving = Serving(slots=2)
+    serving.library.handle(FilesShared((shared("big.bin", big),)), 0.0)
+    root = tree_of(big).root
+    for peer in (A, B):
+        serving.says(peer, Interested(root, len(big)))
+    serving.says(A, Request(root, 0, 2**20))
+    for _ in range(10_000):
+        assert plain(serving.says(A, Request(root, 2**20, 2**20))) == []
+        serving.says(A, Cancel(root, 2**20))
+    assert plain(serving.says(B, Request(root, 0, 2**20))) == []  # it waits, and is not refused
+
+
+def test_hashes_are_not_given_out_without_end() -> None:
+    """A few times each range; who goes on is hung up on."""
+    serving = Serving()
+    serving.says(A, Interested(ROOT, len(DATA)))
+    answers = [serving.read(serving.says(A, TreeRequest(ROOT, 0, 8))) for _ in range(1)]
+    answers += [serving.says(A, TreeRequest(ROOT, 0, 8)) for _ in range(PROOFS_EACH)]
+    assert answers[-1] == [Hangup(A, Door.BULK, "asks for the same hashes again and again")]

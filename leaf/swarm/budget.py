@@ -3,9 +3,10 @@
 What lies inside a link can neither be cancelled nor be overtaken, and shares the uplink with all
 else that lies there, whoever has a better right to it. So it is what leaves in a tenth of a second
 and in the time that the way takes: for each leaf by how fast it takes what it gets and how soon
-the first of it has left, for all together the sum of these. Whoever takes nothing for a while holds
-its own up and nobody else's. What was taken for a leaf is given back when it has left, when it is
-not needed any more, or when the link is gone.
+the first of it has left, for all together the most that these were lately, so that who is held up
+does not hold the others up next. What lies with a leaf that takes slowly lies in its own link and
+not before our uplink: among all it counts for no more than its rate accounts for. What was taken
+for a leaf is given back when it has left, when it is not needed any more, or when the link is gone.
 """
 
 import math
@@ -20,9 +21,11 @@ LEAF_S: Final = 0.25  # ... of one leaf, so that its share can grow quickly; wil
 WAY_S_MAX: Final = 0.5  # what counts as the way, and not as our own queue
 BYTES_MIN: Final = 64 * 1024  # of a leaf, and of all: one request arrives while one is read
 LEAF_BYTES_MAX: Final = 8 * 1024 * 1024  # = the window that a downloader has at one source
-ALL_BYTES_MAX: Final = 32 * 1024 * 1024
+ALL_BYTES_MAX: Final = 64 * 1024 * 1024  # of memory: a request of each leaf that has a slot
 STALLED_S: Final = 2.0  # without a byte that left; wild guess
 RATE_S: Final = 1.0  # over which it is measured: a link that could do more is soon found out
+SLOW_S: Final = 0.75  # between two bytes that left: what is ahead of our uplink leaves sooner
+PEAK_S: Final = 30.0  # how long what all took at best is remembered; wild guess
 LIMIT_S: Final = 0.005  # how long the sum is believed: it costs more than a piece
 
 
@@ -36,13 +39,24 @@ class _Way:
     first_is_out: bool = False  # ... and this is the first of it
     way_s: float = math.inf  # the shortest time that a first one took
     left_at: float = 0.0
+    is_slow: bool = False  # what left last had let us wait
 
     def bytes_in(self, seconds: float, now: float) -> int:
         """What leaves in so long, and on the way."""
         return int(self.rate.per_s(now) * (seconds + min(self.way_s, WAY_S_MAX)))
 
+    def waited_s(self, now: float) -> float:
+        """Since when nothing has left."""
+        return now - max(self.left_at, self.busy_since)
+
     def is_stalled(self, for_s: float, now: float) -> bool:
-        return self.taken > 0 and now - max(self.left_at, self.busy_since) >= for_s
+        return self.taken > 0 and self.waited_s(now) >= for_s
+
+    def share(self, now: float) -> int:
+        """What of it counts among all."""
+        if self.is_slow or self.waited_s(now) >= SLOW_S:
+            return min(self.taken, self.bytes_in(LINKS_S, now))
+        return self.taken if self.left_at else min(self.taken, BYTES_MIN)
 
 
 class Budget:
@@ -67,12 +81,13 @@ class Budget:
     def is_spent(self, now: float) -> bool:
         """Whether nothing may be read for anybody."""
         if now - self._limit_at >= LIMIT_S:
+            forgotten = math.exp((self._limit_at - now) / PEAK_S)
             self._limit_at = now
-            ways = self._ways.values()
-            leaves = sum(way.bytes_in(LINKS_S, now) for way in ways)
-            stalled = sum(way.taken for way in ways if way.is_stalled(STALLED_S, now))
-            self._limit = min(max(leaves, BYTES_MIN), ALL_BYTES_MAX) + stalled
-        return self.bytes_on_their_way >= self._limit
+            leaves = sum(way.bytes_in(LINKS_S, now) for way in self._ways.values())
+            self._limit = max(leaves, int(self._limit * forgotten), BYTES_MIN)
+        ways = self._ways.values()
+        share = sum(way.share(now) for way in ways)
+        return share >= self._limit or self.bytes_on_their_way >= ALL_BYTES_MAX
 
     def has_room(self, peer: NodeId, now: float) -> bool:
         """Whether something may be read for this leaf, where it may for anybody."""
@@ -100,6 +115,7 @@ class Budget:
         if way.first_is_out:
             way.first_is_out = False
             way.way_s = min(way.way_s, now - way.busy_since)
+        way.is_slow = way.waited_s(now) >= SLOW_S
         way.rate.add(length, now)
         way.left_at = now
         self.give_back(peer, length)

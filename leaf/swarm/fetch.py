@@ -120,12 +120,12 @@ class Fetch:
         return self._make_room(now) + self.sources.reach(self.links_max, now)
 
     def _make_room(self, now: float) -> list[Effect]:
-        """Where links are scarce, one that has nothing we lack gives its own to another: partial
-        holders of the same pieces would keep one another from who has the rest."""
+        """Where links are scarce, one that has nothing we lack, or has choked for long and never
+        gave, gives its own to another: they would keep out who has the rest."""
         if not self.sources.crowded(self.links_max):
             return []
         useless = next(filter(self._requests.has_nothing, self.sources.linked), None)
-        if useless is None:
+        if not (useless := useless or self.sources.choking_longest(self.givers, now)):
             return []
         self._let_go(useless)
         return self.sources.park(useless, now)
@@ -277,8 +277,9 @@ class Fetch:
             self._requests.returned(source, source.take_back(message.offset))
         if message.reason == "choked":
             return self._on_choke(source, event, now)
-        if message.reason == "too_many" and source.requests:
-            source.narrow()
+        if message.reason == "too_many" and message.offset is not None:
+            source.narrow()  # it may be asked again as soon as something else moves, or then
+            self.sources.expect(source, now)
             return []
         return self._dismiss(source, now)
 
@@ -365,7 +366,7 @@ class Fetch:
     def _due_data(self, source: Source, now: float) -> list[Effect]:
         """It let us wait: others may have what it owes; the third time we hang up."""
         if source.shown and not source.requests and not self._layer.owes(source.peer):
-            return []
+            return self._pump(source, now)  # it had too much to do
         source.snubs += 1
         if source.snubs >= SNUBS_MAX or not source.shown:
             return self._hang_up(source, "no data in time", now)

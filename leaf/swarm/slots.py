@@ -41,7 +41,7 @@ class _Claim:
 
     since: float  # it waits; or is served
     is_served: bool = False
-    asked_at: float = 0.0
+    used_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +131,10 @@ class Slots:
         away = {peer: since for peer, (since, until) in self._absent.items() if until >= now}
         return tuple((peer, now - since) for peer, since in {**away, **here}.items())
 
-    def asked(self, peer: NodeId, now: float) -> None:
-        """It makes use of its slot."""
-        self._claims[peer].asked_at = now
+    def used(self, peer: NodeId, now: float) -> None:
+        """Something of ours has come to it: a slot is used by that, and not by asking."""
+        if peer in self._claims:
+            self._claims[peer].used_at = now
 
     def line(self, weight: Weight) -> dict[NodeId, Place]:
         """All who wait, in order."""
@@ -191,7 +192,7 @@ class Slots:
 
     def _is_idle(self, peer: NodeId, waits: Waits, now: float) -> bool:
         claim = self._claims[peer]
-        used_at = max(claim.asked_at, claim.since)
+        used_at = max(claim.used_at, claim.since)
         unused_s = now - used_at
         return claim.is_served and unused_s >= self._config.slot_idle_s and not waits(peer)
 

@@ -51,6 +51,7 @@ class Source:
     address: Address
     phase: Phase = Phase.KNOWN
     choking: bool = True
+    linked_at: float = 0.0
     place: int = 0  # in its line, if it told us; 1: next
     wait_s: int = 0  # ... and how long that takes, by its word
     shown: bool = False  # its bit field came

@@ -92,6 +92,13 @@ class Sources:
             each.ready and not each.snubs and each.peer in gave for each in self._sources.values()
         )
 
+    def choking_longest(self, gave: Collection[NodeId], now: float) -> Source | None:
+        """One that has choked us for `request_s` and more, and nothing of it ever came."""
+        choking = [each for each in self.linked if each.choking and each.peer not in gave]
+        longest = min(choking, key=lambda each: each.linked_at, default=None)
+        late = longest is not None and now - longest.linked_at >= self._config.request_s
+        return longest if late else None
+
     def crowded(self, links_max: int) -> bool:
         """Whether one that could be tried waits for a link."""
         return self._busy >= links_max and any(map(self._may_try, self._sources.values()))
@@ -157,6 +164,7 @@ class Sources:
     def greet(self, source: Source, now: float) -> list[Effect]:
         """The link is there: say what we want."""
         self._enter(source, Phase.LINKED)
+        source.linked_at = now
         self.expect(source, now)
         return [Send(source.peer, Interested(self._root, self._size))]
 

@@ -2,14 +2,18 @@
 
 Start-time fair queueing (Goyal, Vin and Cheng, 1996): a leaf's clock goes on with the bytes read
 for it, the slower the greater its weight, and whose clock is furthest behind comes next; one that
-wanted nothing for a while does not get the turns it left out. So a leaf of small weight takes all
+wanted nothing for a while does not get the turns it left out, and who goes and comes again finds
+its clock where it was. So a leaf of small weight takes all
 that others leave, and little of what they want. Within a leaf the order is that of its requests.
 """
 
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from common.ids import NodeId
+
+CLOCKS_MAX: Final = 1_000  # before those are looked through that nobody is behind any more
 
 Key = tuple[NodeId, bytes]  # who, and the root of what
 Turn = tuple[Key, int]  # and the offset
@@ -62,7 +66,26 @@ class Turns:
         self._now = max(self._now, self._clocks.get(peer, 0.0))
         self._clocks[peer] = self._clocks.get(peer, self._now) + length / weight
 
+    def waiting_of(self, peer: NodeId) -> int:
+        """How many requests of this leaf wait."""
+        return len(self._waiting.get(peer, ()))
+
+    def cancel(self, turn: Turn) -> None:
+        """This does not wait any more."""
+        peer = turn[0][0]
+        waiting = self._waiting.get(peer, ())
+        if turn in waiting:
+            self._waiting[peer].remove(turn)
+            self._count -= 1
+            if not self._waiting[peer]:
+                del self._waiting[peer]
+
     def forget(self, peer: NodeId) -> None:
-        """It wants nothing any more."""
+        """It wants nothing any more; its clock counts until all others have come so far."""
         self._count -= len(self._waiting.pop(peer, ()))
-        self._clocks.pop(peer, None)
+        if len(self._clocks) > CLOCKS_MAX:
+            self._clocks = {
+                other: clock
+                for other, clock in self._clocks.items()
+                if clock > self._now or other in self._waiting
+            }

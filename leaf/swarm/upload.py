@@ -45,7 +45,7 @@ from leaf.swarm.trees import Trees
 from leaf.swarm.turns import Key, Turns
 from leaf.swarm.wants import Wants, Wish
 
-WAITING_MAX: Final = OPEN_REQUESTS_MAX * 64  # requests that the disk has not begun, of all leaves
+LEAF_WAITING_MAX: Final = 4 * OPEN_REQUESTS_MAX  # requests of one leaf that the disk has not begun
 
 _STALLED: Final = "stalled"
 _SAVE: Final = "save"
@@ -178,7 +178,7 @@ class Uploads:
 
     def _decide(self) -> list[Effect]:
         """Somebody came or went, or it is time: who is served may be others now."""
-        change = self._slots.settle(self._wants.waits, self._ledger.weight, self._now)
+        change = self._slots.settle(self._wants.waits, self._ledger.merit, self._now)
         for peer in change.choked:
             self._waiting.forget(peer)
             for _, wish in self._wants.of(peer):
@@ -198,7 +198,7 @@ class Uploads:
 
     def _tell_places(self, peers: Iterable[NodeId]) -> list[Effect]:
         """Those of them that wait hear where they stand, if they have not yet."""
-        line = self._slots.line(self._ledger.weight)
+        line = self._slots.line(self._ledger.merit)
         effects: list[Effect] = []
         for peer in [peer for peer in peers if peer in line]:
             place = line[peer]
@@ -244,11 +244,10 @@ class Uploads:
             return [Send(peer, Reject(message.root, "choked", offset))]
         if not wish.is_whole(offset, message.length):
             return [Hangup(peer, Door.BULK, "a request that is not whole pieces")]
-        full = len(wish.requests) >= OPEN_REQUESTS_MAX or len(self._waiting) >= WAITING_MAX
-        if full or offset in wish.requests:
+        full = self._waiting.waiting_of(peer) >= LEAF_WAITING_MAX
+        if full or len(wish.requests) >= OPEN_REQUESTS_MAX or offset in wish.requests:
             return [Send(peer, Reject(message.root, "too_many", offset))]
         wish.requests[offset] = message.length
-        self._slots.asked(peer, self._now)
         self._waiting.put((key, offset))
         shown = self._showing.asked(*key, wish.size, offset, message.length, self._now)
         return self._read_next() + shown
@@ -257,6 +256,7 @@ class Uploads:
         wish = self._wants.find(peer, message.root)
         if wish is not None:
             wish.requests.pop(message.offset, None)
+            self._waiting.cancel(((peer, message.root), message.offset))
         return []
 
     def _read_next(self) -> list[Effect]:
@@ -283,6 +283,7 @@ class Uploads:
 
     def _sent(self, event: Sent, now: float) -> list[Effect]:
         self._budget.left(event.peer, event.length, now)
+        self._slots.used(event.peer, now)
         return self._read_next() if self._waiting else []
 
     def _read(self, key: Key, wish: Wish, offset: int) -> Effect:
@@ -342,9 +343,10 @@ class Uploads:
         wish = self._wants.find(peer, root)
         if wish is None or not self._slots.serve(peer):
             return [Send(peer, Reject(root, "choked"))]
-        self._slots.asked(peer, self._now)
         if self._stock.find(root, wish.size) is None or message.first >= piece_count(wish.size):
             return [Send(peer, Reject(root, "gone"))]
+        if not wish.may_have_proof():
+            return [Hangup(peer, Door.BULK, "asks for the same hashes again and again")]
         if not self._has_room(peer):
             return [Send(peer, Reject(root, "too_many"))]
         if root in self._trees:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from common.ids import NodeId
-from common.merkle import piece_size_bytes
+from common.limits import TREE_HASHES_MAX
+from common.merkle import piece_count, piece_size_bytes
 from leaf.swarm.turns import Key
 
 WISHES_MAX: Final = 4_000  # leaves that want something, waiting ones included (PARQ: 4,000)
+PROOFS_EACH: Final = 4  # a range may be asked for again after a pause or a refusal; wild guess
 WISHES_PER_LEAF_MAX: Final = 64  # files; wild guess
 
 
@@ -19,6 +21,12 @@ class Wish:
     size: int
     requests: dict[int, int] = field(default_factory=dict)  # offset -> length, not answered yet
     place: int = 0  # in the line, as it was told
+    proofs: int = 0  # ranges of piece hashes that it asked for
+
+    def may_have_proof(self) -> bool:
+        """Whether it may ask for piece hashes once more: for each range a few times."""
+        self.proofs += 1
+        return self.proofs <= PROOFS_EACH * (piece_count(self.size) // TREE_HASHES_MAX + 1)
 
     def is_whole(self, offset: int, length: int) -> bool:
         """Whether a span is whole pieces inside the file."""
