@@ -78,7 +78,7 @@ class Fetch:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
         effects = self._HANDLERS[type(event)](self, event, now)
-        return effects + self.sources.want_more(self.pieces.complete)
+        return effects + self.sources.want_more(self.pieces.complete, self.givers, now)
 
     def wakeup(self) -> float | None:
         """The next deadline."""
@@ -124,11 +124,11 @@ class Fetch:
         gave, gives its own to another: they would keep out who has the rest."""
         if not self.sources.crowded(self.links_max):
             return []
-        useless = next(filter(self._requests.has_nothing, self.sources.linked), None)
-        if not (useless := useless or self.sources.choking_longest(self.givers, now)):
+        useless = [each for each in self.sources.linked if self._requests.has_nothing(each)]
+        if not (useless := useless or self.sources.choking_long(self.givers, now)):
             return []
-        self._let_go(useless)
-        return self.sources.park(useless, now)
+        self._let_go(useless[0])
+        return self.sources.park(useless[0], now)
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)

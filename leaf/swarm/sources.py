@@ -92,12 +92,15 @@ class Sources:
             each.ready and not each.snubs and each.peer in gave for each in self._sources.values()
         )
 
-    def choking_longest(self, gave: Collection[NodeId], now: float) -> Source | None:
-        """One that has choked us for `request_s` and more, and nothing of it ever came."""
-        choking = [each for each in self.linked if each.choking and each.peer not in gave]
-        longest = min(choking, key=lambda each: each.linked_at, default=None)
-        late = longest is not None and now - longest.linked_at >= self._config.request_s
-        return longest if late else None
+    def choking_long(self, gave: Collection[NodeId], now: float) -> list[Source]:
+        """Those that have choked us for `request_s` and more, and never gave; the longest first."""
+        since = now - self._config.request_s
+        choking = [
+            each
+            for each in self.linked
+            if each.choking and each.linked_at <= since and each.peer not in gave
+        ]
+        return sorted(choking, key=lambda each: each.linked_at)
 
     def crowded(self, links_max: int) -> bool:
         """Whether one that could be tried waits for a link."""
@@ -216,9 +219,11 @@ class Sources:
         if len(self.liars) < LIARS_MAX:
             self.liars[peer] = None
 
-    def want_more(self, complete: bool) -> list[Effect]:
+    def want_more(self, complete: bool, gave: Collection[NodeId], now: float) -> list[Effect]:
         """Say so when sources become too few, or enough."""
-        wanted = not complete and self._busy < SOURCES_ENOUGH
+        enough = self._busy >= SOURCES_ENOUGH  # of them those count that may give something
+        enough = enough and self._busy - len(self.choking_long(gave, now)) >= SOURCES_ENOUGH
+        wanted = not complete and not enough
         if wanted == self._wanted:
             return []
         self._wanted = wanted
