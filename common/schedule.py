@@ -111,7 +111,7 @@ def parse_window(text: str) -> Window:
 def check_rate(rate: int) -> int:
     """A cap as a person may set it. ValueError in a sentence."""
     if rate != NO_CAP and not RATE_MIN <= rate < 2**50:
-        raise ValueError(f"a cap of {rate} bytes/s lets nothing through: 1k is the least")
+        raise ValueError(f"a cap of {rate} B/s lets nothing through: 1k is the least")
     return rate
 
 

@@ -294,7 +294,7 @@ def test_usage_errors_are_exit_2(leaf: Program, arguments: str) -> None:
         ("", Limit()),
         ("--up 2MB --down none --slots 8", Limit(up=2_000_000, down=0, slots=8)),
         ("--up 20mbit", Limit(up=2_500_000)),
-        ("--at=8:00-18:00_mon-fri --up 0", Limit(up=0, at="mon-fri 08:00-18:00")),
+        ("--at=8:00-18:00_mon-fri --up none", Limit(up=0, at="mon-fri 08:00-18:00")),
         ("--remove all", Limit(remove="all")),
         ("--remove 22:00-6:30", Limit(remove="22:00-06:30")),
     ],
@@ -327,6 +327,8 @@ def test_limits_as_people_see_them(leaf: Program, toy: ToyDaemon) -> None:
         ("--at 22:00 --up 1M", "is not a time such as"),
         ("--at 22:00-06:00", "add --up or --down"),
         ("--at all --up 1M", "needs hours"),
+        ("--at 8:00-9:00 --up 1M --slots 2", "without --at"),
+        ("--at= --up 1M", "hours"),
         ("--remove never", "is not a time such as"),
     ],
 )

@@ -79,7 +79,7 @@ def test_rates_have_units(tmp_path: Path, rate: object) -> None:
     assert settings(tmp_path, flags={"up": rate}).own.up == 2_500_000
 
 
-@pytest.mark.parametrize("rate", ["none", 0, "0"])
+@pytest.mark.parametrize("rate", ["none", "None "])
 def test_no_cap_can_be_said(tmp_path: Path, rate: object) -> None:
     """Which is something else than to say nothing."""
     assert settings(tmp_path, flags={"up": rate}).own.up == 0
@@ -166,3 +166,10 @@ def test_a_network_key_has_a_length_to_trust(tmp_path: Path, key: bytes) -> None
     with pytest.raises(UserError) as error:
         network_of(NodeOptions(network_key=str(tmp_path / "key")))
     assert error.value.code is Exit.USAGE
+
+
+@pytest.mark.parametrize("rate", [0, "0"])
+def test_nothing_at_all_is_no_cap_to_say(tmp_path: Path, rate: object) -> None:
+    """Who means to send nothing must not send everything."""
+    with pytest.raises(UserError, match="none is no cap"):
+        settings(tmp_path, flags={"up": rate})

@@ -235,7 +235,7 @@ def test_our_own_limit_is_the_measure() -> None:
     world.advance(1.0)
     told = why(world)
     assert told.causes[0].cause == "limit"
-    assert "100000 bytes/s" in told.causes[0].text
+    assert "100 kB/s" in told.causes[0].text
     assert "leaf limit --down" in told.causes[0].text
 
 

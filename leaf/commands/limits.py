@@ -34,7 +34,7 @@ class Time(click.ParamType[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Raises a usage error for what is none."""
         try:
-            return str(value) if value in ("", "all") else str(parse_window(str(value)))
+            return str(value) if value == "all" else str(parse_window(str(value)))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -43,10 +43,8 @@ class Time(click.ParamType[str]):
 @click.option("--up", type=Rate(), help="Send at most so much a second: 500k, 20mbit, none.")
 @click.option("--down", type=Rate(), help="Fetch at most so much a second.")
 @click.option("--slots", type=click.IntRange(1, 1000), metavar="N", help="Leaves served at once.")
-@click.option(
-    "--at", type=Time(), default="", help="Only then: '22:00-06:30', 'mon-fri 8:00-18:00'."
-)
-@click.option("--remove", type=Time(), default="", help="Forget the limits of such a time, or all.")
+@click.option("--at", type=Time(), help="Only then: '22:00-06:30', 'mon-fri 8:00-18:00'.")
+@click.option("--remove", type=Time(), help="Forget the limits of such a time, or all.")
 @global_options
 @pass_invocation
 def limit(invocation: Invocation, /, **change: Any) -> None:
@@ -61,6 +59,9 @@ def limit(invocation: Invocation, /, **change: Any) -> None:
         raise click.UsageError("--at needs hours, such as '22:00-06:30'.")
     if change["at"] and change["up"] is None and change["down"] is None:
         raise click.UsageError("--at needs a limit that holds then: add --up or --down.")
+    if change["at"] and change["slots"] is not None:
+        raise click.UsageError("--slots holds at all times: set it without --at.")
+    change |= {each: change[each] or "" for each in ("at", "remove")}
     with client(invocation) as leaf:
         row = leaf.limit(Limit(**change))
     output = invocation.output()

@@ -89,7 +89,7 @@ def _of_flow(fetch: Fetch, now: float) -> list[Cause]:
     """It comes as fast as our own limit lets it, or as those send that do."""
     gate = fetch.requests.gate
     if gate.rate is not None and gate.is_shut(now):
-        limit = f"the limit of {int(gate.rate)} bytes/s for all downloads"
+        limit = f"the limit of {gate.rate / 1000:g} kB/s for all downloads"
         return [Cause("limit", f"it waits for {limit}; `leaf limit --down` sets it")]
     giving = sum(bool(each.requests) and not each.snubs for each in fetch.sources)
     of = f"{giving} of {fetch.sources.linked_count} linked sources"

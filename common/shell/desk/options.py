@@ -136,6 +136,9 @@ def version() -> str:
 
 def run(group: click.Group, program: str, arguments: Sequence[str]) -> int:
     """Run a command line; returns its exit code. Nothing is raised."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed before we began
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - to the end
     plain = list(arguments)
     options = plain[: plain.index("--")] if "--" in plain else plain
     json, verbose = not {"--json", "--jsonl"}.isdisjoint(options), "-v" in options

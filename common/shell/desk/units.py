@@ -50,11 +50,14 @@ def parse_size(text: str, *, rate: bool = True) -> int:
 
 
 def parse_rate(text: str) -> int:
-    """Bytes a second of a cap: as `parse_size`, or 0 for `none`. ValueError in a sentence."""
+    """Bytes a second of a cap: as `parse_size`, or 0 for `none` alone. ValueError in a sentence."""
     if text.strip().lower() == "none":
         return NO_CAP
     try:
-        return check_rate(parse_size(text))
+        size = parse_size(text)
+        if not size:
+            raise ValueError("a cap of 0 lets nothing through: none is no cap, 1k is the least")
+        return check_rate(size)
     except ValueError as error:
         raise ValueError(str(error).replace("a size such as", "a rate such as none,")) from None
 
