@@ -20,6 +20,7 @@ from leaf.signals import Wanted
 from leaf.swarm.download import CORRUPT_REASON, Download, State
 
 STOPPED_HINT: Final = "It goes on when the leaf runs again."
+RATE_SHOWN_MIN: Final = 100.0  # bytes/s: below it is what is left of a mean of the past
 PROGRESS_S: Final = 0.25  # between two tellings; wild guess: a bar that moves
 
 
@@ -156,6 +157,7 @@ def rows_of(downloads: Iterable[Download], now: float) -> list[DownloadRow]:
 def row_of(download: Download, now: float) -> DownloadRow:
     """One download as a list shows it."""
     record, rate = download.record, download.rate(now)
+    rate = rate if rate >= RATE_SHOWN_MIN else 0.0
     left = record.size - download.done_bytes
     return DownloadRow(
         id=id_of(download),
@@ -209,4 +211,7 @@ def _patience_of(download: Download) -> str:
     if download.state is State.FETCHING and not download.is_supplied:
         who = "nobody who can be reached has it" if download.linked else "no source is reachable"
         return f"{who} yet"
+    fetch = download.fetch
+    if fetch is not None and all(map(fetch.requests.has_nothing, fetch.sources.linked)):
+        return "nobody who can be reached has the rest"
     return ""

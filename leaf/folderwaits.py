@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from common.core import Answer, Effect, Fail, Tell
 from common.deadlines import Deadlines
 from common.errors import Exit
-from leaf.askers import PROGRESS_S, STOPPED_HINT
+from leaf.askers import PROGRESS_S, STOPPED_HINT, rows_of
 from leaf.fetchedfolder import FetchedFolder
 from leaf.methods import DownloadRow, GetProgress, GetResult
 from leaf.signals import FolderWanted
@@ -120,7 +120,7 @@ def row_of(folder: FetchedFolder, files: Iterable[Download], now: float) -> Down
     wanted = [each for each in under_way if each.record.root != record.root]
     done = record.bytes if folder.state is State.DONE else folder.done_bytes
     done += sum(each.done_bytes for each in wanted)
-    rate = sum((each.rate(now) for each in under_way), 0.0)
+    rate = sum((row.rate for row in rows_of(under_way, now)), 0.0)
     left = record.bytes - done
     troubles = [each.record.reason for each in under_way if each.record.reason]
     reason = record.reason or next(iter(troubles), "") or _patience_of(folder, under_way)

@@ -328,7 +328,7 @@ def test_limits_as_people_see_them(leaf: Program, toy: ToyDaemon) -> None:
         ("--at 22:00-06:00", "add --up or --down"),
         ("--at all --up 1M", "needs hours"),
         ("--at 8:00-9:00 --up 1M --slots 2", "without --at"),
-        ("--at= --up 1M", "hours"),
+        ("--at= --up 1M", "is not a time such as"),
         ("--remove never", "is not a time such as"),
     ],
 )
