@@ -30,13 +30,14 @@ _SAVE: Final = "save"
 class Ledger:
     """The accounts of other leaves."""
 
-    __slots__ = ("_accounts", "_changed", "_deadlines", "_save_s")
+    __slots__ = ("_accounts", "_changed", "_deadlines", "_is_stopping", "_save_s")
 
     def __init__(self, config: SwarmConfig) -> None:
         self._accounts: dict[NodeId, GivingRecord] = {}  # the one that moved last at the end
         self._changed: dict[NodeId, None] = {}  # since they were remembered
         self._save_s = config.ledger_s
         self._deadlines = Deadlines()
+        self._is_stopping = False
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
@@ -88,6 +89,8 @@ class Ledger:
             del self._accounts[gone]
             self._changed.pop(gone, None)
         self._changed[account.node] = None
+        if self._is_stopping:
+            return self._save()
         if self._deadlines.get(_SAVE) is None:
             self._deadlines.set(_SAVE, now + self._save_s)
         return []
@@ -97,6 +100,7 @@ class Ledger:
 
     def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
         self._deadlines.cancel(_SAVE)
+        self._is_stopping = True
         return self._save()
 
     def _save(self) -> list[Effect]:

@@ -47,7 +47,17 @@ T = TypeVar("T")
 class Limits:
     """The limits of one leaf."""
 
-    __slots__ = ("_calls", "_caps", "_due", "_flagged", "_minute", "_record", "_settings", "_shown")
+    __slots__ = (
+        "_calls",
+        "_caps",
+        "_due",
+        "_flagged",
+        "_minute",
+        "_record",
+        "_settings",
+        "_shown",
+        "_yields",
+    )
 
     def __init__(
         self, caps: Caps, settings: LimitsRecord, flagged: LimitsRecord, config: SwarmConfig
@@ -57,6 +67,7 @@ class Limits:
         self._settings = replace(settings, slots=config.upload_slots)
         self._flagged = flagged
         self._record = NOTHING_SET
+        self._yields = (False, False)  # whether flags do, to times: up, down
         self._minute: int | None = None  # of the week, as told last
         self._due: float | None = None
         self._calls: list[int] = []  # that wait to hear the time
@@ -143,8 +154,12 @@ class Limits:
         return tuple(by_time.values())
 
     def _forget_flags(self, params: Limit) -> None:
-        """What is set anew no longer comes from the flags of `run`."""
+        """What is set anew no longer comes from the flags of `run`; for some times only then."""
         flagged = self._flagged
+        if params.at:
+            up, down = self._yields
+            self._yields = (up or params.up is not None, down or params.down is not None)
+            return
         self._flagged = LimitsRecord(
             flagged.up if params.up is None else None,
             flagged.down if params.down is None else None,
@@ -164,12 +179,11 @@ class Limits:
 
     @property
     def _windows(self) -> tuple[CapWindow, ...]:
-        """Those that count in this run: flags go before them."""
-        up, down = self._flagged.up, self._flagged.down
+        """Those that count in this run: flags go before them, unless they were set in it."""
+        up = self._flagged.up is None or self._yields[0]
+        down = self._flagged.down is None or self._yields[1]
         return tuple(
-            replace(
-                each, up=each.up if up is None else None, down=each.down if down is None else None
-            )
+            replace(each, up=each.up if up else None, down=each.down if down else None)
             for each in self._record.windows
         )
 

@@ -142,5 +142,6 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     SourcesUnwanted: ("locator",),
     SourcesFound: ("downloads",),
     PiecesProven: ("uploads", "webpeers"),
-    **dict.fromkeys((Withdrawn, Limited), ("uploads",)),
+    Withdrawn: ("uploads",),
+    Limited: ("links", "uploads"),
 }

@@ -273,3 +273,14 @@ def test_there_are_so_many_windows_at_most() -> None:
     assert isinstance(
         world.outcome(world.ask("source0", "leaf.limit", Limit(at="13:00-14:00", up=5_000))), Fail
     )
+
+
+def test_a_time_that_is_set_goes_before_a_flag_then_and_only_then() -> None:
+    """A command about the night leaves the day as `run --up` made it."""
+    world = capped_world([], 0, 0)
+    world.leaf("source0", flags=LimitsRecord(up=9_000))
+    world.advance(0.1)
+    world.limit("source0", Limit(up=70_000, at="00:00-24:00"))
+    assert holds(world)[0] == 70_000
+    row = world.limit("source0", Limit(remove="all"))
+    assert (row.up, row.up_limit) == (9_000, 9_000)

@@ -99,8 +99,11 @@ class Departures:
     def close(self) -> None:
         """Ask no more."""
         self._links.clear()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _poll(self) -> None:
+        self._timer = None
         now = self._loop.time()
         for link, way in list(self._links.items()):
             if way.next_at > now:
@@ -114,7 +117,6 @@ class Departures:
                 del self._links[link]
             if length:
                 self._left(link, length)
-        self._timer = None
         if self._links:
             earliest = min(way.next_at for way in self._links.values())
             self._ask_at(max(earliest, now + POLL_S))

@@ -72,8 +72,9 @@ class LayerFetch:
 
     def give_back(self, peer: NodeId) -> None:
         """`peer` does not bring what was asked of it."""
-        for asked in self._asked.values():
-            asked.pop(peer, None)
+        for first, asked in self._asked.items():
+            if asked.pop(peer, "") is None and not asked:
+                self._since.pop(first, None)  # whoever is asked next has time of its own
 
     def take(self, peer: NodeId, message: TreeHashes, hashes: bytes) -> bool:
         """What `peer` sent; False where it was not asked of it or does not lead to the root."""

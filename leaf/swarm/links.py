@@ -14,6 +14,7 @@ from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received
 from common.doors import Door
 from common.ids import NodeId
 from common.messages.fields import Contact
+from leaf.signals import Limited
 from leaf.swarm.caps import Caps
 
 STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one served, one waiting
@@ -22,7 +23,7 @@ STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one serv
 class BulkLinks:
     """The bulk links of one leaf."""
 
-    __slots__ = ("_addresses", "_heard_at", "_strangers", "_strangers_max", "caps")
+    __slots__ = ("_addresses", "_heard_at", "_links_max", "_strangers", "_strangers_max", "caps")
 
     def __init__(self, config: SwarmConfig) -> None:
         self.caps = Caps()
@@ -30,6 +31,7 @@ class BulkLinks:
         self._heard_at: dict[NodeId, float] = {}
         self._addresses: dict[NodeId, Address] = {}
         self._strangers: dict[NodeId, None] = {}  # they dialled us
+        self._links_max = config.links_max
         self._strangers_max = config.links_max + STRANGERS_PER_SLOT * config.upload_slots
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -75,6 +77,10 @@ class BulkLinks:
             self._strangers.pop(event.peer, None)
         return []
 
+    def _limited(self, event: Limited, _now: float) -> list[Effect]:
+        self._strangers_max = self._links_max + STRANGERS_PER_SLOT * event.slots
+        return []
+
     def _received(self, event: Received, now: float) -> list[Effect]:
         if event.peer in self._heard_at:
             self._heard_at[event.peer] = now
@@ -84,4 +90,5 @@ class BulkLinks:
         LinkUp: _link_up,
         LinkDown: _link_down,
         Received: _received,
+        Limited: _limited,
     }

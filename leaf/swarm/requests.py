@@ -127,6 +127,7 @@ class Requests:
             if other is None or other is source or request is None or request.length != length:
                 continue
             other.take_back(offset)
+            self.gate.give_back(length)
             effects.append(Send(peer, Cancel(self._root, offset)))
         return effects
 

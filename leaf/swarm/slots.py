@@ -88,6 +88,8 @@ class Slots:
     def allow(self, slots: int) -> None:
         """So many may be served at once, from the next decision on."""
         self._config = msgspec.structs.replace(self._config, upload_slots=slots)
+        self._lot = None
+        self.deadlines.cancel(LOT)
 
     def is_due(self, now: float) -> bool:
         """Whether it is time to `settle`."""
@@ -121,6 +123,7 @@ class Slots:
             self._keep(peer, now - waited_s, now)
 
     def _keep(self, peer: NodeId, since: float, now: float) -> None:
+        self._absent.pop(peer, None)
         if len(self._absent) >= ABSENT_MAX:
             del self._absent[next(iter(self._absent))]
         self._absent[peer] = (since, now + self._config.place_s)

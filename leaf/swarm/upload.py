@@ -230,6 +230,7 @@ class Uploads:
 
     def _restored(self, event: Restored, now: float) -> list[Effect]:
         self._slots.keep(event.line, now)
+        self._deadlines.set(_SAVE, now + self._config.ledger_s)  # or they come back at each start
         return []
 
     def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
@@ -253,8 +254,7 @@ class Uploads:
         return self._read_next() + shown
 
     def _on_cancel(self, peer: NodeId, message: Cancel) -> list[Effect]:
-        wish = self._wants.find(peer, message.root)
-        if wish is not None:
+        if (wish := self._wants.find(peer, message.root)) is not None:
             wish.requests.pop(message.offset, None)
             self._waiting.cancel(((peer, message.root), message.offset))
         return []
