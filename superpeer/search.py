@@ -136,18 +136,20 @@ class Searches:
             flow = self._flows[leaf] = HitFlow(HITS_AT_ONCE, AT_ONCE_S)
         flow.open_window(now)
         search.own = self._evaluate(search.body)
+        effects = self._name_seekers(search, asked, now) if isinstance(asked, Locate) else []
         hits = [] if flow else self._some_own(search, flow, flow.left)
-        effects = self._name_seekers(leaf, asked, now) if isinstance(asked, Locate) else []
         effects += self._deliver(search, search.fresh_own(hits)) if hits else []
         if self._may_end(search):
             return [*effects, self._end_alone(search, now)]
         self._asked.setdefault(leaf, {})[asked.guid] = search
         return effects + self._go_on(search, now)
 
-    def _name_seekers(self, leaf: NodeId, asked: Locate, now: float) -> list[Effect]:
-        """Who fetches the same will have pieces of it soon."""
-        others = self._seekers.meet(asked.root, self._leaves[leaf], now)
-        return [Send(leaf, Sources(asked.guid, others))] if others else []
+    def _name_seekers(self, search: Request, asked: Locate, now: float) -> list[Effect]:
+        """Who fetches the same will have pieces of it soon; it counts as a source like others."""
+        seeker = self._leaves.get(search.leaf)
+        others = () if seeker is None else self._seekers.meet(asked.root, seeker, now)
+        search.delivered += len(others)
+        return [Send(search.leaf, Sources(asked.guid, others))] if others else []
 
     def give_up(self, leaf: NodeId, asked: cluster.Search | Locate, _now: float) -> list[Effect]:
         """It waited for its turn longer than its asker waits for an answer."""

@@ -13,6 +13,7 @@ from common.limits import SOURCES_PER_ANSWER_MAX
 from common.messages.fields import Contact
 
 SEEKERS_MAX: Final = SOURCES_PER_ANSWER_MAX  # of one file
+NAMED_MAX: Final = 20  # in one answer: the rest is for those who have it; wild guess
 FILES_MAX: Final = 2_000  # that are looked for; the one asked for longest ago is forgotten
 SOUGHT_S: Final = 60.0  # twice `swarm.locate_s`: who still wants it has asked again
 
@@ -36,7 +37,7 @@ class Seekers:
         seekers.pop(seeker.node, None)
         for node in [node for node, (_, at) in seekers.items() if now - at > SOUGHT_S]:
             del seekers[node]
-        others = [contact for contact, _ in seekers.values()]
+        others = [contact for contact, _ in seekers.values()][-NAMED_MAX:]
         if len(seekers) >= SEEKERS_MAX:
             del seekers[next(iter(seekers))]
         seekers[seeker.node] = (seeker, now)

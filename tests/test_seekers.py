@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from common.addresses import Address
 from common.messages.fields import Contact
 from superpeer import seekers as module
-from superpeer.seekers import SEEKERS_MAX, SOUGHT_S, Seekers
+from superpeer.seekers import NAMED_MAX, SEEKERS_MAX, SOUGHT_S, Seekers
 
 ROOT, OTHER = b"r" * 32, b"o" * 32
 
@@ -56,9 +56,8 @@ def test_a_list_is_a_list(leaves: list[int]) -> None:
     lately: list[int] = []
     for number in leaves:
         named = seekers.meet(ROOT, leaf(number), 0.0)
-        expected = [each for each in reversed(lately) if each != number][:SEEKERS_MAX]
-        assert list(named) == [leaf(each) for each in expected][: len(named)]
-        assert len(named) >= min(len(expected), SEEKERS_MAX - 1)
+        expected = [each for each in reversed(lately) if each != number][:NAMED_MAX]
+        assert list(named) == [leaf(each) for each in expected]
         if number in lately:
             lately.remove(number)
         lately.append(number)

@@ -42,6 +42,7 @@ class Hits:
     ) -> None:
         self._violate, self._truth, self._by_node = violate, truth, by_node
         self._asked: dict[Key, _Asked] = {}
+        self._sought: dict[tuple[int, bytes], None] = {}  # ever: host, root that it looked for
 
     def sent(
         self, host: Host, there: Host, message: Message, _data: memoryview | bytes | None
@@ -53,6 +54,7 @@ class Hits:
         elif isinstance(message, Locate):
             key, content = (host.number, host.life, message.guid), (message.root, message.size)
             self._asked[key] = _Asked(there.number, SOURCES_PER_ANSWER_MAX, content)
+            self._sought[host.number, message.root] = None
         elif host.number in self._truth.hostile:
             return
         elif isinstance(message, SearchHits | SearchDone | Sources):
@@ -90,7 +92,10 @@ class Hits:
         for contact in message.sources:
             asked.located[contact.node] = None
             if asked.content is not None and not self._truth.lies:
-                self._said(host, contact, asked.content)
+                source = self._source(contact.node)
+                if source is None or (source.number, asked.content[0]) not in self._sought:
+                    self._held(host, contact.node, asked.content)  # else it may have it soon
+                self._placed(host, contact)
         if len(asked.located) > asked.wanted:
             self._tell(host, f"names more than {asked.wanted} sources")
 
@@ -103,11 +108,11 @@ class Hits:
             self._tell(host, f"sends more than the {asked.wanted} hits that were wanted")
         if self._truth.lies:
             return
-        self._said(host, hit.source, (hit.entry.root, hit.entry.size))
+        self._held(host, hit.source.node, (hit.entry.root, hit.entry.size))
+        self._placed(host, hit.source)
 
-    def _said(self, host: Host, contact: Contact, content: Content) -> None:
-        """A super-peer says that this leaf has it, and is there."""
-        self._held(host, contact.node, content)
+    def _placed(self, host: Host, contact: Contact) -> None:
+        """A super-peer says that this leaf is there."""
         source = self._source(contact.node)
         if source is not None and contact.address != source.bulk:
             self._tell(host, f"says that {source.name} is at {contact.address}")
