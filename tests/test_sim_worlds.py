@@ -21,7 +21,7 @@ QUICK = (
     *("first-network", "client-server", "bittorrent", "napster", "gnutella-flat", "kazaa"),
     *("partition-heal", "all-super-peers-die", "slow-links", "churn-default"),
 )
-EVENTS = 500_000  # each of two: a million in a whole run of the tests
+EVENTS = 100_000  # each of two; longer soaks are a command of their own
 
 
 def fresh(module: str, *arguments: str, hash_seed: int) -> dict[str, object]:
@@ -75,7 +75,7 @@ def test_a_scenario_shows_what_it_promises(name: str, capsys: pytest.CaptureFixt
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", [1, 50_000])
-def test_half_a_million_events_with_faults_violate_nothing(
+def test_many_events_with_faults_violate_nothing(
     first: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Safety while the faults are on, liveness after them, in every world of many seeds."""
