@@ -173,6 +173,7 @@ any_time = st.floats(0, 1e6)
 count = st.integers(0, 10**9)
 
 
+@pytest.mark.soak
 @settings(max_examples=15)
 @given(
     st.builds(

@@ -204,6 +204,7 @@ def test_chaos_with_one_kind_holds_every_rule(kind: str) -> None:
     assert run(5, hostile=(kind,)).violations == []
 
 
+@pytest.mark.soak
 def test_chaos_with_every_kind_is_the_same_each_time() -> None:
     """What hostile nodes do hangs on the seed alone."""
     one, other = [run(11, hostile=hostile.KINDS) for _ in range(2)]

@@ -65,6 +65,7 @@ def test_a_scenario_has_one_trace() -> None:
     assert reports[0]["trace_sha256"] == reports[1]["trace_sha256"] is not None
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", QUICK)
 def test_a_scenario_shows_what_it_promises(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """What is expected of it holds, or fails as it says that it does."""
