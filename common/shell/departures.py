@@ -18,7 +18,7 @@ from common.shell.net.descriptors import Traffic
 from common.shell.net.watch import wire_bytes
 
 POLL_S: Final = 0.005  # at 1 GB/s 5 MB leave in that time, less than a leaf's budget
-POLL_MAX_S: Final = 0.05  # half of what may lie in a link; asking costs 20 us
+POLL_MAX_S: Final = 0.05  # half of what may lie in a link; asking costs 20 us, waking more
 EMPTY_S: Final = 0.2  # with nothing in the kernel: libzmq has given it all it had
 
 TrafficOf = Callable[[int], Traffic | None]
@@ -28,13 +28,13 @@ OnLeft = Callable[[int, int], None]
 class _OnItsWay:
     """The data of one link, with the count of acknowledged bytes at which each has left."""
 
-    __slots__ = ("acked", "asked_at", "empty_since", "ends", "handed", "next_at")
+    __slots__ = ("acked", "asked_at", "empty_since", "ends", "handed", "next_at", "wait_s")
 
     def __init__(self, acked: int, now: float) -> None:
         self.handed = acked  # what the count will be when all that was sent has left
         self.ends: deque[tuple[int, int]] = deque()  # count, length of the data
         self.acked, self.asked_at = acked, now
-        self.next_at = now + POLL_S
+        self.next_at, self.wait_s = now + POLL_S, POLL_S
         self.empty_since: float | None = None
 
     def left(self, traffic: Traffic, now: float) -> int:
@@ -56,7 +56,8 @@ class _OnItsWay:
         self.acked, self.asked_at = acked, now
         waits = self.ends[0][0] - acked if self.ends else 0
         wait_s = waits / per_s if per_s > 0 else POLL_MAX_S
-        self.next_at = now + min(max(wait_s, POLL_S), POLL_MAX_S)
+        self.wait_s = min(max(wait_s, POLL_S), POLL_MAX_S)
+        self.next_at = now + self.wait_s
 
 
 class Departures:
@@ -106,7 +107,9 @@ class Departures:
         self._timer = None
         now = self._loop.time()
         for link, way in list(self._links.items()):
-            if way.next_at > now:
+            if (
+                way.next_at - now > way.wait_s / 2
+            ):  # soon due is asked with the others: waking costs
                 continue
             traffic = self._traffic_of(link)
             if traffic is None:
