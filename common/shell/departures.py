@@ -107,9 +107,7 @@ class Departures:
         self._timer = None
         now = self._loop.time()
         for link, way in list(self._links.items()):
-            if (
-                way.next_at - now > way.wait_s / 2
-            ):  # soon due is asked with the others: waking costs
+            if way.next_at - now > way.wait_s / 2:  # what is due soon is asked with the others
                 continue
             traffic = self._traffic_of(link)
             if traffic is None:
