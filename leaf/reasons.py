@@ -19,7 +19,7 @@ class Cause(msgspec.Struct, omit_defaults=True):
 class SourceRow(msgspec.Struct, omit_defaults=True):
     """One leaf that is said to have the file, and how far we are with it.
 
-    `phase` is known, dialling or linked; `choked`, `has_bytes` and `owes_bytes` speak of a link.
+    `phase` is known, dialling or linked; `choked`, `useful` and `owed_bytes` speak of a link.
     `waited_for` counts how often in a row it let us wait, `tries` the links that brought nothing.
     """
 

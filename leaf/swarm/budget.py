@@ -1,7 +1,7 @@
 """How many bytes may be read for others and not have left yet: for each leaf, and for all.
 
 What lies inside a link can neither be cancelled nor be overtaken, and shares the uplink with all
-else that lies there, whoever has a better right to it. So it is what leaves in a tenth of a second
+else that lies there, whoever has a better right to it. So it is what leaves within `LINKS_S`
 and in the time that the way takes: for each leaf by how fast it takes what it gets and how soon
 the first of it has left, for all together the most that these were lately, so that who is held up
 does not hold the others up next. What lies with a leaf that takes slowly lies in its own link and
