@@ -2,9 +2,10 @@
 
 `Overlay` knows our neighbours, `Cluster` our leaves and what they share, `Digests` what others
 have, `Flood` our part in every query, `Searches` what our own leaves asked, `Wishes` what they go
-on asking, `Questions` whose turn it is; `superpeer.machines` puts them together. The role adds
-what concerns all of them: who is linked to us, the loop from the origin of a query to its own
-tree, the end of it all, and the methods that people call.
+on asking, `Questions` whose turn it is; `superpeer.machines` puts them together, and
+`superpeer.tables` says which takes what message. The role adds what concerns all of them: who is
+linked to us, the loop from the origin of a query to its own tree, the end of it all, and the
+methods that people call.
 """
 
 from collections import Counter, deque
@@ -37,19 +38,18 @@ from common.errors import Exit
 from common.ids import Identity, NodeId, node_text
 from common.ladder import Found
 from common.meeting import Facts, Seed
-from common.messages import cluster, overlay
-from common.messages.fields import Contact, Message
+from common.messages.fields import Contact
 from common.messages.link import Bye, Ping
 from common.network import Network
 from common.storage import Restored
 from superpeer.listing import listed
 from superpeer.machines import Machines
 from superpeer.methods import Drain, Drained, Status
+from superpeer.tables import of_others, of_ourselves, of_wishes
 from superpeer.wishes import STANDING
 
 BYE = "bye"  # `LinkDown.reason` begins with it where the other end left on purpose
 
-_OnMessage = Callable[[NodeId, Any, float], list[Effect]]
 _OnEvent = Callable[[Any, float], list[Effect]]
 
 
@@ -100,11 +100,8 @@ class SuperPeer:
         self._flood, self._searches = machines.flood, machines.searches
         self._questions, self._wishes = machines.questions, machines.wishes
         self._on_event = self._event_table()
-        self._on_message = self._message_table()
-        self._on_inner_message = {
-            self._me: self._own_message_table(),
-            STANDING: self._standing_table(),
-        }
+        self._on_message = of_others(machines)
+        self._on_inner_message = {self._me: of_ourselves(machines), STANDING: of_wishes(machines)}
         self._on_method = self._method_table()
 
     # --- who takes what ---------------------------------------------------------------------
@@ -123,46 +120,6 @@ class SuperPeer:
             HostMeasured: self._on_host_measured,
             Stopped: self._on_stopped,
             Woke: self._on_woke,
-        }
-
-    def _message_table(self) -> dict[type[Message], _OnMessage]:
-        return {
-            cluster.Join: self._cluster.on_join,
-            cluster.Publish: self._cluster.on_publish,
-            cluster.Search: self._questions.on_question,
-            cluster.Locate: self._questions.on_question,
-            cluster.Forget: self._unless_waiting(self._searches.on_forget),
-            cluster.Wish: self._wishes.on_wish,
-            cluster.Unwish: self._wishes.on_unwish,
-            overlay.Link: self._overlay.on_link,
-            overlay.Linked: self._overlay.on_linked,
-            overlay.Unlinked: self._overlay.on_unlinked,
-            overlay.Neighbourhood: self._overlay.on_neighbourhood,
-            overlay.Patches: self._digests.on_patches,
-            overlay.Query: self._on_query,
-            overlay.Extend: self._flood.on_extend,
-            overlay.QueryHits: self._flood.on_query_hits,
-            overlay.QueryDone: self._flood.on_query_done,
-            overlay.Prune: self._unless_waiting(self._flood.on_prune),
-        }
-
-    def _own_message_table(self) -> dict[type[Message], _OnMessage]:
-        """The origin of a query asks its own node, and is answered by it."""
-        return {
-            overlay.Query: self._flood.on_query,
-            overlay.Extend: self._flood.on_extend,
-            overlay.Prune: self._flood.on_prune,
-            overlay.QueryHits: self._searches.on_query_hits,
-            overlay.QueryDone: self._searches.on_query_done,
-        }
-
-    def _standing_table(self) -> dict[type[Message], _OnMessage]:
-        """What wishes and the searches for them say to one another."""
-        return {
-            cluster.Search: self._searches.begin,
-            cluster.Forget: self._searches.on_forget,
-            cluster.SearchHits: self._wishes.on_search_hits,
-            cluster.SearchDone: self._wishes.on_search_done,
         }
 
     def _method_table(self) -> dict[str, _OnEvent]:
@@ -241,18 +198,6 @@ class SuperPeer:
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now, was_up=was_up),
         ]
-
-    def _on_query(self, peer: NodeId, query: overlay.Query, now: float) -> list[Effect]:
-        if self._flood.has_met(query):
-            return self._flood.on_query(peer, query, now)
-        return self._questions.on_question(peer, query, now)
-
-    def _unless_waiting(self, on_message: _OnMessage) -> _OnMessage:
-        """What still waits for its turn is taken back; of what was begun `on_message` hears."""
-        take_back = self._questions.take_back
-        return lambda peer, message, now: (
-            [] if take_back(peer, message.guid) else on_message(peer, message, now)
-        )
 
     def _on_link_measured(self, event: LinkMeasured, _now: float) -> list[Effect]:
         if event.door is Door.CONTROL:

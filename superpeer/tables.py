@@ -1,0 +1,75 @@
+"""Which machine of a super-peer takes what: messages of others, of its own node, of wishes."""
+
+from collections.abc import Callable
+from typing import Any
+
+from common.core import Effect
+from common.ids import NodeId
+from common.messages import cluster, overlay
+from common.messages.fields import Message
+from superpeer.machines import Machines
+from superpeer.questions import Questions
+
+OnMessage = Callable[[NodeId, Any, float], list[Effect]]
+Table = dict[type[Message], OnMessage]
+
+
+def of_others(at: Machines) -> Table:
+    """What leaves and neighbours say."""
+    return {
+        cluster.Join: at.cluster.on_join,
+        cluster.Publish: at.cluster.on_publish,
+        cluster.Search: at.questions.on_question,
+        cluster.Locate: at.questions.on_question,
+        cluster.Forget: _unless_waiting(at.questions, at.searches.on_forget),
+        cluster.Wish: at.wishes.on_wish,
+        cluster.Unwish: at.wishes.on_unwish,
+        overlay.Link: at.overlay.on_link,
+        overlay.Linked: at.overlay.on_linked,
+        overlay.Unlinked: at.overlay.on_unlinked,
+        overlay.Neighbourhood: at.overlay.on_neighbourhood,
+        overlay.Patches: at.digests.on_patches,
+        overlay.Query: _once_met(at),
+        overlay.Extend: at.flood.on_extend,
+        overlay.QueryHits: at.flood.on_query_hits,
+        overlay.QueryDone: at.flood.on_query_done,
+        overlay.Prune: _unless_waiting(at.questions, at.flood.on_prune),
+    }
+
+
+def of_ourselves(at: Machines) -> Table:
+    """The origin of a query asks its own node, and is answered by it."""
+    return {
+        overlay.Query: at.flood.on_query,
+        overlay.Extend: at.flood.on_extend,
+        overlay.Prune: at.flood.on_prune,
+        overlay.QueryHits: at.searches.on_query_hits,
+        overlay.QueryDone: at.searches.on_query_done,
+    }
+
+
+def of_wishes(at: Machines) -> Table:
+    """What wishes and the searches for them say to one another."""
+    return {
+        cluster.Search: at.searches.begin,
+        cluster.Forget: at.searches.on_forget,
+        cluster.SearchHits: at.wishes.on_search_hits,
+        cluster.SearchDone: at.wishes.on_search_done,
+    }
+
+
+def _once_met(at: Machines) -> OnMessage:
+    """A query that is new waits for its turn; of one that we have met before the flood hears."""
+    flood, questions = at.flood, at.questions
+    return lambda peer, query, now: (
+        flood.on_query(peer, query, now)
+        if flood.has_met(query)
+        else questions.on_question(peer, query, now)
+    )
+
+
+def _unless_waiting(questions: Questions, on_message: OnMessage) -> OnMessage:
+    """What still waits for its turn is taken back; of what was begun `on_message` hears."""
+    return lambda peer, message, now: (
+        [] if questions.take_back(peer, message.guid) else on_message(peer, message, now)
+    )
