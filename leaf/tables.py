@@ -15,7 +15,7 @@ from common.core import (
 )
 from common.folders import ManifestFailed, ManifestMade, ManifestRead, ManifestUnread
 from common.ladder import Found
-from common.messages import cluster, swarm
+from common.messages import cluster, hierarchy, swarm
 from common.messages.fields import Message
 from common.schedule import TimeTold
 from common.storage import (
@@ -50,6 +50,7 @@ from leaf.signals import (
     Offered,
     Orphaned,
     PiecesProven,
+    Rehomed,
     Signal,
     SourcesFound,
     SourcesUnwanted,
@@ -70,6 +71,8 @@ _TO_DOWNLOADS: Final = (
     *(swarm.Piece, swarm.Reject, swarm.TreeHashes),
 )
 
+_MEASURING: Final = ("errands", "receipts", "trials")
+
 _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.wish_watch")
 
 Names = tuple[str, ...]
@@ -77,12 +80,12 @@ Names = tuple[str, ...]
 EVENTS: Final[dict[type[Event], Names]] = {
     Restored: ("limits", "library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
     TimeTold: ("limits",),
-    Bound: ("parent",),
+    Bound: ("parent", "mover"),
     Found: ("parent",),
-    Promoted: ("parent",),
-    Demoted: ("parent",),
-    LinkUp: ("links", "idle", "parent", "downloads", "exchange"),
-    LinkDown: ("links", "parent", "uploads", "downloads", "exchange"),
+    Promoted: ("parent", "mover", "offers"),
+    Demoted: ("parent", "mover", "offers"),
+    LinkUp: ("links", "idle", "parent", "mover", "downloads", "exchange", "errands", "trials"),
+    LinkDown: ("links", "parent", "mover", "uploads", "downloads", "exchange", *_MEASURING),
     DatagramReceived: ("parent",),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
@@ -99,8 +102,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
 STOPPED: Final = ("gets", "downloads", "uploads", "ledger", "searches", "parent")
 
 MESSAGES: Final[dict[type[Message], Names]] = {
-    cluster.Welcome: ("parent",),
-    cluster.Busy: ("parent",),
+    cluster.Welcome: ("parent", "mover"),
+    cluster.Busy: ("parent", "mover"),
     cluster.Credit: (),
     cluster.Published: ("publisher",),
     cluster.SearchHits: ("searches",),
@@ -109,10 +112,21 @@ MESSAGES: Final[dict[type[Message], Names]] = {
     **dict.fromkeys((cluster.Wished, cluster.WishHits), ("wishes",)),
     **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
     **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
-    swarm.Interested: ("links", "uploads", "exchange"),
+    swarm.Interested: ("links", "uploads", "exchange", "receipts"),
     swarm.Bitfield: ("links", "downloads", "exchange"),
     swarm.Peers: ("exchange",),
+    hierarchy.Move: ("mover",),
+    hierarchy.Offer: ("offers",),
+    hierarchy.Vitals: ("errands",),
+    hierarchy.Home: ("receipts",),
+    hierarchy.Errand: ("errands", "trials"),
+    **dict.fromkeys((hierarchy.Test, hierarchy.TestData), ("links", "trials")),
 }
+
+_UPLINKED: Final = (
+    *("library", "publisher", "searches", "wishes", "locator"),
+    *("receipts", "errands", "trials", "offers"),
+)
 
 METHODS: Final[dict[str, Names]] = {
     "leaf.share": ("library",),
@@ -129,11 +143,12 @@ METHODS: Final[dict[str, Names]] = {
 }
 
 SIGNALS: Final[dict[type[Signal], Names]] = {
-    Given: ("ledger",),
-    Joined: ("library", "publisher", "searches", "wishes", "locator"),
-    Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
+    Given: ("ledger", "receipts"),
+    Joined: ("mover", *_UPLINKED),
+    Orphaned: ("mover", *_UPLINKED),
+    Rehomed: ("parent",),
     Offered: ("publisher",),
-    Acknowledged: ("library",),
+    Acknowledged: ("library", "mover"),
     Wanted: ("webpeers", "downloads"),
     ToWeb: ("webpeers",),
     **dict.fromkeys((Forgotten, Adopted), ("downloads",)),

@@ -19,6 +19,7 @@ from superpeer.desks import desks
 from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
+from superpeer.hierarchy import Hierarchy
 from superpeer.lookout import Lookout
 from superpeer.overlay import Overlay
 from superpeer.questions import Questions
@@ -55,7 +56,7 @@ class Machines:
             seeds=seeds,
             on_linked=self.digests.neighbour_linked,
             on_parted=self._parted,
-            in_use=self._is_leaf,
+            in_use=self._in_use,
         )
         self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
         self.cluster = self._cluster_of(network, digest)
@@ -63,15 +64,28 @@ class Machines:
         self.searches = self._searches_of()
         at = desks(config, self.credit, self.searches, self.flood)
         self.questions = Questions(at, config.cluster.late_s)
+        self.hierarchy = Hierarchy(
+            identity,
+            config=config,
+            network=network,
+            rng=rng,
+            links=links,
+            overlay=self.overlay,
+            cluster=self.cluster,
+            waited_s=self.questions.waited_s,
+        )
         self.counting = (
             *(self.overlay, self.cluster, self.digests, self.flood, self.wishes),
-            *(self.searches, self.questions),
+            *(self.searches, self.questions, *self.hierarchy.all),
         )
         """Those that count what they drop."""
         self.all = (*self.counting, self.lookout)
 
     def _is_leaf(self, peer: NodeId) -> bool:
         return peer in self.cluster.members
+
+    def _in_use(self, peer: NodeId) -> bool:
+        return peer in self.cluster.members or self.hierarchy.keeps(peer)
 
     def _parted(self, peer: NodeId, now: float) -> list[Effect]:
         """The link may stay, but no query crosses it any more."""
