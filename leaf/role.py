@@ -81,9 +81,10 @@ STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
 class Leaf:
     """One leaf; see the contract in `common.core`.
 
-    `epoch` is this life's beginning in wall milliseconds; `shares` are for this run only; `steps` of
-    the ladder go beyond the host cache; who `promotes` may begin a network and become a super-peer;
-    folders have manifests in `manifests_dir`; `limits`: of settings, and of flags, which go first.
+    `epoch` is when this life began, in wall milliseconds; `shares` are for this run only; `steps`
+    of the ladder go beyond the host cache; who `promotes` may begin a network and become a
+    super-peer; folders have manifests in `manifests_dir`; `limits`: of settings, and of flags,
+    which go first.
     """
 
     __slots__ = (

@@ -7,6 +7,7 @@ witness counts what came in each second, at most so many in a test and a day. No
 anything.
 """
 
+import math
 from collections.abc import Callable
 from random import Random
 from typing import ClassVar, Final
@@ -36,20 +37,21 @@ from leaf.swarm.caps import Cap, Gate
 
 BLOCK: Final = 64 * 1024  # of test data in one message
 DAY_S: Final = 86_400.0
-PATIENCE_S: Final = 10.0  # from the errand to the first byte: a dial and a little; wild guess
+LEAD_S: Final = 2.0  # from the errand to the first second that counts: a dial, a slow start
 TESTED: Final = "the test is over"
 TAKERS_MAX: Final = 32  # witnesses of one test
 
 
 class _Taking:
-    """One errand: what came in each second since the first byte."""
+    """One errand: what came in each second. The seconds of all witnesses are the same, counted
+    from when they were sent: else a leaf could serve them one after the other, and look faster."""
 
-    __slots__ = ("began", "counts", "dialled", "guid", "peer", "seconds")
+    __slots__ = ("began", "counts", "dialled", "guid", "peer", "taken")
 
-    def __init__(self, guid: Guid, peer: NodeId, seconds: int) -> None:
-        self.guid, self.peer, self.seconds = guid, peer, seconds
-        self.began: float | None = None
+    def __init__(self, guid: Guid, peer: NodeId, seconds: int, began: float) -> None:
+        self.guid, self.peer, self.began = guid, peer, began
         self.counts = [0] * seconds
+        self.taken = 0
         self.dialled = False
 
 
@@ -116,8 +118,10 @@ class Trials:
         may = may_tell(errand.contact.address, self._parent_address)
         if self._taking is not None or is_spent or not may:
             return [Send(peer, ErrandDone(errand.guid, None))]
-        taking = self._taking = _Taking(errand.guid, errand.contact.node, errand.seconds)
-        self._deadlines.set("taking", now + PATIENCE_S)
+        begins = now + LEAD_S
+        taking = _Taking(errand.guid, errand.contact.node, errand.seconds, begins)
+        self._taking = taking
+        self._deadlines.set("taking", begins + errand.seconds)
         if taking.peer in self._links:
             return [self._ask(taking)]
         taking.dialled = True
@@ -132,14 +136,11 @@ class Trials:
         taking = self._taking
         if taking is None or taking.peer != peer:
             return []
-        if taking.began is None:
-            taking.began = now
-            self._deadlines.set("taking", now + taking.seconds)
-            return []  # when the first were sent nobody knows
-        at = int(now - taking.began)
-        if at < taking.seconds:
+        taking.taken += length
+        self._taken_today += length
+        at = math.floor(now - taking.began)
+        if 0 <= at < len(taking.counts):
             taking.counts[at] += length
-            self._taken_today += length
         return []
 
     def _end_taking(self, *, reached: bool) -> list[Effect]:
@@ -147,8 +148,8 @@ class Trials:
         self._deadlines.cancel("taking")
         if taking is None or self._parent is None:
             return []
-        rates = tuple(taking.counts) if taking.began is not None else ()
-        saturated = sum(rates) >= self._config.test_bytes - BLOCK
+        rates = tuple(taking.counts) if taking.taken else ()
+        saturated = taking.taken >= self._config.test_bytes - BLOCK
         effects: list[Effect] = [
             Send(self._parent, ErrandDone(taking.guid, reached, rates, saturated))
         ]
@@ -211,7 +212,7 @@ class Trials:
             return []
         self._links[event.peer] = event.inbound
         taking = self._taking
-        if taking is None or taking.peer != event.peer or taking.began is not None:
+        if taking is None or taking.peer != event.peer or taking.taken:
             return []
         return [self._ask(taking)]
 
@@ -222,7 +223,7 @@ class Trials:
         self._stop_giving(event.peer)
         if self._taking is None or self._taking.peer != event.peer:
             return []
-        return self._end_taking(reached=self._taking.began is not None)
+        return self._end_taking(reached=self._taking.taken > 0)
 
     def _joined(self, event: Joined, _now: float) -> list[Effect]:
         self._parent, self._parent_address = event.parent, event.address
@@ -235,7 +236,7 @@ class Trials:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
         if self._deadlines.pop_due(now) and self._taking is not None:
-            effects += self._end_taking(reached=self._taking.began is not None)
+            effects += self._end_taking(reached=self._taking.taken > 0)
         return [*effects, *self._pump(now)] if self._gate.opened(now) else effects
 
     def _new_day(self, now: float) -> None:

@@ -125,7 +125,7 @@ class Trials:
         test.asked[peer] -= 1
         witness = message.witness if isinstance(message, Examined) else peer
         is_new = witness not in test.reports and witness != test.leaf
-        if is_new and message.rates:
+        if is_new and any(message.rates):
             test.reports[witness] = message.rates
             test.groups[self._group(peer, witness)] = None
             test.saturated = test.saturated or message.saturated

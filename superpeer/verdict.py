@@ -150,6 +150,7 @@ def _floor(fine: bool, need: bool = False) -> Outcome:
 
 
 def _points(value: float | None, threshold: float, weight: float, most: float) -> float:
-    if value is None or value <= 0.0 or threshold <= 0.0:
+    ratio = 0.0 if value is None or threshold <= 0.0 else value / threshold
+    if ratio <= 0.0:
         return -most * weight
-    return weight * max(-most, min(most, math.log(value / threshold)))
+    return weight * max(-most, min(most, math.log(ratio)))

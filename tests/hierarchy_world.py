@@ -4,6 +4,7 @@ Leaves are told of super-peers as people tell them; everything else they do them
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -11,8 +12,9 @@ from msgspec.structs import replace
 
 from common.addresses import Address
 from common.config import ClusterConfig, Config, OverlayConfig, PromotionConfig, VitalsConfig
-from common.core import Fail, Notify
+from common.core import Effect, Fail, Notify
 from common.ids import node_text
+from common.messages.fields import Message
 from common.node import LEAF, SUPERPEER
 from common.storage import SharedFile
 from deploy.sim.host import Host
@@ -23,6 +25,7 @@ from deploy.sim.world import World
 from leaf.methods import Nothing, Search, SearchResult, Status
 from superpeer.methods import Explain, Explanation
 from superpeer.methods import Status as SuperPeerStatus
+from superpeer.role import SuperPeer
 
 QUICK = VitalsConfig(dialback_again_s=2.0, records_s=5.0, receipts_s=2.0)
 
@@ -44,7 +47,25 @@ class Network:
         self.config = settings
         self.world = World(seed)
         self.notes: list[tuple[str, Notify]] = []
+        self.said: deque[tuple[str, str, Message]] = deque(maxlen=100_000)
         self.world.watch([self])
+
+    def sent(self, here: Host, there: Host, message: Message, _data: object) -> None:
+        """See `deploy.sim.witness`; the last thousands."""
+        self.said.append((here.name, there.name, message))
+
+    def conversation(self, *kinds: type[Message]) -> list[str]:
+        """Who said these things to whom, in order; the same thing said again is told once."""
+        lines = [
+            f"{here} -> {there}: {type(message).__name__}"
+            for here, there, message in self.said
+            if isinstance(message, kinds)
+        ]
+        return list(dict.fromkeys(lines))
+
+    def wall(self, name: str) -> None:
+        """From now on nobody can dial this host, though it can dial others."""
+        del self.world.wires._hosts[self.host(name).control.ip]
 
     def noted(self, host: Host, note: Notify) -> None:
         """See `deploy.sim.witness`."""
@@ -74,11 +95,34 @@ class Network:
         seeds = tuple(seed_to(self.host(one)) for one in joins)
         return self.add(name, Plan((SUPERPEER,), self.config, seeds))
 
-    def leaf(self, name: str, *supers: str, promotes: bool = True) -> Host:
+    def leaf(
+        self, name: str, *supers: str, promotes: bool = True, access: Access | None = None
+    ) -> Host:
         """A leaf that was told of these super-peers."""
         seeds = tuple(seed_to(self.host(one)) for one in supers)
         plan = Plan((LEAF,), self.config, supers=seeds, shares=(SHARE,), promotes=promotes)
-        return self.add(name, plan)
+        return self.add(name, plan, access)
+
+    def core(self, name: str) -> SuperPeer:
+        """The second role of a node."""
+        node = self.host(name).node
+        core = None if node is None else node._roles.get(SUPERPEER)
+        assert isinstance(core, SuperPeer)
+        return core
+
+    def order(self, name: str, act: Callable[[float], list[Effect]]) -> None:
+        """Have a super-peer do something at once, and perform what that orders."""
+        host, effects = self.host(name), list[Effect]()
+        assert host.node is not None
+        host.node._perform(SUPERPEER, act(host.clock), effects, host.clock)
+        for effect in effects:
+            host._perform(effect)
+        host._flush()
+        host._arm()
+
+    def has_leaf(self, superpeer: str, leaf: str) -> bool:
+        """Whether it is one of its leaves."""
+        return self.host(leaf).identity.node in self.core(superpeer)._cluster.members
 
     def host(self, name: str) -> Host:
         """By name."""
