@@ -172,6 +172,7 @@ class Scenario(Table, frozen=True):
     time_scale: Annotated[float, Meta(gt=0)] = 1.0
     expected_to_fail: Mark | None = None
     together: bool = False  # leaf N lives in the node of super-peer N, as in a flat network
+    promotes: bool = False  # leaves become super-peers where they are needed
     large: bool = False  # too large to check after every event: see `deploy.sim`
     overlay: Overlay = Overlay()
     attachment: Attachment = Attachment()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import ClassVar, Final, Protocol
 
-from common.config import Config, SwarmConfig
+from common.config import Config
 from common.core import (
     Answer,
     Asked,
@@ -61,6 +61,7 @@ from leaf.signals import (
     ToWeb,
     Wanted,
 )
+from leaf.succession import Succession
 from leaf.swarm.exchange import Exchange
 from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
@@ -70,6 +71,7 @@ from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, STOPPED, Names
+from leaf.wayin import WayIn
 from leaf.whys import Whys
 from leaf.wishes import Wishes
 
@@ -130,13 +132,14 @@ class Leaf:
             steps=steps,
             promotes=promotes,
         )
-        searches = self._searches = Searches(name, config.search, rng)
+        searches, self._library = Searches(name, config.search, rng), library
         stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
         uploads = Uploads(stock, links, ledger, config.swarm, rng)
-        self._library, self._locator = library, Locator(config.swarm, rng)
+        self._searches, self._locator = searches, Locator(config.swarm, rng)
         self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
+            "succession": Succession(me, network, config.parent, rng, promotes=promotes),
             "publisher": publisher,
             "library": library,
             "links": links,
@@ -145,12 +148,11 @@ class Leaf:
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": self._locator,
-            "limits": self._limits,
             "uploads": uploads,
             "ledger": ledger,
             "web": WebSeed(stock, links.caps.up),
             "webpeers": self._webpeers,
-            **self._views(links, uploads, gets, config.swarm, rng),
+            **self._views(links, uploads, gets, config, network, rng),
         }
         self._begin()
 
@@ -159,16 +161,18 @@ class Leaf:
         links: BulkLinks,
         uploads: Uploads,
         gets: FolderGets,
-        config: SwarmConfig,
+        config: Config,
+        network: Network,
         rng: Random,
     ) -> dict[str, _Machine]:
-        """Machines that look at others and change none of them."""
-        self._exchange = Exchange(
-            self._me, self._downloads, uploads, links, self._webpeers, config, rng
-        )
+        """Machines that nobody waits for: they look at others, or tell them what may be."""
+        swarm, downloads = config.swarm, self._downloads
+        self._exchange = Exchange(self._me, downloads, uploads, links, self._webpeers, swarm, rng)
         return {
-            "idle": IdleLinks(links, self._downloads, uploads, config),
-            "whys": Whys(self._downloads, gets, self._parent, self._locator, config),
+            "limits": self._limits,
+            "wayin": WayIn(self._me, network, self._parent, rng),
+            "idle": IdleLinks(links, downloads, uploads, swarm),
+            "whys": Whys(downloads, gets, self._parent, self._locator, swarm),
             "exchange": self._exchange,
         }
 
@@ -282,11 +286,11 @@ class Leaf:
 
     def _promoted(self, _event: Promoted, _now: float) -> list[Effect]:
         self._roles = ["leaf", "superpeer"]
-        return []
+        return [Notify("promoted")]
 
     def _demoted(self, _event: Demoted, _now: float) -> list[Effect]:
         self._roles = ["leaf"]
-        return []
+        return [Notify("demoted")]
 
     def _asked(self, event: Asked, now: float) -> list[Effect]:
         if event.method == "leaf.status":

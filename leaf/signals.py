@@ -45,6 +45,20 @@ class Orphaned(Signal, frozen=True):
     reason: str
 
 
+class Alone(Signal, frozen=True):
+    """A round found no super-peer, for this `reason`; `may_begin`: nobody is there at all, and we
+    were told of nobody, so that we could begin the network ourselves."""
+
+    reason: str
+    may_begin: bool
+
+
+class Named(Signal, frozen=True):
+    """Others in line have these super-peers: one of them may be our parent."""
+
+    superpeers: tuple[Contact, ...]
+
+
 class Offered(Signal, frozen=True):
     """These entries are shared from now on, by our own key for each; those keys no longer are.
 

@@ -38,6 +38,7 @@ from common.webget import WebFailed, WebFetched
 from leaf.signals import (
     Acknowledged,
     Adopted,
+    Alone,
     FolderFound,
     FolderWanted,
     Forgotten,
@@ -47,6 +48,7 @@ from leaf.signals import (
     Limited,
     Listed,
     Moved,
+    Named,
     Offered,
     Orphaned,
     PiecesProven,
@@ -77,13 +79,13 @@ Names = tuple[str, ...]
 EVENTS: Final[dict[type[Event], Names]] = {
     Restored: ("limits", "library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
     TimeTold: ("limits",),
-    Bound: ("parent",),
+    Bound: ("parent", "wayin"),
     Found: ("parent",),
-    Promoted: ("parent",),
-    Demoted: ("parent",),
+    Promoted: ("parent", "succession"),
+    Demoted: ("parent", "succession"),
     LinkUp: ("links", "idle", "parent", "downloads", "exchange"),
     LinkDown: ("links", "parent", "uploads", "downloads", "exchange"),
-    DatagramReceived: ("parent",),
+    DatagramReceived: ("wayin", "parent", "succession"),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
@@ -96,12 +98,13 @@ EVENTS: Final[dict[type[Event], Names]] = {
     **dict.fromkeys(DISK, ("downloads",)),
 }
 
-STOPPED: Final = ("gets", "downloads", "uploads", "ledger", "searches", "parent")
+STOPPED: Final = (*("gets", "downloads", "uploads", "ledger", "searches", "succession", "parent"),)
 
 MESSAGES: Final[dict[type[Message], Names]] = {
     cluster.Welcome: ("parent",),
     cluster.Busy: ("parent",),
     cluster.Credit: (),
+    cluster.Line: ("succession",),
     cluster.Published: ("publisher",),
     cluster.SearchHits: ("searches",),
     cluster.SearchDone: ("searches",),
@@ -130,8 +133,10 @@ METHODS: Final[dict[str, Names]] = {
 
 SIGNALS: Final[dict[type[Signal], Names]] = {
     Given: ("ledger",),
-    Joined: ("library", "publisher", "searches", "wishes", "locator"),
+    Joined: ("succession", "library", "publisher", "searches", "wishes", "locator"),
     Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
+    Alone: ("succession",),
+    Named: ("parent",),
     Offered: ("publisher",),
     Acknowledged: ("library",),
     Wanted: ("webpeers", "downloads"),

@@ -19,9 +19,11 @@ from superpeer.desks import desks
 from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
+from superpeer.line import Line
 from superpeer.lookout import Lookout
 from superpeer.overlay import Overlay
 from superpeer.questions import Questions
+from superpeer.reunion import Reunion
 from superpeer.search import Searches
 from superpeer.wishes import Wishes
 
@@ -53,12 +55,28 @@ class Machines:
             links=links,
             meeting=self.meeting,
             seeds=seeds,
-            on_linked=self.digests.neighbour_linked,
+            on_linked=self._linked,
             on_parted=self._parted,
             in_use=self._is_leaf,
         )
         self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
         self.cluster = self._cluster_of(network, digest)
+        self.line = Line(
+            self._me,
+            config=config.line,
+            rng=rng,
+            leaves=self.cluster.members,
+            links=links,
+            neighbours=self.overlay.neighbours,
+        )
+        self.reunion = Reunion(
+            self._me,
+            config=config.line,
+            network=network,
+            rng=rng,
+            line=self.line,
+            overlay=self.overlay,
+        )
         self.flood = self._flood_of(network)
         self.searches = self._searches_of()
         at = desks(config, self.credit, self.searches, self.flood)
@@ -68,10 +86,15 @@ class Machines:
             *(self.searches, self.questions),
         )
         """Those that count what they drop."""
-        self.all = (*self.counting, self.lookout)
+        self.all = (*self.counting, self.lookout, self.line, self.reunion)
 
     def _is_leaf(self, peer: NodeId) -> bool:
         return peer in self.cluster.members
+
+    def _linked(self, peer: NodeId, now: float) -> None:
+        """A new neighbour has everything to hear."""
+        self.digests.neighbour_linked(peer, now)
+        self.line.changed(now)
 
     def _parted(self, peer: NodeId, now: float) -> list[Effect]:
         """The link may stay, but no query crosses it any more."""

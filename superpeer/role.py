@@ -28,6 +28,7 @@ from common.core import (
     LinkDown,
     LinkMeasured,
     LinkUp,
+    Promoted,
     Received,
     Send,
     Stopped,
@@ -98,6 +99,7 @@ class SuperPeer:
             *(machines.overlay, machines.cluster, machines.digests),
         )
         self._flood, self._searches = machines.flood, machines.searches
+        self._reunion = machines.reunion
         self._questions, self._wishes = machines.questions, machines.wishes
         self._on_event = self._event_table()
         self._on_message = of_others(machines)
@@ -116,6 +118,7 @@ class SuperPeer:
             Received: self._on_received,
             DatagramReceived: self._on_datagram,
             Found: self._lookout.found,
+            Promoted: self._reunion.promoted,
             Asked: self._on_asked,
             HostMeasured: self._on_host_measured,
             Stopped: self._on_stopped,
@@ -243,7 +246,7 @@ class SuperPeer:
 
     def _on_datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
         if not isinstance(event.message, Ping):
-            return self._overlay.on_pong(event, now)
+            return self._reunion.on_pong(event, now) + self._overlay.on_pong(event, now)
         others = self._overlay.pongs.others(event.address, now)
         facts = Facts(
             node=self._me,
@@ -266,6 +269,7 @@ class SuperPeer:
         """Take nobody any more and part from everybody; over when all are gone, or at `grace_s`."""
         effects: list[Effect] = [*self._overlay.stop(), *self._lookout.stop()]
         self._cluster.stop()
+        self._reunion.stop()
         self._exit_at = now + grace_s
         for peer in {**self._cluster.members, **self._overlay.neighbours}:
             effects += [Send(peer, Bye("stopping")), Hangup(peer, Door.CONTROL, BYE)]

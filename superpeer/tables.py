@@ -17,7 +17,7 @@ Table = dict[type[Message], OnMessage]
 def of_others(at: Machines) -> Table:
     """What leaves and neighbours say."""
     return {
-        cluster.Join: at.cluster.on_join,
+        cluster.Join: _both(at.cluster.on_join, at.line.on_join),
         cluster.Publish: at.cluster.on_publish,
         cluster.Search: at.questions.on_question,
         cluster.Locate: at.questions.on_question,
@@ -29,6 +29,7 @@ def of_others(at: Machines) -> Table:
         overlay.Unlinked: at.overlay.on_unlinked,
         overlay.Neighbourhood: at.overlay.on_neighbourhood,
         overlay.Patches: at.digests.on_patches,
+        overlay.Ablest: at.line.on_ablest,
         overlay.Query: _once_met(at),
         overlay.Extend: at.flood.on_extend,
         overlay.QueryHits: at.flood.on_query_hits,
@@ -56,6 +57,11 @@ def of_wishes(at: Machines) -> Table:
         cluster.SearchHits: at.wishes.on_search_hits,
         cluster.SearchDone: at.wishes.on_search_done,
     }
+
+
+def _both(first: OnMessage, then: OnMessage) -> OnMessage:
+    """One machine answers, then another."""
+    return lambda peer, message, now: [*first(peer, message, now), *then(peer, message, now)]
 
 
 def _once_met(at: Machines) -> OnMessage:

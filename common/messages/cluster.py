@@ -17,6 +17,7 @@ from common.limits import (
     FILES_PER_LEAF_MAX,
     HITS_PER_FRAME_MAX,
     HITS_PER_QUERY_MAX,
+    LINE_MAX,
     SOURCES_PER_ANSWER_MAX,
     TRACE_HOPS_MAX,
 )
@@ -48,6 +49,7 @@ class Join(Message, frozen=True, array_like=True, gc=False):
     generation: Count
     entries: Count
     advertised: Address | None = None  # of my bulk door; used only with the host observed
+    promotes: bool = False  # I would be a super-peer where one is needed
 
 
 class Welcome(Message, frozen=True, array_like=True, gc=False):
@@ -217,6 +219,12 @@ class Forget(Message, frozen=True, array_like=True, gc=False):
     """The asker no longer wants the answers of this search."""
 
     guid: Bytes16
+
+
+class Line(Message, frozen=True, array_like=True, gc=False):
+    """Who of the leaves shall follow when no super-peer is left, the first one first."""
+
+    members: Annotated[tuple[Contact, ...], Meta(max_length=LINE_MAX)]
 
 
 class Credit(Message, frozen=True, array_like=True, gc=False):

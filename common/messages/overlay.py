@@ -19,6 +19,9 @@ from common.limits import (
     CONTROL_FRAME_BYTES_MAX,
     DEGREE_MAX,
     DIGEST_BITS_MAX,
+    LINE_AGE_MAX,
+    LINE_MAX,
+    MERIT_MAX,
     NEARBY_IDS_MAX,
     PATCHES_MAX,
     QUERY_BYTES_MAX,
@@ -28,6 +31,7 @@ from common.messages.cluster import Hits, Trace, Wanted
 from common.messages.fields import (
     Bytes16,
     Bytes32,
+    Contact,
     Contacts,
     Count,
     Hops,
@@ -43,6 +47,8 @@ Nearby = Annotated[bytes, Meta(max_length=4 * NEARBY_IDS_MAX)]  # `superpeer.rea
 Ids = Annotated[bytes, Meta(max_length=2 * REACH_IDS_MAX)]  # `superpeer.reach.pack`
 Links = Annotated[int, Meta(ge=0, le=DEGREE_MAX)]
 Bits = Annotated[int, Meta(ge=0, le=DIGEST_BITS_MAX)]
+Merit = Annotated[int, Meta(ge=0, le=MERIT_MAX)]
+Age = Annotated[int, Meta(ge=0, le=LINE_AGE_MAX)]
 Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 
@@ -82,6 +88,21 @@ class Neighbourhood(Message, frozen=True, array_like=True, gc=False):
     leaves: Count
     neighbours: Contacts = ()
     nearby: Nearby = b""
+
+
+class Able(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A leaf that could be a super-peer, as its own parent sees it: how well it would do, and how
+    many seconds ago that was said."""
+
+    leaf: Contact
+    merit: Merit
+    age_s: Age
+
+
+class Ablest(Message, frozen=True, array_like=True, gc=False):
+    """The leaves that I know as the ablest to follow when no super-peer is left."""
+
+    members: Annotated[tuple[Able, ...], Meta(max_length=LINE_MAX)]
 
 
 class Patch(msgspec.Struct, frozen=True, array_like=True, gc=False):

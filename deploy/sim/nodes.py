@@ -36,6 +36,7 @@ class Plan(msgspec.Struct, frozen=True):
     supers: tuple[Seed, ...] = ()  # super-peers that a leaf is told of
     shares: tuple[str, ...] = ()
     network: Network = NETWORK
+    promotes: bool = False  # a leaf becomes a super-peer where one is needed
 
 
 class Roles(Mapping[str, RoleFactory]):
@@ -78,6 +79,7 @@ class Roles(Mapping[str, RoleFactory]):
             shares=plan.shares,
             downloads_dir=DOWNLOADS,
             version=VERSION,
+            promotes=plan.promotes,
         )
 
 
