@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import Random
 from typing import ClassVar, Final, Protocol
 
-from common.config import Config
+from common.config import Config, SwarmConfig
 from common.core import (
     Answer,
     Asked,
@@ -92,7 +92,7 @@ class Leaf:
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
         *("_library", "_limits", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
-        *("_publisher", "_roles", "_searches", "_stopping", "_version", "_webpeers"),
+        *("_publisher", "_roles", "_searches", "_stopping", "_succession", "_version", "_webpeers"),
     )
 
     def __init__(
@@ -139,7 +139,7 @@ class Leaf:
         self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
-            "succession": Succession(me, network, config.parent, rng, promotes=promotes),
+            **self._ways(config, network, rng, promotes=promotes),
             "publisher": publisher,
             "library": library,
             "links": links,
@@ -152,27 +152,33 @@ class Leaf:
             "ledger": ledger,
             "web": WebSeed(stock, links.caps.up),
             "webpeers": self._webpeers,
-            **self._views(links, uploads, gets, config, network, rng),
+            **self._views(links, uploads, gets, config.swarm, rng),
         }
         self._begin()
+
+    def _ways(
+        self, config: Config, network: Network, rng: Random, *, promotes: bool
+    ) -> dict[str, _Machine]:
+        """Into the network: what becomes of us where none is left, and how others find it by us."""
+        self._succession = Succession(self._me, network, config.parent, rng, promotes=promotes)
+        way_in = WayIn(self._me, network, self._parent, rng)
+        return {"succession": self._succession, "wayin": way_in}
 
     def _views(
         self,
         links: BulkLinks,
         uploads: Uploads,
         gets: FolderGets,
-        config: Config,
-        network: Network,
+        config: SwarmConfig,
         rng: Random,
     ) -> dict[str, _Machine]:
         """Machines that nobody waits for: they look at others, or tell them what may be."""
-        swarm, downloads = config.swarm, self._downloads
-        self._exchange = Exchange(self._me, downloads, uploads, links, self._webpeers, swarm, rng)
+        downloads = self._downloads
+        self._exchange = Exchange(self._me, downloads, uploads, links, self._webpeers, config, rng)
         return {
             "limits": self._limits,
-            "wayin": WayIn(self._me, network, self._parent, rng),
-            "idle": IdleLinks(links, downloads, uploads, swarm),
-            "whys": Whys(downloads, gets, self._parent, self._locator, swarm),
+            "idle": IdleLinks(links, downloads, uploads, config),
+            "whys": Whys(downloads, gets, self._parent, self._locator, config),
             "exchange": self._exchange,
         }
 
@@ -317,6 +323,7 @@ class Leaf:
             parent_reason=self._parent.reason,
             parent_refused=self._parent.refused,
             parent_source=self._parent.source,
+            line=len(self._succession.line),
             heir=None,
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
