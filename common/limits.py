@@ -35,6 +35,7 @@ HITS_PER_FRAME_MAX = 10  # gtk-gnutella
 QUERIES_OPEN_MAX = 128  # of one neighbour, not answered yet: the credit of a link; wild guess
 HITS_PER_QUERY_MAX = 5_000
 HOSTS_PER_LIST_MAX = 200  # KaZaA's list of super-peers
+PUSHED_MAX = 8  # sources that one question is to have dial its asker; wild guess
 SOURCES_PER_ANSWER_MAX = 50  # a tracker's random subset
 QUERY_WORDS_MAX = 64  # as many as a name is indexed by: a whole name can be asked for
 WORD_CHARS_MAX = 64

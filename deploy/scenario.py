@@ -56,6 +56,7 @@ class Hosts(Table, frozen=True):
     up_max: Rate = 0.0
     down_min: Rate = 0.0
     down_max: Rate = 0.0
+    firewalled: Share = 0.0  # of the leaves, how many nobody can dial
     ipv6: bool = False  # nodes have IPv6 addresses and no others
 
 

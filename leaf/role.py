@@ -66,6 +66,7 @@ from leaf.swarm.exchange import Exchange
 from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
+from leaf.swarm.pushed import Pushed
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
@@ -177,6 +178,7 @@ class Leaf:
         self._exchange = Exchange(self._me, downloads, uploads, links, self._webpeers, config, rng)
         return {
             "limits": self._limits,
+            "pushed": Pushed(self._me, links, config),
             "idle": IdleLinks(links, downloads, uploads, config),
             "whys": Whys(downloads, gets, self._parent, self._locator, config),
             "exchange": self._exchange,

@@ -153,6 +153,13 @@ class SourcesWanted(Signal, frozen=True):
     size: int
 
 
+class PushWanted(Signal, frozen=True):
+    """A download cannot dial this source of the file: it is to dial us."""
+
+    root: bytes
+    peer: NodeId
+
+
 class SourcesUnwanted(Signal, frozen=True):
     """It has enough, or fetches no more."""
 

@@ -22,6 +22,7 @@ from superpeer.guide import Guide
 from superpeer.line import Line
 from superpeer.lookout import Lookout
 from superpeer.overlay import Overlay
+from superpeer.pushes import Pushes
 from superpeer.questions import Questions
 from superpeer.reunion import Reunion
 from superpeer.search import Searches
@@ -77,6 +78,7 @@ class Machines:
             line=self.line,
             overlay=self.overlay,
         )
+        self.pushes = Pushes(self.cluster.members)
         self.flood = self._flood_of(network)
         self.searches = self._searches_of()
         at = desks(config, self.credit, self.searches, self.flood)
@@ -128,6 +130,7 @@ class Machines:
             evaluate=self.cluster.evaluate,
             guide=Guide(self._me, digests=self.digests, neighbours=neighbours, around=around),
             is_proven=Proofs(network.name).hold,
+            push=self.pushes.of,
         )
 
     def _searches_of(self) -> Searches:
@@ -142,4 +145,5 @@ class Machines:
             neighbours=self.overlay.neighbours,
             evaluate=self.flood.evaluate,
             around=self.overlay.around,
+            push=self.pushes.of,
         )

@@ -27,7 +27,7 @@ from common.limits import (
     QUERY_BYTES_MAX,
     REACH_IDS_MAX,
 )
-from common.messages.cluster import Hits, Trace, Wanted
+from common.messages.cluster import Hits, Pushed, Trace, Wanted
 from common.messages.fields import (
     Bytes16,
     Bytes32,
@@ -130,13 +130,16 @@ class Patches(Message, frozen=True, array_like=True, gc=False):
 class QueryBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is asked for, packed once by the origin and passed on as received.
 
-    Either words (`terms`) or a file (`root` and `size`).
+    Either words (`terms`) or a file (`root` and `size`); of its sources those in `push` are to dial
+    `asker`, the leaf that asks.
     """
 
     wanted: Wanted
     terms: Terms | None = None
     root: Bytes32 | None = None
     size: Count = 0
+    push: Pushed = ()
+    asker: Contact | None = None
 
 
 class Query(Message, frozen=True, array_like=True, gc=False):

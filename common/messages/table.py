@@ -56,6 +56,7 @@ TABLE: Final = (
     Row(30, cluster.Wished, To.LEAF, Door.CONTROL),
     Row(31, cluster.Credit, To.LEAF, Door.CONTROL),
     Row(38, cluster.Line, To.LEAF, Door.CONTROL),
+    Row(39, cluster.Push, To.LEAF, Door.CONTROL),
     Row(48, overlay.Link, To.SUPERPEER, Door.CONTROL),
     Row(49, overlay.Linked, To.SUPERPEER, Door.CONTROL),
     Row(50, overlay.Unlinked, To.SUPERPEER, Door.CONTROL),

@@ -71,6 +71,8 @@ class Stage:
             if scenario.together
             else [self._leaf(n) for n in range(scenario.leaves)]
         )
+        for number in hosts.firewalled(scenario):
+            self.leaves[number].is_firewalled = True
         self.hostile = self._hostile()
         self.alive = dict.fromkeys(range(scenario.super_peers))
         self.alive_leaves = dict.fromkeys(range(scenario.leaves))
