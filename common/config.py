@@ -83,6 +83,16 @@ class DigestConfig(Slice, frozen=True):
     more_s: float = 0.05  # ... of a digest that is not whole: 0.5 MB/s; wild guess
 
 
+class LineConfig(Slice, frozen=True):
+    """Who follows when no super-peer is left."""
+
+    news_s: float = 1.0  # after a change others are told; wild guess
+    tell_s: float = 2.0  # the least time between two tellings; wild guess
+    reunion_s: float = 2.0  # who followed asks others so often; doubles; wild guess
+    reunion_max_s: float = 120.0  # ... up to this
+    refresh_s: float = 20.0  # what stays is said anew: a third of what it is believed for
+
+
 class FloodConfig(Slice, frozen=True):
     """Queries among super-peers."""
 
@@ -167,6 +177,10 @@ class ParentConfig(Slice, frozen=True):
     join_s: float = 5.0  # from link to welcome
     redial_s: float = 0.2
     redial_max_s: float = 60.0
+    line_s: float = 0.5  # how long those in line have to answer; wild guess
+    turn_s: float = 2.0  # the next in line waits so long for the one before; wild guess
+    cut_off_s: float = 4.0  # who hears nobody in line is cut off itself, so long; wild guess
+    line_max_s: float = 16.0  # between two questions to the line, which double; wild guess
     publish_window: int = 4  # unacknowledged Publish messages
     publish_bytes: int = 32 * 1024  # of entries in one of them
 
@@ -230,6 +244,7 @@ class Config(Slice, frozen=True):
     cluster: ClusterConfig = ClusterConfig()
     overlay: OverlayConfig = OverlayConfig()
     digest: DigestConfig = DigestConfig()
+    line: LineConfig = LineConfig()
     flood: FloodConfig = FloodConfig()
     vitals: VitalsConfig = VitalsConfig()
     promotion: PromotionConfig = PromotionConfig()

@@ -18,6 +18,7 @@ CACHE: Final = "cache"  # the host cache
 LAN: Final = "mdns"
 SITE: Final = "site"  # a list at a URL or in a file
 SRV: Final = "srv"  # of the name service
+LINE: Final = "line"  # who stands in line to follow named it
 PEER: Final = "peer"  # another super-peer named it
 SELF: Final = "self"  # nobody was there, so this node began the network
 
@@ -29,6 +30,7 @@ NAMES: Final = {
     LAN: "mDNS",
     SITE: "the tracker site",
     SRV: "DNS SRV",
+    LINE: "the line of succession",
     PEER: "another super-peer",
     SELF: "this node itself",
 }

@@ -88,6 +88,8 @@ def refuse_beyond_processes(scenario: Scenario) -> None:
     """Raise UserError for what no world of processes can do and the simulator can."""
     if scenario.churn.profile != "none":
         _refuse(scenario, "churn.profile", "sim")
+    if scenario.hosts.firewalled:
+        _refuse(scenario, "hosts.firewalled", "sim")
     if scenario.hostile:
         _refuse(scenario, "hostile", "sim")
     if scenario.large:

@@ -33,6 +33,12 @@ def access(scenario: Scenario, kind: str, number: int) -> Access:
     )
 
 
+def firewalled(scenario: Scenario) -> list[int]:
+    """The leaves that nobody can dial."""
+    count = round(scenario.hosts.firewalled * scenario.leaves)
+    return sorted(scenario.random("firewalls").sample(range(scenario.leaves), count))
+
+
 def link_delays(scenario: Scenario) -> dict[Edge, float]:
     """How much longer the way over each link of the overlay takes; empty where none does."""
     overlay, rng = scenario.overlay, scenario.random("delays")

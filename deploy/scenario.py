@@ -56,6 +56,7 @@ class Hosts(Table, frozen=True):
     up_max: Rate = 0.0
     down_min: Rate = 0.0
     down_max: Rate = 0.0
+    firewalled: Share = 0.0  # of the leaves, how many nobody can dial
     ipv6: bool = False  # nodes have IPv6 addresses and no others
 
 
@@ -172,6 +173,7 @@ class Scenario(Table, frozen=True):
     time_scale: Annotated[float, Meta(gt=0)] = 1.0
     expected_to_fail: Mark | None = None
     together: bool = False  # leaf N lives in the node of super-peer N, as in a flat network
+    promotes: bool = False  # leaves become super-peers where they are needed
     large: bool = False  # too large to check after every event: see `deploy.sim`
     overlay: Overlay = Overlay()
     attachment: Attachment = Attachment()

@@ -123,11 +123,11 @@ class Ladder:
         self._round.hear_of(self._cache.pick(HEARD_OF_MAX), CACHE)
         return self._ping(pinged, now)
 
-    def alone(self, contact: Contact, source: str) -> None:
-        """A round with this one only, even if it is this node itself."""
+    def with_these(self, contacts: Sequence[Contact], source: str) -> None:
+        """A round with these only, even if one is this node itself."""
         self.rest()
         self._round = Round(b"")
-        self._round.hear_of((contact,), source)
+        self._round.hear_of(contacts, source)
 
     def rest(self) -> None:
         """Look for nobody."""

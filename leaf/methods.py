@@ -51,6 +51,7 @@ class Status(msgspec.Struct):
     parent_source: str | None = None  # the step of the ladder that named the parent
     up_limit: int | None = None  # bytes/s of content that may go out now; null: no cap
     down_limit: int | None = None
+    line: int = 0  # leaves that we know would follow if no super-peer were left
 
 
 class Share(msgspec.Struct):

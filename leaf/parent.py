@@ -6,8 +6,9 @@
 
 Invariant: at most one parent, and only `Welcome` from the candidate that was asked makes it so. Who
 is asked, in which order, is `leaf.ladder`; rounds that find nobody are repeated with a doubling,
-jittered pause, unless this leaf may begin the network itself: then its node becomes a super-peer
-too, and that is its parent. What is published and searched there is not this machine's business.
+jittered pause. What becomes of a leaf that is alone then is `leaf.succession`: its node may become
+a super-peer too, and that is its parent then. What is published and searched there is not this
+machine's business.
 """
 
 import enum
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, ClassVar, Final
 
-from common.addresses import Address, from_here, may_tell
+from common.addresses import Address, from_here
 from common.config import ParentConfig
 from common.core import (
     Asked,
@@ -29,7 +30,6 @@ from common.core import (
     LinkDown,
     LinkUp,
     Notify,
-    Promote,
     Promoted,
     Received,
     Send,
@@ -40,17 +40,17 @@ from common.deadlines import Deadlines
 from common.doors import Door
 from common.hostcache import HostCache
 from common.ids import NodeId, node_text
-from common.ladder import SELF, Found
-from common.meeting import Facts, Meeting, Seed
+from common.ladder import LINE, SELF, Found
+from common.meeting import Meeting, Seed
 from common.messages.cluster import Busy, Join, Welcome
 from common.messages.fields import Contact
-from common.messages.link import Bye, Ping
+from common.messages.link import Bye
 from common.storage import RememberSuperPeer, Restored
 from leaf.candidates import Candidate
 from leaf.ladder import Ladder
 from leaf.pins import Pins
 from leaf.publish import Publisher
-from leaf.signals import Joined, Orphaned, Rehomed
+from leaf.signals import Alone, Joined, Named, Orphaned, Rehomed
 
 _Table = dict[Any, Callable[..., list[Effect]]]
 _REFUSED: Final = "refused: "  # how `common.links` begins the reason of a link that was refused
@@ -163,7 +163,7 @@ class Parent:
     def _begin_round(self, now: float) -> list[Effect]:
         self._busy_s = None
         if self._promoted and self._listen is not None:
-            self._ladder.alone(Contact(self._me, from_here(self._listen)), SELF)
+            self._ladder.with_these((Contact(self._me, from_here(self._listen)),), SELF)
             return self._advance(now)
         return self._ladder.begin(now) + self._advance(now)
 
@@ -176,15 +176,22 @@ class Parent:
         if not self._ladder.over:
             return effects
         self._deadlines.set("round", now + self._pause())
-        if self._may_begin and self._listen is not None and self._ladder.nobody:
-            fields: dict[str, object] = {"reason": self._ladder.reason}
-            return [*effects, Notify("network_started", fields), Promote(())]
-        return effects + self._explain()
+        may_begin = self._may_begin and self._listen is not None and self._ladder.nobody
+        alone = Alone(self._ladder.reason, may_begin)
+        return [*effects, *([] if may_begin else self._explain()), alone]
 
     @property
     def _may_begin(self) -> bool:
         """Whether this leaf may begin the network where it finds nobody."""
         return self._promotes and not self._promoted and not self._ladder.is_given
+
+    def _on_named(self, event: Named, now: float) -> list[Effect]:
+        """Others have found a super-peer: a round with those, whoever we were given."""
+        if self._state is not State.SEEKING:
+            return []
+        self._deadlines.cancel("round")
+        self._ladder.with_these(event.superpeers, LINE)
+        return self._advance(now)
 
     def _found(self, event: Found, now: float) -> list[Effect]:
         effects = self._ladder.found(event, now)
@@ -241,7 +248,8 @@ class Parent:
     def _join(self, peer: NodeId, now: float) -> list[Effect]:
         self._deadlines.set("join", now + self._config.join_s)
         held = self._published
-        return [Send(peer, Join(self._epoch, held.generation, held.entries))]
+        join = Join(self._epoch, held.generation, held.entries, promotes=self._promotes)
+        return [Send(peer, join)]
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
@@ -343,20 +351,7 @@ class Parent:
             self._busy_s = min(self._busy_s or busy.retry_s, busy.retry_s)
         return self._lose("it takes no more leaves", now, busy)
 
-    # --- people and other nodes -------------------------------------------------------------
-
-    def _datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
-        if isinstance(event.message, Ping):
-            return self._on_ping(event, now)
-        return self._on_pong(event, now)
-
-    def _on_ping(self, event: DatagramReceived, now: float) -> list[Effect]:
-        """Any node serves as a way in: we answer with our parent, within the asker's scope."""
-        contact = self.contact
-        if contact is not None and not may_tell(contact.address, event.address):
-            contact = None
-        uptime_s = now - (now if self._began is None else self._began)
-        return [*self._meeting.answer(event, Facts(self._me, contact, 0, 0, uptime_s))]
+    # --- people -------------------------------------------------------------
 
     def _asked_pins_reset(self, event: Asked, now: float) -> list[Effect]:
         effects = self._pins.reset(event)
@@ -384,13 +379,14 @@ class Parent:
         Restored: _restored,
         Bound: _bound,
         Found: _found,
+        Named: _on_named,
         Promoted: _on_promoted,
         Demoted: _on_demoted,
         LinkUp: _link_up,
         LinkDown: _link_down,
         Received: _received,
         Rehomed: _rehomed,
-        DatagramReceived: _datagram,
+        DatagramReceived: _on_pong,
         Asked: _asked_pins_reset,
         Stopped: _stopped,
         Woke: _woke,

@@ -63,15 +63,18 @@ from leaf.signals import (
     ToWeb,
     Wanted,
 )
+from leaf.succession import Succession
 from leaf.swarm.exchange import Exchange
 from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
+from leaf.swarm.pushed import Pushed
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, STOPPED, Names
+from leaf.wayin import WayIn
 from leaf.whys import Whys
 from leaf.wishes import Wishes
 
@@ -90,7 +93,8 @@ class Leaf:
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
         *("_library", "_limits", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
-        *("_publisher", "_ranks", "_roles", "_searches", "_stopping", "_version", "_webpeers"),
+        *("_publisher", "_ranks", "_roles", "_searches", "_stopping", "_succession", "_version"),
+        "_webpeers",
     )
 
     def __init__(
@@ -127,15 +131,16 @@ class Leaf:
             steps=steps,
             promotes=promotes,
         )
-        searches = self._searches = Searches(name, config.search, rng)
+        searches, self._library = Searches(name, config.search, rng), library
         stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
         uploads = Uploads(stock, links, ledger, config.swarm, rng)
-        self._library, self._locator = library, Locator(config.swarm, rng)
+        self._searches, self._locator = searches, Locator(config.swarm, rng)
         cap = links.caps.up
         self._ranks = Ranks(identity, name, config, publisher, rng, epoch, cap, promotes=promotes)
         self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
         self._machines: dict[str, Machine] = {
             "parent": parent,
+            **self._ways(config, network, rng, promotes=promotes),
             "publisher": publisher,
             "library": library,
             "links": links,
@@ -144,7 +149,6 @@ class Leaf:
             "searches": searches,
             "wishes": Wishes(me, name, library, rng, epoch=epoch, dropped=searches.dropped),
             "locator": self._locator,
-            "limits": self._limits,
             "uploads": uploads,
             "ledger": ledger,
             "web": WebSeed(stock, links.caps.up),
@@ -154,6 +158,14 @@ class Leaf:
         }
         self._begin()
 
+    def _ways(
+        self, config: Config, network: Network, rng: Random, *, promotes: bool
+    ) -> dict[str, Machine]:
+        """Into the network: what becomes of us where none is left, and how others find it by us."""
+        self._succession = Succession(self._me, network, config.parent, rng, promotes=promotes)
+        way_in = WayIn(self._me, network, self._parent, rng)
+        return {"succession": self._succession, "wayin": way_in}
+
     def _views(
         self,
         links: BulkLinks,
@@ -162,13 +174,14 @@ class Leaf:
         config: SwarmConfig,
         rng: Random,
     ) -> dict[str, Machine]:
-        """Machines that look at others and change none of them."""
-        self._exchange = Exchange(
-            self._me, self._downloads, uploads, links, self._webpeers, config, rng
-        )
+        """Machines that nobody waits for: they look at others, or tell them what may be."""
+        downloads = self._downloads
+        self._exchange = Exchange(self._me, downloads, uploads, links, self._webpeers, config, rng)
         return {
-            "idle": IdleLinks(links, self._downloads, uploads, config),
-            "whys": Whys(self._downloads, gets, self._parent, self._locator, config),
+            "limits": self._limits,
+            "pushed": Pushed(self._me, links, config),
+            "idle": IdleLinks(links, downloads, uploads, config),
+            "whys": Whys(downloads, gets, self._parent, self._locator, config),
             "exchange": self._exchange,
         }
 
@@ -284,11 +297,11 @@ class Leaf:
 
     def _promoted(self, _event: Promoted, _now: float) -> list[Effect]:
         self._roles = ["leaf", "superpeer"]
-        return []
+        return [Notify("promoted")]
 
     def _demoted(self, _event: Demoted, _now: float) -> list[Effect]:
         self._roles = ["leaf"]
-        return []
+        return [Notify("demoted")]
 
     def _asked(self, event: Asked, now: float) -> list[Effect]:
         if event.method == "leaf.status":
@@ -315,6 +328,7 @@ class Leaf:
             parent_reason=self._parent.reason,
             parent_refused=self._parent.refused,
             parent_source=self._parent.source,
+            line=len(self._succession.line),
             heir=None,
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,

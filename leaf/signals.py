@@ -56,6 +56,20 @@ class Rehomed(Signal, frozen=True):
     dialled: bool
 
 
+class Alone(Signal, frozen=True):
+    """A round found no super-peer, for this `reason`; `may_begin`: nobody is there at all, and we
+    were told of nobody, so that we could begin the network ourselves."""
+
+    reason: str
+    may_begin: bool
+
+
+class Named(Signal, frozen=True):
+    """Others in line have these super-peers: one of them may be our parent."""
+
+    superpeers: tuple[Contact, ...]
+
+
 class Offered(Signal, frozen=True):
     """These entries are shared from now on, by our own key for each; those keys no longer are.
 
@@ -148,6 +162,13 @@ class SourcesWanted(Signal, frozen=True):
 
     root: bytes
     size: int
+
+
+class PushWanted(Signal, frozen=True):
+    """A download cannot dial this source of the file: it is to dial us."""
+
+    root: bytes
+    peer: NodeId
 
 
 class SourcesUnwanted(Signal, frozen=True):

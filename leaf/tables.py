@@ -38,6 +38,7 @@ from common.webget import WebFailed, WebFetched
 from leaf.signals import (
     Acknowledged,
     Adopted,
+    Alone,
     FolderFound,
     FolderWanted,
     Forgotten,
@@ -47,9 +48,11 @@ from leaf.signals import (
     Limited,
     Listed,
     Moved,
+    Named,
     Offered,
     Orphaned,
     PiecesProven,
+    PushWanted,
     Rehomed,
     Signal,
     SourcesFound,
@@ -71,6 +74,7 @@ _TO_DOWNLOADS: Final = (
     *(swarm.Piece, swarm.Reject, swarm.TreeHashes),
 )
 
+_LINKED: Final = ("errands", "trials")
 _MEASURING: Final = ("errands", "receipts", "trials")
 
 _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.wish_watch")
@@ -80,13 +84,13 @@ Names = tuple[str, ...]
 EVENTS: Final[dict[type[Event], Names]] = {
     Restored: ("limits", "library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
     TimeTold: ("limits",),
-    Bound: ("parent", "mover"),
+    Bound: ("parent", "mover", "wayin"),
     Found: ("parent",),
-    Promoted: ("parent", "mover", "offers"),
-    Demoted: ("parent", "mover", "offers"),
-    LinkUp: ("links", "idle", "parent", "mover", "downloads", "exchange", "errands", "trials"),
+    Promoted: ("parent", "mover", "offers", "succession"),
+    Demoted: ("parent", "mover", "offers", "succession"),
+    LinkUp: ("links", "pushed", "idle", "parent", "mover", "downloads", "exchange", *_LINKED),
     LinkDown: ("links", "parent", "mover", "uploads", "downloads", "exchange", *_MEASURING),
-    DatagramReceived: ("parent",),
+    DatagramReceived: ("wayin", "parent", "succession"),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
@@ -99,12 +103,14 @@ EVENTS: Final[dict[type[Event], Names]] = {
     **dict.fromkeys(DISK, ("downloads",)),
 }
 
-STOPPED: Final = ("gets", "downloads", "uploads", "ledger", "searches", "parent")
+STOPPED: Final = (*("gets", "downloads", "uploads", "ledger", "searches", "succession", "parent"),)
 
 MESSAGES: Final[dict[type[Message], Names]] = {
     cluster.Welcome: ("parent", "mover"),
     cluster.Busy: ("parent", "mover"),
     cluster.Credit: (),
+    cluster.Line: ("succession",),
+    cluster.Push: ("pushed",),
     cluster.Published: ("publisher",),
     cluster.SearchHits: ("searches",),
     cluster.SearchDone: ("searches",),
@@ -124,7 +130,7 @@ MESSAGES: Final[dict[type[Message], Names]] = {
 }
 
 _UPLINKED: Final = (
-    *("library", "publisher", "searches", "wishes", "locator"),
+    *("library", "publisher", "searches", "wishes", "locator", "pushed"),
     *("receipts", "errands", "trials", "offers"),
 )
 
@@ -144,9 +150,11 @@ METHODS: Final[dict[str, Names]] = {
 
 SIGNALS: Final[dict[type[Signal], Names]] = {
     Given: ("ledger", "receipts"),
-    Joined: ("mover", *_UPLINKED),
+    Joined: ("mover", "succession", *_UPLINKED),
     Orphaned: ("mover", *_UPLINKED),
     Rehomed: ("parent",),
+    Alone: ("succession",),
+    Named: ("parent",),
     Offered: ("publisher",),
     Acknowledged: ("library", "mover"),
     Wanted: ("webpeers", "downloads"),
@@ -155,6 +163,7 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     **dict.fromkeys((FolderWanted, FolderFound, Heard, Moved, Listed), ("gets",)),
     SourcesWanted: ("locator",),
     SourcesUnwanted: ("locator",),
+    PushWanted: ("locator",),
     SourcesFound: ("downloads",),
     PiecesProven: ("uploads", "webpeers"),
     Withdrawn: ("uploads",),

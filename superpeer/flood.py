@@ -72,8 +72,10 @@ class Flood:
         guide: Guide,
         askable: Callable[[], list[NodeId]],
         is_proven: Callable[[Hit], bool],
+        push: Callable[[QueryBody, float], list[Effect]] = lambda _body, _now: [],
     ) -> None:
         self._me = me
+        self._push = push
         self._config = config
         self._links = links
         self._neighbours = neighbours
@@ -133,7 +135,7 @@ class Flood:
         tree = Tree(query, peer, credence, own, self._askable(), places(body))
         if query.traced and self._traces.take(now):
             tree.trail = Trail(self._me, query.hops, now)
-        effects = self._make_room()
+        effects = [*self._make_room(), *(() if peer == self._me else self._push(body, now))]
         self._trees[tree.guid] = tree
         self.lanes.owe(peer)
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)

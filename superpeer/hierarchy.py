@@ -127,13 +127,13 @@ class Hierarchy:
     # --- roles ------------------------------------------------------------------------------
 
     def promoted(self, event: Promoted, now: float) -> list[Effect]:
-        """Our node has taken up this role: begin with the neighbours that were named."""
+        """Our node has taken up this role: begin with whom it is linked to, our leaf's parent. Of
+        the others that were named `superpeer.reunion` asks who is a super-peer."""
         self.stepdown.promoted_at = now
         self._inherited = dict.fromkeys(peer for peer in self._links if peer != self._me)
-        effects: list[Effect] = []
-        for node, address in event.seeds:
-            effects += self._overlay.joining.want(Contact(node, address), now, Why.NEAR)
-        return effects
+        linked = [Contact(*seed) for seed in event.seeds if seed[0] in self._links]
+        wanted = [self._overlay.joining.want(each, now, Why.NEAR) for each in linked]
+        return [effect for effects in wanted for effect in effects]
 
     # --- leaves -----------------------------------------------------------------------------
 

@@ -20,9 +20,12 @@ from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
 from superpeer.hierarchy import Hierarchy
+from superpeer.line import Line
 from superpeer.lookout import Lookout
 from superpeer.overlay import Overlay
+from superpeer.pushes import Pushes
 from superpeer.questions import Questions
+from superpeer.reunion import Reunion
 from superpeer.search import Searches
 from superpeer.wishes import Wishes
 
@@ -54,38 +57,64 @@ class Machines:
             links=links,
             meeting=self.meeting,
             seeds=seeds,
-            on_linked=self.digests.neighbour_linked,
+            on_linked=self._linked,
             on_parted=self._parted,
             in_use=self._in_use,
         )
         self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
         self.cluster = self._cluster_of(network, digest)
+        self.line = Line(
+            self._me,
+            config=config.line,
+            rng=rng,
+            leaves=self.cluster.members,
+            links=links,
+            neighbours=self.overlay.neighbours,
+        )
+        self.reunion = Reunion(
+            self._me,
+            config=config.line,
+            network=network,
+            rng=rng,
+            line=self.line,
+            overlay=self.overlay,
+        )
+        self.pushes = Pushes(self.cluster.members)
         self.flood = self._flood_of(network)
         self.searches = self._searches_of()
         at = desks(config, self.credit, self.searches, self.flood)
         self.questions = Questions(at, config.cluster.late_s)
-        self.hierarchy = Hierarchy(
-            identity,
-            config=config,
-            network=network,
-            rng=rng,
-            links=links,
-            overlay=self.overlay,
-            cluster=self.cluster,
-            waited_s=self.questions.waited_s,
-        )
+        self.hierarchy = self._hierarchy_of(identity, network)
         self.counting = (
             *(self.overlay, self.cluster, self.digests, self.flood, self.wishes),
             *(self.searches, self.questions, *self.hierarchy.all),
         )
         """Those that count what they drop."""
-        self.all = (*self.counting, self.lookout)
+        self.all = (*self.counting, self.lookout, self.line, self.reunion)
+
+    def _hierarchy_of(self, identity: Identity, network: Network) -> Hierarchy:
+        """What we know of our leaves, and who of them becomes a super-peer."""
+        return Hierarchy(
+            identity,
+            config=self._config,
+            network=network,
+            rng=self._rng,
+            links=self._links,
+            overlay=self.overlay,
+            cluster=self.cluster,
+            waited_s=self.questions.waited_s,
+        )
 
     def _is_leaf(self, peer: NodeId) -> bool:
         return peer in self.cluster.members
 
     def _in_use(self, peer: NodeId) -> bool:
         return peer in self.cluster.members or self.hierarchy.keeps(peer)
+
+    def _linked(self, peer: NodeId, now: float) -> None:
+        """A new neighbour has everything to hear."""
+        self.digests.neighbour_linked(peer, now)
+        self.line.changed(now)
 
     def _parted(self, peer: NodeId, now: float) -> list[Effect]:
         """The link may stay, but no query crosses it any more."""
@@ -119,6 +148,7 @@ class Machines:
             evaluate=self.cluster.evaluate,
             guide=Guide(self._me, digests=self.digests, neighbours=neighbours, around=around),
             is_proven=Proofs(network.name).hold,
+            push=self.pushes.of,
         )
 
     def _searches_of(self) -> Searches:
@@ -133,4 +163,5 @@ class Machines:
             neighbours=self.overlay.neighbours,
             evaluate=self.flood.evaluate,
             around=self.overlay.around,
+            push=self.pushes.of,
         )

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from common.ids import Guid, NodeId
 from common.limits import SOURCES_PER_ANSWER_MAX, TRACE_HOPS_MAX
 from common.messages.cluster import Hit, Hop, Locate, Search
+from common.messages.fields import Contact
 from common.messages.overlay import QueryBody, QueryDone
 from superpeer.guide import TOLD_LINKS
 from superpeer.query import Gap
@@ -46,6 +47,7 @@ class Request:
     trace: tuple[Hop, ...] = ()
     trace_before: tuple[Hop, ...] = ()  # of the attempt that was given up
     own: Iterator[Hit | Gap] | None = None  # what our own index still has
+    asker: Contact | None = None  # where the leaf is seen
     own_left_out = False  # it does not look at all that it has
     delivered = 0
     delivered_before = 0  # the last step
@@ -186,5 +188,7 @@ class Request:
         """What our own index and others are asked."""
         if isinstance(self.asked, Locate):
             wanted = self.wanted + 1  # the asker may be among them, and is left out
-            return QueryBody(wanted, root=self.asked.root, size=self.asked.size)
+            push, asker = self.asked.push, self.asker if self.asked.push else None
+            root, size = self.asked.root, self.asked.size
+            return QueryBody(wanted, root=root, size=size, push=push, asker=asker)
         return QueryBody(self.wanted, terms=self.asked.terms)

@@ -100,6 +100,7 @@ class SuperPeer:
             *(machines.overlay, machines.cluster, machines.digests),
         )
         self._flood, self._searches = machines.flood, machines.searches
+        self._reunion = machines.reunion
         self._questions, self._wishes = machines.questions, machines.wishes
         self._hierarchy = machines.hierarchy
         self._on_event = self._event_table()
@@ -119,7 +120,7 @@ class SuperPeer:
             Received: self._on_received,
             DatagramReceived: self._on_datagram,
             Found: self._lookout.found,
-            Promoted: self._hierarchy.promoted,
+            Promoted: self._on_promoted,
             Asked: self._on_asked,
             HostMeasured: self._on_host_measured,
             Stopped: self._on_stopped,
@@ -241,6 +242,9 @@ class SuperPeer:
 
     # --- beginning and end ------------------------------------------------------------------
 
+    def _on_promoted(self, event: Promoted, now: float) -> list[Effect]:
+        return [*self._reunion.promoted(event, now), *self._hierarchy.promoted(event, now)]
+
     def _on_restored(self, event: Restored, _now: float) -> list[Effect]:
         self._overlay.joining.restore(event.pins)
         self._overlay.cache.restore(event.known)
@@ -252,7 +256,7 @@ class SuperPeer:
 
     def _on_datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
         if not isinstance(event.message, Ping):
-            return self._overlay.on_pong(event, now)
+            return self._reunion.on_pong(event, now) + self._overlay.on_pong(event, now)
         others = self._overlay.pongs.others(event.address, now)
         facts = Facts(
             node=self._me,
@@ -276,6 +280,7 @@ class SuperPeer:
         """Take nobody any more and part from everybody; over when all are gone, or at `grace_s`."""
         effects: list[Effect] = [*self._overlay.stop(), *self._lookout.stop()]
         self._cluster.stop()
+        self._reunion.stop()
         self._exit_at = now + grace_s
         for peer in {**self._cluster.members, **self._overlay.neighbours}:
             effects += [Send(peer, Bye("stopping")), Hangup(peer, Door.CONTROL, BYE)]

@@ -59,7 +59,8 @@ _CREDIT_PAUSE_S: Final = 0.05  # until it is looked at again; wild guess
 class Searches:
     """The open requests of our leaves; `leaves` are those that may ask.
 
-    `evaluate` asks our own index, `around` are the ids of who is near us.
+    `evaluate` asks our own index, `around` are the ids of who is near us; `push` has those of our
+    leaves that a question names dial its asker.
     """
 
     def __init__(
@@ -74,8 +75,10 @@ class Searches:
         neighbours: Mapping[NodeId, object],
         evaluate: Callable[[QueryBody], Iterator[Hit | Gap]],
         around: Callable[[], frozenset[int]],
+        push: Callable[[QueryBody, float], list[Effect]] = lambda _body, _now: [],
     ) -> None:
         self._me = me
+        self._push = push
         self._config = config
         self._estimate_s = estimate_s  # how long a complete search tells the network's size
         self._rng = rng
@@ -131,12 +134,14 @@ class Searches:
     def begin(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
         """Ask for whom nothing limits, or nothing any more: our own index first."""
         search = Request(leaf, asked, now)
+        search.asker = self._leaves.get(leaf)
         flow = self._flows.get(leaf)
         if flow is None:
             flow = self._flows[leaf] = HitFlow(HITS_AT_ONCE, AT_ONCE_S)
         flow.open_window(now)
         search.own = self._evaluate(search.body)
-        effects = self._name_seekers(search, asked, now) if isinstance(asked, Locate) else []
+        effects = self._push(search.body, now)
+        effects += self._name_seekers(search, asked, now) if isinstance(asked, Locate) else []
         hits = [] if flow else self._some_own(search, flow, flow.left)
         effects += self._deliver(search, search.fresh_own(hits)) if hits else []
         if self._may_end(search):

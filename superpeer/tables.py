@@ -18,7 +18,7 @@ Table = dict[type[Message], OnMessage]
 def of_others(at: Machines) -> Table:
     """What leaves and neighbours say."""
     return {
-        cluster.Join: _then(at.cluster.on_join, at.hierarchy.joined),
+        cluster.Join: _both(at.cluster.on_join, _then(at.line.on_join, at.hierarchy.joined)),
         cluster.Publish: at.cluster.on_publish,
         cluster.Search: at.questions.on_question,
         cluster.Locate: at.questions.on_question,
@@ -30,6 +30,7 @@ def of_others(at: Machines) -> Table:
         overlay.Unlinked: at.overlay.on_unlinked,
         overlay.Neighbourhood: at.overlay.on_neighbourhood,
         overlay.Patches: at.digests.on_patches,
+        overlay.Ablest: at.line.on_ablest,
         overlay.Query: _once_met(at),
         overlay.Extend: at.flood.on_extend,
         overlay.QueryHits: at.flood.on_query_hits,
@@ -79,6 +80,11 @@ def of_wishes(at: Machines) -> Table:
 def _then(on_message: OnMessage, then: Callable[[NodeId, float], list[Effect]]) -> OnMessage:
     """What follows from it for others: they look at what has become of the peer."""
     return lambda peer, message, now: [*on_message(peer, message, now), *then(peer, now)]
+
+
+def _both(first: OnMessage, then: OnMessage) -> OnMessage:
+    """One machine answers, then another."""
+    return lambda peer, message, now: [*first(peer, message, now), *then(peer, message, now)]
 
 
 def _once_met(at: Machines) -> OnMessage:

@@ -68,6 +68,7 @@ class World:
         self.sent: list[tuple[str, str, Message]] = []
         self.links: dict[Link, None] = {}
         self.liars: dict[str, None] = {}  # their pieces are wrong
+        self.firewalled: dict[str, None] = {}  # nobody can dial them at their bulk doors
         self.mute: dict[str, None] = {}  # nothing that they send over a bulk link arrives
         self.identities: dict[str, Identity] = {}
         self._names: dict[NodeId, str] = {}
@@ -240,7 +241,7 @@ class World:
         to, door = self._names.get(dial.peer, ""), dial.door
         if name not in self.nodes or (name, to, door) in self.links:
             return
-        if to not in self.nodes:
+        if to not in self.nodes or (to in self.firewalled and door is Door.BULK):
             self.feed(name, LinkDown(dial.peer, door, "connection refused"))
             return
         for here, there, inbound in ((name, to, False), (to, name, True)):

@@ -32,6 +32,8 @@ from common.storage import RememberPin, Restored
 from leaf.candidates import FAILURES_MAX, PINGED_MAX, near_within_s
 from leaf.parent import Parent
 from leaf.publish import Publisher
+from leaf.signals import Alone
+from leaf.succession import Succession
 
 ME = Identity(bytes(32))
 NETWORK = Network("test")
@@ -56,7 +58,8 @@ def listed(*numbers: int, step: str = SITE) -> Found:
 
 
 class Climbing:
-    """A `Parent` that was given nobody, with the time and all that it has ordered."""
+    """A `Parent` that was given nobody and a `Succession` without a line, with the time and all
+    that they have ordered."""
 
     def __init__(
         self, *steps: str, promotes: bool = True, known: tuple[int, ...] = (), bound: bool = True
@@ -73,6 +76,7 @@ class Climbing:
             steps=steps,
             promotes=promotes,
         )
+        self.after = Succession(ME.node, NETWORK, CONFIG, Random(1), promotes=promotes)
         self.ordered: list[Effect] = []
         self.pings: dict[Address, Ping] = {}
         if bound:
@@ -82,6 +86,10 @@ class Climbing:
     def feed(self, event: Event) -> list[Effect]:
         """What an event causes."""
         effects = self.core.handle(event, self.now)
+        alone = [each for each in effects if isinstance(each, Alone)]
+        effects = [each for each in effects if not isinstance(each, Alone)]
+        for each in alone:
+            effects += self.after.handle(each, self.now)
         self.ordered += effects
         for effect in effects:
             if isinstance(effect, SendDatagram) and isinstance(effect.message, Ping):

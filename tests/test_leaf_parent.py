@@ -9,6 +9,7 @@ from common.config import ParentConfig
 from common.core import (
     Answer,
     Asked,
+    Bound,
     DatagramReceived,
     Dial,
     Effect,
@@ -36,7 +37,8 @@ from leaf.candidates import ALTERNATIVES_MAX, FAILURES_MAX
 from leaf.methods import Nothing, PinReset
 from leaf.parent import Parent
 from leaf.publish import Publisher
-from leaf.signals import Joined, Orphaned
+from leaf.signals import Alone, Joined, Orphaned
+from leaf.wayin import WayIn
 
 ME = Identity(bytes(32))
 NETWORK = Network("test")
@@ -175,8 +177,9 @@ def test_another_key_than_the_pinned_one_is_never_linked() -> None:
     assert dialled(seeking.pong(1)) == []
     assert dialled(seeking.pong(2)) == [KEYS[2]]
     alone = Seeking(seed(1), restored=pinned)
-    (told,) = alone.pong(1)
+    told, reason = alone.pong(1)
     assert isinstance(told, Notify)
+    assert reason == Alone(alone.core.reason, may_begin=False)
     assert told.level == "error"
     assert "`leaf pins reset sp1:1214`" in alone.core.reason
     assert alone.core.refused
@@ -312,15 +315,18 @@ def test_without_seeds_the_known_ones_are_tried() -> None:
 def test_any_leaf_answers_pings() -> None:
     """With its parent once it has one, if the asker may use that address."""
     seeking = Seeking(seed(1))
+    way_in = WayIn(ME.node, NETWORK, seeking.core, Random(1))
+    way_in.handle(Bound(at(9), None), 100.0)
     ping = next(iter(seeking.pings.values()))
-    (before,) = seeking.feed(DatagramReceived(at(7), ping))
+    (before,) = way_in.handle(DatagramReceived(at(7), ping), 105.0)
     seeking.pong(1)
     seeking.join(1)
-    (after,) = seeking.feed(DatagramReceived(at(7), ping))
-    (outside,) = seeking.feed(DatagramReceived(Address.of("8.8.8.8", 1), ping))
+    (after,) = way_in.handle(DatagramReceived(at(7), ping), 106.0)
+    (outside,) = way_in.handle(DatagramReceived(Address.of("8.8.8.8", 1), ping), 106.0)
     pongs = [each.message for each in (before, after, outside)]  # type: ignore[attr-defined]
     contact = Contact(KEYS[1], at(1))
     assert [pong.superpeer for pong in pongs] == [None, contact, None]
+    assert [pong.uptime_s for pong in pongs] == [5, 6, 6]
 
 
 def test_stopping_says_goodbye() -> None:
@@ -351,13 +357,5 @@ def test_full_super_peers_lead_to_others_up_to_a_limit() -> None:
 
 
 def test_a_new_leaf_has_been_refused_by_nobody() -> None:
-    """And it tells who pings it for how long it has been there, whatever it remembers since."""
-    seeking = Seeking(seed(1))
-    assert not seeking.core.refused
-    seeking.wait(5.0)
-    seeking.feed(Restored())
-    ping = next(iter(seeking.pings.values()))
-    (pong,) = seeking.feed(DatagramReceived(at(7), ping))
-    assert isinstance(pong, SendDatagram)
-    assert isinstance(pong.message, Pong)
-    assert pong.message.uptime_s == 5
+    """Nobody has answered yet."""
+    assert not Seeking(seed(1)).core.refused

@@ -17,6 +17,7 @@ import pytest
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
 from leaf.methods import METHODS, GetProgress
+from tests.bench.succession import played
 from tests.toydaemon import ToyDaemon
 
 pytestmark = pytest.mark.processes
@@ -276,3 +277,9 @@ def test_who_must_not_be_promoted_waits(tmp_path: Path) -> None:
     status = json.loads(command("leaf", "status", *home, "--json")[1])
     assert (status["roles"], status["parent_source"]) == (["leaf"], None)
     assert ended(lonely, signal.SIGINT) == 0
+
+
+def test_the_network_outlives_all_its_super_peers() -> None:
+    """Both are killed; the leaves find one of themselves, and each other's files."""
+    figures = played(supers=2, leaves=3)
+    assert figures["super_peers"] >= 1

@@ -17,7 +17,7 @@ from common.config import Config
 from common.ids import Identity
 from common.messages.cluster import Coverage, Hit, Hop, Put, SearchDone
 from common.messages.fields import Contact
-from common.messages.overlay import Extent, Patch, QueryBody
+from common.messages.overlay import Able, Extent, Patch, QueryBody
 from common.messages.table import TABLE, Row, To
 from common.names import media_type
 from common.network import Network
@@ -36,6 +36,7 @@ PARTS = (
     Hit,
     Hop,
     Coverage,
+    Able,
     Extent,
     Patch,
     QueryBody,

@@ -17,6 +17,8 @@ from common.limits import (
     FILES_PER_LEAF_MAX,
     HITS_PER_FRAME_MAX,
     HITS_PER_QUERY_MAX,
+    LINE_MAX,
+    PUSHED_MAX,
     SOURCES_PER_ANSWER_MAX,
     TRACE_HOPS_MAX,
 )
@@ -37,6 +39,7 @@ from common.terms import Terms
 Slot = Annotated[int, Meta(ge=0, lt=FILES_PER_LEAF_MAX)]
 Wanted = Annotated[int, Meta(ge=1, le=HITS_PER_QUERY_MAX)]
 Open = Annotated[int, Meta(ge=1, le=CONTAINER_ITEMS_MAX)]
+Pushed = Annotated[tuple[Bytes32, ...], Meta(max_length=PUSHED_MAX)]
 Strategy = Literal["ring", "flood", "dynamic"]
 Outcome = Literal["answered", "duplicate", "ruled out", "left out", "lost"]
 
@@ -48,6 +51,7 @@ class Join(Message, frozen=True, array_like=True, gc=False):
     generation: Count
     entries: Count
     advertised: Address | None = None  # of my bulk door; used only with the host observed
+    promotes: bool = False  # I would be a super-peer where one is needed
 
 
 class Welcome(Message, frozen=True, array_like=True, gc=False):
@@ -106,12 +110,13 @@ class Search(Message, frozen=True, array_like=True, gc=False):
 
 
 class Locate(Message, frozen=True, array_like=True, gc=False):
-    """Who has the file with this root and size?"""
+    """Who has the file with this root and size? Of them those in `push` are to dial me."""
 
     guid: Bytes16
     root: Bytes32
     size: Count
     ttl: Ttl
+    push: Pushed = ()
 
 
 class Hit(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -217,6 +222,18 @@ class Forget(Message, frozen=True, array_like=True, gc=False):
     """The asker no longer wants the answers of this search."""
 
     guid: Bytes16
+
+
+class Line(Message, frozen=True, array_like=True, gc=False):
+    """Who of the leaves shall follow when no super-peer is left, the first one first."""
+
+    members: Annotated[tuple[Contact, ...], Meta(max_length=LINE_MAX)]
+
+
+class Push(Message, frozen=True, array_like=True, gc=False):
+    """This leaf wants something of yours and cannot dial you: dial its bulk door."""
+
+    asker: Contact
 
 
 class Credit(Message, frozen=True, array_like=True, gc=False):

@@ -19,15 +19,19 @@ from common.limits import (
     CONTROL_FRAME_BYTES_MAX,
     DEGREE_MAX,
     DIGEST_BITS_MAX,
+    LINE_AGE_MAX,
+    LINE_MAX,
+    MERIT_MAX,
     NEARBY_IDS_MAX,
     PATCHES_MAX,
     QUERY_BYTES_MAX,
     REACH_IDS_MAX,
 )
-from common.messages.cluster import Hits, Trace, Wanted
+from common.messages.cluster import Hits, Pushed, Trace, Wanted
 from common.messages.fields import (
     Bytes16,
     Bytes32,
+    Contact,
     Contacts,
     Count,
     Hops,
@@ -43,6 +47,8 @@ Nearby = Annotated[bytes, Meta(max_length=4 * NEARBY_IDS_MAX)]  # `superpeer.rea
 Ids = Annotated[bytes, Meta(max_length=2 * REACH_IDS_MAX)]  # `superpeer.reach.pack`
 Links = Annotated[int, Meta(ge=0, le=DEGREE_MAX)]
 Bits = Annotated[int, Meta(ge=0, le=DIGEST_BITS_MAX)]
+Merit = Annotated[int, Meta(ge=0, le=MERIT_MAX)]
+Age = Annotated[int, Meta(ge=0, le=LINE_AGE_MAX)]
 Places = Annotated[bytes, Meta(max_length=CONTROL_FRAME_BYTES_MAX)]
 
 
@@ -84,6 +90,21 @@ class Neighbourhood(Message, frozen=True, array_like=True, gc=False):
     nearby: Nearby = b""
 
 
+class Able(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A leaf that could be a super-peer, as its own parent sees it: how well it would do, and how
+    many seconds ago that was said."""
+
+    leaf: Contact
+    merit: Merit
+    age_s: Age
+
+
+class Ablest(Message, frozen=True, array_like=True, gc=False):
+    """The leaves that I know as the ablest to follow when no super-peer is left."""
+
+    members: Annotated[tuple[Able, ...], Meta(max_length=LINE_MAX)]
+
+
 class Patch(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Places (`common.digest.pack_places`) that were set and cleared in the digest of `owner`,
     which has 2^`bits` of them; passed on as its owner made it.
@@ -109,13 +130,16 @@ class Patches(Message, frozen=True, array_like=True, gc=False):
 class QueryBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is asked for, packed once by the origin and passed on as received.
 
-    Either words (`terms`) or a file (`root` and `size`).
+    Either words (`terms`) or a file (`root` and `size`); of its sources those in `push` are to dial
+    `asker`, the leaf that asks.
     """
 
     wanted: Wanted
     terms: Terms | None = None
     root: Bytes32 | None = None
     size: Count = 0
+    push: Pushed = ()
+    asker: Contact | None = None
 
 
 class Query(Message, frozen=True, array_like=True, gc=False):

@@ -95,7 +95,7 @@ class Act:
     def _evaluated(self) -> dict[int, int]:
         counts = {}
         for number in self._stage.alive:
-            inside = superpeer_of(self._stage.super_peers[number])
+            inside = superpeer_of(self._stage.superpeer(number))
             counts[number] = inside.flood.evaluated if inside else 0
         return counts
 

@@ -125,7 +125,7 @@ class Acts:
             return False
         files, linked = 0, 0
         for number in stage.alive:
-            inside = superpeer_of(stage.super_peers[number])
+            inside = superpeer_of(stage.superpeer(number))
             if inside is None:
                 return False
             files += inside.cluster.files

@@ -85,7 +85,16 @@ class Host:
         *("number", "name", "identity", "access", "control", "bulk", "node", "life", "turns"),
         *("wires", "dialect", "clock_rate", "clock_offset_s", "wall_jump_s", "fragile", "views"),
         *("cost_s", "frame_cost_s", "frozen_at", "slow_until", "thawed_at"),
-        *("is_frozen", "has_no_power", "storage", "_schedule", "_wires", "_draws", "_watcher"),
+        *(
+            "is_firewalled",
+            "is_frozen",
+            "has_no_power",
+            "storage",
+            "_schedule",
+            "_wires",
+            "_draws",
+            "_watcher",
+        ),
         *("_people", "_build", "_equip", "_performers", "_inbox", "_busy", "_busy_until"),
         *("_late", "_resumes_at"),
         *("_armed_for", "_out"),
@@ -126,6 +135,7 @@ class Host:
         self.slow_until = self.thawed_at = -math.inf  # when its last trouble of that kind ended
         self.cost_s = 0.0  # of processor time for an event; 0: too little to matter
         self.frame_cost_s = 0.0  # ... and more for each message that it sends, where events cost
+        self.is_firewalled = False  # nobody can dial it
         self.is_frozen = False
         self.has_no_power = False
         self.fragile = 0.0  # how likely it dies in the middle of what it does

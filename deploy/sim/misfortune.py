@@ -86,14 +86,14 @@ class Misfortune:
         return [victim]
 
     def _worth(self, rank: Rank, number: int) -> int:
-        inside = superpeer_of(self._stage.super_peers[number])
+        inside = superpeer_of(self._stage.superpeer(number))
         if inside is None:
             return 0
         return inside.flood.evaluated if rank == "busiest" else len(inside.overlay.neighbours)
 
     def _host(self, kind: str, number: int) -> Host:
         stage = self._stage
-        return stage.super_peers[number] if kind == SUPER_PEER else stage.leaves[number]
+        return stage.superpeer(number) if kind == SUPER_PEER else stage.leaves[number]
 
     def _cut(self, inside: Sequence[Host], for_s: float) -> None:
         outside = [host for host in self._world.hosts if host not in inside]
@@ -137,6 +137,7 @@ class Misfortune:
                 self._orphaned.setdefault(leaf, (self._world.now, self._tally))
         if kind != SUPER_PEER or together:
             stage.alive_leaves.pop(number, None)
+            stage.alive.pop(stage.scenario.super_peers + number, None)
             self._orphaned.pop(number, None)
             stage.left(number)
 

@@ -36,7 +36,7 @@ class Plan(msgspec.Struct, frozen=True):
     supers: tuple[Seed, ...] = ()  # super-peers that a leaf is told of
     shares: tuple[str, ...] = ()
     network: Network = NETWORK
-    promotes: bool = False  # a leaf that becomes a super-peer when it is asked
+    promotes: bool = False  # a leaf becomes a super-peer where one is needed
 
 
 class Roles(Mapping[str, RoleFactory]):

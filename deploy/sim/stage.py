@@ -71,6 +71,8 @@ class Stage:
             if scenario.together
             else [self._leaf(n) for n in range(scenario.leaves)]
         )
+        for number in hosts.firewalled(scenario):
+            self.leaves[number].is_firewalled = True
         self.hostile = self._hostile()
         self.alive = dict.fromkeys(range(scenario.super_peers))
         self.alive_leaves = dict.fromkeys(range(scenario.leaves))
@@ -79,6 +81,11 @@ class Stage:
         self._numbers = {
             node_text(host.identity.node): n for n, host in enumerate(self.super_peers)
         }
+        if scenario.promotes:
+            self._numbers |= {
+                node_text(host.identity.node): scenario.super_peers + n
+                for n, host in enumerate(self.leaves)
+            }
         self._strays: dict[int, None] = {}  # leaves that hang on a liar
         self._fetches = 0
         self.on_joined: Callable[[int], None] = lambda _leaf: None
@@ -120,7 +127,8 @@ class Stage:
         key = (*told, config is not self._config)
         if key not in self._builders:
             supers = tuple(self._seed(other) for other in told)
-            plan = Plan((LEAF,), config, supers=supers, shares=(SHARE,))
+            promotes = self.scenario.promotes
+            plan = Plan((LEAF,), config, supers=supers, shares=(SHARE,), promotes=promotes)
             self._builders[key] = builder(plan, self.world.draws)
         return self._add(f"leaf {number}", self._builders[key], "leaf", number, has_bulk=True)
 
@@ -240,6 +248,10 @@ class Stage:
             self._joined(leaf, self._numbers.get(str(note.fields["node"])))
         elif note.name == "parent_lost":
             self.left(leaf)
+        elif note.name == "promoted":
+            self.alive[self.scenario.super_peers + leaf] = None
+        elif note.name == "demoted":
+            self.alive.pop(self.scenario.super_peers + leaf, None)
 
     def _joined(self, leaf: int, parent: int | None) -> None:
         """A leaf hangs on a super-peer, or on a liar: then nothing is demanded of either."""
@@ -262,6 +274,11 @@ class Stage:
         self._strays.pop(leaf, None)
         self.joined.pop(leaf, None)
         self.parents.pop(leaf, None)
+
+    def superpeer(self, number: int) -> Host:
+        """The host of a super-peer: those that are leaves too come after all others."""
+        own = len(self.super_peers)
+        return self.super_peers[number] if number < own else self.leaves[number - own]
 
     def is_placed(self, leaf: int) -> bool:
         """Whether a leaf has a parent that has had time to index it, or a liar for a parent."""

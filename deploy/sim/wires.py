@@ -107,7 +107,7 @@ class Wires:
         host, life, order = what
         target = self._target(order.address)
         door = _door(target, order.address) if target else None
-        if target is None or target is host or target.has_no_power or self._is_cut(host, target):
+        if target is None or target is host or self._is_shut(host, target):
             wait_s = HANDSHAKE_S if target is not host else 0.0
             self._schedule.after(wait_s, self._failed, (host, life, order, "no answer"))
         elif not target.is_running:
@@ -119,6 +119,10 @@ class Wires:
         else:
             trip_s = self._delay(host, target)
             self._schedule.after(SETUP_TRIPS * trip_s, self._open, (host, life, order, target))
+
+    def _is_shut(self, host: "Host", target: "Host") -> bool:
+        """Whether nothing that dials it ever comes to an answer."""
+        return target.is_firewalled or target.has_no_power or self._is_cut(host, target)
 
     def _is_cut(self, a: "Host", b: "Host") -> bool:
         paths = self._paths

@@ -69,6 +69,7 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("roles", " and ".join(found.roles)),
         ("listen", f"{found.listen}, network {found.network}"),
         ("parent", parent),
+        ("line", f"{counted(found.line, 'leaf')} would follow if no super-peer were left"),
         (
             "shared",
             f"{counted(found.shared_files, 'file')}, {size_text(found.shared_bytes)}{pending}",

@@ -132,9 +132,9 @@ class Fetch:
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)
-        if event.door is not Door.BULK or source is None or source.phase is not Phase.DIALLING:
+        if event.door is not Door.BULK or source is None:
             return []
-        return self.sources.greet(source, now)
+        return self.sources.linked_with(source, now, inbound=event.inbound)
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)
@@ -144,8 +144,7 @@ class Fetch:
 
     def _unlink(self, source: Source, now: float) -> list[Effect]:
         self._let_go(source)
-        self.sources.unlink(source, now)
-        return self._go_on(now)
+        return self.sources.unlink(source, now) + self._go_on(now)
 
     def _dismiss(self, source: Source, now: float) -> list[Effect]:
         self._let_go(source)

@@ -18,8 +18,16 @@ from common.core import Effect, Event, Received, Send, Woke
 from common.deadlines import Deadlines
 from common.hearsay import as_seen
 from common.ids import Guid, NodeId, new_guid
+from common.limits import PUSHED_MAX
 from common.messages.cluster import Forget, Locate, Sources
-from leaf.signals import Joined, Orphaned, SourcesFound, SourcesUnwanted, SourcesWanted
+from leaf.signals import (
+    Joined,
+    Orphaned,
+    PushWanted,
+    SourcesFound,
+    SourcesUnwanted,
+    SourcesWanted,
+)
 
 QUESTIONS_MAX: Final = 2  # open at once: a parent refuses what is too much, always the same ones
 
@@ -29,7 +37,7 @@ class Locator:
 
     __slots__ = (
         *("_asked", "_config", "_deadlines", "_due", "_parent", "_parent_address", "_pauses"),
-        *("_rng", "_wanted", "dropped"),
+        *("_pushed", "_rng", "_wanted", "dropped"),
     )
 
     def __init__(self, config: SwarmConfig, rng: Random) -> None:
@@ -40,6 +48,7 @@ class Locator:
         self._wanted: dict[bytes, int] = {}  # root -> size
         self._pauses: dict[bytes, float] = {}  # root -> until it is asked for again
         self._asked: dict[bytes, Guid] = {}  # root -> the question under way
+        self._pushed: dict[bytes, dict[NodeId, None]] = {}  # root -> sources that are to dial us
         self._due: dict[bytes, None] = {}  # roots to ask for, as soon as it is their turn
         self._deadlines = Deadlines()
         self.dropped: dict[str, int] = {}
@@ -84,9 +93,24 @@ class Locator:
     def _sources_unwanted(self, event: SourcesUnwanted, now: float) -> list[Effect]:
         self._wanted.pop(event.root, None)
         self._pauses.pop(event.root, None)
+        self._pushed.pop(event.root, None)
         self._due.pop(event.root, None)
         self._deadlines.cancel(event.root)
         return self._forget(event.root) + self._ask_next(now)
+
+    def _push_wanted(self, event: PushWanted, now: float) -> list[Effect]:
+        """With the next question, which is due soon: others that cannot be dialled share it."""
+        if event.root not in self._wanted:
+            return []
+        pushed = self._pushed.setdefault(event.root, {})
+        if len(pushed) >= PUSHED_MAX:
+            return []
+        pushed[event.peer] = None
+        due = self._deadlines.get(event.root)
+        soon = now + self._config.locate_first_s
+        if event.root not in self._due and (due is None or due > soon):
+            self._deadlines.set(event.root, soon)
+        return []
 
     def _ask_next(self, now: float) -> list[Effect]:
         """Ask for those whose turn it is, while few questions are open."""
@@ -97,8 +121,9 @@ class Locator:
             guid = self._asked[root] = new_guid(self._rng)
             self._again(root, self._config.locate_s, now)
             is_early = 0.0 < self._pauses[root] < self._config.locate_s
-            ttl = 0 if is_early else self._config.locate_ttl
-            effects.append(Send(self._parent, Locate(guid, root, self._wanted[root], ttl)))
+            push = tuple(self._pushed.pop(root, ()))
+            ttl = 0 if is_early and not push else self._config.locate_ttl
+            effects.append(Send(self._parent, Locate(guid, root, self._wanted[root], ttl, push)))
         return effects
 
     def _answered(self, root: bytes, now: float) -> None:
@@ -149,6 +174,7 @@ class Locator:
         Orphaned: _orphaned,
         SourcesWanted: _sources_wanted,
         SourcesUnwanted: _sources_unwanted,
+        PushWanted: _push_wanted,
         Received: _received,
         Woke: _woke,
     }

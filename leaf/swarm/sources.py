@@ -18,7 +18,7 @@ from common.doors import Door
 from common.ids import NodeId, node_text
 from common.messages.fields import Contact
 from common.messages.swarm import Interested, NotInterested
-from leaf.signals import SourcesUnwanted, SourcesWanted
+from leaf.signals import PushWanted, SourcesUnwanted, SourcesWanted
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.source import Phase, Source
 
@@ -164,9 +164,15 @@ class Sources:
         self._enter(source, Phase.DIALLING)
         return [Dial(source.peer, source.address, Door.BULK)]
 
+    def linked_with(self, source: Source, now: float, *, inbound: bool) -> list[Effect]:
+        """A link is up: one that we dialled for, or one of somebody whom we could not dial."""
+        is_awaited = source.phase is Phase.DIALLING or (inbound and source.phase is Phase.KNOWN)
+        return self.greet(source, now) if is_awaited else []
+
     def greet(self, source: Source, now: float) -> list[Effect]:
         """The link is there: say what we want."""
         self._enter(source, Phase.LINKED)
+        self.deadlines.cancel(("retry", source.peer))
         source.linked_at = now
         self.expect(source, now)
         return [Send(source.peer, Interested(self._root, self._size))]
@@ -179,17 +185,20 @@ class Sources:
         """It owes us nothing."""
         self.deadlines.cancel(("data", source.peer))
 
-    def unlink(self, source: Source, now: float) -> None:
-        """The link is gone: try again later, or forget it."""
+    def unlink(self, source: Source, now: float) -> list[Effect]:
+        """The link is gone: try again later, or forget it; who cannot be dialled is to dial us."""
+        cannot_dial = source.phase is Phase.DIALLING and source.address.is_a_place
         source.tries += 1
         if source.tries >= TRIES_MAX:
             self.forget(source)
-            return
+            return []
         self._enter(source, Phase.KNOWN)
         self.expect_nothing(source)
         pause = self._config.redial_s * 2 ** (source.tries - 1)
         jittered = min(pause, self._config.redial_max_s) * self._rng.uniform(0.75, 1.25)
         self.deadlines.set(("retry", source.peer), now + jittered)
+        is_first = source.tries == 1
+        return [PushWanted(self._root, source.peer)] if cannot_dial and is_first else []
 
     def forget(self, source: Source) -> None:
         """It is no source any more, unless somebody names it again."""

@@ -1,0 +1,199 @@
+"""The line: which leaves follow when no super-peer is left, the same list everywhere.
+
+Each super-peer ranks those of its leaves that would be one, by what it saw of them itself, and
+tells its neighbours of the ablest it knows, its own and those it was told of; so the ablest of the
+network reach everybody, and who is in the line stays there only as long as its parent says so
+anew. Leaves are told the line and keep it: they need it when there is nobody to ask
+(`leaf.succession`). Merit is coarse, and equals are ordered by a hash of their keys: a line that
+changes seldom is the same in more places.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
+from heapq import nsmallest
+from itertools import islice
+from random import Random
+from typing import Final
+
+from common.addresses import may_tell
+from common.config import LineConfig
+from common.core import Effect, LinkUp, Send
+from common.deadlines import Deadlines
+from common.hostcache import group_of
+from common.ids import NodeId
+from common.limits import LINE_AGE_MAX, LINE_MAX, MERIT_MAX
+from common.messages import cluster, overlay
+from common.messages.fields import Contact
+
+HEARD_MAX: Final = 4 * LINE_MAX  # leaves of others that are remembered
+PER_GROUP_MAX: Final = 2  # of one neighbourhood (public: /16): one power cut must not take them all
+
+_TELL: Final = "tell"
+_REFRESH: Final = "refresh"
+
+
+class _Heard:
+    """A leaf of another super-peer, and when its parent said so."""
+
+    __slots__ = ("contact", "merit", "said_at")
+
+    def __init__(self, contact: Contact, merit: int, said_at: float) -> None:
+        self.contact = contact
+        self.merit = merit
+        self.said_at = said_at
+
+
+class Line:
+    """The ablest leaves known. `leaves`, `links` and `neighbours` are read as they are at the
+    moment."""
+
+    def __init__(
+        self,
+        me: NodeId,
+        *,
+        config: LineConfig,
+        rng: Random,
+        leaves: Mapping[NodeId, object],
+        links: Mapping[NodeId, LinkUp],
+        neighbours: Mapping[NodeId, object],
+    ) -> None:
+        self._me = me
+        self._config = config
+        self._rng = rng
+        self._leaves = leaves
+        self._links = links
+        self._neighbours = neighbours
+        self._willing: dict[NodeId, float] = {}  # those of our leaves that would, since when
+        self._heard: dict[NodeId, _Heard] = {}
+        self._members: tuple[Contact, ...] = ()
+        self._told: dict[NodeId, tuple[Contact, ...]] = {}  # what each leaf was told last
+        self._told_at = -math.inf
+        self._deadlines = Deadlines()
+
+    @property
+    def members(self) -> tuple[Contact, ...]:
+        """The line as it was told last, the first one first."""
+        return self._members
+
+    def on_join(self, peer: NodeId, join: cluster.Join, now: float) -> list[Effect]:
+        """A leaf came, or one that is here said it again: it is told the line as it is."""
+        if peer not in self._leaves:
+            return []
+        if not join.promotes or peer == self._me:
+            self._willing.pop(peer, None)
+        else:
+            self._willing.setdefault(peer, now)
+        self.changed(now)
+        self._told[peer] = self._members
+        return [Send(peer, cluster.Line(self._members))] if self._members else []
+
+    def changed(self, now: float) -> None:
+        """Somebody came: it is told, and with it all that changed."""
+        if self._deadlines.get(_TELL) is None:
+            soon = max(now + self._config.news_s, self._told_at + self._config.tell_s)
+            self._deadlines.set(_TELL, soon)
+
+    def on_ablest(self, peer: NodeId, message: overlay.Ablest, now: float) -> list[Effect]:
+        """A neighbour knows of these; within its scope we believe it, but nothing of our own."""
+        if peer not in self._neighbours:
+            return []
+        told_from, news = self._links[peer].address, False
+        for able in message.members:
+            node = able.leaf.node
+            if node in (self._me, peer) or not may_tell(able.leaf.address, told_from):
+                continue
+            known, said_at = self._heard.get(node), now - able.age_s
+            if node not in self._leaves and (known is None or known.said_at < said_at):
+                self._heard[node] = _Heard(able.leaf, able.merit, said_at)
+                news |= known is None or (known.contact, known.merit) != (able.leaf, able.merit)
+        self._trim()
+        if news:
+            self.changed(now)
+        return []
+
+    def due(self, now: float) -> list[Effect]:
+        """Tell of what changed, and say anew what stays."""
+        due = self._deadlines.pop_due(now)
+        if not due:
+            return []
+        self._told_at = now
+        self._forget_gone(now)
+        ablest = tuple(islice(self._ranked(now), LINE_MAX))
+        before, self._members = self._members, tuple(each.leaf for each in ablest)
+        effects = self._tell_leaves()
+        if ablest and self._deadlines.get(_REFRESH) is None:
+            self._deadlines.set(_REFRESH, now + self._pause())
+        if ablest and (_REFRESH in due or before != self._members):
+            effects += [Send(peer, overlay.Ablest(ablest)) for peer in self._neighbours]
+        return effects
+
+    def wakeup(self) -> float | None:
+        """The earliest deadline."""
+        return self._deadlines.earliest()
+
+    def _tell_leaves(self) -> list[Effect]:
+        """Each leaf once, as long as the line stays."""
+        told, line = self._told, self._members
+        self._told = dict.fromkeys(self._leaves, line)
+        return [
+            Send(leaf, cluster.Line(line)) for leaf in self._leaves if told.get(leaf, ()) != line
+        ]
+
+    def _ranked(self, now: float) -> Iterator[overlay.Able]:
+        """The ablest first, few of them of one neighbourhood."""
+        own = (
+            overlay.Able(Contact(leaf, self._links[leaf].address), merit_of(now - since, None), 0)
+            for leaf, since in self._willing.items()
+            if leaf not in self._neighbours and self._links[leaf].address.is_a_place
+        )
+        others = (  # a second is added on each link, or what goes round would never age
+            overlay.Able(each.contact, each.merit, int(now - each.said_at) + 1)
+            for each in self._heard.values()
+        )
+        known = nsmallest(HEARD_MAX, [*own, *others], key=_place)
+        crowds: dict[bytes, int] = {}
+        for each in known:
+            group = group_of(each.leaf)
+            crowds[group] = crowds.get(group, 0) + 1
+            if crowds[group] <= PER_GROUP_MAX:
+                yield each
+
+    def _forget_gone(self, now: float) -> None:
+        """Leaves of ours that left, and those of others that nobody speaks of any more."""
+        gone = [leaf for leaf in self._willing if leaf not in self._leaves]
+        for leaf in gone:
+            del self._willing[leaf]
+        self._heard = {
+            node: each
+            for node, each in self._heard.items()
+            if now - each.said_at < LINE_AGE_MAX and node not in self._leaves
+        }
+
+    def _trim(self) -> None:
+        """The least able that others told us of give way."""
+        if len(self._heard) > HEARD_MAX:
+            ranked = sorted(
+                self._heard.items(), key=lambda one: _order(one[1].merit, one[1].contact.node)
+            )
+            self._heard = dict(ranked[:HEARD_MAX])
+
+    def _pause(self) -> float:
+        return self._config.refresh_s * self._rng.uniform(0.75, 1.0)
+
+
+def merit_of(uptime_s: float, up_rate: float | None) -> int:
+    """How good a super-peer a leaf would be: twice as long here, or four times as fast, is one
+    more. Who has been up longer stays longer (THREATS, finding 7), and a rate that nobody measured
+    counts for nothing."""
+    age = math.log2(1.0 + max(uptime_s, 0.0))
+    speed = math.log2(1.0 + max(up_rate or 0.0, 0.0)) / 2
+    return min(int(age + speed), MERIT_MAX)
+
+
+def _place(able: overlay.Able) -> tuple[int, bytes]:
+    return _order(able.merit, able.leaf.node)
+
+
+def _order(merit: int, node: NodeId) -> tuple[int, bytes]:
+    return (-merit, blake2b(node, digest_size=8).digest())
