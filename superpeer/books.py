@@ -132,7 +132,7 @@ class Book:
         """Whether others can dial it: we at its bulk door, and the majority of others at the
         other one; None while that is not known."""
         own = self.bulk_reached
-        if own is None or not _is_fresh(own.at, config, now):
+        if own is None or now - own.at >= 2 * config.kept_s:  # it is dialled anew after half of it
             return None
         if not own.reached:
             return False

@@ -93,11 +93,20 @@ class Dialbacks:
         is_open = self._book(leaf).reachable(config, now) is None
         pause_s = config.dialback_again_s if is_open else config.dialback_s
         self._deadlines.set(("look", leaf), now + pause_s * self._rng.uniform(0.8, 1.2))
-        if link.bulk_port and leaf not in self._bulk:
+        if self._may_dial_bulk(leaf, link, now):
             self._bulk[leaf] = None
             self._deadlines.set(("bulk", leaf), now + config.dialback_answer_s)
             effects.append(Dial(leaf, link.address.at(link.bulk_port), Door.BULK))
         return effects + self._ask_another(Contact(leaf, link.address), now)
+
+    def _may_dial_bulk(self, leaf: NodeId, link: LinkUp, now: float) -> bool:
+        """Its port is what the leaf says, so this too is seldom, and of the same budget."""
+        if not link.bulk_port or leaf in self._bulk:
+            return False
+        known = self._book(leaf).bulk_reached
+        if known is not None and now < known.at + self._config.kept_s:
+            return False
+        return self._budget.take(link.address.at(link.bulk_port), now)
 
     def _ask_another(self, contact: Contact, now: float) -> list[Effect]:
         """One that has not looked at it lately, by lot."""

@@ -121,4 +121,4 @@ def test_what_is_old_counts_no_more() -> None:
     book.enter_bulk(True, 0.0)
     book.enter_dial(b"a", True, 0.0)
     assert book.reachable(VITALS, 1.0)
-    assert book.reachable(VITALS, VITALS.kept_s + 1.0) is None
+    assert book.reachable(VITALS, 2 * VITALS.kept_s + 1.0) is None
