@@ -126,7 +126,7 @@ MESSAGES: Final[dict[type[Message], Names]] = {
     hierarchy.Vitals: ("errands",),
     hierarchy.Home: ("receipts",),
     hierarchy.Errand: ("errands", "trials"),
-    **dict.fromkeys((hierarchy.Test, hierarchy.TestData), ("links", "trials")),
+    **dict.fromkeys((hierarchy.Trial, hierarchy.TrialData), ("links", "trials")),
 }
 
 _UPLINKED: Final = (

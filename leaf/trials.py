@@ -30,7 +30,7 @@ from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import Guid, NodeId
 from common.limits import TEST_S_MAX
-from common.messages.hierarchy import Errand, ErrandDone, Test, TestData
+from common.messages.hierarchy import Errand, ErrandDone, Trial, TrialData
 from leaf.signals import Joined, Orphaned
 from leaf.swarm.budget import Budget
 from leaf.swarm.caps import Cap, Gate
@@ -100,9 +100,9 @@ class Trials:
         message = event.message
         if isinstance(message, Errand):
             return self._on_errand(event.peer, message, now)
-        if isinstance(message, Test):
+        if isinstance(message, Trial):
             return self._on_test(event.peer, message, now)
-        if isinstance(message, TestData) and event.data is not None:
+        if isinstance(message, TrialData) and event.data is not None:
             return self._on_data(event.peer, len(event.data), now)
         return []
 
@@ -128,7 +128,7 @@ class Trials:
         return [Dial(taking.peer, errand.contact.address, Door.BULK)]
 
     def _ask(self, taking: _Taking) -> Effect:
-        return Send(taking.peer, Test(self._config.test_bytes, taking.guid))
+        return Send(taking.peer, Trial(self._config.test_bytes, taking.guid))
 
     # --- being a witness --------------------------------------------------------------------
 
@@ -154,14 +154,14 @@ class Trials:
             Send(self._parent, ErrandDone(taking.guid, reached, rates, saturated))
         ]
         if taking.peer in self._links:
-            effects.append(Send(taking.peer, Test(0, taking.guid)))
+            effects.append(Send(taking.peer, Trial(0, taking.guid)))
             if taking.dialled:
                 effects.append(Hangup(taking.peer, Door.BULK, TESTED))
         return effects
 
     # --- being tested -----------------------------------------------------------------------
 
-    def _on_test(self, peer: NodeId, test: Test, now: float) -> list[Effect]:
+    def _on_test(self, peer: NodeId, test: Trial, now: float) -> list[Effect]:
         is_ours = self._open is not None and self._open[0] == test.guid and now < self._open[1]
         if not test.length or not is_ours or len(self._giving) >= TAKERS_MAX:
             self._stop_giving(peer)
@@ -188,7 +188,7 @@ class Trials:
                 self._giving[peer] -= length
                 self._given_today += length
                 self._budget.take(peer, length, now)
-                data = TestData(self._giving[peer])
+                data = TrialData(self._giving[peer])
                 effects.append(Send(peer, data, self._block[:length]))
                 moved = True
         return effects

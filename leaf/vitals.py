@@ -104,7 +104,7 @@ class Errands:
         return []
 
     def _orphaned(self, _event: Orphaned, _now: float) -> list[Effect]:
-        self._parent, self.told = None, Vitals()
+        self._parent = None  # what was told of us stays true until the next one tells
         return []
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:

@@ -135,14 +135,14 @@ class Home(Message, frozen=True, array_like=True, gc=False):
     parent: Bytes32
 
 
-class Test(Message, frozen=True, array_like=True, gc=False):
+class Trial(Message, frozen=True, array_like=True, gc=False):
     """Send me so many bytes for this test, as fast as you can; 0: no more."""
 
     length: Annotated[int, Meta(ge=0, le=TEST_BYTES_MAX)]
     guid: Bytes16
 
 
-class TestData(Message, frozen=True, array_like=True, gc=False):
+class TrialData(Message, frozen=True, array_like=True, gc=False):
     """Bytes of a test (the second frame); `left` are still to come."""
 
     left: Count

@@ -1,0 +1,130 @@
+"""Can others dial it? Who is asked, who answers, what liars and strangers get."""
+
+from msgspec.structs import replace
+
+from common.addresses import Address
+from common.core import Received
+from common.messages.fields import Contact
+from common.messages.hierarchy import Errand, ErrandDone, Examine, Examined, Trial
+from common.messages.hierarchy import Vitals as Told
+from tests.hierarchy_world import QUICK, Network, config
+
+
+def pair(leaves: int = 2, **vitals: float) -> Network:
+    """Two neighbours, and leaves of the first."""
+    settings = config(40)
+    settings = replace(settings, vitals=replace(QUICK, test_s=0.0, **vitals))
+    network = Network(settings)
+    network.superpeer("first")
+    network.superpeer("other", "first")
+    for number in range(leaves):
+        network.leaf(f"leaf{number}", "first")
+    return network
+
+
+def test_a_neighbour_dials_and_the_parent_too() -> None:
+    """Both doors were seen, and the leaf is told."""
+    network = pair()
+    network.run(20.0)
+    assert network.status("leaf0").reachable is True
+    told = network.conversation(Examine, Examined, Told)
+    assert "first -> other: Examine" in told
+    assert "other -> first: Examined" in told
+    assert "first -> leaf0: Vitals" in told
+    checks = {c.name: c for c in network.explain("first", "leaf0").verdicts[0].checks}
+    assert len(checks["reachable"].measured_by) == 2
+
+
+def test_links_that_were_made_to_look_are_hung_up() -> None:
+    """Nobody keeps them, and the host cache is not filled with leaves."""
+    network = pair()
+    network.run(60.0)
+    node = network.host("other").node
+    leaf = network.host("leaf0").identity.node
+    assert node is not None
+    assert leaf not in network.core("other")._links
+    assert not network.core("other")._overlay.cache.has_worked(
+        Contact(leaf, network.host("leaf0").control)
+    )
+
+
+def test_behind_a_wall_it_is_not_reachable() -> None:
+    """What others say does not help it: its parent could not dial it."""
+    network = pair(1)
+    network.run(1.0)
+    network.leaf("leaf9", "first")
+    network.wall("leaf9")
+    network.run(40.0)
+    assert network.status("leaf9").reachable is False
+    verdict = network.explain("first", "leaf9").verdicts[0]
+    assert "others can dial it" in verdict.would_change
+
+
+def test_a_lying_neighbour_makes_nobody_reachable() -> None:
+    """It says yes to all that it is asked; the parent dials the bulk door itself."""
+    network = pair(1)
+    network.run(1.0)
+    network.leaf("leaf9", "first")
+    network.wall("leaf9")
+    core = network.core("first")
+    other = network.host("other").identity.node
+    leaf = network.host("leaf9").identity.node
+    for _ in range(20):
+        network.run(2.0)
+        for guid, asked in list(core._hierarchy.dialbacks._asked.items()):
+            if asked.by == other and asked.leaf == leaf:
+                core._hierarchy.on_examined(other, Examined(guid, other, True), core._now)
+    assert network.status("leaf9").reachable is not True
+    assert not network.explain("first", "leaf9").verdicts[0].fit
+
+
+def test_where_there_is_no_neighbour_other_leaves_look() -> None:
+    """Errands: they dial, and tell their parent."""
+    network = Network(config(40))
+    network.superpeer("first")
+    for number in range(3):
+        network.leaf(f"leaf{number}", "first")
+    network.run(20.0)
+    assert network.status("leaf0").reachable is True
+    assert "Errand" in " ".join(network.conversation(Errand, ErrandDone))
+
+
+def test_nobody_can_aim_our_dials_at_a_victim() -> None:
+    """A neighbour that names the same address over and over: one dial an hour (THREATS T3)."""
+    network = pair(0)
+    network.run(2.0)
+    core = network.core("other")
+    asker = network.host("first").identity.node
+    victim = Address.of("10.99.0.1", 1214)
+    dials = []
+    for number in range(200):
+        contact = Contact(number.to_bytes(32, "big"), victim)
+        effects = core._hierarchy.on_examine(asker, Examine(bytes(16), contact), 100.0 + number)
+        dials += [each for each in effects if type(each).__name__ == "Dial"]
+    assert len(dials) == 1
+
+
+def test_an_errand_of_a_stranger_is_not_run() -> None:
+    """Only the parent sends a leaf."""
+    network = pair(2)
+    network.run(5.0)
+    node = network.host("leaf0").node
+    assert node is not None
+    leaf = node._roles["leaf"]
+    stranger = network.host("leaf1").identity.node
+    errands, trials = leaf._ranks.errands, leaf._ranks.trials  # type: ignore[attr-defined]
+    contact = Contact(bytes(32), Address.of("10.9.9.9", 1214))
+    for seconds in (0, 5):
+        event = Received(stranger, Errand(bytes(16), contact, seconds))
+        assert errands.handle(event, 10.0) == []
+        assert trials.handle(event, 10.0) == []
+
+
+def test_test_data_is_for_tests_that_the_parent_announced() -> None:
+    """A stranger who asks for bytes gets none."""
+    network = pair(1)
+    network.run(5.0)
+    node = network.host("leaf0").node
+    assert node is not None
+    trials = node._roles["leaf"]._ranks.trials  # type: ignore[attr-defined]
+    assert trials.handle(Received(bytes(32), Trial(10**6, bytes(16))), 10.0) == []
