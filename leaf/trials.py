@@ -35,7 +35,7 @@ from leaf.signals import Joined, Orphaned
 from leaf.swarm.budget import Budget
 from leaf.swarm.caps import Cap, Gate
 
-BLOCK: Final = 64 * 1024  # of test data in one message
+BLOCK: Final = 16 * 1024  # of test data in one message: a second begins in the middle of one
 DAY_S: Final = 86_400.0
 LEAD_S: Final = 2.0  # from the errand to the first second that counts: a dial, a slow start
 TESTED: Final = "the test is over"

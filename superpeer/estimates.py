@@ -6,7 +6,8 @@ less than half of the groups lie the median is no higher than the truth. Of a te
 once, in each second the highest reports are left out, as many as may lie, and the others are added
 up. A lie that stays in is no higher than an honest report that was left out instead, so the sum is
 no higher than what was sent. It is scaled up for what was left out, by GAIN_MAX at most: lies can
-win no more (FlashFlow, Traudt et al. 2021, has the same bound). The median second counts, or all of
+win no more, and what was under way when a second began stays within a third (FlashFlow, Traudt et
+al. 2021, has that bound). The median second counts, or all of
 them together, where a slow leaf serves one witness in this second and another in the next.
 
 A witness that could take no more makes a sum too low, never too high: a lower bound.
@@ -16,7 +17,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-GAIN_MAX: Final = 1.33  # believed rate / true rate, while no more lie than are left out
+GAIN_MAX: Final = 1.3  # believed rate / true rate, while no more lie than are left out
 WITNESSES_MIN: Final = 3  # with fewer nobody can be left out, and nobody is
 
 

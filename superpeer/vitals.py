@@ -42,6 +42,7 @@ BOOKS_MAX: Final = 4_096  # of leaves, here or gone; up to 20 KiB each, usually 
 CARRY_TTL: Final = 3  # links that receipts go: as far as a super-peer sees
 RECEIPTS_PER_S: Final = 4.0  # of one leaf: four checks of a signature, 0.4 ms
 RECEIPTS_BURST: Final = 2 * RECEIPTS_MAX
+SUPER_PEERS_ENOUGH: Final = 3  # in sight, we among them: DESIGN §5
 _RECORDS: Final = "records"
 
 
@@ -107,7 +108,10 @@ class Vitals:
         return rate if groups >= wanted else None
 
     def _groups_there(self, node: NodeId) -> int:
-        """How many others could measure it, as far as it matters."""
+        """How many others could measure it, as far as it matters: in a network of three super-peers
+        or more there are always enough."""
+        if len(self._around()) >= SUPER_PEERS_ENOUGH:
+            return self._config.groups_min
         there = sum(each.leaves for each in self._neighbours.values())
         own = sum(1 for leaf in islice(self._leaves, self._config.groups_min + 1) if leaf != node)
         return min(there + own, self._config.groups_min)

@@ -8,16 +8,30 @@ from collections.abc import Callable
 
 import msgspec
 
+from common.core import Notify
 from deploy.report import Report, Tally, percentile, report_of
 from deploy.scenario import Phase, Scenario
 from deploy.series import Series
 from deploy.sim.acts import Acts
+from deploy.sim.host import Host
 from deploy.sim.inside import superpeer_of
 from deploy.sim.load import Load
 from deploy.sim.stage import Stage
 from deploy.sim.trace import Trace
 
 Say = Callable[[str], None]
+
+
+class Changes:
+    """How often a leaf became a super-peer, and one ceased to be."""
+
+    def __init__(self) -> None:
+        self.promotions = self.demotions = 0
+
+    def noted(self, _host: Host, note: Notify) -> None:
+        """A node changes its role."""
+        self.promotions += note.name in ("promotion_accepted", "succeeded", "network_started")
+        self.demotions += note.name == "stepped_down"
 
 
 class Show:
@@ -36,7 +50,8 @@ class Show:
         self.stage = Stage(scenario)
         self.load = Load()
         self._trace = None if scenario.large else Trace(self.stage.world.schedule)
-        self.stage.world.watch([self.load, *([self._trace] if self._trace else [])])
+        self._changes = Changes()
+        self.stage.world.watch([self.load, self._changes, *([self._trace] if self._trace else [])])
         self._say = say
         self._before_phase = before
 
@@ -70,8 +85,8 @@ class Show:
         return msgspec.structs.replace(
             shown,
             events=world.events,
-            promotions=0,
-            demotions=0,
+            promotions=self._changes.promotions,
+            demotions=self._changes.demotions,
             trace_sha256=self._trace.hexdigest() if self._trace else None,
             events_per_s=round(world.events / wall_s, 1),
             rss_bytes=peak_bytes(),

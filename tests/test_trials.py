@@ -1,0 +1,105 @@
+"""Transfer tests: several witnesses at once, slow and fast leaves, and witnesses that lie."""
+
+import pytest
+from msgspec.structs import replace
+
+from common.core import Effect, Event, Received, Send
+from common.messages.hierarchy import Errand, ErrandDone, Examine
+from deploy.sim.paths import Access
+from superpeer.trials import draw
+from tests.hierarchy_world import QUICK, Network, config
+
+FAST = 12_500_000.0
+DELAY_S = 0.01
+
+
+def network_of(rate: float, witnesses: float = FAST, leaves: int = 14) -> Network:
+    """Three super-peers, leaves among them, and one leaf `tested` with this uplink."""
+    settings = config(100)
+    settings = replace(settings, vitals=replace(QUICK, test_pause_s=1e6))
+    network = Network(settings)
+    network.superpeer("sp0")
+    network.superpeer("sp1", "sp0")
+    network.superpeer("sp2", "sp0", "sp1")
+    for number in range(leaves):
+        access = Access(DELAY_S, witnesses, witnesses)
+        network.leaf(f"leaf{number}", f"sp{number % 3}", access=access)
+    network.leaf("tested", "sp0", access=Access(DELAY_S, rate, 10 * rate))
+    network.run(10.0)
+    return network
+
+
+def measured(network: Network) -> float:
+    """The believed rate of `tested`, by a test that begins now."""
+    trials = network.core("sp0")._hierarchy.trials
+    node = network.host("tested").identity.node
+    network.order("sp0", lambda now: trials.begin(node, now))
+    network.run(40.0)
+    tested = network.core("sp0")._hierarchy.vitals.book(node).tested
+    assert tested is not None
+    return tested.rate
+
+
+@pytest.mark.parametrize("rate", [125_000.0, 1_250_000.0, 12_500_000.0])
+def test_witnesses_that_are_fast_enough_measure_within_a_fifth(rate: float) -> None:
+    """1, 10 and 100 Mbit/s."""
+    assert 0.8 * rate <= measured(network_of(rate)) <= 1.2 * rate
+
+
+def test_slow_witnesses_give_a_lower_bound() -> None:
+    """Ten of 1 Mbit/s cannot show 100 Mbit/s, and never show too much."""
+    assert measured(network_of(FAST, witnesses=125_000.0)) <= 1.33 * 10 * 125_000.0
+
+
+def test_three_liars_in_ten_win_no_more_than_a_third() -> None:
+    """They claim a hundred times what is there, and take nothing."""
+    rate = 1_250_000.0
+    network = network_of(rate, leaves=16)
+    spy = Liars(network, ("leaf1", "leaf4", "leaf8"), 100 * int(rate))
+    assert measured(network) <= 1.33 * rate
+    assert spy.lies
+
+
+class Liars:
+    """Leaves that say they got this much in each second, and take nothing."""
+
+    def __init__(self, network: Network, names: tuple[str, ...], rate: int) -> None:
+        self.lies = 0
+        for name in names:
+            node = network.host(name).node
+            assert node is not None
+            node._roles["leaf"]._machines["trials"] = self  # type: ignore[attr-defined]
+        self._rate = rate
+
+    def handle(self, event: Event, _now: float) -> list[Effect]:
+        """Answer an errand at once."""
+        if not isinstance(event, Received) or not isinstance(event.message, Errand):
+            return []
+        errand = event.message
+        if not errand.seconds:
+            return []
+        self.lies += 1
+        rates = (self._rate,) * errand.seconds
+        return [Send(event.peer, ErrandDone(errand.guid, True, rates))]
+
+    def wakeup(self) -> float | None:
+        """Never."""
+        return None
+
+
+def test_only_who_is_short_listed_is_tested() -> None:
+    """Where nobody is missing nothing is tested: no byte is spent."""
+    network = network_of(1e6, leaves=3)
+    network.run(120.0)
+    asked = [line for line in network.conversation(Errand) if "Errand" in line]
+    tests = [message for _, _, message in network.said if isinstance(message, Examine)]
+    assert not [each for each in tests if each.seconds]
+    assert asked == [] or all("->" in line for line in asked)
+
+
+def test_the_name_of_a_test_draws_its_witnesses() -> None:
+    """Anybody who knows it can tell who they are; another name draws others."""
+    leaves = [bytes([number]) * 32 for number in range(30)]
+    assert draw(b"g" * 16, leaves, 5) == draw(b"g" * 16, reversed(leaves), 5)
+    assert draw(b"g" * 16, leaves, 5) != draw(b"h" * 16, leaves, 5)
+    assert len(draw(b"g" * 16, leaves, 50)) == 30
