@@ -151,7 +151,7 @@ class PromotionConfig(Slice, frozen=True):
     session_min_s: float = 3600.0  # ... or sessions of so long on average: LimeWire
     rtt_ref_s: float = 0.1  # a round trip that counts neither for nor against; wild guess
     rate_weight: float = 1.0  # score: the logarithms of value / threshold, weighted
-    age_weight: float = 1.0
+    age_weight: float = 0.5  # what remains of a session grows with the root of its age: Weibull 0.5
     rtt_weight: float = 0.1
     points_max: float = 5.0  # of one input, either way: e^5 = 150 times the threshold
     offer_s: float = 5.0  # for the answer to an offer; wild guess

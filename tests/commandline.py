@@ -66,6 +66,36 @@ HOPS = [
     HopRow("n2", 1, "ruled out", 0, 0, 0.0, 0),
     HopRow("n3", 1, "lost", 1, 0, 2.5, 0),
 ]
+CHECK = superpeer_methods.CheckRow(
+    "up_rate", 2e6, 1e6, 1.0, 0.69, "passes", ["k1", "k2", "k3", "k4"], ""
+)
+AGE = superpeer_methods.CheckRow("steadiness", 0.5, 1.0, 0.5, -0.35, "fails", ["n"], "it stays 9 s")
+EXPLAINED = superpeer_methods.Explanation(
+    node="n",
+    promoted=False,
+    phase="idle",
+    may_step_down=False,
+    offered=None,
+    drift=superpeer_methods.DriftRow(
+        leaves=90,
+        leaves_max=150,
+        target=60.0,
+        target_most=60.0,
+        super_peers_near=3,
+        mean_leaves=70.0,
+        own_mu=0.41,
+        own_mu_max=0.34,
+        near_mu=0.15,
+        near_mu_max=0.1,
+        split_chance=1.0,
+        step_down_chance=0.0,
+        sustain_s=10.0,
+        need=False,
+    ),
+    verdicts=[
+        superpeer_methods.VerdictRow("leaf", 1, False, 0.34, [CHECK, AGE], ["it stays 9 s"]),
+    ],
+)
 ANSWERS: dict[str, object] = {
     "leaf.status": leaf_methods.Status(
         node="n",
@@ -111,6 +141,7 @@ ANSWERS: dict[str, object] = {
     "leaf.stop": leaf_methods.Nothing(),
     "superpeer.leaves": [superpeer_methods.LeafRow("l", "127.0.0.1:9", 0.01, None, 5.0, 3, None)],
     "superpeer.neighbours": [],
+    "superpeer.explain": EXPLAINED,
     "superpeer.graph": superpeer_methods.Graph(NODES, EDGES),
     "superpeer.drain": superpeer_methods.Drained(4),
 }

@@ -81,3 +81,16 @@ def test_lists_are_sorted_and_cut_by_the_daemon(
     assert toy_superpeer.calls == [
         ("superpeer.leaves", superpeer_methods.Listing("files", 3)),
     ]
+
+
+def test_explain_shows_every_input(superpeer: Program, toy_superpeer: ToyDaemon) -> None:
+    """For people a table with who measured it and what would change it; the document as it is."""
+    code, out, _ = superpeer("explain", "leaf", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads(msgspec.json.encode(ANSWERS["superpeer.explain"]))
+    assert toy_superpeer.calls[-1] == ("superpeer.explain", superpeer_methods.Explain("leaf"))
+    code, out, _ = superpeer("explain")
+    assert code == 0
+    for text in ("90 leaves", "1. leaf: not fit, +0.34 points", "up_rate", "k3 and 1 more"):
+        assert text in out
+    assert "it would pass when it stays 9 s" in out
