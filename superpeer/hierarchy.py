@@ -8,16 +8,19 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
+import msgspec
+
 from common.config import Config
 from common.core import Effect, LinkUp, Promoted
 from common.doors import Door
-from common.ids import Identity, NodeId
+from common.ids import Identity, NodeId, parse_node
 from common.messages.fields import Contact
 from common.messages.hierarchy import ErrandDone, Examine, Examined, Left
 from common.network import Network
 from superpeer.cluster import Cluster
 from superpeer.dialbacks import Dialbacks
 from superpeer.joining import Why
+from superpeer.methods import LeafRow
 from superpeer.moves import Moves
 from superpeer.overlay import Overlay
 from superpeer.promotion import Promotion
@@ -123,6 +126,12 @@ class Hierarchy:
     def _close(self) -> None:
         self._cluster.stop()
         self._overlay.stop()
+
+    def rated(self, rows: list[LeafRow], now: float) -> list[LeafRow]:
+        """Our leaves, with what they are seen to send."""
+        rates = [self.vitals.up_rate(parse_node(row.node), now) for row in rows]
+        replace = msgspec.structs.replace
+        return [replace(row, up_rate=rate) for row, rate in zip(rows, rates, strict=True)]
 
     # --- roles ------------------------------------------------------------------------------
 

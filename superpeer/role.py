@@ -311,7 +311,7 @@ class SuperPeer:
         return [Answer(event.call, self.snapshot())]
 
     def _leaves(self, event: Asked, now: float) -> list[Effect]:
-        return [listed(event, self._cluster.rows(now))]
+        return [listed(event, self._hierarchy.rated(self._cluster.rows(now), now))]
 
     def _neighbours(self, event: Asked, now: float) -> list[Effect]:
         return [listed(event, self._overlay.rows(now))]

@@ -1,0 +1,197 @@
+"""Stepping down: one at a time in a neighbourhood, whoever refuses, and never without others."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.addresses import Address
+from common.config import PromotionConfig
+from common.core import Demote, Effect, Send
+from common.messages.fields import Contact
+from common.messages.hierarchy import Move, Reserve, Reserved
+from superpeer.drift import drift, leave_chance, shares, split_chance
+from superpeer.moves import Moves
+from superpeer.neighbour import Neighbour
+from superpeer.stepdown import Phase, StepDown
+
+CONFIG = PromotionConfig(flip_s=0.0, idle_s=0.0)
+ADDRESS = Address.of("10.0.0.1", 1214)
+SEEN = drift(1, [1, 1, 1], 60.0)
+
+
+class Peer:
+    """One super-peer with its leaves and neighbours."""
+
+    def __init__(self, name: bytes, beside: list[bytes], leaves: int = 2, seed: int = 0) -> None:
+        rng = Random(f"{seed}/{name!r}")
+        self.name = name
+        self.leaves = {
+            name + bytes([at]): Contact((name + bytes([at])).ljust(32, b"."), ADDRESS)
+            for at in range(leaves)
+        }
+        self.neighbours = {each: Neighbour(ADDRESS, 0.0) for each in beside}
+        self.left = self.closed = False
+        moves = Moves(1000.0, rng, leaves=self.leaves, rtt_s=lambda _leaf: None)
+        self.machine = StepDown(
+            name,
+            CONFIG,
+            rng,
+            leaves=self.leaves,
+            neighbours=self.neighbours,
+            moves=moves,
+            leaves_max=100,
+            close=self._close,
+            leave=self._leave,
+        )
+        self.machine.promoted_at = -1.0
+
+    def _close(self) -> None:
+        self.closed = True
+
+    def _leave(self, _now: float) -> list[Effect]:
+        self.left = True
+        return []
+
+    def ask(self, now: float = 1.0) -> list[Effect]:
+        """Looks until the lot falls on it."""
+        for _ in range(1000):
+            effects = self.machine.look(SEEN, now)
+            if effects:
+                return effects
+        raise AssertionError("the lot never falls on it")
+
+
+def settled(peers: dict[bytes, Peer], effects: dict[bytes, list[Effect]]) -> None:
+    """Deliver what they say to one another until nobody says anything."""
+    waiting = [(name, effect) for name, each in effects.items() for effect in each]
+    while waiting:
+        sender, effect = waiting.pop(0)
+        if not isinstance(effect, Send) or effect.peer not in peers:
+            continue
+        machine = peers[effect.peer].machine
+        if isinstance(effect.message, Reserve):
+            more = machine.on_reserve(sender, effect.message, 1.0)
+        elif isinstance(effect.message, Reserved):
+            more = machine.on_reserved(sender, effect.message, 1.0)
+        else:
+            continue
+        waiting += [(effect.peer, one) for one in more]
+
+
+def clique(size: int, seed: int) -> dict[bytes, Peer]:
+    """All neighbours of all."""
+    names = [bytes([at + 1]) for at in range(size)]
+    return {
+        name: Peer(name, [other for other in names if other != name], seed=seed) for name in names
+    }
+
+
+@given(st.integers(3, 9), st.integers(2, 9), st.integers(0, 10_000))
+def test_of_those_that_ask_at_once_one_goes(size: int, askers: int, seed: int) -> None:
+    """At most one of a neighbourhood, whatever the lots."""
+    peers = clique(size, seed)
+    asking = list(peers.values())[:askers]
+    settled(peers, {peer.name: peer.ask() for peer in asking})
+    going = [peer for peer in peers.values() if peer.machine.phase is Phase.EMPTYING]
+    assert len(going) <= 1
+    assert all(peer.closed for peer in going)
+
+
+def test_one_that_asks_alone_empties_parts_and_is_none_any_more() -> None:
+    """Leaves first, then neighbours, then the role."""
+    peers = clique(4, 0)
+    peer = peers[b"\x01"]
+    settled(peers, {peer.name: peer.ask()})
+    assert peer.machine.phase is Phase.EMPTYING
+    assert not peer.left
+    peer.leaves.clear()
+    assert peer.machine.settle(2.0) == []
+    assert peer.left
+    peer.neighbours.clear()
+    assert Demote() in peer.machine.settle(3.0)
+
+
+@pytest.mark.parametrize(("refusers", "goes"), [(1, True), (2, False)])
+def test_one_in_five_that_refuses_for_ever_holds_nobody(refusers: int, goes: bool) -> None:
+    """A quarter may; more are listened to."""
+    names = [bytes([at + 2]) for at in range(5)]
+    peer = Peer(b"\x01", names)
+    effects = peer.ask()
+    lot = next(one.message.lot for one in effects if isinstance(one, Send))  # type: ignore[attr-defined]
+    for at, name in enumerate(names):
+        peer.machine.on_reserved(name, Reserved(lot, at >= refusers), 1.0)
+    assert (peer.machine.phase is Phase.EMPTYING) == goes
+
+
+def test_silence_is_no_refusal_but_somebody_must_agree() -> None:
+    """Who hangs is dead soon; where nobody answers we stay."""
+    for answers, phase in ((0, Phase.IDLE), (1, Phase.EMPTYING)):
+        names = [bytes([at + 2]) for at in range(3)]
+        peer = Peer(b"\x01", names)
+        effects = peer.ask()
+        lot = next(one.message.lot for one in effects if isinstance(one, Send))  # type: ignore[attr-defined]
+        for name in names[:answers]:
+            peer.machine.on_reserved(name, Reserved(lot, True), 1.0)
+        peer.machine.due(1.0 + CONFIG.reserve_s)
+        assert peer.machine.phase is phase
+
+
+def test_an_answer_to_another_lot_or_of_a_stranger_counts_for_nothing() -> None:
+    """What was said late, or by nobody near."""
+    peer = Peer(b"\x01", [b"\x02"])
+    effects = peer.ask()
+    lot = next(one.message.lot for one in effects if isinstance(one, Send))  # type: ignore[attr-defined]
+    peer.machine.on_reserved(b"\x02", Reserved(lot + 1, True), 1.0)
+    peer.machine.on_reserved(b"\x09", Reserved(lot, True), 1.0)
+    assert peer.machine.phase is Phase.ASKING
+    assert peer.machine.on_reserve(b"\x09", Reserve(1), 1.0) == []
+
+
+def test_who_was_started_as_a_super_peer_never_asks() -> None:
+    """Nor one that was promoted a moment ago."""
+    peer = Peer(b"\x01", [b"\x02"])
+    peer.machine.promoted_at = None
+    assert not any(peer.machine.look(SEEN, 1.0) for _ in range(100))
+
+
+def test_its_own_leaf_goes_too_and_keeps_its_link() -> None:
+    """Where to, is not hung up."""
+    peer = Peer(b"\x01", [b"\x02", b"\x03"])
+    peer.leaves[b"\x01"] = Contact(bytes(32), ADDRESS)
+    effects = peer.ask()
+    lot = next(one.message.lot for one in effects if isinstance(one, Send))  # type: ignore[attr-defined]
+    told = list[Effect]()
+    for name in (b"\x02", b"\x03"):
+        told += peer.machine.on_reserved(name, Reserved(lot, True), 1.0)
+    moves = [one for one in told if isinstance(one, Send) and isinstance(one.message, Move)]
+    assert {one.peer for one in moves} == {*peer.leaves}
+    assert peer.machine.refuge in (b"\x02", b"\x03")
+
+
+@given(st.integers(0, 500), st.lists(st.floats(0, 1000), max_size=20))
+def test_leaves_are_dealt_out_whole(count: int, rooms: list[float]) -> None:
+    """None is lost, none is made up; where there is no room nobody goes."""
+    dealt = shares(count, rooms)
+    assert all(number >= 0 for number in dealt)
+    assert sum(dealt) == (count if sum(rooms) > 0 else 0)
+
+
+@given(st.integers(0, 500), st.lists(st.integers(0, 500), max_size=32), st.floats(1, 200))
+def test_nobody_is_made_and_sent_off_at_once(leaves: int, beside: list[int], target: float) -> None:
+    """Hysteresis: no load asks for more super-peers and for fewer; a lone one never goes."""
+    seen = drift(leaves, beside, target)
+    split, leave = split_chance(seen, CONFIG), leave_chance(seen, CONFIG)
+    assert 0.0 <= split <= 1.0
+    assert 0.0 <= leave <= 1.0
+    assert not (split and leave)
+    if not beside:
+        assert leave == 0.0
+
+
+def test_a_full_cluster_beside_empty_ones_makes_none() -> None:
+    """It gives leaves away instead."""
+    assert split_chance(drift(120, [10, 10, 10], 60.0), CONFIG) == 0.0
+    assert split_chance(drift(120, [100, 110], 60.0), CONFIG) == 1.0
+    assert split_chance(drift(90, [], 60.0), CONFIG) == 1.0
