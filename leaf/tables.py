@@ -15,7 +15,7 @@ from common.core import (
 )
 from common.folders import ManifestFailed, ManifestMade, ManifestRead, ManifestUnread
 from common.ladder import Found
-from common.messages import cluster, swarm
+from common.messages import cluster, relay, swarm
 from common.messages.fields import Message
 from common.schedule import TimeTold
 from common.storage import (
@@ -53,10 +53,12 @@ from leaf.signals import (
     Orphaned,
     PiecesProven,
     PushWanted,
+    RelayWanted,
     Signal,
     SourcesFound,
     SourcesUnwanted,
     SourcesWanted,
+    ToRelay,
     ToWeb,
     Wanted,
     Withdrawn,
@@ -84,8 +86,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
     Found: ("parent",),
     Promoted: ("parent", "succession"),
     Demoted: ("parent", "succession"),
-    LinkUp: ("links", "pushed", "idle", "parent", "downloads", "exchange"),
-    LinkDown: ("links", "parent", "uploads", "downloads", "exchange"),
+    LinkUp: ("links", "pushed", "relayed", "idle", "parent", "downloads", "exchange"),
+    LinkDown: ("links", "pushed", "relayed", "parent", "uploads", "downloads", "exchange"),
     DatagramReceived: ("wayin", "parent", "succession"),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
@@ -107,6 +109,7 @@ MESSAGES: Final[dict[type[Message], Names]] = {
     cluster.Credit: (),
     cluster.Line: ("succession",),
     cluster.Push: ("pushed",),
+    **dict.fromkeys((relay.Relayed, relay.Ferried), ("relayed",)),
     cluster.Published: ("publisher",),
     cluster.SearchHits: ("searches",),
     cluster.SearchDone: ("searches",),
@@ -135,7 +138,16 @@ METHODS: Final[dict[str, Names]] = {
 
 SIGNALS: Final[dict[type[Signal], Names]] = {
     Given: ("ledger",),
-    Joined: ("succession", "library", "publisher", "searches", "wishes", "locator", "pushed"),
+    Joined: (
+        "succession",
+        "library",
+        "publisher",
+        "searches",
+        "wishes",
+        "locator",
+        "pushed",
+        "relayed",
+    ),
     Orphaned: ("library", "publisher", "searches", "wishes", "locator", "pushed"),
     Alone: ("succession",),
     Named: ("parent",),
@@ -143,6 +155,7 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     Acknowledged: ("library",),
     Wanted: ("webpeers", "downloads"),
     ToWeb: ("webpeers",),
+    **dict.fromkeys((RelayWanted, ToRelay), ("relayed",)),
     **dict.fromkeys((Forgotten, Adopted), ("downloads",)),
     **dict.fromkeys((FolderWanted, FolderFound, Heard, Moved, Listed), ("gets",)),
     SourcesWanted: ("locator",),

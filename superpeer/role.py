@@ -99,7 +99,7 @@ class SuperPeer:
             *(machines.overlay, machines.cluster, machines.digests),
         )
         self._flood, self._searches = machines.flood, machines.searches
-        self._reunion = machines.reunion
+        self._reunion, self._relays = machines.reunion, machines.relays
         self._questions, self._wishes = machines.questions, machines.wishes
         self._on_event = self._event_table()
         self._on_message = of_others(machines)
@@ -198,6 +198,7 @@ class SuperPeer:
         return [
             *self._searches.leaf_lost(peer),
             *self._wishes.leaf_lost(peer, now),
+            *self._relays.peer_lost(peer),
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now, was_up=was_up),
         ]

@@ -2,7 +2,7 @@
 
 from common.addresses import Address
 from common.catalogue import Entry
-from common.messages import cluster, control, link, overlay, swarm
+from common.messages import cluster, control, link, overlay, relay, swarm
 from common.messages.fields import Contact, Message
 from common.terms import Terms
 
@@ -44,7 +44,7 @@ SAMPLES: tuple[Message, ...] = (
     cluster.Wished(GUID, "no"),
     cluster.Credit(16),
     cluster.Line((CONTACT,)),
-    cluster.Push(CONTACT),
+    cluster.Push(CONTACT, CONTACT),
     overlay.Link(3, (CONTACT,), b"", 2, 1500),
     overlay.Linked(3, (CONTACT,)),
     overlay.Unlinked((CONTACT,), leaving=True),
@@ -74,4 +74,8 @@ SAMPLES: tuple[Message, ...] = (
     control.Answered(1, b"{}"),
     control.Failed(1, 6, "no super-peer", "give one"),
     control.Hung(1),
+    relay.Relay(NODE, True),
+    relay.Relayed(NODE, "gone"),
+    relay.Ferry(NODE, b"abc", True, 5),
+    relay.Ferried(NODE, b"abc", True, 5),
 )
