@@ -111,6 +111,63 @@ class FloodConfig(Slice, frozen=True):
     waiting_max: int = 20_000  # hits waiting in all: 46 MB
 
 
+class VitalsConfig(Slice, frozen=True):
+    """What is measured of leaves, and how often; see NUMBERS 2.1 and THREATS T5."""
+
+    window_s: float = 1.0  # a receipt tells of steady transfer of at least this
+    window_bytes: int = 256 * 1024  # ... and so many bytes
+    receipts_s: float = 10.0  # between two reports to the parent; wild guess
+    kept_s: float = 3600.0  # a measurement counts so long; wild guess
+    groups_min: int = 3  # groups of receivers or witnesses that a rate takes: THREATS T5
+    dialback_first_s: float = 2.0  # until a new leaf is dialled back; 0: never; wild guess
+    dialback_again_s: float = 10.0  # ... and again while the verdict is open; wild guess
+    dialback_s: float = 600.0  # ... and once it is not; wild guess
+    dialbacks_per_s: float = 2.0  # by one super-peer: what a neighbour's budget takes
+    dialback_answer_s: float = 15.0  # a dial has 10 s, and its errand some more
+    dialbacks: int = 3  # the last so many different ones decide, by majority
+    test_s: float = 5.0  # of a transfer test: FlashFlow's 30 s are dear here; 0: none
+    test_pause_s: float = 60.0  # between two tests by one super-peer; wild guess
+    test_bytes: int = 64 * 1024 * 1024  # that one witness may take in a test; wild guess
+    test_bytes_day: int = 2 * 1024 * 1024 * 1024  # that one leaf gives or takes so; wild guess
+    test_witnesses: int = 10  # drawn at most: a third of liars is then three
+    liars_share: float = 0.3  # of the witnesses, which a test withstands: the issue
+    tell_s: float = 5.0  # between two `Vitals` for one leaf; wild guess
+    records_s: float = 60.0  # between two `Records` for the neighbours; wild guess
+
+
+class PromotionConfig(Slice, frozen=True):
+    """When a leaf becomes a super-peer, and when one steps down."""
+
+    leaves_target: int = 60  # KaZaA 55-160, LimeWire 40, DLM 80: NUMBERS 5
+    target_share: float = 0.4  # of `leaves_max`, where that is less
+    leaves_min: int = 2  # what a super-peer learns of its capacity goes no lower; wild guess
+    look_s: float = 5.0  # how often load and target are compared: = gossip_s
+    sustain_s: float = 10.0  # a drift must last so long; wild guess
+    drift_near: float = 0.10  # log(mean load of the neighbourhood / target): within 15 % of it
+    drift_own: float = 0.34  # log(our own load / target): 1.4 times
+    busy_s: float = 0.25  # questions that wait this long say that we have enough leaves
+    learn_s: float = 30.0  # between two steps of what we learn; wild guess
+    up_rate_min: float = 1_000_000.0  # bytes/s: LimeWire's 10 KB/s of its day
+    age_min_s: float = 600.0  # up for so long: Stutzbach, age tells of what remains
+    session_min_s: float = 3600.0  # ... or sessions of so long on average: LimeWire
+    rtt_ref_s: float = 0.1  # a round trip that counts neither for nor against; wild guess
+    rate_weight: float = 1.0  # score: the logarithms of value / threshold, weighted
+    age_weight: float = 1.0
+    rtt_weight: float = 0.1
+    points_max: float = 5.0  # of one input, either way: e^5 = 150 times the threshold
+    offer_s: float = 5.0  # for the answer to an offer; wild guess
+    arrive_s: float = 20.0  # from its yes until it is there as a super-peer; wild guess
+    passed_over_s: float = 600.0  # who said no, or nothing came of it; doubles
+    flip_s: float = 1800.0  # between two changes of role, doubling: gtk-gnutella
+    flip_max_s: float = 61_200.0  # ... up to this
+    moves_per_s: float = 20.0  # leaves that are sent to another super-peer
+    idle_s: float = 60.0  # a super-peer is not needed for so long before it steps down
+    reserve_s: float = 2.0  # for the neighbours to say that it may; wild guess
+    reserved_s: float = 30.0  # ... during which nobody else near may
+    refusals_share: float = 0.25  # of the neighbours may refuse: no liar holds us for ever
+    drain_s: float = 20.0  # for the leaves to go; wild guess
+
+
 class ParentConfig(Slice, frozen=True):
     """A leaf and its parent."""
 
@@ -190,6 +247,8 @@ class Config(Slice, frozen=True):
     digest: DigestConfig = DigestConfig()
     line: LineConfig = LineConfig()
     flood: FloodConfig = FloodConfig()
+    vitals: VitalsConfig = VitalsConfig()
+    promotion: PromotionConfig = PromotionConfig()
     parent: ParentConfig = ParentConfig()
     search: SearchConfig = SearchConfig()
     wish: WishConfig = WishConfig()

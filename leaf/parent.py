@@ -14,7 +14,7 @@ machine's business.
 import enum
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from common.addresses import Address, from_here
 from common.config import ParentConfig
@@ -43,15 +43,16 @@ from common.ids import NodeId, node_text
 from common.ladder import LINE, SELF, Found
 from common.meeting import Meeting, Seed
 from common.messages.cluster import Busy, Join, Welcome
-from common.messages.fields import Contact, Message
+from common.messages.fields import Contact
 from common.messages.link import Bye
 from common.storage import RememberSuperPeer, Restored
 from leaf.candidates import Candidate
 from leaf.ladder import Ladder
 from leaf.pins import Pins
 from leaf.publish import Publisher
-from leaf.signals import Alone, Joined, Named, Orphaned
+from leaf.signals import Alone, Joined, Named, Orphaned, Rehomed
 
+_Table = dict[Any, Callable[..., list[Effect]]]
 _REFUSED: Final = "refused: "  # how `common.links` begins the reason of a link that was refused
 
 
@@ -329,6 +330,11 @@ class Parent:
             Joined(node, address, welcome.generation, welcome.entries_max),
         ]
 
+    def _rehomed(self, event: Rehomed, now: float) -> list[Effect]:
+        """`leaf.moving` has found us another parent while the old one was still there."""
+        self._state, self._candidate, self._dialled = State.JOINING, event.candidate, event.dialled
+        return [Orphaned("it moves to another super-peer"), *self._on_welcome(event.welcome, now)]
+
     def _remember(self, candidate: Candidate, node: NodeId) -> list[Effect]:
         """What the next run should know; a key is pinned only after a link has proven it."""
         if node == self._me:
@@ -369,7 +375,7 @@ class Parent:
             effects += self._advance(now)
         return effects
 
-    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+    _HANDLERS: ClassVar[_Table] = {
         Restored: _restored,
         Bound: _bound,
         Found: _found,
@@ -379,18 +385,12 @@ class Parent:
         LinkUp: _link_up,
         LinkDown: _link_down,
         Received: _received,
+        Rehomed: _rehomed,
         DatagramReceived: _on_pong,
         Asked: _asked_pins_reset,
         Stopped: _stopped,
         Woke: _woke,
     }
 
-    _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
-        Welcome: _on_welcome,
-        Busy: _on_busy,
-    }
-
-    _DUE: ClassVar[dict[str, Callable[..., list[Effect]]]] = {
-        "round": _due_round,
-        "join": _due_join,
-    }
+    _MESSAGES: ClassVar[_Table] = {Welcome: _on_welcome, Busy: _on_busy}
+    _DUE: ClassVar[_Table] = {"round": _due_round, "join": _due_join}

@@ -9,7 +9,7 @@ answered; whoever asks later is refused.
 from collections import deque
 from collections.abc import Callable
 from random import Random
-from typing import ClassVar, Final, Protocol
+from typing import ClassVar, Final
 
 from common.config import Config, SwarmConfig
 from common.core import (
@@ -29,6 +29,7 @@ from common.core import (
     Promoted,
     Received,
     Send,
+    Sent,
     Stop,
     Stopped,
     Woke,
@@ -50,6 +51,7 @@ from leaf.limits import Limits
 from leaf.methods import Nothing, Peer, Status
 from leaf.parent import Parent
 from leaf.publish import Publisher
+from leaf.ranks import Machine, Ranks
 from leaf.search import Searches
 from leaf.signals import (
     NOBODY,
@@ -82,30 +84,20 @@ from leaf.wishes import Wishes
 STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
 
 
-class _Machine(Protocol):
-    """What every part of a leaf looks like from here."""
-
-    def handle(self, event: Event, now: float) -> list[Effect]: ...
-
-    def wakeup(self) -> float | None: ...
-
-
 class Leaf:
-    """One leaf; see the contract in `common.core`."""
+    """One leaf; see the contract in `common.core`.
+
+    `epoch` is when this life began, in wall milliseconds; `shares` are for this run only; `steps`
+    of the ladder go beyond the host cache; who `promotes` may begin a network and become a
+    super-peer; folders have manifests in `manifests_dir`; `limits`: of settings, and of flags,
+    which go first.
+    """
 
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
         *("_library", "_limits", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
-        *(
-            "_publisher",
-            "_relayed",
-            "_roles",
-            "_searches",
-            "_stopping",
-            "_succession",
-            "_version",
-            "_webpeers",
-        ),
+        *("_publisher", "_ranks", "_relayed", "_roles", "_searches", "_stopping", "_succession"),
+        *("_version", "_webpeers"),
     )
 
     def __init__(
@@ -125,9 +117,6 @@ class Leaf:
         manifests_dir: str = "/manifests",
         limits: tuple[LimitsRecord, LimitsRecord] = (NOTHING_SET, NOTHING_SET),
     ) -> None:
-        """`epoch` is this life's beginning in wall milliseconds; `shares` are for this run only;
-        `steps` of the ladder go beyond the host cache; who `promotes` may begin a network; folders
-        have manifests in `manifests_dir`; `limits`: of settings, and of flags, which go first."""
         me, name = self._me, self._network = identity.node, network.name
         publisher = self._publisher = Publisher(identity, name, config.parent, epoch)
         library, links = Library(shares, manifests_dir), BulkLinks(config.swarm)
@@ -149,8 +138,10 @@ class Leaf:
         stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
         uploads = Uploads(stock, links, ledger, config.swarm, rng)
         self._searches, self._locator = searches, Locator(config.swarm, rng)
+        cap = links.caps.up
+        self._ranks = Ranks(identity, name, config, publisher, rng, epoch, cap, promotes=promotes)
         self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
-        self._machines: dict[str, _Machine] = {
+        self._machines: dict[str, Machine] = {
             "parent": parent,
             **self._ways(config, network, rng, promotes=promotes),
             "publisher": publisher,
@@ -165,13 +156,14 @@ class Leaf:
             "ledger": ledger,
             "web": WebSeed(stock, links.caps.up),
             "webpeers": self._webpeers,
+            **self._ranks.machines,
             **self._views(links, uploads, gets, config.swarm, rng),
         }
         self._begin()
 
     def _ways(
         self, config: Config, network: Network, rng: Random, *, promotes: bool
-    ) -> dict[str, _Machine]:
+    ) -> dict[str, Machine]:
         """Into the network: what becomes of us where none is left, and how others find it by us."""
         self._succession = Succession(self._me, network, config.parent, rng, promotes=promotes)
         way_in = WayIn(self._me, network, self._parent, rng)
@@ -184,7 +176,7 @@ class Leaf:
         gets: FolderGets,
         config: SwarmConfig,
         rng: Random,
-    ) -> dict[str, _Machine]:
+    ) -> dict[str, Machine]:
         """Machines that nobody waits for: they look at others, or tell them what may be."""
         downloads, self._relayed = self._downloads, RelayedPeers()
         self._exchange = Exchange(self._me, downloads, uploads, links, self._webpeers, config, rng)
@@ -263,6 +255,8 @@ class Leaf:
             return tuple(name for name, time in due if time is not None and time <= now)
         if isinstance(event, BytesRead | ReadFailed) and event.read < 0:
             return ("web",)  # which counts its reads downwards
+        if isinstance(event, Sent) and self._ranks.trials.owns(event.peer):
+            return ("trials",)
         return EVENTS.get(type(event), ())
 
     def _run(self, event: Event, takers: Names, now: float) -> list[Effect]:
@@ -325,7 +319,7 @@ class Leaf:
         return []
 
     def _status(self, now: float) -> Status:
-        contact = self._parent.contact
+        contact, told = self._parent.contact, self._ranks.errands.told
         began = now if self._began is None else self._began
         dropped = {**self._host.dropped, **self._searches.dropped, **self._locator.dropped}
         dropped |= self._asking.dropped | self._exchange.dropped
@@ -345,9 +339,9 @@ class Leaf:
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
             pending_files=self._library.pending,
-            reachable=None,
-            up_rate=None,
-            down_rate=None,
+            reachable=told.reachable,
+            up_rate=told.up_rate,
+            down_rate=told.down_rate,
             up_limit=self._limits.up,
             down_limit=self._limits.down,
             uptime_s=round(now - began, 3),

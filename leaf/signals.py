@@ -11,8 +11,10 @@ from common.catalogue import Entry
 from common.core import Answer, Effect, Event, Fail
 from common.errors import Exit
 from common.ids import NodeId
+from common.messages.cluster import Welcome
 from common.messages.fields import Contact
 from common.storage import DownloadRecord
+from leaf.candidates import Candidate
 from leaf.methods import DownloadRow, Get
 
 NOBODY: Final = -1  # a call that nobody made: its answer ends in the leaf
@@ -43,6 +45,15 @@ class Orphaned(Signal, frozen=True):
     """The parent is gone."""
 
     reason: str
+
+
+class Rehomed(Signal, frozen=True):
+    """Another super-peer, to which our parent sent us, has welcomed us; `dialled`: the link to it
+    is of our making."""
+
+    candidate: Candidate
+    welcome: Welcome
+    dialled: bool
 
 
 class Alone(Signal, frozen=True):

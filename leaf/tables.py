@@ -15,7 +15,7 @@ from common.core import (
 )
 from common.folders import ManifestFailed, ManifestMade, ManifestRead, ManifestUnread
 from common.ladder import Found
-from common.messages import cluster, relay, swarm
+from common.messages import cluster, hierarchy, relay, swarm
 from common.messages.fields import Message
 from common.schedule import TimeTold
 from common.storage import (
@@ -53,6 +53,7 @@ from leaf.signals import (
     Orphaned,
     PiecesProven,
     PushWanted,
+    Rehomed,
     RelayWanted,
     Signal,
     SourcesFound,
@@ -75,6 +76,9 @@ _TO_DOWNLOADS: Final = (
     *(swarm.Piece, swarm.Reject, swarm.TreeHashes),
 )
 
+_LINKED: Final = ("errands", "trials")
+_MEASURING: Final = ("errands", "receipts", "trials")
+
 _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.wish_watch")
 
 Names = tuple[str, ...]
@@ -82,12 +86,32 @@ Names = tuple[str, ...]
 EVENTS: Final[dict[type[Event], Names]] = {
     Restored: ("limits", "library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
     TimeTold: ("limits",),
-    Bound: ("parent", "wayin"),
+    Bound: ("parent", "mover", "wayin"),
     Found: ("parent",),
-    Promoted: ("parent", "succession"),
-    Demoted: ("parent", "succession"),
-    LinkUp: ("links", "pushed", "relayed", "idle", "parent", "downloads", "exchange"),
-    LinkDown: ("links", "pushed", "relayed", "parent", "uploads", "downloads", "exchange"),
+    Promoted: ("parent", "mover", "offers", "succession"),
+    Demoted: ("parent", "mover", "offers", "succession"),
+    LinkUp: (
+        "links",
+        "pushed",
+        "relayed",
+        "idle",
+        "parent",
+        "mover",
+        "downloads",
+        "exchange",
+        *_LINKED,
+    ),
+    LinkDown: (
+        "links",
+        "pushed",
+        "relayed",
+        "parent",
+        "mover",
+        "uploads",
+        "downloads",
+        "exchange",
+        *_MEASURING,
+    ),
     DatagramReceived: ("wayin", "parent", "succession"),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
@@ -104,8 +128,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
 STOPPED: Final = (*("gets", "downloads", "uploads", "ledger", "searches", "succession", "parent"),)
 
 MESSAGES: Final[dict[type[Message], Names]] = {
-    cluster.Welcome: ("parent",),
-    cluster.Busy: ("parent",),
+    cluster.Welcome: ("parent", "mover"),
+    cluster.Busy: ("parent", "mover"),
     cluster.Credit: (),
     cluster.Line: ("succession",),
     cluster.Push: ("pushed",),
@@ -117,10 +141,21 @@ MESSAGES: Final[dict[type[Message], Names]] = {
     **dict.fromkeys((cluster.Wished, cluster.WishHits), ("wishes",)),
     **dict.fromkeys(_TO_UPLOADS, ("links", "uploads")),
     **dict.fromkeys(_TO_DOWNLOADS, ("links", "downloads")),
-    swarm.Interested: ("links", "uploads", "exchange"),
+    swarm.Interested: ("links", "uploads", "exchange", "receipts"),
     swarm.Bitfield: ("links", "downloads", "exchange"),
     swarm.Peers: ("exchange",),
+    hierarchy.Move: ("mover",),
+    hierarchy.Offer: ("offers",),
+    hierarchy.Vitals: ("errands",),
+    hierarchy.Home: ("receipts",),
+    hierarchy.Errand: ("errands", "trials"),
+    **dict.fromkeys((hierarchy.Test, hierarchy.TestData), ("links", "trials")),
 }
+
+_UPLINKED: Final = (
+    *("library", "publisher", "searches", "wishes", "locator", "pushed", "relayed"),
+    *("receipts", "errands", "trials", "offers"),
+)
 
 METHODS: Final[dict[str, Names]] = {
     "leaf.share": ("library",),
@@ -137,22 +172,14 @@ METHODS: Final[dict[str, Names]] = {
 }
 
 SIGNALS: Final[dict[type[Signal], Names]] = {
-    Given: ("ledger",),
-    Joined: (
-        "succession",
-        "library",
-        "publisher",
-        "searches",
-        "wishes",
-        "locator",
-        "pushed",
-        "relayed",
-    ),
-    Orphaned: ("library", "publisher", "searches", "wishes", "locator", "pushed"),
+    Given: ("ledger", "receipts"),
+    Joined: ("mover", "succession", *_UPLINKED),
+    Orphaned: ("mover", *_UPLINKED),
+    Rehomed: ("parent",),
     Alone: ("succession",),
     Named: ("parent",),
     Offered: ("publisher",),
-    Acknowledged: ("library",),
+    Acknowledged: ("library", "mover"),
     Wanted: ("webpeers", "downloads"),
     ToWeb: ("webpeers",),
     **dict.fromkeys((RelayWanted, ToRelay), ("relayed",)),

@@ -224,6 +224,29 @@ def _adjacency(found: "Graph") -> list[tuple[str, str, str, str]]:
 
 
 @cli.command()
+@click.argument("node", metavar="[NODE]", default="")
+@global_options
+@pass_invocation
+def explain(invocation: Invocation, node: str) -> None:
+    """Why a leaf becomes a super-peer or does not: all that counts, and who measured it.
+
+    NODE is the key of one of our leaves; without it the best of them are shown.
+    """
+    from superpeer.commands.explain import print_explanation
+    from superpeer.methods import Explain, Explanation
+
+    output = invocation.output()
+    with _calls(invocation) as calls:
+        found = calls.call(
+            "superpeer.explain", Explain(node), Explanation, timeout_s=_within(invocation)
+        )
+    if output.for_people:
+        print_explanation(output, found)
+    else:
+        output.document(found)
+
+
+@cli.command()
 @click.option(
     "--grace",
     type=click.FloatRange(0, 3600),

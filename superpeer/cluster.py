@@ -174,6 +174,11 @@ class Cluster:
         else:
             self._deadlines.set(("lease", peer), now + self._config.lease_s)
 
+    def rtt_s(self, peer: NodeId) -> float | None:
+        """The round trip to a leaf, where it is known."""
+        leaf = self._leaves.get(peer)
+        return None if leaf is None else leaf.rtt_s
+
     def measured(self, peer: NodeId, rtt_s: float) -> None:
         """The round trip to a leaf."""
         leaf = self._leaves.get(peer)

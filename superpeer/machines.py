@@ -19,6 +19,7 @@ from superpeer.desks import desks
 from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
+from superpeer.hierarchy import Hierarchy
 from superpeer.line import Line
 from superpeer.lookout import Lookout
 from superpeer.overlay import Overlay
@@ -59,7 +60,7 @@ class Machines:
             seeds=seeds,
             on_linked=self._linked,
             on_parted=self._parted,
-            in_use=self._is_leaf,
+            in_use=self._in_use,
         )
         self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
         self.cluster = self._cluster_of(network, digest)
@@ -85,15 +86,32 @@ class Machines:
         self.searches = self._searches_of()
         at = desks(config, self.credit, self.searches, self.flood)
         self.questions = Questions(at, config.cluster.late_s)
+        self.hierarchy = self._hierarchy_of(identity, network)
         self.counting = (
             *(self.overlay, self.cluster, self.digests, self.flood, self.wishes),
-            *(self.searches, self.questions),
+            *(self.searches, self.questions, *self.hierarchy.all),
         )
         """Those that count what they drop."""
         self.all = (*self.counting, self.lookout, self.line, self.reunion, self.relays)
 
+    def _hierarchy_of(self, identity: Identity, network: Network) -> Hierarchy:
+        """What we know of our leaves, and who of them becomes a super-peer."""
+        return Hierarchy(
+            identity,
+            config=self._config,
+            network=network,
+            rng=self._rng,
+            links=self._links,
+            overlay=self.overlay,
+            cluster=self.cluster,
+            waited_s=self.questions.waited_s,
+        )
+
     def _is_leaf(self, peer: NodeId) -> bool:
         return peer in self.cluster.members
+
+    def _in_use(self, peer: NodeId) -> bool:
+        return peer in self.cluster.members or self.hierarchy.keeps(peer)
 
     def _linked(self, peer: NodeId, now: float) -> None:
         """A new neighbour has everything to hear."""

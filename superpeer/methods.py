@@ -32,6 +32,8 @@ class Status(msgspec.Struct):
     dropped: dict[str, int]  # frames and messages dropped, by reason
     wishes: int = 0  # different standing searches of our leaves
     sources: dict[str, int] = {}  # super-peers that each step of the ladder has named
+    promotions: int = 0  # leaves of ours that became super-peers
+    demotions: int = 0  # neighbours that stepped down, we agreeing
 
 
 class Listing(msgspec.Struct):
@@ -85,6 +87,67 @@ class Graph(msgspec.Struct):
     edges: list[GraphEdge]
 
 
+class Explain(msgspec.Struct):
+    """Explain the verdict on this leaf, or on all ('')."""
+
+    node: str = ""
+
+
+class CheckRow(msgspec.Struct):
+    """One input of a verdict; it passes, fails, is left aside (in need) or only ranks."""
+
+    name: str
+    value: float | bool | None
+    threshold: float | bool | None
+    weight: float
+    points: float
+    outcome: str
+    measured_by: list[str]  # keys
+    change: str  # what would make it pass
+
+
+class VerdictRow(msgspec.Struct):
+    """Whether a leaf may be asked to become a super-peer, and its place among ours (from 1)."""
+
+    node: str
+    place: int
+    fit: bool
+    score: float
+    checks: list[CheckRow]
+    would_change: list[str]
+
+
+class DriftRow(msgspec.Struct):
+    """Load against target: ours, and the mean of us and our neighbours; mu = log(load / target)."""
+
+    leaves: int
+    leaves_max: int
+    target: float
+    target_most: float  # what the target may grow to; it shrinks while questions wait
+    super_peers_near: int
+    mean_leaves: float
+    own_mu: float
+    own_mu_max: float
+    near_mu: float
+    near_mu_max: float  # above: super-peers are missing; below its negative: too many
+    split_chance: float  # at each look, once it has lasted
+    step_down_chance: float
+    sustain_s: float
+    need: bool  # floors only rank
+
+
+class Explanation(msgspec.Struct):
+    """Why a leaf becomes a super-peer now, or none does; and why we do or do not step down."""
+
+    node: str
+    promoted: bool  # it was a leaf that others made a super-peer, or that began the network
+    phase: str  # of stepping down
+    may_step_down: bool
+    offered: str | None  # the leaf that is asked now
+    drift: DriftRow
+    verdicts: list[VerdictRow]  # the best first
+
+
 class Drain(msgspec.Struct):
     """Stop admitting, give leaves `grace_s` to go elsewhere, then end."""
 
@@ -103,4 +166,5 @@ METHODS: Methods = {
     "superpeer.neighbours": Method(Listing, list[NeighbourRow]),
     "superpeer.graph": Method(Nothing, Graph),
     "superpeer.drain": Method(Drain, Drained),
+    "superpeer.explain": Method(Explain, Explanation),
 }

@@ -293,6 +293,11 @@ class Overlay:
 
     # --- leaving in peace -------------------------------------------------------------------
 
+    def leave_all(self, now: float) -> list[Effect]:
+        """Part from all neighbours, in peace."""
+        staying = [peer for peer, each in self.neighbours.items() if not each.leaving]
+        return [effect for peer in staying for effect in self._leave(peer, now)]
+
     def _leave(self, peer: NodeId, now: float) -> list[Effect]:
         """Ask nothing new of a neighbour, and part from it when nothing can be under way."""
         self._mark_leaving(peer, now + self._config.leave_s, now)

@@ -56,7 +56,13 @@ class Questions:
         self._at_once = AT_ONCE_MAX
         self._turn_ends = 0.0
         self._woken_at: float | None = None  # when more may be answered
+        self._waited_s = 0.0
         self.dropped: Counter[str] = Counter()
+
+    def waited_s(self) -> float:
+        """The longest that one of them had to wait for its turn since this was asked last."""
+        waited_s, self._waited_s = self._waited_s, 0.0
+        return waited_s
 
     def __len__(self) -> int:
         return len(self._turns)
@@ -104,6 +110,7 @@ class Questions:
 
     def _serve(self, waiting: Waiting[Question], now: float) -> list[Effect]:
         desk = self._desks[type(waiting.question)]
+        self._waited_s = max(self._waited_s, now - waiting.since)
         if now >= waiting.until:
             self._left -= 1
             self.dropped["question_too_late"] += 1

@@ -43,6 +43,7 @@ from common.messages.fields import Contact
 from common.messages.link import Bye, Ping
 from common.network import Network
 from common.storage import Restored
+from superpeer.explaining import explained
 from superpeer.listing import listed
 from superpeer.machines import Machines
 from superpeer.methods import Drain, Drained, Status
@@ -101,6 +102,7 @@ class SuperPeer:
         self._flood, self._searches = machines.flood, machines.searches
         self._reunion, self._relays = machines.reunion, machines.relays
         self._questions, self._wishes = machines.questions, machines.wishes
+        self._hierarchy = machines.hierarchy
         self._on_event = self._event_table()
         self._on_message = of_others(machines)
         self._on_inner_message = {self._me: of_ourselves(machines), STANDING: of_wishes(machines)}
@@ -118,7 +120,7 @@ class SuperPeer:
             Received: self._on_received,
             DatagramReceived: self._on_datagram,
             Found: self._lookout.found,
-            Promoted: self._reunion.promoted,
+            Promoted: self._on_promoted,
             Asked: self._on_asked,
             HostMeasured: self._on_host_measured,
             Stopped: self._on_stopped,
@@ -132,6 +134,7 @@ class SuperPeer:
             "superpeer.neighbours": self._neighbours,
             "superpeer.graph": self._graph,
             "superpeer.drain": self._drain,
+            "superpeer.explain": self._explain,
         }
 
     # --- the contract -----------------------------------------------------------------------
@@ -177,20 +180,23 @@ class SuperPeer:
             dropped={**self._host.dropped, **dropped},
             wishes=len(self._wishes),
             sources=dict(self._lookout.named),
+            promotions=self._hierarchy.promotion.promotions,
+            demotions=self._hierarchy.stepdown.demotions,
         )
 
     # --- links and messages -----------------------------------------------------------------
 
     def _on_link_up(self, event: LinkUp, now: float) -> list[Effect]:
+        seen = self._hierarchy.link_up(event, now)
         if event.door is not Door.CONTROL:
-            return []
+            return seen or []
         self._links[event.peer] = event
-        return self._overlay.linked(event, now)
+        return self._overlay.linked(event, now) if seen is None else seen
 
     def _on_link_down(self, event: LinkDown, now: float) -> list[Effect]:
-        if event.door is not Door.CONTROL:
-            return []
         peer = event.peer
+        if event.door is not Door.CONTROL:
+            return self._hierarchy.link_down(peer, event.door, now)
         was_up = self._links.pop(peer, None) is not None
         self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
         self._digests.neighbour_lost(peer, now)
@@ -201,6 +207,7 @@ class SuperPeer:
             *self._relays.peer_lost(peer),
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now, was_up=was_up),
+            *self._hierarchy.link_down(peer, event.door, now),
         ]
 
     def _on_link_measured(self, event: LinkMeasured, _now: float) -> list[Effect]:
@@ -236,6 +243,9 @@ class SuperPeer:
 
     # --- beginning and end ------------------------------------------------------------------
 
+    def _on_promoted(self, event: Promoted, now: float) -> list[Effect]:
+        return [*self._reunion.promoted(event, now), *self._hierarchy.promoted(event, now)]
+
     def _on_restored(self, event: Restored, _now: float) -> list[Effect]:
         self._overlay.joining.restore(event.pins)
         self._overlay.cache.restore(event.known)
@@ -261,7 +271,8 @@ class SuperPeer:
         return [*self._meeting.answer(event, facts)]
 
     def _on_woke(self, _event: Woke, now: float) -> list[Effect]:
-        return [effect for machine in self._machines for effect in machine.due(now)]
+        effects = [effect for machine in self._machines for effect in machine.due(now)]
+        return effects + self._hierarchy.stepdown.settle(now)
 
     def _on_stopped(self, event: Stopped, now: float) -> list[Effect]:
         return self._end(event.grace_s, now)
@@ -309,6 +320,9 @@ class SuperPeer:
     def _graph(self, event: Asked, _now: float) -> list[Effect]:
         address = str(self._bound.control) if self._bound else ""
         return [Answer(event.call, self._overlay.graph(address))]
+
+    def _explain(self, event: Asked, now: float) -> list[Effect]:
+        return [explained(event, self._hierarchy.promotion, now)]
 
     def _drain(self, event: Asked, now: float) -> list[Effect]:
         grace_s = event.params.grace_s if isinstance(event.params, Drain) else 0.0

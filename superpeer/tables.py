@@ -5,8 +5,9 @@ from typing import Any
 
 from common.core import Effect
 from common.ids import NodeId
-from common.messages import cluster, overlay, relay
+from common.messages import cluster, hierarchy, overlay, relay
 from common.messages.fields import Message
+from superpeer.hierarchy import Hierarchy
 from superpeer.machines import Machines
 from superpeer.questions import Questions
 
@@ -17,15 +18,15 @@ Table = dict[type[Message], OnMessage]
 def of_others(at: Machines) -> Table:
     """What leaves and neighbours say."""
     return {
-        cluster.Join: _both(at.cluster.on_join, at.line.on_join),
+        cluster.Join: _both(at.cluster.on_join, _then(at.line.on_join, at.hierarchy.joined)),
         cluster.Publish: at.cluster.on_publish,
         cluster.Search: at.questions.on_question,
         cluster.Locate: at.questions.on_question,
         cluster.Forget: _unless_waiting(at.questions, at.searches.on_forget),
         cluster.Wish: at.wishes.on_wish,
         cluster.Unwish: at.wishes.on_unwish,
-        overlay.Link: at.overlay.on_link,
-        overlay.Linked: at.overlay.on_linked,
+        overlay.Link: _then(at.overlay.on_link, at.hierarchy.linked),
+        overlay.Linked: _then(at.overlay.on_linked, at.hierarchy.linked),
         overlay.Unlinked: at.overlay.on_unlinked,
         overlay.Neighbourhood: at.overlay.on_neighbourhood,
         overlay.Patches: at.digests.on_patches,
@@ -37,6 +38,23 @@ def of_others(at: Machines) -> Table:
         overlay.Prune: _unless_waiting(at.questions, at.flood.on_prune),
         relay.Relay: at.relays.on_relay,
         relay.Ferry: at.relays.on_ferry,
+        **_of_the_hierarchy(at.hierarchy),
+    }
+
+
+def _of_the_hierarchy(at: Hierarchy) -> Table:
+    """What is measured of leaves, offered, moved and reserved."""
+    return {
+        hierarchy.Receipts: at.vitals.on_receipts,
+        hierarchy.Carried: at.vitals.on_carried,
+        hierarchy.Records: at.vitals.on_records,
+        hierarchy.Examine: at.on_examine,
+        hierarchy.Examined: at.on_examined,
+        hierarchy.ErrandDone: at.on_examined,
+        hierarchy.OfferAnswer: at.promotion.on_answer,
+        hierarchy.Left: at.on_left,
+        hierarchy.Reserve: at.stepdown.on_reserve,
+        hierarchy.Reserved: at.stepdown.on_reserved,
     }
 
 
@@ -59,6 +77,11 @@ def of_wishes(at: Machines) -> Table:
         cluster.SearchHits: at.wishes.on_search_hits,
         cluster.SearchDone: at.wishes.on_search_done,
     }
+
+
+def _then(on_message: OnMessage, then: Callable[[NodeId, float], list[Effect]]) -> OnMessage:
+    """What follows from it for others: they look at what has become of the peer."""
+    return lambda peer, message, now: [*on_message(peer, message, now), *then(peer, now)]
 
 
 def _both(first: OnMessage, then: OnMessage) -> OnMessage:

@@ -107,10 +107,15 @@ class World:
         pins: tuple[tuple[str, NodeId], ...] = (),
         starts: bool = True,
         mends: bool = False,
+        measures: bool = False,
     ) -> SuperPeer:
         """A new super-peer; with `starts` its doors are open at once, without `mends` it has no
-        neighbours but its seeds and who comes."""
+        neighbours but its seeds and who comes, and without `measures` it looks at no leaf."""
         identity, config = self._place(name), config or Config()
+        if not measures:
+            vitals = replaced(config.vitals, dialback_first_s=0.0, records_s=0.0)
+            promotion = replaced(config.promotion, look_s=0.0)
+            config = replaced(config, vitals=vitals, promotion=promotion)
         if not mends:
             config = replaced(config, overlay=replaced(config.overlay, degree_wanted=0))
         core = SuperPeer(

@@ -2,9 +2,10 @@
 
 from common.addresses import Address
 from common.catalogue import Entry
-from common.messages import cluster, control, link, overlay, relay, swarm
+from common.messages import cluster, control, hierarchy, link, overlay, relay, swarm
 from common.messages.fields import Contact, Message
 from common.terms import Terms
+from common.vitals import Receipt, Record, Vouched
 
 NODE = bytes(range(32))
 GUID = bytes(range(16))
@@ -19,6 +20,9 @@ TERMS = Terms(("forelle", "flac"), ("live",), "audio", ("flac",), 1, 2**30)
 HOP = cluster.Hop(NODE, 1, "duplicate", 3, 2, 40, 1)
 REACH = overlay.Extent(NODE[:4], NODE[4:12])
 COVERAGE = cluster.Coverage(12, 12, 48, 0.25, True)
+
+RECEIPT = Receipt(NODE, ROOT, 1_000_000, 2_000_000, 1_700_000_000_000, SIGNATURE)
+RECORD = Record(NODE, ROOT, True, 500_000, 3, 600, 2, 3600, 0, SIGNATURE)
 
 SAMPLES: tuple[Message, ...] = (
     link.Hello(1, 1, NODE, "public", b"", 1214, 1215, V4, "superpeer 0.1"),
@@ -45,6 +49,14 @@ SAMPLES: tuple[Message, ...] = (
     cluster.Credit(16),
     cluster.Line((CONTACT,)),
     cluster.Push(CONTACT, CONTACT),
+    hierarchy.Receipts((RECEIPT,), (NODE,)),
+    hierarchy.Vitals(True, 500_000, None),
+    hierarchy.Offer((CONTACT,)),
+    hierarchy.OfferAnswer(False, "it may not"),
+    hierarchy.Move(CONTACT),
+    hierarchy.Left(),
+    hierarchy.Errand(GUID, CONTACT, 5),
+    hierarchy.ErrandDone(GUID, True, (1000, 2000), True),
     overlay.Link(3, (CONTACT,), b"", 2, 1500),
     overlay.Linked(3, (CONTACT,)),
     overlay.Unlinked((CONTACT,), leaving=True),
@@ -56,6 +68,12 @@ SAMPLES: tuple[Message, ...] = (
     overlay.Prune(GUID),
     overlay.Patches((overlay.Patch(NODE, 14, b"\x01", b"\x02", True, SIGNATURE),)),
     overlay.Ablest((overlay.Able(CONTACT, 12, 20),)),
+    hierarchy.Examine(GUID, CONTACT, 5, 2),
+    hierarchy.Examined(GUID, NODE, None, (1000, 2000), True),
+    hierarchy.Carried(NODE, ROOT, 3, (Vouched(RECEIPT, b"\x0a\x00", SIGNATURE),)),
+    hierarchy.Reserve(7),
+    hierarchy.Reserved(7, True),
+    hierarchy.Records((RECORD,)),
     swarm.Interested(ROOT, 123456),
     swarm.NotInterested(ROOT),
     swarm.Bitfield(ROOT, b"\xf0"),
@@ -69,6 +87,9 @@ SAMPLES: tuple[Message, ...] = (
     swarm.TreeRequest(ROOT, 0, 8),
     swarm.TreeHashes(ROOT, 0, (ROOT,)),
     swarm.Peers(ROOT, (CONTACT,)),
+    hierarchy.Home(NODE),
+    hierarchy.Test(1_000_000, GUID),
+    hierarchy.TestData(500_000),
     control.Call(1, "leaf.status", b"{}"),
     control.Told(1, b"{}"),
     control.Answered(1, b"{}"),

@@ -23,6 +23,7 @@ from common.names import media_type
 from common.network import Network
 from common.shell.net.ports import TransportLimits
 from common.terms import Terms
+from common.vitals import Receipt, Record, Vouched
 from tests.overlay_world import World
 
 TEXT = (Path(__file__).parent.parent / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -39,6 +40,9 @@ PARTS = (
     Extent,
     Patch,
     QueryBody,
+    Receipt,
+    Vouched,
+    Record,
 )  # of messages
 TAKERS = {
     To.LINK: "node",

@@ -8,7 +8,7 @@ import enum
 from typing import Final, NamedTuple
 
 from common.doors import Door
-from common.messages import cluster, control, link, overlay, relay, swarm
+from common.messages import cluster, control, hierarchy, link, overlay, relay, swarm
 from common.messages.fields import Message
 
 
@@ -57,6 +57,14 @@ TABLE: Final = (
     Row(31, cluster.Credit, To.LEAF, Door.CONTROL),
     Row(38, cluster.Line, To.LEAF, Door.CONTROL),
     Row(39, cluster.Push, To.LEAF, Door.CONTROL),
+    Row(40, hierarchy.Receipts, To.SUPERPEER, Door.CONTROL),
+    Row(41, hierarchy.Vitals, To.LEAF, Door.CONTROL),
+    Row(42, hierarchy.Offer, To.LEAF, Door.CONTROL),
+    Row(43, hierarchy.OfferAnswer, To.SUPERPEER, Door.CONTROL),
+    Row(44, hierarchy.Move, To.LEAF, Door.CONTROL),
+    Row(45, hierarchy.Left, To.SUPERPEER, Door.CONTROL),
+    Row(46, hierarchy.Errand, To.LEAF, Door.CONTROL),
+    Row(47, hierarchy.ErrandDone, To.SUPERPEER, Door.CONTROL),
     Row(48, overlay.Link, To.SUPERPEER, Door.CONTROL),
     Row(49, overlay.Linked, To.SUPERPEER, Door.CONTROL),
     Row(50, overlay.Unlinked, To.SUPERPEER, Door.CONTROL),
@@ -68,6 +76,12 @@ TABLE: Final = (
     Row(56, overlay.Prune, To.SUPERPEER, Door.CONTROL),
     Row(57, overlay.Patches, To.SUPERPEER, Door.CONTROL),
     Row(64, overlay.Ablest, To.SUPERPEER, Door.CONTROL),
+    Row(66, hierarchy.Examine, To.SUPERPEER, Door.CONTROL),
+    Row(67, hierarchy.Examined, To.SUPERPEER, Door.CONTROL),
+    Row(68, hierarchy.Carried, To.SUPERPEER, Door.CONTROL),
+    Row(69, hierarchy.Reserve, To.SUPERPEER, Door.CONTROL),
+    Row(70, hierarchy.Reserved, To.SUPERPEER, Door.CONTROL),
+    Row(71, hierarchy.Records, To.SUPERPEER, Door.CONTROL),
     Row(80, swarm.Interested, To.LEAF, Door.BULK),
     Row(81, swarm.NotInterested, To.LEAF, Door.BULK),
     Row(82, swarm.Bitfield, To.LEAF, Door.BULK),
@@ -81,6 +95,9 @@ TABLE: Final = (
     Row(90, swarm.TreeRequest, To.LEAF, Door.BULK),
     Row(91, swarm.TreeHashes, To.LEAF, Door.BULK, carries_data=True),
     Row(92, swarm.Peers, To.LEAF, Door.BULK),
+    Row(93, hierarchy.Home, To.LEAF, Door.BULK),
+    Row(94, hierarchy.Test, To.LEAF, Door.BULK),
+    Row(95, hierarchy.TestData, To.LEAF, Door.BULK, carries_data=True),
     Row(112, control.Call, To.COMMAND, None),
     Row(113, control.Told, To.COMMAND, None),
     Row(114, control.Answered, To.COMMAND, None),

@@ -161,11 +161,8 @@ class Wires:
         if self.on_sent is not None and wire.up[end]:  # else nobody is there to hear it
             for message, data in sendings:
                 self.on_sent(host, there, message, data)
-        if self._by_reference:
-            events: list[Event] = [
-                FrameReceived(link, message, None if data is None else memoryview(data))
-                for message, data in sendings
-            ]
+        if self._by_reference and all(data is None for _, data in sendings):
+            events: list[Event] = [FrameReceived(link, message) for message, _ in sendings]
             self._pass(wire, end, events, self._delay(host, there))
             return
         for message, data in sendings:

@@ -32,6 +32,7 @@ from common.ids import NodeId
 from common.limits import BULK_FRAME_BYTES_MAX, RELAY_PART_BYTES_MAX, RELAY_WINDOW_BYTES
 from common.messages.fields import Contact, Message
 from common.messages.relay import Ferried, Ferry, Relay, Relayed
+from common.messages.swarm import Interested, NotInterested
 from common.messages.table import BY_MESSAGE, TABLE, To
 from leaf.signals import FromRelay, Joined, Orphaned, RelayWanted, ToRelay
 
@@ -44,13 +45,14 @@ _NOWHERE: Final = Address(bytes(4), 0)
 class _Beyond:
     """One leaf beyond a relay: what waits to be sent to it, and what came of a whole message."""
 
-    __slots__ = ("came", "came_bytes", "relay", "untaken", "untold", "waiting")
+    __slots__ = ("came", "came_bytes", "relay", "untaken", "untold", "waiting", "wanted")
 
     def __init__(self, relay: NodeId) -> None:
         self.relay = relay
         self.waiting: deque[tuple[bytes | memoryview, bool]] = deque()  # parts; the last of one
         self.untaken = 0  # bytes of parts on their way
         self.untold: deque[list[int]] = deque()  # of messages with data: bytes to be taken, length
+        self.wanted: dict[tuple[bytes, bool], None] = {}  # files, by us or by them
         self.came: list[bytes] = []
         self.came_bytes = 0
 
@@ -144,6 +146,16 @@ class RelayedPeers:
         self._beyond[peer] = _Beyond(relay)
         return [FromRelay(LinkUp(peer, Door.BULK, _NOWHERE, _NOWHERE, inbound=True))]
 
+    def _noted(self, peer: NodeId, message: Message, *, ours: bool) -> list[Effect]:
+        """Follow who wants what; where neither end wants any more, others need the relay."""
+        wanted = self._beyond[peer].wanted
+        if isinstance(message, Interested):
+            wanted[message.root, ours] = None
+        elif isinstance(message, NotInterested):
+            wanted.pop((message.root, ours), None)
+            return self._break(peer, "nothing is wanted any more") if not wanted else []
+        return []
+
     def _part(self, peer: NodeId, reason: str) -> list[Effect]:
         relay = self._beyond.pop(peer).relay
         return [FromRelay(LinkDown(peer, Door.BULK, reason)), *self._leave(relay)]
@@ -175,7 +187,8 @@ class RelayedPeers:
             beyond_it = first + RELAY_PART_BYTES_MAX
             beyond.waiting.append((whole[first:beyond_it], beyond_it >= len(whole)))
         beyond.untold.append([len(whole), len(data)])
-        return self._send_on(order.peer, beyond)
+        effects = self._send_on(order.peer, beyond)
+        return effects + self._noted(order.peer, order.message, ours=True)
 
     def _send_on(self, peer: NodeId, beyond: _Beyond) -> list[Effect]:
         """As many parts as the window holds."""
@@ -216,7 +229,13 @@ class RelayedPeers:
         except RemoteProtocolError as error:
             return self._break(peer, str(error))
         carried = data if data else None
-        return [FromRelay(Received(peer, each, carried)) for each in messages if _is_known(each)]
+        effects: list[Effect] = []
+        for each in messages:
+            if type(each) in BY_MESSAGE:
+                effects.append(FromRelay(Received(peer, each, carried)))
+            if peer in self._beyond:
+                effects += self._noted(peer, each, ours=False)
+        return effects
 
     def _break(self, peer: NodeId, reason: str) -> list[Effect]:
         relay = self._beyond[peer].relay
@@ -246,7 +265,3 @@ class RelayedPeers:
         Received: _received,
         ToRelay: _ordered,
     }
-
-
-def _is_known(message: Message) -> bool:
-    return type(message) in BY_MESSAGE

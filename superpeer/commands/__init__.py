@@ -1,0 +1,1 @@
+"""How answers of a super-peer are shown, where that takes more than a table."""

@@ -1,0 +1,313 @@
+"""Does the hierarchy make itself? Whole nodes in virtual time, under churn, and after shocks.
+
+    python -m tests.bench.hierarchy [--nodes 200] [--seed 1] [--rules ours|limewire|gtk-gnutella]
+
+One super-peer begins; leaves come, stay for Weibull sessions (Gnutella as measured: shape 0.5, 75
+minutes) and are replaced when they go. Uplinks are log-normal over three decades. After a time of
+growth half of the leaves go at once, and later as many come as there are. Printed, as one JSON
+line: how soon after each shock the mean of leaves per super-peer is within 15 % of the target again
+and stays there for 30 s, how evenly the super-peers are used, how often nodes change roles, and
+which part of the best capacity x remaining uptime (an oracle that knows the future picks as many
+nodes) those that were promoted hold.
+
+The other rules are those of programs that were in use, as far as they decide who is one: fixed
+thresholds, and nothing about how many are needed. With them a leaf is promoted as soon as it passes
+them, and steps down when nobody needs it for an hour.
+"""
+
+import argparse
+import json
+import math
+import time
+from random import Random
+from typing import Final
+
+from msgspec.structs import replace
+
+from common.addresses import Address
+from common.config import Config, LinkConfig, OverlayConfig, PromotionConfig
+from common.core import Notify
+from common.node import LEAF, SUPERPEER
+from deploy.churn import PROFILES
+from deploy.sim.host import Host
+from deploy.sim.nodes import Plan, builder
+from deploy.sim.paths import Access
+from deploy.sim.shelf import Shelf
+from deploy.sim.world import World
+from superpeer.role import SuperPeer
+
+MEDIAN_RATE: Final = 2e6  # bytes/s
+DECADES: Final = 3.0  # between the slowest and the fastest of 1,000
+DELAY_S: Final = 0.02
+SAMPLE_S: Final = 5.0
+STAYS_S: Final = 30.0
+BAND: Final = 0.15
+GROWTH_S: Final = 2400.0  # until the first shock: longer than a flip guard
+DOWN_S: Final = 600.0
+UP_S: Final = 300.0
+ARRIVALS_S: Final = 300.0  # within which the first come
+KNOWN: Final = 20  # super-peers that a node that comes knows of
+RULE_S: Final = 30.0  # how often a fixed rule is looked at
+LIMEWIRE_UP: Final = 10_000.0
+GTK_UPTIME_S: Final = 3600.0
+LIMEWIRE_UPTIME_S: Final = 7200.0
+
+
+class Person:
+    """One node: what only the oracle knows of it."""
+
+    def __init__(self, host: Host, up_rate: float, until: float) -> None:
+        self.host, self.up_rate, self.until = host, up_rate, until
+        self.began = 0.0
+        self.changes: list[float] = []  # of its role
+
+    @property
+    def core(self) -> SuperPeer | None:
+        """Its second role, if it has one."""
+        node = self.host.node
+        found = None if node is None else node._roles.get(SUPERPEER)
+        return found if isinstance(found, SuperPeer) else None
+
+
+class Bench:
+    """One run."""
+
+    def __init__(self, nodes: int, seed: int, rules: str, target: int) -> None:
+        self.rng, self.rules, self.nodes = Random(f"hierarchy/{seed}"), rules, nodes
+        self.world = World(seed, by_reference=True, strict=False)
+        self.config = settings(rules, target)
+        self.target = target
+        self.people: dict[int, Person] = {}
+        self.wanted = 0  # leaves that there should be
+        self.samples: list[tuple[float, int, int]] = []  # when, super-peers, leaves
+        self.role_changes: list[float] = []
+        self.lived: list[Person] = []
+        self.world.watch([self])
+        plan = Plan((SUPERPEER, LEAF), self.config)
+        first = self._host(plan, math.inf, 1e9)
+        self.first = first.host
+        self.first.start()
+
+    def noted(self, host: Host, note: Notify) -> None:
+        """A node changes its role."""
+        if note.name in ("promotion_accepted", "stepped_down"):
+            self.role_changes.append(self.world.now)
+            person = self.people.get(host.number)
+            if person is not None:
+                person.changes.append(self.world.now)
+
+    # --- people -----------------------------------------------------------------------------
+
+    def _host(self, plan: Plan, until: float, up_rate: float) -> Person:
+        number = len(self.world.hosts)
+        known = {each.host.identity.node: each.host.control for each in self._some_super_peers()}
+        host = self.world.add(
+            f"node {number}",
+            Address(b"\x0a" + number.to_bytes(3, "big"), 1214),
+            build=builder(plan, self.world.draws),
+            equip=lambda one: Shelf((), one.take, known),
+            access=Access(DELAY_S * self.rng.random(), up_rate, 10 * up_rate),
+        )
+        person = self.people[number] = Person(host, up_rate, until)
+        person.began = self.world.now
+        self.lived.append(person)
+        return person
+
+    def _some_super_peers(self) -> list[Person]:
+        now = [each for each in self.people.values() if each.core is not None]
+        return self.rng.sample(now, min(KNOWN, len(now)))
+
+    def arrive(self, _argument: object = None) -> None:
+        """One comes, for a session."""
+        if len(self.people) - 1 >= self.wanted:
+            return
+        session_s = max(PROFILES["gnutella"].draw_s(self.rng), 30.0)
+        rate = MEDIAN_RATE * 10 ** self.rng.gauss(0.0, DECADES / 6)
+        plan = Plan((LEAF,), self.config, promotes=True)
+        person = self._host(plan, self.world.now + session_s, rate)
+        person.host.start()
+        self.world.schedule.at(person.until, self.depart, person)
+
+    def depart(self, person: Person) -> None:
+        """Its session is over: gone without a word, and another one comes."""
+        if self.people.pop(person.host.number, None) is not None:
+            self.world.kill(person.host)
+            self.world.schedule.after(self.rng.expovariate(1 / 5.0), self.arrive, None)
+
+    def crowd(self, count: int, within_s: float) -> None:
+        """So many more there should be."""
+        self.wanted += count
+        for _ in range(count):
+            self.world.schedule.after(self.rng.random() * within_s, self.arrive, None)
+
+    def halve(self) -> None:
+        """Half of those that are no super-peers go."""
+        leaves = [each for each in self.people.values() if each.core is None]
+        gone = self.rng.sample(leaves, len(leaves) // 2)
+        self.wanted -= len(gone)
+        for person in gone:
+            self.people.pop(person.host.number)
+            self.world.kill(person.host)
+
+    # --- looking ----------------------------------------------------------------------------
+
+    @property
+    def cores(self) -> list[SuperPeer]:
+        """The super-peers."""
+        return [core for each in self.people.values() if (core := each.core) is not None]
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, and look now and then."""
+        end = self.world.now + seconds
+        while self.world.now < end:
+            self.world.run(min(self.world.now + SAMPLE_S, end))
+            cores = self.cores
+            self.samples.append(
+                (self.world.now, len(cores), sum(len(core._cluster.members) for core in cores))
+            )
+            if self.rules != "ours" and int(self.world.now / SAMPLE_S) % (RULE_S / SAMPLE_S) == 0:
+                self._apply_rule()
+
+    def _apply_rule(self) -> None:
+        """Every leaf that passes the fixed thresholds is asked by its parent."""
+        for core in self.cores:
+            promotion = core._hierarchy.promotion
+            for person in list(self.people.values()):
+                node = person.host.identity.node
+                may = node in core._cluster.members and person.core is None
+                if may and self._passes(person) and promotion.offered is None:
+                    self._ask(core, person)
+
+    def _passes(self, person: Person) -> bool:
+        up_s = self.world.now - person.began
+        if self.rules == "limewire":  # measured upstream, and this run long enough
+            return person.up_rate >= LIMEWIRE_UP and up_s >= LIMEWIRE_UPTIME_S / 4
+        return up_s >= GTK_UPTIME_S / 4  # time is short here: a quarter of what they ask for
+
+    def _ask(self, core: SuperPeer, person: Person) -> None:
+        host = self.world.by_node[core._me]
+        promotion, node = core._hierarchy.promotion, person.host.identity.node
+        promotion.ranked = lambda now: [(node, _Fit())]  # type: ignore[list-item,method-assign]
+        if host.node is None:
+            return
+        effects: list[object] = []
+        host.node._perform(SUPERPEER, promotion._offer(host.clock), effects, host.clock)  # type: ignore[arg-type]
+        for effect in effects:
+            host._perform(effect)  # type: ignore[arg-type]
+        host._flush()
+        host._arm()
+
+    def back_within(self, since: float) -> float | None:
+        """How long after this moment the mean is in its band again and stays there."""
+        began: float | None = None
+        for at, supers, leaves in self.samples:
+            if at <= since:
+                continue
+            is_in = supers > 0 and abs(leaves / supers / self.target - 1.0) <= BAND
+            began = (began if began is not None else at) if is_in else None
+            if began is not None and at - began >= STAYS_S:
+                return began - since
+        return None
+
+    def evenness(self) -> float | None:
+        """Utilisation of the super-peers, p95 / p50."""
+        loads = sorted(
+            len(core._cluster.members) / core._hierarchy.promotion.capacity.target
+            for core in self.cores
+        )
+        middle = loads[len(loads) // 2] if loads else 0.0
+        return round(loads[int(0.95 * (len(loads) - 1))] / middle, 3) if middle else None
+
+    def held(self, *, by_rate: bool = False) -> float | None:
+        """Of capacity x remaining uptime (or capacity) that the best as many nodes hold."""
+        now = self.world.now
+        there = [each for each in self.people.values() if each.host is not self.first]
+        chosen = [each for each in there if each.core is not None]
+
+        def worth(each: Person) -> float:
+            return each.up_rate if by_rate else each.up_rate * (each.until - now)
+
+        best = sorted((worth(each) for each in there), reverse=True)[: len(chosen)]
+        return round(sum(map(worth, chosen)) / sum(best), 3) if best else None
+
+    def flips(self) -> dict[str, float]:
+        """Role changes for each node in 30 minutes: the mean of all, and the most of one."""
+        most = 0
+        for person in self.lived:
+            for at in person.changes:
+                most = max(most, sum(at <= other < at + 1800 for other in person.changes))
+        hours = sum(min(p.until, self.world.now) - p.began for p in self.lived[1:]) / 1800
+        return {"mean": round(len(self.role_changes) / hours, 4), "most": most}
+
+
+class _Fit:
+    fit, score = True, 0.0
+
+
+def settings(rules: str, target: int) -> Config:
+    """Echoes are rarer, so that more nodes fit into an hour; fixed rules have no controller."""
+    promotion = PromotionConfig(leaves_target=target, up_rate_min=1e6)
+    if rules != "ours":
+        promotion = replace(promotion, look_s=0.0)
+    config = Config(
+        link=LinkConfig(echo_s=5.0, dead_s=15.0),
+        overlay=OverlayConfig(),
+        promotion=promotion,
+    )
+    return replace(config, cluster=replace(config.cluster, leaves_max=int(target / 0.4)))
+
+
+def measure(nodes: int, seed: int, rules: str, target: int) -> dict[str, object]:
+    """One run, and what it says."""
+    began = time.perf_counter()
+    bench = Bench(nodes, seed, rules, target)
+    bench.crowd(nodes, ARRIVALS_S)
+    bench.run(GROWTH_S)
+    grown, even, held = bench.samples[-1], bench.evenness(), bench.held()
+    held_rate = bench.held(by_rate=True)
+    halved_at = bench.world.now
+    bench.halve()
+    bench.run(DOWN_S)
+    down, even_down = bench.samples[-1], bench.evenness()
+    doubled_at = bench.world.now
+    bench.crowd(bench.wanted, 1.0)
+    bench.run(UP_S)
+    up = bench.samples[-1]
+    return {
+        "bench": "hierarchy",
+        "rules": rules,
+        "nodes": nodes,
+        "seed": seed,
+        "target": target,
+        "grown": grown[1:],
+        "halved": down[1:],
+        "doubled": up[1:],
+        "grown_within_s": bench.back_within(0.0),
+        "down_within_s": bench.back_within(halved_at),
+        "up_within_s": bench.back_within(doubled_at),
+        "p95_by_p50": even,
+        "p95_by_p50_halved": even_down,
+        "p95_by_p50_doubled": bench.evenness(),
+        "held_by_promoted": held,
+        "rate_held_by_promoted": held_rate,
+        "role_changes_per_node_30min": bench.flips(),
+        "violations": len(bench.world.violations),
+        "events": bench.world.events,
+        "virtual_s": round(bench.world.now),
+        "wall_s": round(time.perf_counter() - began, 1),
+    }
+
+
+def main() -> None:
+    """See the top."""
+    parser = argparse.ArgumentParser(description="How the hierarchy makes itself.")
+    parser.add_argument("--nodes", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--target", type=int, default=20, help="leaves per super-peer")
+    parser.add_argument("--rules", default="ours", choices=["ours", "limewire", "gtk-gnutella"])
+    asked = parser.parse_args()
+    print(json.dumps(measure(asked.nodes, asked.seed, asked.rules, asked.target)))
+
+
+if __name__ == "__main__":
+    main()
