@@ -45,6 +45,7 @@ class ClusterConfig(Slice, frozen=True):
     searches_burst: int = 10
     near_searches_per_s: float = 200.0  # of one leaf in private or loopback scope: THREATS §6
     near_searches_burst: int = 200
+    relay_per_s: float = 1_000_000.0  # bytes between leaves that nobody can dial; 0: none
     idle_leaf_s: float = 60.0  # without files this long, it gives way when we are full; wild guess
 
 

@@ -161,6 +161,8 @@ class Links:
 
     def _opened(self, event: LinkOpened, now: float) -> list[Out]:
         meant = self._dials.pop(event.dial, None) if event.dial is not None else None
+        if meant is None and event.dial is not None:
+            return [CloseLink(event.link, _DUPLICATE)]  # it gave way
         link = _Link(
             number=event.link,
             door=event.door,
@@ -193,14 +195,12 @@ class Links:
         return self._end(link, event.reason) if link else [CloseLink(event.link, event.reason)]
 
     def _heard(self, event: LinkHeard, now: float) -> list[Out]:
-        link = self._links.get(event.link)
-        if link is not None:
+        if (link := self._links.get(event.link)) is not None:
             link.pulse.heard_at = now
         return []
 
     def _data_sent(self, event: DataSent, now: float) -> list[Out]:
-        link = self._links.get(event.link)
-        if link is None or link.peer is None:
+        if (link := self._links.get(event.link)) is None or link.peer is None:
             return []
         link.pulse.sent_at = now
         return [Sent(link.peer, event.length)]
@@ -250,10 +250,13 @@ class Links:
         return SendFrame(link.number, hello)
 
     def _keeps_its_own(self, peer: NodeId, door: Door) -> bool:
-        """Of two simultaneous dials the lower key keeps its link: is that ours?"""
-        link = self._up.get((peer, door))
-        ours = (peer, door) in self._dialling or (link is not None and link.dial is not None)
-        return ours and self._me < peer
+        """Of two simultaneous dials the lower key keeps its link: is that ours? A dial that is not
+        open yet gives way: before a firewall it never will be."""
+        key, is_lower = (peer, door), self._me < peer
+        if is_lower and (waiting := [n for n, each in self._dials.items() if each == key]):
+            del self._dials[waiting[0]], self._dialling[key]
+        link = self._up.get(key)
+        return is_lower and (key in self._dialling or (link is not None and link.dial is not None))
 
     def _come_up(self, link: _Link, hello: Hello, now: float) -> list[Out]:
         key = (hello.node, link.door)

@@ -57,9 +57,11 @@ from leaf.signals import (
     NOBODY,
     OURS,
     FolderWanted,
+    FromRelay,
     FromWeb,
     Heard,
     Signal,
+    ToRelay,
     ToWeb,
     Wanted,
 )
@@ -69,6 +71,7 @@ from leaf.swarm.idle import IdleLinks
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
 from leaf.swarm.pushed import Pushed
+from leaf.swarm.relayed import RelayedPeers
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
@@ -93,8 +96,8 @@ class Leaf:
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
         *("_library", "_limits", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
-        *("_publisher", "_ranks", "_roles", "_searches", "_stopping", "_succession", "_version"),
-        "_webpeers",
+        *("_publisher", "_ranks", "_relayed", "_roles", "_searches", "_stopping", "_succession"),
+        *("_version", "_webpeers"),
     )
 
     def __init__(
@@ -175,11 +178,12 @@ class Leaf:
         rng: Random,
     ) -> dict[str, Machine]:
         """Machines that nobody waits for: they look at others, or tell them what may be."""
-        downloads = self._downloads
+        downloads, self._relayed = self._downloads, RelayedPeers()
         self._exchange = Exchange(self._me, downloads, uploads, links, self._webpeers, config, rng)
         return {
             "limits": self._limits,
             "pushed": Pushed(self._me, links, config),
+            "relayed": self._relayed,
             "idle": IdleLinks(links, downloads, uploads, config),
             "whys": Whys(downloads, gets, self._parent, self._locator, config),
             "exchange": self._exchange,
@@ -263,8 +267,10 @@ class Leaf:
             inner, names = inbox.popleft()
             for name in names:
                 for out in self._feed(name, inner, now):
-                    if isinstance(out, FromWeb):
+                    if isinstance(out, FromWeb | FromRelay):
                         inbox.append((out.event, self._takers(out.event, now)))
+                    elif self._relayed.takes(out):
+                        inbox.append((ToRelay(out), SIGNALS[ToRelay]))
                     elif isinstance(out, Dial | Send | Hangup) and self._webpeers.knows(out.peer):
                         inbox.append((signal := ToWeb(out), SIGNALS[type(signal)]))
                     elif isinstance(out, Signal):

@@ -201,6 +201,25 @@ class FromWeb(Signal, frozen=True):
     event: Event
 
 
+class RelayWanted(Signal, frozen=True):
+    """We were to dial this leaf and could not; its parent may pass on what we say."""
+
+    peer: NodeId
+    relay: Contact
+
+
+class ToRelay(Signal, frozen=True):
+    """Something is ordered about the bulk link of a leaf beyond a relay."""
+
+    order: Effect
+
+
+class FromRelay(Signal, frozen=True):
+    """What came of it, or from there; it goes where that goes of any other."""
+
+    event: Event
+
+
 class Started(Signal, frozen=True):
     """A download's turn has come."""
 

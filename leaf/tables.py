@@ -15,7 +15,7 @@ from common.core import (
 )
 from common.folders import ManifestFailed, ManifestMade, ManifestRead, ManifestUnread
 from common.ladder import Found
-from common.messages import cluster, hierarchy, swarm
+from common.messages import cluster, hierarchy, relay, swarm
 from common.messages.fields import Message
 from common.schedule import TimeTold
 from common.storage import (
@@ -54,10 +54,12 @@ from leaf.signals import (
     PiecesProven,
     PushWanted,
     Rehomed,
+    RelayWanted,
     Signal,
     SourcesFound,
     SourcesUnwanted,
     SourcesWanted,
+    ToRelay,
     ToWeb,
     Wanted,
     Withdrawn,
@@ -88,8 +90,28 @@ EVENTS: Final[dict[type[Event], Names]] = {
     Found: ("parent",),
     Promoted: ("parent", "mover", "offers", "succession"),
     Demoted: ("parent", "mover", "offers", "succession"),
-    LinkUp: ("links", "pushed", "idle", "parent", "mover", "downloads", "exchange", *_LINKED),
-    LinkDown: ("links", "parent", "mover", "uploads", "downloads", "exchange", *_MEASURING),
+    LinkUp: (
+        "links",
+        "pushed",
+        "relayed",
+        "idle",
+        "parent",
+        "mover",
+        "downloads",
+        "exchange",
+        *_LINKED,
+    ),
+    LinkDown: (
+        "links",
+        "pushed",
+        "relayed",
+        "parent",
+        "mover",
+        "uploads",
+        "downloads",
+        "exchange",
+        *_MEASURING,
+    ),
     DatagramReceived: ("wayin", "parent", "succession"),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
@@ -111,6 +133,7 @@ MESSAGES: Final[dict[type[Message], Names]] = {
     cluster.Credit: (),
     cluster.Line: ("succession",),
     cluster.Push: ("pushed",),
+    **dict.fromkeys((relay.Relayed, relay.Ferried), ("relayed",)),
     cluster.Published: ("publisher",),
     cluster.SearchHits: ("searches",),
     cluster.SearchDone: ("searches",),
@@ -130,7 +153,7 @@ MESSAGES: Final[dict[type[Message], Names]] = {
 }
 
 _UPLINKED: Final = (
-    *("library", "publisher", "searches", "wishes", "locator", "pushed"),
+    *("library", "publisher", "searches", "wishes", "locator", "pushed", "relayed"),
     *("receipts", "errands", "trials", "offers"),
 )
 
@@ -159,6 +182,7 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     Acknowledged: ("library", "mover"),
     Wanted: ("webpeers", "downloads"),
     ToWeb: ("webpeers",),
+    **dict.fromkeys((RelayWanted, ToRelay), ("relayed",)),
     **dict.fromkeys((Forgotten, Adopted), ("downloads",)),
     **dict.fromkeys((FolderWanted, FolderFound, Heard, Moved, Listed), ("gets",)),
     SourcesWanted: ("locator",),

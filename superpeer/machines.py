@@ -25,6 +25,7 @@ from superpeer.lookout import Lookout
 from superpeer.overlay import Overlay
 from superpeer.pushes import Pushes
 from superpeer.questions import Questions
+from superpeer.relays import Relays
 from superpeer.reunion import Reunion
 from superpeer.search import Searches
 from superpeer.wishes import Wishes
@@ -80,6 +81,7 @@ class Machines:
             overlay=self.overlay,
         )
         self.pushes = Pushes(self.cluster.members)
+        self.relays = Relays(self.cluster.members, config.cluster)
         self.flood = self._flood_of(network)
         self.searches = self._searches_of()
         at = desks(config, self.credit, self.searches, self.flood)
@@ -90,7 +92,7 @@ class Machines:
             *(self.searches, self.questions, *self.hierarchy.all),
         )
         """Those that count what they drop."""
-        self.all = (*self.counting, self.lookout, self.line, self.reunion)
+        self.all = (*self.counting, self.lookout, self.line, self.reunion, self.relays)
 
     def _hierarchy_of(self, identity: Identity, network: Network) -> Hierarchy:
         """What we know of our leaves, and who of them becomes a super-peer."""

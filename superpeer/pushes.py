@@ -39,7 +39,7 @@ class Pushes:
         named = [leaf for leaf in body.push if leaf in self._leaves and leaf != asker.node]
         allowed = [leaf for leaf in named if self._may(leaf, now)]
         self.told += len(allowed)
-        return [Send(leaf, cluster.Push(asker)) for leaf in allowed]
+        return [Send(leaf, cluster.Push(asker, body.relay)) for leaf in allowed]
 
     def _may(self, leaf: NodeId, now: float) -> bool:
         credit = self._credit.get(leaf)

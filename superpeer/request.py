@@ -48,6 +48,7 @@ class Request:
     trace_before: tuple[Hop, ...] = ()  # of the attempt that was given up
     own: Iterator[Hit | Gap] | None = None  # what our own index still has
     asker: Contact | None = None  # where the leaf is seen
+    relay: Contact | None = None  # ... and where we are
     own_left_out = False  # it does not look at all that it has
     delivered = 0
     delivered_before = 0  # the last step
@@ -188,7 +189,8 @@ class Request:
         """What our own index and others are asked."""
         if isinstance(self.asked, Locate):
             wanted = self.wanted + 1  # the asker may be among them, and is left out
-            push, asker = self.asked.push, self.asker if self.asked.push else None
-            root, size = self.asked.root, self.asked.size
-            return QueryBody(wanted, root=root, size=size, push=push, asker=asker)
+            body = QueryBody(wanted, root=self.asked.root, size=self.asked.size)
+            if not self.asked.push:
+                return body
+            return replace(body, push=self.asked.push, asker=self.asker, relay=self.relay)
         return QueryBody(self.wanted, terms=self.asked.terms)

@@ -100,7 +100,7 @@ class SuperPeer:
             *(machines.overlay, machines.cluster, machines.digests),
         )
         self._flood, self._searches = machines.flood, machines.searches
-        self._reunion = machines.reunion
+        self._reunion, self._relays = machines.reunion, machines.relays
         self._questions, self._wishes = machines.questions, machines.wishes
         self._hierarchy = machines.hierarchy
         self._on_event = self._event_table()
@@ -204,6 +204,7 @@ class SuperPeer:
         return [
             *self._searches.leaf_lost(peer),
             *self._wishes.leaf_lost(peer, now),
+            *self._relays.peer_lost(peer),
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now, was_up=was_up),
             *self._hierarchy.link_down(peer, event.door, now),

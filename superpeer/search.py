@@ -134,7 +134,7 @@ class Searches:
     def begin(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
         """Ask for whom nothing limits, or nothing any more: our own index first."""
         search = Request(leaf, asked, now)
-        search.asker = self._leaves.get(leaf)
+        search.asker, search.relay = self._leaves.get(leaf), self._here(leaf)
         flow = self._flows.get(leaf)
         if flow is None:
             flow = self._flows[leaf] = HitFlow(HITS_AT_ONCE, AT_ONCE_S)
@@ -148,6 +148,11 @@ class Searches:
             return [*effects, self._end_alone(search, now)]
         self._asked.setdefault(leaf, {})[asked.guid] = search
         return effects + self._go_on(search, now)
+
+    def _here(self, leaf: NodeId) -> Contact | None:
+        """Where a leaf reaches us, as it told: so others of its scope do too."""
+        link = self._links.get(leaf)
+        return None if link is None else Contact(self._me, link.observed)
 
     def _name_seekers(self, search: Request, asked: Locate, now: float) -> list[Effect]:
         """Who fetches the same will have pieces of it soon; it counts as a source like others."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from common.core import Effect
 from common.ids import NodeId
-from common.messages import cluster, hierarchy, overlay
+from common.messages import cluster, hierarchy, overlay, relay
 from common.messages.fields import Message
 from superpeer.hierarchy import Hierarchy
 from superpeer.machines import Machines
@@ -36,6 +36,8 @@ def of_others(at: Machines) -> Table:
         overlay.QueryHits: at.flood.on_query_hits,
         overlay.QueryDone: at.flood.on_query_done,
         overlay.Prune: _unless_waiting(at.questions, at.flood.on_prune),
+        relay.Relay: at.relays.on_relay,
+        relay.Ferry: at.relays.on_ferry,
         **_of_the_hierarchy(at.hierarchy),
     }
 

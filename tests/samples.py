@@ -2,7 +2,7 @@
 
 from common.addresses import Address
 from common.catalogue import Entry
-from common.messages import cluster, control, hierarchy, link, overlay, swarm
+from common.messages import cluster, control, hierarchy, link, overlay, relay, swarm
 from common.messages.fields import Contact, Message
 from common.terms import Terms
 from common.vitals import Receipt, Record, Vouched
@@ -48,7 +48,7 @@ SAMPLES: tuple[Message, ...] = (
     cluster.Wished(GUID, "no"),
     cluster.Credit(16),
     cluster.Line((CONTACT,)),
-    cluster.Push(CONTACT),
+    cluster.Push(CONTACT, CONTACT),
     hierarchy.Receipts((RECEIPT,), (NODE,)),
     hierarchy.Vitals(True, 500_000, None),
     hierarchy.Offer((CONTACT,)),
@@ -95,4 +95,8 @@ SAMPLES: tuple[Message, ...] = (
     control.Answered(1, b"{}"),
     control.Failed(1, 6, "no super-peer", "give one"),
     control.Hung(1),
+    relay.Relay(NODE, True),
+    relay.Relayed(NODE, "gone"),
+    relay.Ferry(NODE, b"abc", True, 5),
+    relay.Ferried(NODE, b"abc", True, 5),
 )

@@ -200,14 +200,32 @@ def test_other_versions_are_refused() -> None:
 
 
 def test_of_two_simultaneous_dials_the_lower_key_keeps_its_link(pair: Pair) -> None:
-    """Both dial before either hears: one link is left, the lower key's, and both use it."""
+    """Both handshakes are over before either hears a hello: one link is left, the lower key's."""
     a, b = pair.ends["a"], pair.ends["b"]
-    from_a = a.dial(HIGH.node, AT, Door.CONTROL, 0.0)
+    (dial,) = a.dial(HIGH.node, AT, Door.CONTROL, 0.0)
+    assert isinstance(dial, OpenLink)
     from_b = b.dial(LOW.node, AT, Door.CONTROL, 0.0)
+    pair.count = 1
+    pair.other |= {("a", 1): ("b", 1), ("b", 1): ("a", 1)}
+    pair.feed("b", LinkOpened(1, Door.CONTROL, pair.curve["a"], AT), 0.0)
+    hello = a.handle(LinkOpened(1, Door.CONTROL, pair.curve["b"], AT, dial.dial), 0.0)
     pair.do("b", from_b, 0.0)
-    pair.do("a", from_a, 0.0)
+    pair.do("a", hello, 0.0)
     assert [event.inbound for event in pair.up("a")] == [False]
     assert [event.inbound for event in pair.up("b")] == [True]
+    assert pair.down("a") == pair.down("b") == []
+    pair.do("b", b.send(LOW.node, Door.CONTROL, FORGET, None, 1.0), 1.0)
+    assert Received(HIGH.node, FORGET) in pair.told["a"]
+
+
+def test_a_dial_that_is_not_open_gives_way(pair: Pair) -> None:
+    """Before a firewall it never will be: who dials out from behind it is let in meanwhile."""
+    a, b = pair.ends["a"], pair.ends["b"]
+    from_a = a.dial(HIGH.node, AT, Door.CONTROL, 0.0)
+    pair.do("b", b.dial(LOW.node, AT, Door.CONTROL, 0.0), 0.0)
+    assert [event.inbound for event in pair.up("a")] == [True]
+    pair.do("a", from_a, 1.0)  # it opens after all
+    assert [event.inbound for event in pair.up("b")] == [False]
     assert pair.down("a") == pair.down("b") == []
     pair.do("b", b.send(LOW.node, Door.CONTROL, FORGET, None, 1.0), 1.0)
     assert Received(HIGH.node, FORGET) in pair.told["a"]

@@ -31,7 +31,7 @@ from leaf.swarm.fetch import Fetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State
 from leaf.swarm.source import REQUEST_BYTES_FIRST, REQUEST_S, WINDOW_S
-from leaf.swarm.sources import SOURCES_ENOUGH, SOURCES_MAX, TRIES_MAX
+from leaf.swarm.sources import PUSH_S, SOURCES_ENOUGH, SOURCES_MAX, TRIES_MAX
 from tests.memory_disk import tree_of
 
 MIB = 1024 * 1024
@@ -249,7 +249,8 @@ def test_who_has_nothing_for_us_gives_its_link_to_another() -> None:
     fetching.feed(PiecesWritten(1, (0,), ()))
     effects = fetching.find(B)
     assert effects[:2] == [Send(A, NotInterested(ROOT)), Dial(B, at(B), Door.BULK)]
-    assert fetching.wait(60.0) == []  # it is tried again, once there is a link for it
+    fetching.wait(PUSH_S)  # the dial is not answered: B is to dial us
+    assert fetching.wait(60.0) == []  # A is tried again, once there is a link for it
 
 
 def test_a_choke_gives_everything_back() -> None:

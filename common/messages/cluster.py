@@ -231,9 +231,11 @@ class Line(Message, frozen=True, array_like=True, gc=False):
 
 
 class Push(Message, frozen=True, array_like=True, gc=False):
-    """This leaf wants something of yours and cannot dial you: dial its bulk door."""
+    """This leaf wants something of yours and cannot dial you: dial its bulk door; if you cannot,
+    its own parent may `relay`."""
 
     asker: Contact
+    relay: Contact | None = None
 
 
 class Credit(Message, frozen=True, array_like=True, gc=False):

@@ -131,7 +131,7 @@ class QueryBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is asked for, packed once by the origin and passed on as received.
 
     Either words (`terms`) or a file (`root` and `size`); of its sources those in `push` are to dial
-    `asker`, the leaf that asks.
+    `asker`, the leaf that asks, or to come to `relay`, its parent.
     """
 
     wanted: Wanted
@@ -140,6 +140,7 @@ class QueryBody(msgspec.Struct, frozen=True, array_like=True, gc=False):
     size: Count = 0
     push: Pushed = ()
     asker: Contact | None = None
+    relay: Contact | None = None
 
 
 class Query(Message, frozen=True, array_like=True, gc=False):

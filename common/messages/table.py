@@ -8,7 +8,7 @@ import enum
 from typing import Final, NamedTuple
 
 from common.doors import Door
-from common.messages import cluster, control, hierarchy, link, overlay, swarm
+from common.messages import cluster, control, hierarchy, link, overlay, relay, swarm
 from common.messages.fields import Message
 
 
@@ -103,6 +103,10 @@ TABLE: Final = (
     Row(114, control.Answered, To.COMMAND, None),
     Row(115, control.Failed, To.COMMAND, None),
     Row(116, control.Hung, To.COMMAND, None),
+    Row(120, relay.Relay, To.SUPERPEER, Door.CONTROL),
+    Row(121, relay.Relayed, To.LEAF, Door.CONTROL),
+    Row(122, relay.Ferry, To.SUPERPEER, Door.CONTROL),
+    Row(123, relay.Ferried, To.LEAF, Door.CONTROL),
 )
 
 BY_ID: Final = {row.id: row for row in TABLE}

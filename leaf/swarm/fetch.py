@@ -359,6 +359,7 @@ class Fetch:
             what, peer = key if isinstance(key, tuple) else ("", b"")
             source = self.sources.get(peer)
             if source is not None:
+                effects += self.sources.push(source) if what == "push" else []
                 effects += self._due_data(source, now) if what == "data" else self._go_on(now)
         return effects
 

@@ -52,7 +52,8 @@ class BulkLinks:
     def contact(self, peer: NodeId) -> Contact | None:
         """The other end of a link that is up, and where it listens."""
         address = self._addresses.get(peer)
-        return None if address is None else Contact(peer, address)
+        is_known = address is not None and address.is_a_place  # not beyond a relay
+        return Contact(peer, address) if is_known and address is not None else None
 
     def is_up(self, peer: NodeId) -> bool:
         """Whether there is a bulk link to `peer`."""

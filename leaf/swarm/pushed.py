@@ -2,7 +2,8 @@
 
 Its parent says who (`superpeer.pushes`). Where that is, is hearsay like every address that others
 name: within the parent's scope, each at most once in an hour unless it proved to be one of us, and
-a few a second in all (THREATS T3). What the other end wants of us it says itself, once linked.
+a few a second in all (THREATS T3). What the other end wants of us it says itself, once linked. Who
+cannot be dialled either may be reached by a relay, its own parent (`leaf.swarm.relayed`).
 """
 
 from collections.abc import Callable
@@ -10,28 +11,33 @@ from typing import ClassVar, Final
 
 from common.addresses import Address, may_tell
 from common.config import SwarmConfig
-from common.core import Dial, Effect, Event, LinkUp, Received
+from common.core import Dial, Effect, Event, LinkDown, LinkUp, Received, Woke
+from common.deadlines import Deadlines
 from common.dialbudget import DialBudget
 from common.doors import Door
 from common.hearsay import as_seen
 from common.ids import NodeId
 from common.messages.cluster import Push
-from leaf.signals import Joined, Orphaned
+from common.messages.fields import Contact
+from leaf.signals import Joined, Orphaned, RelayWanted
 from leaf.swarm.links import BulkLinks
 
+RELAY_S: Final = 1.0  # a dial that is not answered so long may never be; wild guess
 PROVEN_MAX: Final = 1_000  # doors that a leaf of our network answered at
 
 
 class Pushed:
     """Whom we dialled because we were told to."""
 
-    __slots__ = ("_budget", "_links", "_me", "_parent", "_proven")
+    __slots__ = ("_budget", "_deadlines", "_dialled", "_links", "_me", "_parent", "_proven")
 
     def __init__(self, me: NodeId, links: BulkLinks, config: SwarmConfig) -> None:
         self._me = me
         self._links = links
         self._parent: tuple[NodeId, Address] | None = None
         self._proven: dict[Address, None] = {}
+        self._deadlines = Deadlines()  # by whom we dialled
+        self._dialled: dict[NodeId, Contact] = {}  # and who relays, should it come to nothing
         self._budget = DialBudget(
             per_s=config.hearsay_dials_per_s,
             burst=config.hearsay_dials_burst,
@@ -44,8 +50,8 @@ class Pushed:
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
-        """Nothing here is due by itself."""
-        return None
+        """When a dial should have been answered."""
+        return self._deadlines.earliest()
 
     def _joined(self, event: Joined, _now: float) -> list[Effect]:
         self._parent = event.parent, event.address
@@ -56,11 +62,38 @@ class Pushed:
         return []
 
     def _link_up(self, event: LinkUp, _now: float) -> list[Effect]:
-        if event.door is Door.BULK and not event.inbound and len(self._budget):
+        if event.door is Door.BULK:
+            self._dialled.pop(event.peer, None)
+            self._deadlines.cancel(event.peer)
+        if not event.inbound and len(self._budget):
             self._proven[event.address] = None
             if len(self._proven) > PROVEN_MAX:
                 del self._proven[next(iter(self._proven))]
         return []
+
+    def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
+        return self._turn_to_relay(event.peer, now) if event.door is Door.BULK else []
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for peer in self._deadlines.pop_due(now):
+            if isinstance(peer, bytes):
+                effects += self._turn_to_relay(peer, now)
+        return effects
+
+    def _turn_to_relay(self, peer: NodeId, now: float) -> list[Effect]:
+        """Our dial is not answered."""
+        relay, parent = self._dialled.pop(peer, None), self._parent
+        self._deadlines.cancel(peer)
+        if relay is None or parent is None:
+            return []
+        is_ours = relay.node == parent[0]
+        if not is_ours and not self._may_dial(relay.address, now):
+            return []
+        return [RelayWanted(peer, relay)]
+
+    def _may_dial(self, address: Address, now: float) -> bool:
+        return self._budget.take(address, now, proven=address in self._proven)
 
     def _received(self, event: Received, now: float) -> list[Effect]:
         message, parent = event.message, self._parent
@@ -71,14 +104,19 @@ class Pushed:
             return []
         if not may_tell(asker.address, parent[1]):
             return []
-        proven = asker.address in self._proven
-        if not self._budget.take(asker.address, now, proven=proven):
-            return []
+        relay = None if message.relay is None else as_seen(message.relay, *parent)
+        if relay is not None and may_tell(relay.address, parent[1]):
+            self._dialled[asker.node] = relay
+        if not self._may_dial(asker.address, now):  # it was in vain before
+            return self._turn_to_relay(asker.node, now)
+        self._deadlines.set(asker.node, now + RELAY_S)
         return [Dial(asker.node, asker.address, Door.BULK)]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Joined: _joined,
         Orphaned: _orphaned,
         LinkUp: _link_up,
+        LinkDown: _link_down,
+        Woke: _woke,
         Received: _received,
     }

@@ -25,6 +25,7 @@ from leaf.swarm.source import Phase, Source
 SOURCES_MAX: Final = 200  # known for one file, as a list of hosts has
 SOURCES_ENOUGH: Final = 30  # linked or being dialled: more are not looked for (BEP 3: plenty)
 TRIES_MAX: Final = 3  # links in a row that brought nothing before it is forgotten (THREATS T3)
+PUSH_S: Final = 1.0  # a dial that is not answered so long may never be; wild guess
 LIARS_MAX: Final = 1_000
 
 
@@ -44,7 +45,8 @@ class Sources:
         self._wanted = False
         self.liars: dict[NodeId, None] = {}
         self.deadlines = Deadlines()
-        """("data", peer): it should have sent something; ("retry", peer): it may be tried again."""
+        """("data", peer): it should have sent something; ("retry", peer): it may be tried again;
+        ("push", peer): it should have answered our dial."""
 
     def __iter__(self) -> Iterator[Source]:
         return iter(list(self._sources.values()))
@@ -162,6 +164,7 @@ class Sources:
         if self._links.is_up(source.peer):
             return self.greet(source, now)
         self._enter(source, Phase.DIALLING)
+        self.deadlines.set(("push", source.peer), now + PUSH_S)
         return [Dial(source.peer, source.address, Door.BULK)]
 
     def linked_with(self, source: Source, now: float, *, inbound: bool) -> list[Effect]:
@@ -172,7 +175,8 @@ class Sources:
     def greet(self, source: Source, now: float) -> list[Effect]:
         """The link is there: say what we want."""
         self._enter(source, Phase.LINKED)
-        self.deadlines.cancel(("retry", source.peer))
+        for key in ("retry", "push"):
+            self.deadlines.cancel((key, source.peer))
         source.linked_at = now
         self.expect(source, now)
         return [Send(source.peer, Interested(self._root, self._size))]
@@ -187,23 +191,31 @@ class Sources:
 
     def unlink(self, source: Source, now: float) -> list[Effect]:
         """The link is gone: try again later, or forget it; who cannot be dialled is to dial us."""
-        cannot_dial = source.phase is Phase.DIALLING and source.address.is_a_place
+        effects: list[Effect] = []
+        if self.deadlines.get(("push", source.peer)) is not None:
+            effects = self.push(source)
         source.tries += 1
         if source.tries >= TRIES_MAX:
             self.forget(source)
-            return []
+            return effects
         self._enter(source, Phase.KNOWN)
         self.expect_nothing(source)
         pause = self._config.redial_s * 2 ** (source.tries - 1)
         jittered = min(pause, self._config.redial_max_s) * self._rng.uniform(0.75, 1.25)
         self.deadlines.set(("retry", source.peer), now + jittered)
-        is_first = source.tries == 1
-        return [PushWanted(self._root, source.peer)] if cannot_dial and is_first else []
+        return effects
+
+    def push(self, source: Source) -> list[Effect]:
+        """Our dial is not answered: it is to dial us meanwhile."""
+        self.deadlines.cancel(("push", source.peer))
+        cannot_dial = source.phase is Phase.DIALLING and source.address.is_a_place
+        return [PushWanted(self._root, source.peer)] if cannot_dial else []
 
     def forget(self, source: Source) -> None:
         """It is no source any more, unless somebody names it again."""
         self.expect_nothing(source)
-        self.deadlines.cancel(("retry", source.peer))
+        for key in ("retry", "push"):
+            self.deadlines.cancel((key, source.peer))
         if self._sources.pop(source.peer, None) is not None:
             self._in_phase[source.phase] -= 1
 

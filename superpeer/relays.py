@@ -1,0 +1,139 @@
+"""The way between two leaves that nobody can dial: through us, within bounds.
+
+One of them is a leaf of ours; the other comes because it was pushed and could not dial it. Each
+part is passed on at once and nothing is kept here: a sender may have one window of parts that the
+other end has not taken, and what was taken is told it no faster than our rate for all relays
+allows. So a relay costs a bounded share of our uplink and no memory. Who ignores its window has its
+relay ended. A super-peer may refuse: then the two have no way.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+from common.config import ClusterConfig
+from common.core import Effect, Send
+from common.deadlines import Deadlines
+from common.ids import NodeId
+from common.limits import RELAY_WINDOW_BYTES
+from common.messages.fields import Contact
+from common.messages.relay import Ferried, Ferry, Relay, Relayed
+from common.rates import Bucket
+
+RELAYS_MAX: Final = 64  # at a time; wild guess
+IDLE_S: Final = 2.0  # a relay that was not used for so long may give way; wild guess
+PAUSE_MIN_S: Final = 0.001  # a shorter one would not be later than now, in floating point
+PER_LEAF_MAX: Final = 2  # so that both windows fit into the queue of its link
+
+_Pair = tuple[NodeId, NodeId]
+_TOLD: Final = "told"
+
+
+class Relays:
+    """The pairs of leaves that speak through us; `leaves` are ours, read as they are now."""
+
+    def __init__(self, leaves: Mapping[NodeId, Contact], config: ClusterConfig) -> None:
+        self._leaves = leaves
+        self._rate = config.relay_per_s
+        self._credit = Bucket(max(self._rate, 1.0), max(self._rate, 1.0), 0.0)
+        self._open: dict[_Pair, int] = {}  # from, to -> bytes that were not taken yet
+        self._used_at: dict[_Pair, float] = {}
+        self._untold: deque[tuple[NodeId, NodeId, int]] = deque()  # to whom, by whom, so much taken
+        self._deadlines = Deadlines()
+        self.bytes = 0
+        """How much has passed."""
+
+    def __len__(self) -> int:
+        return len(self._open) // 2
+
+    def on_relay(self, peer: NodeId, message: Relay, now: float) -> list[Effect]:
+        """Somebody wants to speak to a leaf of ours, or no more."""
+        other = message.peer
+        if message.over:
+            return self._end(peer, other, "the other end has left")
+        if (peer, other) in self._open:
+            return [Send(peer, Relayed(other))]
+        effects = [*self._make_room(peer, now), *self._make_room(other, now)]
+        if reason := self._objection(peer, other):
+            return [*effects, Send(peer, Relayed(other, reason))]
+        self._open[peer, other] = self._open[other, peer] = 0
+        self._used_at[peer, other] = self._used_at[other, peer] = now
+        return [*effects, Send(other, Relayed(peer)), Send(peer, Relayed(other))]
+
+    def on_ferry(self, peer: NodeId, message: Ferry, now: float) -> list[Effect]:
+        """A part goes to the other end at once; what was taken is told as our rate allows."""
+        other = message.peer
+        if (peer, other) not in self._open:
+            return []
+        owed = self._open[peer, other] + len(message.part)
+        taken = self._open[other, peer] - message.taken
+        if owed > RELAY_WINDOW_BYTES or taken < 0:
+            return self._end(peer, other, "it ignores its window")
+        self._open[peer, other], self._open[other, peer] = owed, taken
+        self._used_at[peer, other] = self._used_at[other, peer] = now
+        self.bytes += len(message.part)
+        effects: list[Effect] = []
+        if message.part:
+            effects.append(Send(other, Ferried(peer, message.part, message.last)))
+        if message.taken:
+            self._untold.append((other, peer, message.taken))
+        return effects + self._tell(now)
+
+    def peer_lost(self, peer: NodeId) -> list[Effect]:
+        """The link to one end is gone."""
+        effects: list[Effect] = []
+        for one, other in list(self._open):
+            if one == peer:
+                effects += self._end(peer, other, "the other end has left")
+        return effects
+
+    def due(self, now: float) -> list[Effect]:
+        """Tell more of what was taken."""
+        return self._tell(now) if self._deadlines.pop_due(now) else []
+
+    def wakeup(self) -> float | None:
+        """When more may be told."""
+        return self._deadlines.earliest()
+
+    def _make_room(self, peer: NodeId, now: float) -> list[Effect]:
+        """Where one end has as many relays as it may, one over which nothing goes gives way."""
+        pairs = [pair for pair in self._open if pair[0] == peer]
+        idle = [pair for pair in pairs if now - self._used_at[pair] >= IDLE_S]
+        if len(pairs) < PER_LEAF_MAX or not idle:
+            return []
+        return self._end(*min(idle, key=lambda pair: self._used_at[pair]), "another needs it more")
+
+    def _objection(self, peer: NodeId, other: NodeId) -> str:
+        if self._rate <= 0:
+            return "this super-peer relays nothing"
+        if other not in self._leaves or peer == other:
+            return "that is no leaf of this super-peer"
+        crowded = any(self._count(each) >= PER_LEAF_MAX for each in (peer, other))
+        if len(self) >= RELAYS_MAX or crowded:
+            return "this super-peer relays as much as it can"
+        return ""
+
+    def _count(self, peer: NodeId) -> int:
+        return sum(one == peer for one, _ in self._open)
+
+    def _tell(self, now: float) -> list[Effect]:
+        """What was taken, in order, while there is credit: it lets as much more be sent."""
+        effects: list[Effect] = []
+        while self._untold:
+            if not self._credit.take(now):
+                self._deadlines.set(_TOLD, now + max(self._credit.wait_s, PAUSE_MIN_S))
+                break
+            to, by, taken = self._untold.popleft()
+            self._credit.spend(taken - 1)
+            if (to, by) in self._open:
+                effects.append(Send(to, Ferried(by, taken=taken)))
+        return effects
+
+    def _end(self, peer: NodeId, other: NodeId, reason: str) -> list[Effect]:
+        """Both ends hear it; who is gone is told in vain."""
+        if self._open.pop((peer, other), None) is None:
+            return []
+        self._open.pop((other, peer), None)
+        for pair in ((peer, other), (other, peer)):
+            self._used_at.pop(pair, None)
+        return [Send(other, Relayed(peer, reason)), Send(peer, Relayed(other, reason))]
