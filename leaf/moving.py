@@ -57,12 +57,28 @@ class Mover:
 
     __slots__ = (
         *("_config", "_deadlines", "_dialled", "_epoch", "_links", "_listen", "_me", "_old"),
-        *("_parent", "_parent_address", "_phase", "_promoted", "_published", "_target"),
+        *(
+            "_parent",
+            "_parent_address",
+            "_phase",
+            "_promoted",
+            "_promotes",
+            "_published",
+            "_target",
+        ),
     )
 
-    def __init__(self, me: NodeId, config: ParentConfig, published: Publisher, epoch: int) -> None:
+    def __init__(
+        self,
+        me: NodeId,
+        config: ParentConfig,
+        published: Publisher,
+        epoch: int,
+        *,
+        promotes: bool,
+    ) -> None:
         self._me, self._config = me, config
-        self._published, self._epoch = published, epoch
+        self._published, self._epoch, self._promotes = published, epoch, promotes
         self._phase, self._promoted = Phase.RESTING, False
         self._listen: Address | None = None
         self._links: dict[NodeId, bool] = {}  # control links, and whether they dialled
@@ -100,7 +116,7 @@ class Mover:
             if not self._promoted or self._listen is None:
                 return []
             address = from_here(self._listen)
-        elif not may_tell(address, self._parent_address):
+        elif peer != self._me and not may_tell(address, self._parent_address):
             return []
         effects = self._leave()  # the one before, if that is still under way
         self._phase, self._target = Phase.JOINING, Contact(node, address)
@@ -112,7 +128,8 @@ class Mover:
 
     def _join(self, node: NodeId) -> Effect:
         held = self._published
-        return Send(node, Join(self._epoch, held.generation, held.entries))
+        join = Join(self._epoch, held.generation, held.entries, promotes=self._promotes)
+        return Send(node, join)
 
     def _on_welcome(self, welcome: Welcome) -> list[Effect]:
         target = self._target

@@ -6,14 +6,16 @@ node goes on as a leaf as before.
 """
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from common.addresses import Address
+from common.addresses import Address, may_tell
 from common.config import PromotionConfig
 from common.core import Demoted, Effect, Event, Notify, Promote, Promoted, Received, Send
 from common.ids import NodeId
 from common.messages.hierarchy import Offer, OfferAnswer
 from leaf.signals import Joined, Orphaned
+
+SEEDS_MAX: Final = 8  # of those that an offer names
 
 
 class Offers:
@@ -47,14 +49,20 @@ class Offers:
         refusal = self._refusal(now)
         if refusal:
             return [Send(event.peer, OfferAnswer(False, refusal))]
-        seeds = [(contact.node, contact.address) for contact in offer.neighbours]
-        if self._parent is not None and self._parent_address is not None:
-            seeds.insert(0, (self._parent, self._parent_address))
+        seeds = self._seeds(offer)
         return [
             Send(event.peer, OfferAnswer(True)),
             Notify("promotion_accepted"),
             Promote(tuple(seeds)),
         ]
+
+    def _seeds(self, offer: Offer) -> list[tuple[NodeId, Address]]:
+        """Our parent, and those that it names as far as it may be believed (THREATS T3)."""
+        near = self._parent_address
+        if self._parent is None or near is None:
+            return []
+        named = [one for one in offer.neighbours[:SEEDS_MAX] if may_tell(one.address, near)]
+        return [(self._parent, near), *((one.node, one.address) for one in named)]
 
     def _refusal(self, now: float) -> str:
         if not self._promotes:

@@ -44,7 +44,7 @@ class Ranks:
         self.errands = Errands(me, config.vitals, config.swarm)
         self.trials = Trials(me, config.vitals, cap, rng)
         self.machines: Final[dict[str, Machine]] = {
-            "mover": Mover(me, config.parent, published, epoch),
+            "mover": Mover(me, config.parent, published, epoch, promotes=promotes),
             "offers": Offers(config.promotion, promotes=promotes),
             "receipts": ReceiptBook(identity, network, config.vitals, epoch),
             "errands": self.errands,
