@@ -50,7 +50,7 @@ class Book:
 
     __slots__ = (
         *("bulk_reached", "dialled", "down", "held_back_until", "here_since", "held_back_s"),
-        *("received", "sessions", "sessions_s", "tested", "told"),
+        *("received", "sessions", "sessions_s", "tested", "told", "willing"),
     )
 
     def __init__(self) -> None:
@@ -63,6 +63,7 @@ class Book:
         self.down: dict[NodeId, _Received] = {}  # what it signed itself, for people only
         self.tested: Tested | None = None
         self.told: dict[NodeId, _Told] = {}  # by other super-peers
+        self.willing = False  # it says that it would be a super-peer
         self.held_back_until = 0.0
         self.held_back_s = 0.0  # the last time: it doubles
 
@@ -187,6 +188,7 @@ class Book:
             uptime_s, uptime_by = uptime_s + told[0], [me, *told[1]]
         dialled = [node for node, each in self.dialled.items() if _is_fresh(each.at, config, now)]
         return Inputs(
+            willing=self.willing,
             bulk_door=bulk_door,
             reachable=self.reachable(config, now),
             reachable_by=_texts([me, *dialled] if self.bulk_reached is not None else dialled),

@@ -14,6 +14,7 @@ from common.config import Config
 from common.core import Effect, LinkUp, Promoted
 from common.doors import Door
 from common.ids import Identity, NodeId, parse_node
+from common.messages.cluster import Join
 from common.messages.fields import Contact
 from common.messages.hierarchy import ErrandDone, Examine, Examined, Left
 from common.network import Network
@@ -146,10 +147,11 @@ class Hierarchy:
 
     # --- leaves -----------------------------------------------------------------------------
 
-    def joined(self, peer: NodeId, now: float) -> list[Effect]:
+    def on_join(self, peer: NodeId, join: Join, now: float) -> list[Effect]:
         """Somebody asked to be our leaf; it may have become one."""
         if peer in self._cluster.members:
             self.vitals.arrived(peer, now)
+            self.vitals.book(peer).willing = join.promotes
             self.dialbacks.arrived(peer, now)
             self.promotion.arrived(now)
         return []

@@ -18,7 +18,7 @@ Table = dict[type[Message], OnMessage]
 def of_others(at: Machines) -> Table:
     """What leaves and neighbours say."""
     return {
-        cluster.Join: _both(at.cluster.on_join, _then(at.line.on_join, at.hierarchy.joined)),
+        cluster.Join: _both(at.cluster.on_join, _both(at.line.on_join, at.hierarchy.on_join)),
         cluster.Publish: at.cluster.on_publish,
         cluster.Search: at.questions.on_question,
         cluster.Locate: at.questions.on_question,

@@ -20,6 +20,7 @@ Outcome = Literal["passes", "fails", "left aside", "ranks"]
 class Inputs(msgspec.Struct, frozen=True):
     """All that counts; `*_by` are those who measured it, as people see them."""
 
+    willing: bool = False  # it would; the one thing that it says itself
     bulk_door: bool = False
     reachable: bool | None = None
     reachable_by: tuple[str, ...] = ()
@@ -65,6 +66,7 @@ class Verdict(msgspec.Struct, frozen=True):
 def verdict(inputs: Inputs, config: PromotionConfig, vitals: VitalsConfig) -> Verdict:
     """The verdict; same inputs, same verdict."""
     checks = (
+        _willing(inputs),
         _bulk_door(inputs),
         _reachable(inputs),
         _held_back(inputs),
@@ -76,6 +78,12 @@ def verdict(inputs: Inputs, config: PromotionConfig, vitals: VitalsConfig) -> Ve
     fit = all(check.outcome != "fails" for check in checks)
     score = math.fsum(check.points for check in checks)
     return Verdict(fit, round(score, 6), inputs.need, checks)
+
+
+def _willing(inputs: Inputs) -> Check:
+    fine = inputs.willing
+    change = "" if fine else "it is run without --no-promote"
+    return Check("willing", fine, True, 0.0, 0.0, _floor(fine), (), change)
 
 
 def _bulk_door(inputs: Inputs) -> Check:

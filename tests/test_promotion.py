@@ -1,9 +1,12 @@
 """Promotion as a whole, in the simulator: offers, second roles, shared clusters, stepping down."""
 
+from common.core import Fail
+from common.errors import Exit
 from common.messages.hierarchy import Errand, ErrandDone, Left, Move, Offer, OfferAnswer
 from common.messages.overlay import Link, Linked
 from common.node import LEAF
 from leaf.methods import SearchResult
+from superpeer.methods import Explain
 from tests.hierarchy_world import Network, config
 
 
@@ -54,11 +57,12 @@ def test_all_is_found_all_the_time() -> None:
 
 
 def test_who_may_not_is_not_promoted() -> None:
-    """`--no-promote` declines; the others stay where they are, and everything goes on."""
+    """With `--no-promote` nobody is asked; all stay where they are, and everything goes on."""
     network = crowd(6, promotes=False)
     network.run(120.0)
     assert not promoted(network)
-    assert network.noted_by("first", "promotion_failed") >= 2
+    assert network.noted_by("first", "promotion_offered") == 0
+    assert "it is run without --no-promote" in network.explain("first").verdicts[0].would_change
     assert network.superpeer_status("first").leaves == 6
 
 
@@ -169,3 +173,26 @@ def test_explain_tells_what_counts() -> None:
     assert checks["reachable"].value is True
     assert len(checks["reachable"].measured_by) >= 2
     assert best.fit == (not best.would_change)
+
+
+def test_explain_of_a_stranger_finds_nothing() -> None:
+    """A key that is none of our leaves: 3; what is no key: 2."""
+    network = crowd(1)
+    network.run(5.0)
+    for text, code in (("a" * 52, Exit.NOTHING_FOUND), ("leaf0", Exit.USAGE)):
+        found = network.ask("first", "superpeer.explain", Explain(text))
+        assert isinstance(found, Fail)
+        assert found.code is code
+        assert found.hint
+
+
+def test_leaves_go_where_there_are_fewer() -> None:
+    """A cluster that is full beside an empty one shares with it, and makes no third."""
+    network = Network(config(20))
+    network.superpeer("first")
+    for number in range(12):
+        network.leaf(f"leaf{number}", "first")
+    network.superpeer("other", "first")
+    network.run(30.0)
+    assert network.superpeer_status("other").leaves >= 3
+    assert network.superpeer_status("first").promotions == 0

@@ -12,6 +12,7 @@ from superpeer.verdict import Inputs, Verdict, verdict
 
 CONFIG, VITALS = PromotionConfig(), VitalsConfig()
 FINE = Inputs(
+    willing=True,
     bulk_door=True,
     reachable=True,
     up_rate=2e6,
@@ -22,6 +23,7 @@ FINE = Inputs(
 
 inputs = st.builds(
     Inputs,
+    willing=st.booleans(),
     bulk_door=st.booleans(),
     reachable=st.sampled_from([None, True, False]),
     up_rate=st.none() | st.floats(0, 1e12),
@@ -47,6 +49,7 @@ def test_who_cannot_be_reached_is_never_fit(found: Inputs) -> None:
         replace(found, reachable=False),
         replace(found, reachable=None),
         replace(found, bulk_door=False),
+        replace(found, willing=False),
         replace(found, held_back_s=1.0),
     ):
         assert not of(worse).fit
