@@ -46,6 +46,10 @@ class ClusterConfig(Slice, frozen=True):
     near_searches_per_s: float = 200.0  # of one leaf in private or loopback scope: THREATS §6
     near_searches_burst: int = 200
     idle_leaf_s: float = 60.0  # without files this long, it gives way when we are full; wild guess
+    copies_max: int = 300  # leaves of neighbours that we are heir of, half of them of any one
+    copied_entries_max: int = 200_000  # of these, half of them of any one neighbour; 60 MiB
+    held_s: float = 5.0  # how long an heir may take to answer, then it is another; wild guess
+    heir_again_s: float = 10.0  # until those that would not be heirs are asked again; wild guess
 
 
 class OverlayConfig(Slice, frozen=True):

@@ -19,6 +19,7 @@ from superpeer.desks import desks
 from superpeer.digests import Digests
 from superpeer.flood import Flood
 from superpeer.guide import Guide
+from superpeer.handing import Handing
 from superpeer.lookout import Lookout
 from superpeer.overlay import Overlay
 from superpeer.questions import Questions
@@ -53,30 +54,43 @@ class Machines:
             links=links,
             meeting=self.meeting,
             seeds=seeds,
-            on_linked=self.digests.neighbour_linked,
+            on_linked=self._linked,
             on_parted=self._parted,
             in_use=self._is_leaf,
         )
         self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
         self.cluster = self._cluster_of(network, digest)
+        self.handing = Handing(self.cluster)
         self.flood = self._flood_of(network)
         self.searches = self._searches_of()
         at = desks(config, self.credit, self.searches, self.flood)
         self.questions = Questions(at, config.cluster.late_s)
         self.counting = (
             *(self.overlay, self.cluster, self.digests, self.flood, self.wishes),
-            *(self.searches, self.questions),
+            *(self.searches, self.questions, self.cluster.dormant),
         )
         """Those that count what they drop."""
-        self.all = (*self.counting, self.lookout)
+        self.all = (
+            *(each for each in self.counting if each is not self.cluster.dormant),
+            self.lookout,
+        )
 
     def _is_leaf(self, peer: NodeId) -> bool:
         return peer in self.cluster.members
+
+    def _linked(self, peer: NodeId, now: float) -> list[Effect]:
+        self.digests.neighbour_linked(peer, now)
+        return self.handing.linked(peer, now)
+
+    def _is_served(self, peer: NodeId) -> bool:
+        """Whether a leaf may ask us: those that we are heir of may when their parent is silent."""
+        return peer in self.cluster.members or peer in self.cluster.dormant
 
     def _parted(self, peer: NodeId, now: float) -> list[Effect]:
         """The link may stay, but no query crosses it any more."""
         self.digests.neighbour_lost(peer, now)
         self.questions.peer_lost(peer)
+        self.handing.parted(peer, now)
         return self.flood.neighbour_lost(peer, now)
 
     def _cluster_of(self, network: Network, digest: CountedPlaces) -> Cluster:
@@ -91,6 +105,7 @@ class Machines:
             spread_s=self.digests.spread_s,
             wishes=self.wishes,
             credit=self.credit,
+            neighbours=self.overlay.neighbours,
         )
 
     def _flood_of(self, network: Network) -> Flood:
@@ -116,6 +131,7 @@ class Machines:
             rng=self._rng,
             links=self._links,
             leaves=self.cluster.members,
+            is_served=self._is_served,
             neighbours=self.overlay.neighbours,
             evaluate=self.flood.evaluate,
             around=self.overlay.around,

@@ -32,6 +32,13 @@ class Status(msgspec.Struct):
     dropped: dict[str, int]  # frames and messages dropped, by reason
     wishes: int = 0  # different standing searches of our leaves
     sources: dict[str, int] = {}  # super-peers that each step of the ladder has named
+    heirs: int = 0  # leaves of ours of which a neighbour has a whole copy
+    copies: int = 0  # leaves of neighbours whose heir we are
+    copied_files: int = 0  # ... and what they share, found by nobody as long as their parent lives
+    copies_woken: int = 0  # how often such a copy was found after its parent was lost
+    leaves_inherited: int = 0  # leaves that joined us and found what they share here
+    leaves_moved: int = 0  # leaves that left us for another super-peer
+    index_uploads: int = 0  # whole catalogues that leaves have sent us
 
 
 class Listing(msgspec.Struct):

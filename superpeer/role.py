@@ -97,6 +97,7 @@ class SuperPeer:
         self._overlay, self._cluster, self._digests = (
             *(machines.overlay, machines.cluster, machines.digests),
         )
+        self._handing = machines.handing
         self._flood, self._searches = machines.flood, machines.searches
         self._questions, self._wishes = machines.questions, machines.wishes
         self._on_event = self._event_table()
@@ -174,6 +175,13 @@ class SuperPeer:
             dropped={**self._host.dropped, **dropped},
             wishes=len(self._wishes),
             sources=dict(self._lookout.named),
+            heirs=len(self._cluster.heirs),
+            copies=len(self._cluster.dormant),
+            copied_files=self._cluster.hidden,
+            copies_woken=self._cluster.dormant.woken,
+            leaves_inherited=self._cluster.dormant.inherited,
+            leaves_moved=self._cluster.moved,
+            index_uploads=self._cluster.uploads,
         )
 
     # --- links and messages -----------------------------------------------------------------
@@ -189,14 +197,17 @@ class SuperPeer:
             return []
         peer = event.peer
         was_up = self._links.pop(peer, None) is not None
-        self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
+        on_purpose = event.reason.startswith(BYE)
+        effects = self._cluster.leaf_lost(peer, now, on_purpose=on_purpose)
         self._digests.neighbour_lost(peer, now)
         self._questions.peer_lost(peer)
         return [
+            *effects,
             *self._searches.leaf_lost(peer),
             *self._wishes.leaf_lost(peer, now),
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now, was_up=was_up),
+            *self._handing.lost(peer, now),
         ]
 
     def _on_link_measured(self, event: LinkMeasured, _now: float) -> list[Effect]:

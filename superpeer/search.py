@@ -57,7 +57,7 @@ _CREDIT_PAUSE_S: Final = 0.05  # until it is looked at again; wild guess
 
 
 class Searches:
-    """The open requests of our leaves; `leaves` are those that may ask.
+    """The open requests of our leaves; `leaves` are ours, and who `is_served` may ask.
 
     `evaluate` asks our own index, `around` are the ids of who is near us.
     """
@@ -71,6 +71,7 @@ class Searches:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         leaves: Mapping[NodeId, Contact],
+        is_served: Callable[[NodeId], bool],
         neighbours: Mapping[NodeId, object],
         evaluate: Callable[[QueryBody], Iterator[Hit | Gap]],
         around: Callable[[], frozenset[int]],
@@ -81,6 +82,7 @@ class Searches:
         self._rng = rng
         self._links = links
         self._leaves = leaves
+        self._is_served = is_served
         self._seekers = Seekers()
         self._neighbours = neighbours
         self._evaluate = evaluate
@@ -124,7 +126,7 @@ class Searches:
         if asked.guid in self._asked.get(leaf, ()):
             self.dropped["search_twice"] += 1
             return []
-        if leaf not in self._leaves:
+        if not self._is_served(leaf):
             return [Send(leaf, _refusal(asked, "this super-peer is not your parent"))]
         return self.begin(leaf, asked, now)
 

@@ -19,6 +19,7 @@ def of_others(at: Machines) -> Table:
     return {
         cluster.Join: at.cluster.on_join,
         cluster.Publish: at.cluster.on_publish,
+        cluster.Leave: _leaving(at),
         cluster.Search: at.questions.on_question,
         cluster.Locate: at.questions.on_question,
         cluster.Forget: _unless_waiting(at.questions, at.searches.on_forget),
@@ -26,9 +27,12 @@ def of_others(at: Machines) -> Table:
         cluster.Unwish: at.wishes.on_unwish,
         overlay.Link: at.overlay.on_link,
         overlay.Linked: at.overlay.on_linked,
-        overlay.Unlinked: at.overlay.on_unlinked,
+        overlay.Unlinked: _unlinking(at),
         overlay.Neighbourhood: at.overlay.on_neighbourhood,
         overlay.Patches: at.digests.on_patches,
+        overlay.Hold: at.handing.on_hold,
+        overlay.Held: at.handing.on_held,
+        overlay.Release: at.handing.on_release,
         overlay.Query: _once_met(at),
         overlay.Extend: at.flood.on_extend,
         overlay.QueryHits: at.flood.on_query_hits,
@@ -56,6 +60,28 @@ def of_wishes(at: Machines) -> Table:
         cluster.SearchHits: at.wishes.on_search_hits,
         cluster.SearchDone: at.wishes.on_search_done,
     }
+
+
+def _leaving(at: Machines) -> OnMessage:
+    """A leaf that has another parent asks us nothing and wishes for nothing here."""
+
+    def on_leave(peer: NodeId, message: cluster.Leave, now: float) -> list[Effect]:
+        effects = at.cluster.on_leave(peer, message, now)
+        if peer in at.cluster.members:
+            return effects
+        return effects + at.searches.leaf_lost(peer) + at.wishes.leaf_lost(peer, now)
+
+    return on_leave
+
+
+def _unlinking(at: Machines) -> OnMessage:
+    """Who leaves is no heir any more."""
+
+    def on_unlinked(peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
+        at.cluster.heirs.peers_changed(now)
+        return at.overlay.on_unlinked(peer, message, now)
+
+    return on_unlinked
 
 
 def _once_met(at: Machines) -> OnMessage:

@@ -51,6 +51,8 @@ def test_status_tells_what_it_is_and_does() -> None:
         version="",
         network="test",
         dropped={},
+        heirs=1,
+        copies=1,
     )
 
 
