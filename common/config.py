@@ -112,6 +112,8 @@ class ParentConfig(Slice, frozen=True):
     lan_s: float = 1.5  # how long the LAN may take, up to twice that: RFC 6762 asks again after 1 s
     list_s: float = 6.0  # ... and a list or the name service, which have 5 s themselves
     join_s: float = 5.0  # from link to welcome
+    heir_s: float = 1.0  # ... of an heir, whose link is there; then others are asked; wild guess
+    silent_s: float = 1.75  # after this the heir is joined: an echo comes every 0.75 to 1.25 s
     redial_s: float = 0.2
     redial_max_s: float = 60.0
     publish_window: int = 4  # unacknowledged Publish messages
@@ -123,6 +125,9 @@ class SearchConfig(Slice, frozen=True):
 
     searches_max: int = 64
     results_kept: int = 5_000  # hits of the last search, for `get NUMBER`
+    hedge_s: float = 0.3  # a parent silent for this long: the heir is asked as well: THREATS G5
+    hedges_per_s: float = 1.0  # such questions, so that nobody's load doubles by them; wild guess
+    hedges_burst: int = 8
 
 
 class WishConfig(Slice, frozen=True):

@@ -1,21 +1,20 @@
 """A leaf's parent: join one, notice when it is gone, join the next.
 
-    SEEKING --next candidate--> JOINING --Welcome--> JOINED
-       ^------- Busy, LinkDown, too late ---'           |
-       '----------------- LinkDown, Busy ---------------'
+    SEEKING --next candidate--> JOINING --Welcome--> JOINED --heir welcomes--> JOINED
+       ^------- Busy, LinkDown, too late ---'           |      the old one is left
+       '----------------- LinkDown, Busy ---------------'      only then
 
 Invariant: at most one parent, and only `Welcome` from the candidate that was asked makes it so. Who
-is asked, in which order, is `leaf.ladder`; rounds that find nobody are repeated with a doubling,
-jittered pause, unless this leaf may begin the network itself: then its node becomes a super-peer
-too, and that is its parent. What is published and searched there is not this machine's business.
+is asked, in which order, is `leaf.rounds`; but when a parent is lost its heir (`leaf.heir`) is the
+first. A parent that goes in peace, or is silent while the heir is not, is left when the other has
+said welcome: make before break. What is published and searched there is not our business here.
 """
 
 import enum
-from collections.abc import Callable, Sequence
-from random import Random
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import ClassVar
 
-from common.addresses import Address, from_here, may_tell
+from common.addresses import may_tell
 from common.config import ParentConfig
 from common.core import (
     Asked,
@@ -27,9 +26,9 @@ from common.core import (
     Event,
     Hangup,
     LinkDown,
+    LinkMeasured,
     LinkUp,
     Notify,
-    Promote,
     Promoted,
     Received,
     Send,
@@ -38,21 +37,18 @@ from common.core import (
 )
 from common.deadlines import Deadlines
 from common.doors import Door
-from common.hostcache import HostCache
 from common.ids import NodeId, node_text
-from common.ladder import SELF, Found
-from common.meeting import Facts, Meeting, Seed
-from common.messages.cluster import Busy, Join, Welcome
+from common.ladder import Found
+from common.messages import cluster
+from common.messages.cluster import Busy, Join, Leave, ReHome, Welcome
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping
-from common.storage import RememberSuperPeer, Restored
+from common.storage import Restored
 from leaf.candidates import Candidate
-from leaf.ladder import Ladder
-from leaf.pins import Pins
+from leaf.heir import Heir, candidate_of
 from leaf.publish import Publisher
-from leaf.signals import Joined, Orphaned
-
-_REFUSED: Final = "refused: "  # how `common.links` begins the reason of a link that was refused
+from leaf.rounds import Rounds
+from leaf.signals import Inherits, Joined, Orphaned
 
 
 class State(enum.Enum):
@@ -67,67 +63,47 @@ class Parent:
     """The leaf's end of its one link into the network."""
 
     __slots__ = (
-        *("_began", "_busy_s", "_cache", "_candidate", "_config", "_deadlines", "_dialled"),
-        *("_epoch", "_ladder", "_links", "_listen", "_me", "_meeting", "_pause_s", "_pins"),
-        *("_promoted", "_promotes", "_published", "_rng", "_state", "reason", "refused"),
+        *("_by_heir", "_candidate", "_config", "_deadlines", "_dialled", "_epoch"),
+        *("_joins", "_links", "_me", "_moves_dialled", "_moves_to", "_published", "_rounds"),
+        *("_state", "heir"),
     )
 
     def __init__(
         self,
-        *,
         me: NodeId,
-        meeting: Meeting,
         config: ParentConfig,
-        seeds: Sequence[Seed],
+        rounds: Rounds,
         published: Publisher,
+        *,
         epoch: int,
-        rng: Random,
-        steps: Sequence[str] = (),
-        promotes: bool = False,
     ) -> None:
-        """`steps` of the ladder come after the host cache where there are no `seeds`; then a node
-        that `promotes` begins the network where it finds nobody."""
         self._me = me
-        self._meeting = meeting
         self._config = config
         self._published = published
         self._epoch = epoch
-        self._rng = rng
-        self._promotes = promotes
-        self._promoted = False
-        self._listen: Address | None = None
-        self._pins = Pins()
-        self._cache = HostCache(me, rng)
-        self._ladder = Ladder(
-            me,
-            seeds=seeds,
-            steps=steps,
-            meeting=meeting,
-            config=config,
-            pins=self._pins,
-            cache=self._cache,
-            rng=rng,
-        )
+        self._joins = 0  # said in this life
+        self._rounds = rounds
         self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
+        self.heir = Heir(me, config, self._links)
         self._state = State.SEEKING
         self._candidate: Candidate | None = None  # whom we join or joined
         self._dialled = False  # the link to it is ours to end
-        self._busy_s: float | None = None  # when the first full one wants to be asked again
-        self._pause_s = config.redial_s
-        self._began: float | None = None
+        self._by_heir = False  # it is the heir of the last one, and no candidate of a round
+        self._moves_to: Candidate | None = None  # whom we join before we leave our parent
+        self._moves_dialled = False
         self._deadlines = Deadlines()
-        self.reason = "not asked yet"
-        """Why there is no parent, in one sentence; '' while there is one."""
-        self.refused = False
-        """Whether in the last round somebody was there and would not have us."""
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
-        return self._HANDLERS[type(event)](self, event, now)
+        warm = self.heir.warm
+        effects = self._HANDLERS[type(event)](self, event, now)
+        if self.heir.warm != warm:
+            effects.append(Inherits(self.heir.warm))
+        return effects
 
     def wakeup(self) -> float | None:
         """The next deadline."""
-        times = (self._deadlines.earliest(), self._ladder.wakeup())
+        times = (self._deadlines.earliest(), self._rounds.wakeup(), self.heir.wakeup())
         return min((when for when in times if when is not None), default=None)
 
     @property
@@ -144,126 +120,98 @@ class Parent:
         each = self._candidate
         return None if self.contact is None or each is None else each.source
 
+    @property
+    def reason(self) -> str:
+        """Why there is no parent, in one sentence; '' while there is one."""
+        return self._rounds.reason
+
+    @property
+    def refused(self) -> bool:
+        """Whether in the last round somebody was there and would not have us."""
+        return self._rounds.refused
+
     # --- seeking ----------------------------------------------------------------------------
 
     def _restored(self, event: Restored, now: float) -> list[Effect]:
-        self._pins.restore(event.pins)
-        if not self._ladder.is_given:  # who was given super-peers wants those
-            self._cache.restore(event.known)
-        if self._began is not None:
-            return []
-        self._began = now
-        return self._begin_round(now)
+        return self._begin_round(now) if self._rounds.restore(event) else []
 
     def _bound(self, event: Bound, _now: float) -> list[Effect]:
-        self._listen = event.control
+        self._rounds.listen = event.control
         return []
 
     def _begin_round(self, now: float) -> list[Effect]:
-        self._busy_s = None
-        if self._promoted and self._listen is not None:
-            self._ladder.alone(Contact(self._me, from_here(self._listen)), SELF)
-            return self._advance(now)
-        return self._ladder.begin(now) + self._advance(now)
+        return self._rounds.begin(now) + self._advance(now)
 
     def _advance(self, now: float) -> list[Effect]:
         """Join the next candidate, or wait for one, or pause after a round without success."""
-        effects = self._ladder.climb(now, to_the_end=not self._may_begin)
-        candidate = self._ladder.next()
-        if candidate is not None:
-            return effects + self._enter_joining(candidate, now)
-        if not self._ladder.over:
-            return effects
-        self._deadlines.set("round", now + self._pause())
-        if self._may_begin and self._listen is not None and self._ladder.nobody:
-            fields: dict[str, object] = {"reason": self._ladder.reason}
-            return [*effects, Notify("network_started", fields), Promote(())]
-        return effects + self._explain()
-
-    @property
-    def _may_begin(self) -> bool:
-        """Whether this leaf may begin the network where it finds nobody."""
-        return self._promotes and not self._promoted and not self._ladder.is_given
+        effects, candidate = self._rounds.next(now)
+        return effects if candidate is None else effects + self._enter_joining(candidate, now)
 
     def _found(self, event: Found, now: float) -> list[Effect]:
-        effects = self._ladder.found(event, now)
-        if self._state is not State.SEEKING:
-            return effects
-        due = self._deadlines.get("round")
-        if due is None:
-            return effects + self._advance(now)
-        if event.seeds:  # while we rest: soon, but not each time somebody shows up
-            self._deadlines.set("round", min(due, now + self._config.lan_s))
-        return []
+        seeking = self._state is State.SEEKING
+        effects, goes_on = self._rounds.found(event, now, seeking=seeking)
+        return effects + self._advance(now) if goes_on else effects
 
     def _on_promoted(self, _event: Promoted, now: float) -> list[Effect]:
         """Our node is a super-peer now; a parent that we have stays."""
-        self._promoted = True
+        self._rounds.promoted = True
         return self._begin_round(now) if self._state is State.SEEKING else []
 
     def _on_demoted(self, _event: Demoted, _now: float) -> list[Effect]:
-        self._promoted = False
+        self._rounds.promoted = False
         return []
 
-    def _pause(self) -> float:
-        """How long until the next round: doubling, with jitter, or when a full one said."""
-        limit = self._config.redial_max_s
-        pause = self._pause_s * self._rng.uniform(0.5, 1.0)
-        self._pause_s = min(2 * self._pause_s, limit)
-        if self._busy_s is None:
-            return pause
-        return max(pause, min(self._busy_s, limit) * self._rng.uniform(1.0, 1.2))
-
-    def _explain(self) -> list[Effect]:
-        """Say why there is no parent, once as long as the reason stays."""
-        self.refused = self._ladder.refused
-        if self.reason == self._ladder.reason:
-            return []
-        self.reason = self._ladder.reason
-        level = "error" if self._ladder.wrong_key else "warning"
-        return [Notify("parent_not_found", {"reason": self.reason}, level)]
-
     def _on_pong(self, event: DatagramReceived, now: float) -> list[Effect]:
-        counted = self._ladder.pong(event, now)
+        if isinstance(event.message, Ping):
+            return []
+        counted = self._rounds.pong(event, now)
         return self._advance(now) if counted and self._state is State.SEEKING else []
 
     # --- joining ----------------------------------------------------------------------------
 
     def _enter_joining(self, candidate: Candidate, now: float) -> list[Effect]:
-        self._state, self._candidate = State.JOINING, candidate
+        self._state, self._candidate, self._by_heir = State.JOINING, candidate, False
         peer = candidate.node or b""
         self._dialled = peer not in self._links
         if self._dialled:
             return [Dial(peer, candidate.address, Door.CONTROL)]
-        return self._join(peer, now)
+        return self._join(peer, self._config.join_s, now)
 
-    def _join(self, peer: NodeId, now: float) -> list[Effect]:
-        self._deadlines.set("join", now + self._config.join_s)
+    def _join(self, peer: NodeId, within_s: float, now: float) -> list[Effect]:
+        self._deadlines.set("join", now + within_s)
+        self._joins += 1
         held = self._published
-        return [Send(peer, Join(self._epoch, held.generation, held.entries))]
+        return [Send(peer, Join(self._epoch, held.generation, held.entries, joins=self._joins))]
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
         self._links[event.peer] = None
-        if self._state is State.JOINING and self._is_candidate(event.peer):
-            return self._join(event.peer, now)
+        self.heir.link_up(event.peer, now)
+        is_joining = self._state is State.JOINING and self._is_candidate(event.peer)
+        if is_joining or self._is_moving_to(event.peer):
+            return self._join(event.peer, self._config.join_s, now)
         return []
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
         self._links.pop(event.peer, None)
+        self.heir.link_down(event.peer, now)
+        if self._is_moving_to(event.peer):
+            self._moves_dialled = False
+            return self._stay()
         if self._state is State.SEEKING or not self._is_candidate(event.peer):
             return []
         self._dialled = False
         return self._lose(event.reason, now)
 
     def _due_join(self, now: float) -> list[Effect]:
-        return self._lose(f"no welcome within {self._config.join_s:g} s", now)
-
-    def _due_round(self, now: float) -> list[Effect]:
-        return self._begin_round(now) if self._state is State.SEEKING else []
+        """The one that was asked does not take us."""
+        if self._moves_to is not None:
+            self.heir.put_off(now)
+            return self._stay()
+        return self._lose("no welcome in time", now)
 
     def _lose(self, reason: str, now: float, busy: Busy | None = None) -> list[Effect]:
         """The candidate does not become our parent, or the parent is gone: seek on."""
@@ -276,102 +224,153 @@ class Parent:
         effects: list[Effect] = []
         if self._dialled:
             effects.append(Hangup(candidate.node, Door.CONTROL, reason))
-        if not was_joined:
-            if busy is not None:
-                self._ladder.full(candidate, text, busy.alternatives)
-            else:
-                self._fail(candidate, text, refused=reason.startswith(_REFUSED))
-            return effects + self._advance(now)
-        self.reason = f"lost {text}"
-        self._deadlines.set("round", now + self._pause())
-        lost = Notify("parent_lost", {"node": node_text(candidate.node), "reason": reason})
-        return [*effects, Orphaned(self.reason), lost]
+        if was_joined:
+            return effects + self._orphaned(candidate.node, reason, text, now)
+        if self._by_heir:
+            return [*effects, Orphaned(self.reason), *self._begin_round(now)]
+        if busy is not None:
+            self._rounds.full(candidate, text, busy.retry_s, busy.alternatives)
+        else:
+            self._rounds.failed(candidate, text, reason)
+        return effects + self._advance(now)
 
-    def _fail(self, candidate: Candidate, text: str, *, refused: bool) -> None:
-        """It cannot be joined now."""
-        self._ladder.failed(candidate, text, refused=refused)
-        self._cache.failed(candidate.node or b"")
+    def _orphaned(self, node: NodeId, reason: str, text: str, now: float) -> list[Effect]:
+        """The parent is gone: its heir is joined at once, or others after a pause."""
+        self._rounds.reason = f"lost {text}"
+        effects = self._stay()
+        heir, dialled = self.heir.take()
+        self.heir.watch(None, now)
+        lost = Notify("parent_lost", {"node": node_text(node), "reason": reason})
+        effects += [Orphaned(self.reason, soon=heir is not None), lost]
+        if heir is None or heir.node is None:
+            self._rounds.rest(now)
+            return effects
+        self._state, self._candidate, self._by_heir = State.JOINING, heir, True
+        self._dialled = dialled or heir.node not in self._links
+        return effects + self._reach(heir.node, heir, now)
 
     def _is_candidate(self, peer: NodeId) -> bool:
         return self._candidate is not None and self._candidate.node == peer
 
-    # --- what the candidate says ------------------------------------------------------------
+    # --- moving from one parent to another --------------------------------------------------
+
+    def _is_moving_to(self, peer: NodeId) -> bool:
+        return self._moves_to is not None and self._moves_to.node == peer
+
+    def _move(self, contact: Contact, now: float) -> list[Effect]:
+        """Join this one while we have our parent."""
+        if self._state is not State.JOINED or self._moves_to is not None:
+            return []
+        if contact.node == self._me or self._is_candidate(contact.node):
+            return []
+        self._moves_to = candidate_of(contact)
+        self._moves_dialled = contact.node not in self._links
+        return self._reach(contact.node, self._moves_to, now)
+
+    def _reach(self, peer: NodeId, candidate: Candidate, now: float) -> list[Effect]:
+        """Join it over the link that is there, or make one."""
+        if peer in self._links:
+            return self._join(peer, self._config.heir_s, now)
+        self._deadlines.set("join", now + self._config.join_s)
+        return [Dial(peer, candidate.address, Door.CONTROL)]
+
+    def _stay(self) -> list[Effect]:
+        """The other did not take us: we have a parent as long as it lives."""
+        other, self._moves_to = self._moves_to, None
+        self._deadlines.cancel("join")
+        node = other.node if other is not None and self._moves_dialled else None
+        return [] if node is None else [Hangup(node, Door.CONTROL, "it does not take us")]
+
+    def _moved(self, welcome: Welcome, now: float) -> list[Effect]:
+        """The other is our parent now; the one before is left."""
+        old, old_dialled, new = self._candidate, self._dialled, self._moves_to
+        if new is None or new.node is None or old is None or old.node is None:
+            return []
+        self._dialled, self._moves_to = self._moves_dialled, None
+        effects: list[Effect] = [Orphaned("it moves to another super-peer", soon=True)]
+        if self.heir.contact is not None and self.heir.contact.node == new.node:
+            self._dialled |= self.heir.take()[1]
+        effects += self.heir.forget()
+        effects += [*self._joined(new, welcome, now), Send(old.node, Leave(self._joins))]
+        if old_dialled:
+            effects.append(Hangup(old.node, Door.CONTROL, "we have another parent"))
+        return effects
+
+    # --- what others say --------------------------------------------------------------------
 
     def _received(self, event: Received, now: float) -> list[Effect]:
-        if not self._is_candidate(event.peer):
-            return []
-        return self._MESSAGES[type(event.message)](self, event.message, now)
+        message = event.message
+        if self._is_moving_to(event.peer) and isinstance(message, Welcome):
+            return self._moved(message, now)
+        if self._is_moving_to(event.peer) and isinstance(message, Busy):
+            return self._due_join(now)
+        if self._is_candidate(event.peer):
+            return self._MESSAGES[type(message)](self, message, now)
+        return []
 
-    def _on_welcome(self, welcome: Welcome, _now: float) -> list[Effect]:
+    def _on_welcome(self, welcome: Welcome, now: float) -> list[Effect]:
         candidate = self._candidate
-        if self._state is not State.JOINING or candidate is None or candidate.node is None:
+        if self._state is not State.JOINING or candidate is None:
             return []
-        self._state, self.reason, self._pause_s = State.JOINED, "", self._config.redial_s
-        self.refused = False
-        self._deadlines.cancel("join")
-        self._deadlines.cancel("round")
-        self._ladder.rest()
-        node, address = candidate.node, candidate.address
-        self._cache.hear(welcome.alternatives, Contact(node, address))
-        source: dict[str, object] = {"source": candidate.source} if candidate.source else {}
-        told = {"node": node_text(node), "address": str(address), **source}
-        return [
-            *self._remember(candidate, node),
-            Notify("parent_joined", told),
-            Joined(node, address, welcome.generation, welcome.entries_max),
-        ]
+        return self.heir.forget() + self._joined(candidate, welcome, now)
 
-    def _remember(self, candidate: Candidate, node: NodeId) -> list[Effect]:
-        """What the next run should know; a key is pinned only after a link has proven it."""
-        if node == self._me:
-            return []
-        self._cache.worked(Contact(node, candidate.address))
-        return [RememberSuperPeer(node, candidate.address), *self._pins.joined(candidate)]
+    def _joined(self, candidate: Candidate, welcome: Welcome, now: float) -> list[Effect]:
+        self._state, self._candidate = State.JOINED, candidate
+        self._deadlines.cancel("join")
+        node, address = candidate.node or b"", candidate.address
+        self.heir.watch(node, now)
+        joined = Joined(node, address, welcome.generation, welcome.entries_max)
+        return [*self._rounds.joined(candidate, welcome.alternatives), joined]
 
     def _on_busy(self, busy: Busy, now: float) -> list[Effect]:
         candidate = self._candidate
         if candidate is None or candidate.node is None:
             return []
-        self._cache.hear(busy.alternatives, Contact(candidate.node, candidate.address))
-        if self._state is State.JOINING:
-            self._busy_s = min(self._busy_s or busy.retry_s, busy.retry_s)
+        self._rounds.cache.hear(busy.alternatives, Contact(candidate.node, candidate.address))
         return self._lose("it takes no more leaves", now, busy)
+
+    def _on_heir(self, message: cluster.Heir, now: float) -> list[Effect]:
+        contact = self.contact
+        return [] if contact is None else self.heir.named(message.contact, contact.address, now)
+
+    def _on_re_home(self, message: ReHome, now: float) -> list[Effect]:
+        contact = self.contact
+        if contact is None or not may_tell(message.contact.address, contact.address):
+            return []
+        return self._move(message.contact, now)
+
+    def _measured(self, event: LinkMeasured, now: float) -> list[Effect]:
+        """An echo."""
+        if event.door is Door.CONTROL:
+            self.heir.measured(event.peer, event.rtt_s, now)
+        return []
 
     # --- people and other nodes -------------------------------------------------------------
 
-    def _datagram(self, event: DatagramReceived, now: float) -> list[Effect]:
-        if isinstance(event.message, Ping):
-            return self._on_ping(event, now)
-        return self._on_pong(event, now)
-
-    def _on_ping(self, event: DatagramReceived, now: float) -> list[Effect]:
-        """Any node serves as a way in: we answer with our parent, within the asker's scope."""
-        contact = self.contact
-        if contact is not None and not may_tell(contact.address, event.address):
-            contact = None
-        uptime_s = now - (now if self._began is None else self._began)
-        return [*self._meeting.answer(event, Facts(self._me, contact, 0, 0, uptime_s))]
-
     def _asked_pins_reset(self, event: Asked, now: float) -> list[Effect]:
-        effects = self._pins.reset(event)
+        effects = self._rounds.pins.reset(event)
         if self._state is State.SEEKING:
-            self._deadlines.set("round", now)
+            self._rounds.hurry(now)
         return effects
 
-    def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
+    def _stopped(self, _event: Stopped, now: float) -> list[Effect]:
         contact, self._state, self._candidate = self.contact, State.SEEKING, None
-        for key in ("round", "join"):
-            self._deadlines.cancel(key)
-        self._ladder.rest()
-        self.reason = "this leaf is stopping"
+        self._moves_to = None
+        self._deadlines.cancel("join")
+        self.heir.watch(None, now)
+        self._rounds.stop()
+        self._rounds.reason = "this leaf is stopping"
         return [Send(contact.node, Bye("leaving"))] if contact else []
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        for key in self._deadlines.pop_due(now):
-            effects += self._DUE[str(key)](self, now)
-        if self._ladder.due(now) and self._state is State.SEEKING:
-            effects += self._advance(now)
+        effects, parent_is_silent = self.heir.due(now)
+        if parent_is_silent and self.heir.warm is not None:
+            effects += self._move(self.heir.warm, now)
+        for _ in self._deadlines.pop_due(now):
+            effects += self._due_join(now)
+        begins, waited = self._rounds.due(now)
+        if self._state is State.SEEKING and (begins or waited):
+            effects += self._begin_round(now) if begins else self._advance(now)
         return effects
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
@@ -382,8 +381,9 @@ class Parent:
         Demoted: _on_demoted,
         LinkUp: _link_up,
         LinkDown: _link_down,
+        LinkMeasured: _measured,
         Received: _received,
-        DatagramReceived: _datagram,
+        DatagramReceived: _on_pong,
         Asked: _asked_pins_reset,
         Stopped: _stopped,
         Woke: _woke,
@@ -392,9 +392,6 @@ class Parent:
     _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
         Welcome: _on_welcome,
         Busy: _on_busy,
-    }
-
-    _DUE: ClassVar[dict[str, Callable[..., list[Effect]]]] = {
-        "round": _due_round,
-        "join": _due_join,
+        cluster.Heir: _on_heir,
+        ReHome: _on_re_home,
     }

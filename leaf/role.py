@@ -50,6 +50,7 @@ from leaf.limits import Limits
 from leaf.methods import Nothing, Peer, Status
 from leaf.parent import Parent
 from leaf.publish import Publisher
+from leaf.rounds import Rounds
 from leaf.search import Searches
 from leaf.signals import (
     NOBODY,
@@ -70,6 +71,7 @@ from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, STOPPED, Names
+from leaf.wayin import WayIn
 from leaf.whys import Whys
 from leaf.wishes import Wishes
 
@@ -119,24 +121,19 @@ class Leaf:
         downloads = self._downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
-        parent = self._parent = Parent(
-            me=me,
-            meeting=Meeting(network, rng),
-            config=config.parent,
-            seeds=supers,
-            published=publisher,
-            epoch=epoch,
-            rng=rng,
-            steps=steps,
-            promotes=promotes,
+        meeting = Meeting(network, rng)
+        rounds = Rounds(*(me, meeting, config.parent, supers, steps), rng=rng, promotes=promotes)
+        parent = self._parent = Parent(me, config.parent, rounds, publisher, epoch=epoch)
+        searches = self._searches = Searches(
+            name, config.search, rng, parent.heir.heard_at, parent.heir.rtt_s
         )
-        searches = self._searches = Searches(name, config.search, rng)
         stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
         uploads = Uploads(stock, links, ledger, config.swarm, rng)
         self._library, self._locator = library, Locator(config.swarm, rng)
         self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
         self._machines: dict[str, _Machine] = {
             "parent": parent,
+            "wayin": WayIn(me, meeting, parent),
             "publisher": publisher,
             "library": library,
             "links": links,
@@ -185,7 +182,9 @@ class Leaf:
         """Take in one event; say what is to be done."""
         if self._began is None:
             self._began = now
-        if isinstance(event, Asked):
+        if isinstance(event, Received):
+            self._parent.heir.heard(event.peer, now)
+        elif isinstance(event, Asked):
             self._calls[event.call] = None
         elif isinstance(event, AskerLeft):
             self._calls.pop(event.call, None)
@@ -309,11 +308,11 @@ class Leaf:
             roles=list(self._roles),
             listen=self._listen,
             network=self._network,
-            parent=Peer(node_text(contact.node), str(contact.address)) if contact else None,
+            parent=_peer(contact),
             parent_reason=self._parent.reason,
             parent_refused=self._parent.refused,
             parent_source=self._parent.source,
-            heir=None,
+            heir=_peer(self._parent.heir.contact),
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
             pending_files=self._library.pending,
@@ -360,6 +359,10 @@ class Leaf:
         Asked: _asked,
         Stopped: _stopped,
     }
+
+
+def _peer(contact: Contact | None) -> Peer | None:
+    return Peer(node_text(contact.node), str(contact.address)) if contact else None
 
 
 def _unheard(ended: Answer | Fail) -> list[Effect]:

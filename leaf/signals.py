@@ -40,9 +40,16 @@ class Joined(Signal, frozen=True):
 
 
 class Orphaned(Signal, frozen=True):
-    """The parent is gone."""
+    """The parent is gone; `soon`: its heir is being joined, what is asked now can wait for it."""
 
     reason: str
+    soon: bool = False
+
+
+class Inherits(Signal, frozen=True):
+    """The parent has an heir that can be asked at once; or (None) has none any more."""
+
+    heir: Contact | None
 
 
 class Offered(Signal, frozen=True):

@@ -9,6 +9,7 @@ from common.core import (
     Demoted,
     Event,
     LinkDown,
+    LinkMeasured,
     LinkUp,
     Promoted,
     Sent,
@@ -43,6 +44,7 @@ from leaf.signals import (
     Forgotten,
     Given,
     Heard,
+    Inherits,
     Joined,
     Limited,
     Listed,
@@ -75,7 +77,17 @@ _WISH_METHODS: Final = ("leaf.wish_add", "leaf.wish_ls", "leaf.wish_rm", "leaf.w
 Names = tuple[str, ...]
 
 EVENTS: Final[dict[type[Event], Names]] = {
-    Restored: ("limits", "library", "downloads", "gets", "ledger", "uploads", "wishes", "parent"),
+    Restored: (
+        "limits",
+        "library",
+        "downloads",
+        "gets",
+        "ledger",
+        "uploads",
+        "wishes",
+        "wayin",
+        "parent",
+    ),
     TimeTold: ("limits",),
     Bound: ("parent",),
     Found: ("parent",),
@@ -83,7 +95,8 @@ EVENTS: Final[dict[type[Event], Names]] = {
     Demoted: ("parent",),
     LinkUp: ("links", "idle", "parent", "downloads", "exchange"),
     LinkDown: ("links", "parent", "uploads", "downloads", "exchange"),
-    DatagramReceived: ("parent",),
+    LinkMeasured: ("parent",),
+    DatagramReceived: ("parent", "wayin"),
     AskerLeft: ("library", "searches", "wishes", "downloads", "gets"),
     BytesRead: ("uploads",),
     ReadFailed: ("uploads",),
@@ -100,7 +113,7 @@ STOPPED: Final = ("gets", "downloads", "uploads", "ledger", "searches", "parent"
 
 MESSAGES: Final[dict[type[Message], Names]] = {
     cluster.Welcome: ("parent",),
-    cluster.Busy: ("parent",),
+    **dict.fromkeys((cluster.Busy, cluster.Heir, cluster.ReHome), ("parent",)),
     cluster.Credit: (),
     cluster.Published: ("publisher",),
     cluster.SearchHits: ("searches",),
@@ -132,6 +145,7 @@ SIGNALS: Final[dict[type[Signal], Names]] = {
     Given: ("ledger",),
     Joined: ("library", "publisher", "searches", "wishes", "locator"),
     Orphaned: ("library", "publisher", "searches", "wishes", "locator"),
+    Inherits: ("searches",),
     Offered: ("publisher",),
     Acknowledged: ("library",),
     Wanted: ("webpeers", "downloads"),

@@ -53,6 +53,8 @@ from superpeer.seekers import Seekers
 HITS_AT_ONCE: Final = 200  # of our own index, for one leaf: all that a search for 50 rows wants
 AT_ONCE_S: Final = 0.05  # ... and as many again after this: as fast as hits cross other links
 
+QUIET_S: Final = 0.15  # a leaf that has heard nothing for this long hears that we are there
+
 _CREDIT_PAUSE_S: Final = 0.05  # until it is looked at again; wild guess
 
 
@@ -144,6 +146,7 @@ class Searches:
         if self._may_end(search):
             return [*effects, self._end_alone(search, now)]
         self._asked.setdefault(leaf, {})[asked.guid] = search
+        self._deadlines.set((leaf, asked.guid), now + QUIET_S)
         return effects + self._go_on(search, now)
 
     def _name_seekers(self, search: Request, asked: Locate, now: float) -> list[Effect]:
@@ -177,10 +180,19 @@ class Searches:
     def due(self, now: float) -> list[Effect]:
         """Let more of our own hits out."""
         effects: list[Effect] = []
-        for leaf in self._deadlines.pop_due(now):
-            if isinstance(leaf, bytes):
-                effects += self._send_more(leaf, now)
+        for key in self._deadlines.pop_due(now):
+            if isinstance(key, bytes):
+                effects += self._send_more(key, now)
+            elif isinstance(key, tuple):
+                effects += self._show_life(*key)
         return effects
+
+    def _show_life(self, leaf: NodeId, guid: Guid) -> list[Effect]:
+        """A leaf that hears nothing would ask its heir."""
+        search = self._asked.get(leaf, {}).get(guid)
+        if search is None or search.delivered or leaf not in self._links:
+            return []
+        return [Send(leaf, _answer(search.asked, ()))]
 
     def wakeup(self) -> float | None:
         """When more hits may go out."""
@@ -321,6 +333,7 @@ class Searches:
     def _end(self, search: Request) -> list[Effect]:
         searches = self._asked[search.leaf]
         del searches[search.asked.guid]
+        self._deadlines.cancel((search.leaf, search.asked.guid))
         if not searches:
             del self._asked[search.leaf]
         self._flows[search.leaf].leave(search.asked.guid)
