@@ -104,6 +104,11 @@ class Heirs:
         known = self._leaves.get(leaf)
         return known is not None and known.is_true and known.told == known.heir
 
+    def is_sought(self, leaf: NodeId) -> bool:
+        """Whether somebody is asked to be its heir."""
+        known = self._leaves.get(leaf)
+        return known is not None and known.heir is not None
+
     # --- our leaves -------------------------------------------------------------------------
 
     def joined(self, leaf: NodeId, share: Share, now: float) -> list[Effect]:

@@ -17,6 +17,7 @@ from superpeer.cluster import Cluster
 from superpeer.credit import Credit
 from superpeer.desks import desks
 from superpeer.digests import Digests
+from superpeer.draining import Draining
 from superpeer.flood import Flood
 from superpeer.guide import Guide
 from superpeer.handing import Handing
@@ -63,17 +64,23 @@ class Machines:
         self.handing = Handing(self.cluster)
         self.flood = self._flood_of(network)
         self.searches = self._searches_of()
+        self.draining = Draining(
+            self._me,
+            self.cluster,
+            neighbours=self.overlay.neighbours,
+            contacts=self.overlay.contacts,
+            owed=self.flood.lanes.owed,
+            retry_s=config.cluster.busy_retry_s,
+        )
         at = desks(config, self.credit, self.searches, self.flood)
         self.questions = Questions(at, config.cluster.late_s)
-        self.counting = (
+        asked = (
             *(self.overlay, self.cluster, self.digests, self.flood, self.wishes),
-            *(self.searches, self.questions, self.cluster.dormant),
+            *(self.searches, self.questions),
         )
+        self.counting = (*asked, self.cluster.dormant)
         """Those that count what they drop."""
-        self.all = (
-            *(each for each in self.counting if each is not self.cluster.dormant),
-            self.lookout,
-        )
+        self.all = (*asked, self.lookout, self.draining)
 
     def _is_leaf(self, peer: NodeId) -> bool:
         return peer in self.cluster.members

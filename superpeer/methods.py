@@ -93,13 +93,13 @@ class Graph(msgspec.Struct):
 
 
 class Drain(msgspec.Struct):
-    """Stop admitting, give leaves `grace_s` to go elsewhere, then end."""
+    """Stop admitting, hand the leaves over to their heirs, then end; all within `grace_s`."""
 
     grace_s: float = 5.0
 
 
 class Drained(msgspec.Struct):
-    """How many leaves were told to look for another super-peer."""
+    """How many leaves have another super-peer by now."""
 
     leaves: int
 

@@ -185,7 +185,9 @@ async def watch(
     return searched, found
 
 
-async def until_found(asker: LightLeaf, word: str, began: float, figures: Figures) -> float | None:
+async def until_found(
+    asker: LightLeaf, word: str, wait_s: float, began: float, figures: Figures
+) -> float | None:
     """Search again and again, each time for so long; None where it is never found."""
     while time.monotonic() < began + LOST_S:
         result = await asker.search(word, wait_s)
