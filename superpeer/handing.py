@@ -41,12 +41,13 @@ class Handing:
         """An heir answers, or tells that a leaf which we lost is its own."""
         cluster = self._cluster
         leaf, heir = cluster.get(message.leaf), cluster.heirs.heir_of(message.leaf)
-        is_lost = leaf is not None and message.leaf not in cluster.members
         is_heir = heir is not None and heir.node == peer
-        if leaf is not None and is_lost and is_heir and message.joins > leaf.joins:
-            cluster.moved += 1
-            return cluster.drop(message.leaf, now)
-        return cluster.heirs.on_held(peer, message, now)
+        if leaf is None or not is_heir or message.joins <= leaf.joins:
+            return cluster.heirs.on_held(peer, message, now)
+        if message.leaf in cluster.members:  # who will say so itself in a moment
+            return cluster.heirs.on_moving(peer, message.leaf, now)
+        cluster.moved += 1
+        return cluster.drop(message.leaf, now) + cluster.heirs.on_held(peer, message, now)
 
     def on_release(self, peer: NodeId, message: Release, now: float) -> list[Effect]:
         """We are the heir of this one no longer."""

@@ -162,6 +162,19 @@ class Heirs:
                 effects = self._agreed(leaf, known, message.generation, now)
         return effects + self._send_next(peer, now)
 
+    def on_moving(self, peer: NodeId, leaf: NodeId, now: float) -> list[Effect]:
+        """A leaf has joined its heir, and has not left us yet: it needs no other one, unless it
+        stays."""
+        known = self._leaves.get(leaf)
+        if known is not None and known.heir is not None and known.heir.node == peer:
+            self._counts[peer] -= 1
+            known.unname()
+            self._again_later(now)
+        line = self._lines.get(peer)
+        if line is not None and line.awaits == leaf:
+            self._answered(peer, line)
+        return self._send_next(peer, now)
+
     def peers_changed(self, now: float) -> None:
         """Neighbours came, or go."""
         if self._deadlines.get(_LOOK) is None:
@@ -222,13 +235,18 @@ class Heirs:
             if contact.node != leaf and contact.node not in known.refused
         ]
         if not contacts:
-            if known.refused and self._deadlines.get(_AGAIN) is None:
-                self._deadlines.set(_AGAIN, now + self._config.heir_again_s)
+            if known.refused:
+                self._again_later(now)
             return self._tell(leaf, known, None)
         known.unname()
         known.heir = min(contacts, key=self._rank)
         self._counts[known.heir.node] += 1
         return self._queue(leaf, known, now)
+
+    def _again_later(self, now: float) -> None:
+        """Ask once more those that would not."""
+        if self._deadlines.get(_AGAIN) is None:
+            self._deadlines.set(_AGAIN, now + self._config.heir_again_s)
 
     def _rank(self, contact: Contact) -> tuple[bool, int]:
         """Another host than ours first, then who keeps fewest for us."""

@@ -43,7 +43,8 @@ class Index:
         self._places = Shelves()
         self._files = 0
         self._hidden = 0
-        self._gone = BitMap()  # of leaves that are gone or hidden
+        self._dead = BitMap()  # of leaves that are gone
+        self._gone = BitMap()  # ... or hidden
         self._copies = BitMap()  # whose content another had before
         self._dropped: deque[Shelf] = deque()  # of leaves that are gone, not swept yet
         self.dead = 0
@@ -107,8 +108,7 @@ class Index:
             self._digest.add(place_of_word(word))
             self._prefixes.add(word)
         self._tags.add(entry, doc)
-        is_first = self._digest.add(place_of_root(entry.root))
-        if not is_first and (shelf.hidden or self._has_content(entry.root)):
+        if not self._digest.add(place_of_root(entry.root)) and self._is_copy(shelf, entry.root):
             self._copies.add(doc)
         if shelf.hidden:
             self._gone.add(doc)
@@ -157,6 +157,7 @@ class Index:
         shelf = self._shelves.pop(leaf, None)
         if shelf is not None:
             for first, beyond in self._places.ranges(shelf):
+                self._dead.add_range(first, beyond)
                 self._gone.add_range(first, beyond)
             self._dropped.append(shelf)
             self._count(shelf, -shelf.files)
@@ -204,7 +205,9 @@ class Index:
                 self.dead -= 1
                 if budget <= 0:
                     return self.dead > 0
-            self._gone.remove_range(*self._places.give_back(shelf))
+            first, beyond = self._places.give_back(shelf)
+            self._dead.remove_range(first, beyond)
+            self._gone.remove_range(first, beyond)
         return self.dead > 0
 
     def _take_out(self, shelf: Shelf, slot: int) -> int:
@@ -244,15 +247,23 @@ class Index:
             self._promote_copy(entry.root)
         return len(words) + _KEYS_BESIDE_WORDS
 
-    def _has_content(self, root: bytes) -> bool:
-        return any(doc not in self._gone for doc in self._some_with(root))
+    def _is_copy(self, shelf: Shelf, root: bytes) -> bool:
+        """Whether somebody had this content before; what can be found goes before what is hidden,
+        and of all that is not dead one is no copy."""
+        for doc in self._some_with(root):
+            if doc in self._dead:
+                continue
+            if shelf.hidden or doc not in self._gone:
+                return True
+            self._copies.add(doc)
+        return False
 
     def _promote_copy(self, root: bytes) -> None:
         """The first with this content goes: the next one, if there is any, is no copy any more."""
-        for doc in self._some_with(root):
-            if doc not in self._gone:
-                self._copies.discard(doc)
-                return
+        living = [doc for doc in self._some_with(root) if doc not in self._dead]
+        first = next((doc for doc in living if doc not in self._gone), None)
+        if living:
+            self._copies.discard(living[0] if first is None else first)
 
     def _some_with(self, root: bytes) -> Iterator[int]:
         """Some documents with this content: looking at all, most of them gone, has no bound."""
