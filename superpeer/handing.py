@@ -74,5 +74,5 @@ class Handing:
         """The link is gone: what we inherit is found at once."""
         woken = self._cluster.dormant.parent_lost(peer, now)
         fields: dict[str, object] = {"node": node_text(peer), "leaves": len(woken)}
-        notes: list[Effect] = [Notify("copies_woken", fields)] if woken else []
-        return [*notes, *self._cluster.heirs.peer_lost(peer, now)]
+        self._cluster.heirs.peer_lost(peer, now)
+        return [Notify("copies_woken", fields)] if woken else []

@@ -29,7 +29,7 @@ HOLD_BYTES: Final = (
     16 * 1024
 )  # of entries in one message: queries wait no longer for it; wild guess
 ENTRY_BYTES: Final = 64  # of an entry on the wire, beside its texts
-GATHER_S: Final = 0.25  # after a change of neighbours, so that all of them share; wild guess
+GATHER_S: Final = 0.25  # until heirs are named: first who lost a parent is served; wild guess
 
 _LOOK: Final = "look"
 _AGAIN: Final = "again"
@@ -105,9 +105,11 @@ class Heirs:
         return known is not None and known.is_true and known.told == known.heir
 
     def is_sought(self, leaf: NodeId) -> bool:
-        """Whether somebody is asked to be its heir."""
+        """Whether somebody is asked to be its heir, or will be in a moment."""
         known = self._leaves.get(leaf)
-        return known is not None and known.heir is not None
+        return known is not None and (
+            known.heir is not None or self._deadlines.get(_LOOK) is not None
+        )
 
     # --- our leaves -------------------------------------------------------------------------
 
@@ -116,11 +118,13 @@ class Heirs:
         known = self._leaves.get(leaf)
         if known is None or known.share is not share:
             effects = self.left(leaf)
-            known = self._leaves[leaf] = _Leaf(share)
-            return effects + self._name(leaf, known, now)
+            self._leaves[leaf] = _Leaf(share)
+            self.peers_changed(now)
+            return effects
         known.told = None  # it has come back and may have forgotten
         if known.heir is None:
-            return self._name(leaf, known, now)
+            self.peers_changed(now)
+            return []
         known.held = None  # the heir is to know by which join it is ours, and where it is
         return self._queue(leaf, known, now)
 
@@ -176,22 +180,20 @@ class Heirs:
         return self._send_next(peer, now)
 
     def peers_changed(self, now: float) -> None:
-        """Neighbours came, or go."""
+        """Neighbours came, or go: heirs are named in a moment, where there are none."""
         if self._deadlines.get(_LOOK) is None:
             self._deadlines.set(_LOOK, now + GATHER_S)
 
-    def peer_lost(self, peer: NodeId, now: float) -> list[Effect]:
+    def peer_lost(self, peer: NodeId, now: float) -> None:
         """The link to a peer is gone: its copies are somebody else's."""
         self._lines.pop(peer, None)
         self._deadlines.cancel(peer)
-        effects: list[Effect] = []
-        for leaf, known in self._leaves.items():
+        for known in self._leaves.values():
             known.refused.pop(peer, None)
             if known.heir is not None and known.heir.node == peer:
                 known.unname()
-                effects += self._name(leaf, known, now)
+                self.peers_changed(now)
         self._counts.pop(peer, None)
-        return effects
 
     def due(self, now: float) -> list[Effect]:
         """Name heirs where there were none, and give up those that do not answer."""

@@ -1,12 +1,13 @@
 """A super-peer dies under its leaves: how long until each searches, and is found, again.
 
-    python -m tests.bench.failover [--kills 20] [--supers 8] [--leaves 25] [--stop] [--seed 1]
+    python -m tests.bench.failover [--kills 20] [--supers 8] [--leaves 25] [--probes 5] [--stop]
 
 Real super-peers, each a process, and so many leaves for each of them; the leaves are many in this
-process, with real doors and links (`tests.bench.manyleaves`). The super-peer with the most leaves
-is killed by SIGKILL (with --stop: stands still by SIGSTOP), and from that moment each of its leaves
-searches for a file of a leaf elsewhere until it finds it, and a leaf elsewhere searches for a file
-of each until that is found. Then the dead one is started again where it was. Prints one JSON line:
+process, with real doors and links (`tests.bench.manyleaves`). A super-peer with about so many is
+killed by SIGKILL (with --stop: stands still by SIGSTOP), and from that moment some of its leaves
+search for a file of a leaf elsewhere until they find it, and a leaf elsewhere searches for a file
+of each of them until that is found: --probes of them, since all at once would measure how many
+searches two cores can do. Then the dead one is started again where it was. Prints one JSON line:
 milliseconds of both, of the later of them by leaf, and of the same searches before the kill; how
 many searches failed, and how many whole catalogues were sent to super-peers that lived.
 """
@@ -62,7 +63,7 @@ class Net:
     """The super-peers and the leaves."""
 
     def __init__(self, processes: Processes, supers: int, leaves: int, seed: int) -> None:
-        self._processes = processes
+        self._processes, self._each = processes, leaves
         self.nodes: list[Node] = []
         self.rng = Random(seed)
         for number in range(supers):
@@ -127,20 +128,21 @@ class Net:
         counts = [await self.status(node) for node in self.nodes if node is not but]
         return sum(each.index_uploads for each in counts)
 
-    async def strike(self, figures: Figures, *, stop: bool) -> None:
+    async def strike(self, figures: Figures, *, stop: bool, probes: int) -> None:
         """Kill one and watch its leaves; then it comes back."""
         by_parent = self.parents()
-        victim = max(self.nodes, key=lambda node: len(by_parent[node.ready.node]))
+        victim = min(self.nodes, key=lambda node: abs(len(by_parent[node.ready.node]) - self._each))
         orphans = by_parent[victim.ready.node]
         others = [leaf for leaf in self.leaves if leaf not in orphans]
         observer = self.rng.choice(others)
         before = await self.uploads(victim)
+        probed = self.rng.sample(orphans, min(probes, len(orphans)))
         began = time.monotonic()
-        calm = await asyncio.gather(*(watch(leaf, observer, began, Figures()) for leaf in orphans))
+        calm = await asyncio.gather(*(watch(leaf, observer, began, Figures()) for leaf in probed))
         figures.calm += [max(one or LOST_S, other or LOST_S) for one, other in calm]
         began = time.monotonic()
         victim.signal(signal.SIGSTOP if stop else signal.SIGKILL)
-        times = await asyncio.gather(*(watch(leaf, observer, began, figures) for leaf in orphans))
+        times = await asyncio.gather(*(watch(leaf, observer, began, figures) for leaf in probed))
         for searched, found in times:
             if searched is None or found is None:
                 figures.lost += 1
@@ -148,6 +150,8 @@ class Net:
             figures.searched.append(searched)
             figures.found.append(found)
             figures.both.append(max(searched, found))
+        while any(leaf.joins[-1][0] < began for leaf in orphans):
+            await asyncio.sleep(0.05)
         joins = [leaf.joins[-1][0] - began for leaf in orphans]
         losses = [leaf.losses[-1] - began for leaf in orphans if leaf.losses]
         figures.noticed += [when for when in losses if when > 0]
@@ -218,7 +222,7 @@ async def run(asked: argparse.Namespace, processes: Processes) -> dict[str, obje
     try:
         await net.start()
         for number in range(asked.kills):
-            await net.strike(figures, stop=asked.stop)
+            await net.strike(figures, stop=asked.stop, probes=asked.probes)
             print(number, quantiles(figures.both), file=sys.stderr)
     finally:
         for leaf in net.leaves:
@@ -230,6 +234,7 @@ async def run(asked: argparse.Namespace, processes: Processes) -> dict[str, obje
         "super_peers": asked.supers,
         "leaves": len(net.leaves),
         "orphans": sum(figures.orphans),
+        "probed": len(figures.both),
         "searches_again_ms": quantiles(figures.searched),
         "is_found_again_ms": quantiles(figures.found),
         "both_ms": quantiles(figures.both),
@@ -249,6 +254,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--supers", type=int, default=8)
     parser.add_argument("--leaves", type=int, default=25)
+    parser.add_argument("--probes", type=int, default=5)
     parser.add_argument("--stop", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
