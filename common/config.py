@@ -47,6 +47,10 @@ class ClusterConfig(Slice, frozen=True):
     near_searches_burst: int = 200
     relay_per_s: float = 1_000_000.0  # bytes between leaves that nobody can dial; 0: none
     idle_leaf_s: float = 60.0  # without files this long, it gives way when we are full; wild guess
+    copies_max: int = 300  # leaves of neighbours that we are heir of, half of them of any one
+    copied_entries_max: int = 200_000  # of these, half of them of any one neighbour; 60 MiB
+    held_s: float = 5.0  # how long an heir may take to answer, then it is another; wild guess
+    heir_again_s: float = 10.0  # until those that would not be heirs are asked again; wild guess
 
 
 class OverlayConfig(Slice, frozen=True):
@@ -176,6 +180,8 @@ class ParentConfig(Slice, frozen=True):
     lan_s: float = 1.5  # how long the LAN may take, up to twice that: RFC 6762 asks again after 1 s
     list_s: float = 6.0  # ... and a list or the name service, which have 5 s themselves
     join_s: float = 5.0  # from link to welcome
+    heir_s: float = 1.0  # ... of an heir, whose link is there; then others are asked; wild guess
+    silent_s: float = 1.75  # after this the heir is joined: an echo comes every 0.75 to 1.25 s
     redial_s: float = 0.2
     redial_max_s: float = 60.0
     line_s: float = 0.5  # how long those in line have to answer; wild guess
@@ -191,6 +197,9 @@ class SearchConfig(Slice, frozen=True):
 
     searches_max: int = 64
     results_kept: int = 5_000  # hits of the last search, for `get NUMBER`
+    hedge_s: float = 0.3  # a parent silent for this long: the heir is asked as well: THREATS G5
+    hedges_per_s: float = 1.0  # such questions, so that nobody's load doubles by them; wild guess
+    hedges_burst: int = 8
 
 
 class WishConfig(Slice, frozen=True):

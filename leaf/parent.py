@@ -1,36 +1,31 @@
 """A leaf's parent: join one, notice when it is gone, join the next.
 
-    SEEKING --next candidate--> JOINING --Welcome--> JOINED
-       ^------- Busy, LinkDown, too late ---'           |
-       '----------------- LinkDown, Busy ---------------'
+    SEEKING --next candidate--> JOINING --Welcome--> JOINED --heir welcomes--> JOINED
+       ^------- Busy, LinkDown, too late ---'           |      the old one is left
+       '----------------- LinkDown, Busy ---------------'      only then
 
 Invariant: at most one parent, and only `Welcome` from the candidate that was asked makes it so. Who
-is asked, in which order, is `leaf.ladder`; rounds that find nobody are repeated with a doubling,
-jittered pause. What becomes of a leaf that is alone then is `leaf.succession`: its node may become
-a super-peer too, and that is its parent then. What is published and searched there is not this
-machine's business.
+is asked, in which order, is `leaf.rounds`; but when a parent is lost its heir (`leaf.heir`) is the
+first. A parent that goes in peace, or is silent while the heir is not, is left when the other has
+said welcome: make before break. What is published and searched there is not our business here.
 """
 
 import enum
-from collections.abc import Callable, Sequence
-from random import Random
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from typing import ClassVar
 
-from common.addresses import Address, from_here
+from common.addresses import may_tell
 from common.config import ParentConfig
 from common.core import (
     Asked,
-    Bound,
-    DatagramReceived,
-    Demoted,
     Dial,
     Effect,
     Event,
     Hangup,
     LinkDown,
+    LinkMeasured,
     LinkUp,
     Notify,
-    Promoted,
     Received,
     Send,
     Stopped,
@@ -38,22 +33,17 @@ from common.core import (
 )
 from common.deadlines import Deadlines
 from common.doors import Door
-from common.hostcache import HostCache
 from common.ids import NodeId, node_text
-from common.ladder import LINE, SELF, Found
-from common.meeting import Meeting, Seed
-from common.messages.cluster import Busy, Join, Welcome
-from common.messages.fields import Contact
+from common.messages import cluster
+from common.messages.cluster import Busy, Join, ReHome, Welcome
+from common.messages.fields import Contact, Message
 from common.messages.link import Bye
-from common.storage import RememberSuperPeer, Restored
 from leaf.candidates import Candidate
-from leaf.ladder import Ladder
-from leaf.pins import Pins
+from leaf.heir import Heir, candidate_of
+from leaf.moving import LEAVE_TIMES, Moving
 from leaf.publish import Publisher
-from leaf.signals import Alone, Joined, Named, Orphaned, Rehomed
-
-_Table = dict[Any, Callable[..., list[Effect]]]
-_REFUSED: Final = "refused: "  # how `common.links` begins the reason of a link that was refused
+from leaf.rounds import HEARD, Rounds, Then
+from leaf.signals import Acknowledged, Inherits, Joined, Orphaned
 
 
 class State(enum.Enum):
@@ -68,67 +58,49 @@ class Parent:
     """The leaf's end of its one link into the network."""
 
     __slots__ = (
-        *("_began", "_busy_s", "_cache", "_candidate", "_config", "_deadlines", "_dialled"),
-        *("_epoch", "_ladder", "_links", "_listen", "_me", "_meeting", "_pause_s", "_pins"),
-        *("_promoted", "_promotes", "_published", "_rng", "_state", "reason", "refused"),
+        *("_by_heir", "_candidate", "_config", "_deadlines", "_dialled", "_epoch"),
+        *("_joins", "_links", "_me", "_moving", "_promotes", "_published", "_rounds"),
+        *("_state", "heir"),
     )
 
     def __init__(
         self,
-        *,
         me: NodeId,
-        meeting: Meeting,
         config: ParentConfig,
-        seeds: Sequence[Seed],
+        rounds: Rounds,
         published: Publisher,
+        *,
         epoch: int,
-        rng: Random,
-        steps: Sequence[str] = (),
         promotes: bool = False,
     ) -> None:
-        """`steps` of the ladder come after the host cache where there are no `seeds`; then a node
-        that `promotes` begins the network where it finds nobody."""
+        """`promotes`: this leaf would be a super-peer where one is needed."""
         self._me = me
-        self._meeting = meeting
+        self._promotes = promotes
         self._config = config
         self._published = published
         self._epoch = epoch
-        self._rng = rng
-        self._promotes = promotes
-        self._promoted = False
-        self._listen: Address | None = None
-        self._pins = Pins()
-        self._cache = HostCache(me, rng)
-        self._ladder = Ladder(
-            me,
-            seeds=seeds,
-            steps=steps,
-            meeting=meeting,
-            config=config,
-            pins=self._pins,
-            cache=self._cache,
-            rng=rng,
-        )
+        self._joins = 0  # said in this life
+        self._rounds = rounds
         self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
+        self.heir = Heir(me, config, self._links)
         self._state = State.SEEKING
         self._candidate: Candidate | None = None  # whom we join or joined
         self._dialled = False  # the link to it is ours to end
-        self._busy_s: float | None = None  # when the first full one wants to be asked again
-        self._pause_s = config.redial_s
-        self._began: float | None = None
+        self._by_heir = False  # it is the heir of the last one, and no candidate of a round
+        self._moving = Moving()
         self._deadlines = Deadlines()
-        self.reason = "not asked yet"
-        """Why there is no parent, in one sentence; '' while there is one."""
-        self.refused = False
-        """Whether in the last round somebody was there and would not have us."""
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
-        return self._HANDLERS[type(event)](self, event, now)
+        warm = self.heir.warm
+        effects = self._HANDLERS[type(event)](self, event, now)
+        if self.heir.warm != warm:
+            effects.append(Inherits(self.heir.warm))
+        return effects
 
     def wakeup(self) -> float | None:
         """The next deadline."""
-        times = (self._deadlines.earliest(), self._ladder.wakeup())
+        times = (self._deadlines.earliest(), self._rounds.wakeup(), self.heir.wakeup())
         return min((when for when in times if when is not None), default=None)
 
     @property
@@ -145,134 +117,81 @@ class Parent:
         each = self._candidate
         return None if self.contact is None or each is None else each.source
 
+    @property
+    def reason(self) -> str:
+        """Why there is no parent, in one sentence; '' while there is one."""
+        return self._rounds.reason
+
+    @property
+    def refused(self) -> bool:
+        """Whether in the last round somebody was there and would not have us."""
+        return self._rounds.refused
+
     # --- seeking ----------------------------------------------------------------------------
 
-    def _restored(self, event: Restored, now: float) -> list[Effect]:
-        self._pins.restore(event.pins)
-        if not self._ladder.is_given:  # who was given super-peers wants those
-            self._cache.restore(event.known)
-        if self._began is not None:
-            return []
-        self._began = now
-        return self._begin_round(now)
-
-    def _bound(self, event: Bound, _now: float) -> list[Effect]:
-        self._listen = event.control
-        return []
+    def _look(self, event: Event, now: float) -> list[Effect]:
+        """Something that tells where super-peers are."""
+        seeking = self._state is State.SEEKING
+        effects, then = self._rounds.take(event, now, seeking=seeking)
+        if then is Then.BEGIN:
+            return effects + self._begin_round(now)
+        return effects + self._advance(now) if then is Then.GO_ON else effects
 
     def _begin_round(self, now: float) -> list[Effect]:
-        self._busy_s = None
-        if self._promoted and self._listen is not None:
-            self._ladder.with_these((Contact(self._me, from_here(self._listen)),), SELF)
-            return self._advance(now)
-        return self._ladder.begin(now) + self._advance(now)
+        return self._rounds.begin(now) + self._advance(now)
 
     def _advance(self, now: float) -> list[Effect]:
         """Join the next candidate, or wait for one, or pause after a round without success."""
-        effects = self._ladder.climb(now, to_the_end=not self._may_begin)
-        candidate = self._ladder.next()
-        if candidate is not None:
-            return effects + self._enter_joining(candidate, now)
-        if not self._ladder.over:
-            return effects
-        self._deadlines.set("round", now + self._pause())
-        may_begin = self._may_begin and self._listen is not None and self._ladder.nobody
-        alone = Alone(self._ladder.reason, may_begin)
-        return [*effects, *([] if may_begin else self._explain()), alone]
-
-    @property
-    def _may_begin(self) -> bool:
-        """Whether this leaf may begin the network where it finds nobody."""
-        return self._promotes and not self._promoted and not self._ladder.is_given
-
-    def _on_named(self, event: Named, now: float) -> list[Effect]:
-        """Others have found a super-peer: a round with those, whoever we were given."""
-        if self._state is not State.SEEKING:
-            return []
-        self._deadlines.cancel("round")
-        self._ladder.with_these(event.superpeers, LINE)
-        return self._advance(now)
-
-    def _found(self, event: Found, now: float) -> list[Effect]:
-        effects = self._ladder.found(event, now)
-        if self._state is not State.SEEKING:
-            return effects
-        due = self._deadlines.get("round")
-        if due is None:
-            return effects + self._advance(now)
-        if event.seeds:  # while we rest: soon, but not each time somebody shows up
-            self._deadlines.set("round", min(due, now + self._config.lan_s))
-        return []
-
-    def _on_promoted(self, _event: Promoted, now: float) -> list[Effect]:
-        """Our node is a super-peer now; a parent that we have stays."""
-        self._promoted = True
-        return self._begin_round(now) if self._state is State.SEEKING else []
-
-    def _on_demoted(self, _event: Demoted, _now: float) -> list[Effect]:
-        self._promoted = False
-        return []
-
-    def _pause(self) -> float:
-        """How long until the next round: doubling, with jitter, or when a full one said."""
-        limit = self._config.redial_max_s
-        pause = self._pause_s * self._rng.uniform(0.5, 1.0)
-        self._pause_s = min(2 * self._pause_s, limit)
-        if self._busy_s is None:
-            return pause
-        return max(pause, min(self._busy_s, limit) * self._rng.uniform(1.0, 1.2))
-
-    def _explain(self) -> list[Effect]:
-        """Say why there is no parent, once as long as the reason stays."""
-        self.refused = self._ladder.refused
-        if self.reason == self._ladder.reason:
-            return []
-        self.reason = self._ladder.reason
-        level = "error" if self._ladder.wrong_key else "warning"
-        return [Notify("parent_not_found", {"reason": self.reason}, level)]
-
-    def _on_pong(self, event: DatagramReceived, now: float) -> list[Effect]:
-        counted = self._ladder.pong(event, now)
-        return self._advance(now) if counted and self._state is State.SEEKING else []
+        effects, candidate = self._rounds.next(now)
+        return effects if candidate is None else effects + self._enter_joining(candidate, now)
 
     # --- joining ----------------------------------------------------------------------------
 
     def _enter_joining(self, candidate: Candidate, now: float) -> list[Effect]:
-        self._state, self._candidate = State.JOINING, candidate
+        self._state, self._candidate, self._by_heir = State.JOINING, candidate, False
         peer = candidate.node or b""
         self._dialled = peer not in self._links
         if self._dialled:
             return [Dial(peer, candidate.address, Door.CONTROL)]
-        return self._join(peer, now)
+        return self._join(peer, self._config.join_s, now)
 
-    def _join(self, peer: NodeId, now: float) -> list[Effect]:
-        self._deadlines.set("join", now + self._config.join_s)
+    def _join(self, peer: NodeId, within_s: float, now: float) -> list[Effect]:
+        self._deadlines.set("join", now + within_s)
+        self._joins += 1
         held = self._published
-        join = Join(self._epoch, held.generation, held.entries, promotes=self._promotes)
-        return [Send(peer, join)]
+        numbers = (self._epoch, held.generation, held.entries)
+        return [Send(peer, Join(*numbers, promotes=self._promotes, joins=self._joins))]
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
         self._links[event.peer] = None
-        if self._state is State.JOINING and self._is_candidate(event.peer):
-            return self._join(event.peer, now)
+        self.heir.link_up(event.peer, now)
+        is_joining = self._state is State.JOINING and self._is_candidate(event.peer)
+        if is_joining or self._moving.is_to(event.peer):
+            return self._join(event.peer, self._config.join_s, now)
         return []
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
         self._links.pop(event.peer, None)
+        self.heir.link_down(event.peer, now)
+        self._moving.lost(event.peer)
+        if self._moving.is_to(event.peer):
+            self._moving.dialled = False
+            return self._stay()
         if self._state is State.SEEKING or not self._is_candidate(event.peer):
             return []
         self._dialled = False
         return self._lose(event.reason, now)
 
     def _due_join(self, now: float) -> list[Effect]:
-        return self._lose(f"no welcome within {self._config.join_s:g} s", now)
-
-    def _due_round(self, now: float) -> list[Effect]:
-        return self._begin_round(now) if self._state is State.SEEKING else []
+        """The one that was asked does not take us."""
+        if self._moving.target is not None:
+            self.heir.put_off(now)
+            return self._stay()
+        return self._lose("no welcome in time", now)
 
     def _lose(self, reason: str, now: float, busy: Busy | None = None) -> list[Effect]:
         """The candidate does not become our parent, or the parent is gone: seek on."""
@@ -285,112 +204,183 @@ class Parent:
         effects: list[Effect] = []
         if self._dialled:
             effects.append(Hangup(candidate.node, Door.CONTROL, reason))
-        if not was_joined:
-            if busy is not None:
-                self._ladder.full(candidate, text, busy.alternatives)
-            else:
-                self._fail(candidate, text, refused=reason.startswith(_REFUSED))
-            return effects + self._advance(now)
-        self.reason = f"lost {text}"
-        self._deadlines.set("round", now + self._pause())
-        lost = Notify("parent_lost", {"node": node_text(candidate.node), "reason": reason})
-        return [*effects, Orphaned(self.reason), lost]
+        if was_joined:
+            return effects + self._orphaned(candidate.node, reason, text, now)
+        if self._by_heir:
+            return [*effects, Orphaned(self.reason), *self._begin_round(now)]
+        if busy is not None:
+            self._rounds.full(candidate, text, busy.retry_s, busy.alternatives)
+        else:
+            self._rounds.failed(candidate, text, reason)
+        return effects + self._advance(now)
 
-    def _fail(self, candidate: Candidate, text: str, *, refused: bool) -> None:
-        """It cannot be joined now."""
-        self._ladder.failed(candidate, text, refused=refused)
-        self._cache.failed(candidate.node or b"")
+    def _orphaned(self, node: NodeId, reason: str, text: str, now: float) -> list[Effect]:
+        """The parent is gone: its heir is joined at once, or others after a pause."""
+        self._rounds.reason = f"lost {text}"
+        effects = self._stay()
+        heir, dialled = self.heir.take()
+        self.heir.watch(None, now)
+        lost = Notify("parent_lost", {"node": node_text(node), "reason": reason})
+        effects += [Orphaned(self.reason, soon=heir is not None), lost]
+        if heir is None or heir.node is None:
+            self._rounds.rest(now)
+            return effects
+        self._state, self._candidate, self._by_heir = State.JOINING, heir, True
+        self._dialled = dialled or heir.node not in self._links
+        return effects + self._reach(heir.node, heir, now)
 
     def _is_candidate(self, peer: NodeId) -> bool:
         return self._candidate is not None and self._candidate.node == peer
 
-    # --- what the candidate says ------------------------------------------------------------
+    # --- moving from one parent to another --------------------------------------------------
+
+    def _move(self, contact: Contact, now: float) -> list[Effect]:
+        """Join this one while we have our parent."""
+        if self._state is not State.JOINED or self._moving.target is not None:
+            return []
+        if self._is_candidate(contact.node):
+            return []
+        if contact.node == self._me:
+            here = self._rounds.here
+            if here is None:
+                return []
+            contact = here
+        effects = self._leave_old()  # the one before, if that is still under way
+        target = candidate_of(contact)
+        self._moving.aim(target, dialled=contact.node not in self._links)
+        return effects + self._reach(contact.node, target, now)
+
+    def _reach(self, peer: NodeId, candidate: Candidate, now: float) -> list[Effect]:
+        """Join it over the link that is there, or make one."""
+        if peer in self._links:
+            return self._join(peer, self._config.heir_s, now)
+        self._deadlines.set("join", now + self._config.join_s)
+        return [Dial(peer, candidate.address, Door.CONTROL)]
+
+    def _stay(self) -> list[Effect]:
+        self._deadlines.cancel("join")
+        return self._moving.give_up()
+
+    def _moved(self, welcome: Welcome, now: float) -> list[Effect]:
+        """The other is our parent now; the one before is left once all of ours is found there."""
+        old, new = self._candidate, self._moving.target
+        if new is None or new.node is None or old is None or old.node is None:
+            return []
+        dialled = self._moving.dialled
+        self._moving.arrived(old.node, old_dialled=self._dialled)
+        self._dialled = dialled
+        effects: list[Effect] = [Orphaned("it moves to another super-peer", soon=True)]
+        if self.heir.contact is not None and self.heir.contact.node == new.node:
+            self._dialled |= self.heir.take()[1]
+        effects += [*self.heir.forget(), *self._joined(new, welcome, now)]
+        if welcome.generation == self._published.generation or not self._published.entries:
+            return effects + self._leave_old()
+        self._deadlines.set("leave", now + LEAVE_TIMES * self._config.join_s)
+        return effects
+
+    def _acknowledged(self, _event: Acknowledged, _now: float) -> list[Effect]:
+        return self._leave_old()
+
+    def _leave_old(self) -> list[Effect]:
+        self._deadlines.cancel("leave")
+        return self._moving.leave(self._me, self._joins, keeps_links=self._rounds.promoted)
+
+    # --- what others say --------------------------------------------------------------------
 
     def _received(self, event: Received, now: float) -> list[Effect]:
-        if not self._is_candidate(event.peer):
-            return []
-        return self._MESSAGES[type(event.message)](self, event.message, now)
+        message = event.message
+        if self._moving.is_to(event.peer) and isinstance(message, Welcome):
+            return self._moved(message, now)
+        if self._moving.is_to(event.peer) and isinstance(message, Busy):
+            return self._due_join(now)
+        if self._is_candidate(event.peer):
+            return self._MESSAGES[type(message)](self, message, now)
+        return []
 
-    def _on_welcome(self, welcome: Welcome, _now: float) -> list[Effect]:
+    def _on_welcome(self, welcome: Welcome, now: float) -> list[Effect]:
         candidate = self._candidate
-        if self._state is not State.JOINING or candidate is None or candidate.node is None:
+        if self._state is not State.JOINING or candidate is None:
             return []
-        self._state, self.reason, self._pause_s = State.JOINED, "", self._config.redial_s
-        self.refused = False
+        return self.heir.forget() + self._joined(candidate, welcome, now)
+
+    def _joined(self, candidate: Candidate, welcome: Welcome, now: float) -> list[Effect]:
+        self._state, self._candidate = State.JOINED, candidate
         self._deadlines.cancel("join")
-        self._deadlines.cancel("round")
-        self._ladder.rest()
-        node, address = candidate.node, candidate.address
-        self._cache.hear(welcome.alternatives, Contact(node, address))
-        source: dict[str, object] = {"source": candidate.source} if candidate.source else {}
-        told = {"node": node_text(node), "address": str(address), **source}
-        return [
-            *self._remember(candidate, node),
-            Notify("parent_joined", told),
-            Joined(node, address, welcome.generation, welcome.entries_max),
-        ]
-
-    def _rehomed(self, event: Rehomed, now: float) -> list[Effect]:
-        """`leaf.moving` has found us another parent while the old one was still there."""
-        self._state, self._candidate, self._dialled = State.JOINING, event.candidate, event.dialled
-        return [Orphaned("it moves to another super-peer"), *self._on_welcome(event.welcome, now)]
-
-    def _remember(self, candidate: Candidate, node: NodeId) -> list[Effect]:
-        """What the next run should know; a key is pinned only after a link has proven it."""
-        if node == self._me:
-            return []
-        self._cache.worked(Contact(node, candidate.address))
-        return [RememberSuperPeer(node, candidate.address), *self._pins.joined(candidate)]
+        node, address = candidate.node or b"", candidate.address
+        self.heir.watch(node, now)
+        joined = Joined(node, address, welcome.generation, welcome.entries_max)
+        return [*self._rounds.joined(candidate, welcome.alternatives), joined]
 
     def _on_busy(self, busy: Busy, now: float) -> list[Effect]:
         candidate = self._candidate
         if candidate is None or candidate.node is None:
             return []
-        self._cache.hear(busy.alternatives, Contact(candidate.node, candidate.address))
-        if self._state is State.JOINING:
-            self._busy_s = min(self._busy_s or busy.retry_s, busy.retry_s)
+        self._rounds.cache.hear(busy.alternatives, Contact(candidate.node, candidate.address))
         return self._lose("it takes no more leaves", now, busy)
 
-    # --- people -------------------------------------------------------------
+    def _on_heir(self, message: cluster.Heir, now: float) -> list[Effect]:
+        contact = self.contact
+        return [] if contact is None else self.heir.named(message.contact, contact.address, now)
+
+    def _on_re_home(self, message: ReHome, now: float) -> list[Effect]:
+        contact = self.contact
+        if contact is None:
+            return []
+        known = self._me in (contact.node, message.contact.node)  # which needs no telling
+        if not known and not may_tell(message.contact.address, contact.address):
+            return []
+        return self._move(message.contact, now)
+
+    def _measured(self, event: LinkMeasured, now: float) -> list[Effect]:
+        """An echo."""
+        if event.door is Door.CONTROL:
+            self.heir.measured(event.peer, event.rtt_s, now)
+        return []
+
+    # --- people and other nodes -------------------------------------------------------------
 
     def _asked_pins_reset(self, event: Asked, now: float) -> list[Effect]:
-        effects = self._pins.reset(event)
+        effects = self._rounds.pins.reset(event)
         if self._state is State.SEEKING:
-            self._deadlines.set("round", now)
+            self._rounds.hurry(now)
         return effects
 
-    def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
+    def _stopped(self, _event: Stopped, now: float) -> list[Effect]:
         contact, self._state, self._candidate = self.contact, State.SEEKING, None
-        for key in ("round", "join"):
+        self._moving.target = None
+        for key in ("join", "leave"):
             self._deadlines.cancel(key)
-        self._ladder.rest()
-        self.reason = "this leaf is stopping"
+        self.heir.watch(None, now)
+        self._rounds.stop()
+        self._rounds.reason = "this leaf is stopping"
         return [Send(contact.node, Bye("leaving"))] if contact else []
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
-        effects: list[Effect] = []
+        effects, parent_is_silent = self.heir.due(now)
+        if parent_is_silent and self.heir.warm is not None:
+            effects += self._move(self.heir.warm, now)
         for key in self._deadlines.pop_due(now):
-            effects += self._DUE[str(key)](self, now)
-        if self._ladder.due(now) and self._state is State.SEEKING:
-            effects += self._advance(now)
+            effects += self._due_join(now) if key == "join" else self._leave_old()
+        begins, waited = self._rounds.due(now)
+        if self._state is State.SEEKING and (begins or waited):
+            effects += self._begin_round(now) if begins else self._advance(now)
         return effects
 
-    _HANDLERS: ClassVar[_Table] = {
-        Restored: _restored,
-        Bound: _bound,
-        Found: _found,
-        Named: _on_named,
-        Promoted: _on_promoted,
-        Demoted: _on_demoted,
+    _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
+        **dict.fromkeys(HEARD, _look),
+        Acknowledged: _acknowledged,
         LinkUp: _link_up,
         LinkDown: _link_down,
+        LinkMeasured: _measured,
         Received: _received,
-        Rehomed: _rehomed,
-        DatagramReceived: _on_pong,
         Asked: _asked_pins_reset,
         Stopped: _stopped,
         Woke: _woke,
     }
 
-    _MESSAGES: ClassVar[_Table] = {Welcome: _on_welcome, Busy: _on_busy}
-    _DUE: ClassVar[_Table] = {"round": _due_round, "join": _due_join}
+    _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
+        Welcome: _on_welcome,
+        Busy: _on_busy,
+        cluster.Heir: _on_heir,
+        ReHome: _on_re_home,
+    }

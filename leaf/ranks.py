@@ -6,9 +6,7 @@ from typing import Final, Protocol
 from common.config import Config
 from common.core import Effect, Event
 from common.ids import Identity
-from leaf.moving import Mover
 from leaf.promotion import Offers
-from leaf.publish import Publisher
 from leaf.receipts import ReceiptBook
 from leaf.swarm.caps import Cap
 from leaf.trials import Trials
@@ -26,14 +24,13 @@ class Machine(Protocol):
 
 
 class Ranks:
-    """Receipts and errands, tests, offers and moves; `cap` is that of the uplink."""
+    """Receipts and errands, tests and offers; `cap` is that of the uplink."""
 
     def __init__(
         self,
         identity: Identity,
         network: str,
         config: Config,
-        published: Publisher,
         rng: Random,
         epoch: int,
         cap: Cap,
@@ -44,7 +41,6 @@ class Ranks:
         self.errands = Errands(me, config.vitals, config.swarm)
         self.trials = Trials(me, config.vitals, cap, rng)
         self.machines: Final[dict[str, Machine]] = {
-            "mover": Mover(me, config.parent, published, epoch, promotes=promotes),
             "offers": Offers(config.promotion, promotes=promotes),
             "receipts": ReceiptBook(identity, network, config.vitals, epoch),
             "errands": self.errands,

@@ -52,6 +52,7 @@ from leaf.methods import Nothing, Peer, Status
 from leaf.parent import Parent
 from leaf.publish import Publisher
 from leaf.ranks import Machine, Ranks
+from leaf.rounds import Rounds
 from leaf.search import Searches
 from leaf.signals import (
     NOBODY,
@@ -123,23 +124,18 @@ class Leaf:
         downloads = self._downloads = Downloads(
             me=me, folder=downloads_dir, library=library, links=links, config=config.swarm, rng=rng
         )
+        meeting = Meeting(network, rng)
+        rounds = Rounds(*(me, meeting, config.parent, supers, steps), rng=rng, promotes=promotes)
         parent = self._parent = Parent(
-            me=me,
-            meeting=Meeting(network, rng),
-            config=config.parent,
-            seeds=supers,
-            published=publisher,
-            epoch=epoch,
-            rng=rng,
-            steps=steps,
-            promotes=promotes,
+            me, config.parent, rounds, publisher, epoch=epoch, promotes=promotes
         )
-        searches, self._library = Searches(name, config.search, rng), library
+        heir, self._library = parent.heir, library
+        searches = Searches(name, config.search, rng, heir.heard_at, heir.rtt_s)
         stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
         uploads = Uploads(stock, links, ledger, config.swarm, rng)
         self._searches, self._locator = searches, Locator(config.swarm, rng)
         cap = links.caps.up
-        self._ranks = Ranks(identity, name, config, publisher, rng, epoch, cap, promotes=promotes)
+        self._ranks = Ranks(identity, name, config, rng, epoch, cap, promotes=promotes)
         self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
         self._machines: dict[str, Machine] = {
             "parent": parent,
@@ -202,7 +198,9 @@ class Leaf:
         """Take in one event; say what is to be done."""
         if self._began is None:
             self._began = now
-        if isinstance(event, Asked):
+        if isinstance(event, Received):
+            self._parent.heir.heard(event.peer, now)
+        elif isinstance(event, Asked):
             self._calls[event.call] = None
         elif isinstance(event, AskerLeft):
             self._calls.pop(event.call, None)
@@ -330,12 +328,12 @@ class Leaf:
             roles=list(self._roles),
             listen=self._listen,
             network=self._network,
-            parent=Peer(node_text(contact.node), str(contact.address)) if contact else None,
+            parent=_peer(contact),
             parent_reason=self._parent.reason,
             parent_refused=self._parent.refused,
             parent_source=self._parent.source,
             line=len(self._succession.line),
-            heir=None,
+            heir=_peer(self._parent.heir.contact),
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
             pending_files=self._library.pending,
@@ -382,6 +380,10 @@ class Leaf:
         Asked: _asked,
         Stopped: _stopped,
     }
+
+
+def _peer(contact: Contact | None) -> Peer | None:
+    return Peer(node_text(contact.node), str(contact.address)) if contact else None
 
 
 def _unheard(ended: Answer | Fail) -> list[Effect]:

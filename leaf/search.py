@@ -2,17 +2,18 @@
 
 Every open search has a deadline and ends exactly once: done, refused, timed out, left by who asked,
 or cut short by the end of the leaf. A parent that is lost in between is replaced by the next one,
-which is asked under a fresh GUID while time is left; hits merge by content and leaf, so nobody
-counts twice. What a hit must prove stands in `leaf.hits`.
+which is asked under a fresh GUID while time is left; while an heir is being joined searches wait
+for it. Where the parent is silent for a moment the heir is asked as well, not too often, and
+whoever is done first answers. Hits merge by content and leaf, so nobody counts twice. What a hit
+must prove stands in `leaf.hits`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import ClassVar, Final, NamedTuple, get_args
+from typing import ClassVar, Final
 
 from common.addresses import Address
-from common.asking import TermsError
 from common.config import SearchConfig
 from common.core import (
     Answer,
@@ -31,32 +32,30 @@ from common.deadlines import Deadlines
 from common.errors import Exit, UserError
 from common.hearsay import hit_as_seen
 from common.ids import Guid, NodeId, new_guid, node_text
-from common.limits import HITS_PER_QUERY_MAX, MANIFEST_BYTES_MAX, SEARCH_BYTES_MAX, TTL_MAX
-from common.manifest import is_manifest_name
+from common.limits import HITS_PER_QUERY_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hop, SearchDone, SearchHits, Strategy
-from common.messages.fields import Contact, Message
-from common.terms import Terms, parse
-from common.torrent import LinkError, file_id, parse_file_id, parse_magnet
+from common.messages.fields import Contact
+from common.rates import Bucket
+from common.terms import Terms
 from leaf.hits import Content, Row, Verifier, best_first
+from leaf.lastresult import LastResult
 from leaf.methods import (
     CoverageRow,
-    Get,
     HopRow,
     Search,
     SearchResult,
     TraceOf,
     TraceResult,
-    WishAdd,
 )
-from leaf.signals import FolderWanted, Joined, Orphaned, Wanted
-from leaf.swarm.webpeers import contact_of
+from leaf.signals import Inherits, Joined, Orphaned
+from leaf.wording import checked
 
 TRACES_KEPT: Final = 16  # of 500 hops at most
 SOURCES_PER_ROW: Final = 4  # hits wanted for each row asked for, since many leaves have one file
 WAIT_S_MAX: Final = 3_600.0
 
-_STRATEGIES: Final[dict[str, Strategy]] = {each: each for each in get_args(Strategy)}
+_HEDGE: Final = "hedge"
 
 
 @dataclass(slots=True)
@@ -69,6 +68,8 @@ class _Open:
     strategy: Strategy
     began: float
     guid: Guid | None = None  # None: nobody is asked now
+    hedge: Guid | None = None  # under which the heir is asked
+    asked_at: float = 0.0
     id: str = ""  # the last GUID, for people
     rows: dict[Content, Row] = field(default_factory=dict)
     taken: int = 0  # hits believed
@@ -79,26 +80,33 @@ class _Open:
         return min(self.params.limit * SOURCES_PER_ROW, HITS_PER_QUERY_MAX)
 
 
-class Target(NamedTuple):
-    """A file to fetch, as somebody named it, with the leaves that are known to have it."""
-
-    root: bytes
-    size: int
-    name: str
-    sources: tuple[Contact, ...]
-    urls: tuple[str, ...] = ()
-
-
 class Searches:
     """The open searches of a leaf and the last finished one."""
 
     __slots__ = (
-        *("_calls", "_config", "_deadlines", "_last", "_open", "_orphaned_because", "_parent"),
-        *("_parent_address", "_rng", "_traces", "_verifier", "dropped"),
+        *("_calls", "_config", "_deadlines", "_heard_at", "_hedges", "_heir", "_last", "_open"),
+        *("_orphaned_because", "_parent", "_parent_address", "_rng", "_rtt_s", "_traces"),
+        "_verifier",
+        *("_waits", "dropped", "hedged"),
     )
 
-    def __init__(self, network: str, config: SearchConfig, rng: Random) -> None:
+    def __init__(
+        self,
+        network: str,
+        config: SearchConfig,
+        rng: Random,
+        heard_at: Callable[[NodeId], float] = lambda _peer: float("inf"),
+        rtt_s: Callable[[NodeId], float] = lambda _peer: 0.0,
+    ) -> None:
+        """`heard_at`: when we last heard of our parent; `rtt_s`: how far away it is."""
         self._config = config
+        self._heard_at = heard_at
+        self._rtt_s = rtt_s
+        self._heir: Contact | None = None
+        self._waits = False  # for an heir that is being joined
+        self._hedges: Bucket | None = None
+        self.hedged = 0
+        """How many searches the heir was asked for as well."""
         self._rng = rng
         self._verifier = Verifier(network)
         self._parent: NodeId | None = None
@@ -106,7 +114,7 @@ class Searches:
         self._orphaned_because = "it has not joined yet"
         self._open: dict[int, _Open] = {}  # by call
         self._calls: dict[Guid, int] = {}
-        self._last: list[Row] = []
+        self._last = LastResult()
         self._traces: dict[str, TraceResult] = {}  # the last ones
         self._deadlines = Deadlines()
         self.dropped: dict[str, int] = {}
@@ -119,50 +127,6 @@ class Searches:
         """The next deadline."""
         return self._deadlines.earliest()
 
-    # --- what the last result means ---------------------------------------------------------
-
-    def _target(self, what: str) -> Target:
-        """The file that `what` names: a number of the last result, an id or a link.
-
-        UserError where it names none.
-        """
-        if what.isascii() and what.isdigit():
-            return self._by_number(int(what))
-        try:
-            if what.startswith("magnet:"):
-                link = parse_magnet(what)
-                return self._named(link.root, link.size, link.name)._replace(urls=link.urls)
-            return self._named(*parse_file_id(what), "")
-        except LinkError as error:
-            hint = "Give an id, a link, or the number of a hit of the last search."
-            raise UserError(Exit.USAGE, f"{what[:80]!r} names no file: {error}.", hint) from error
-
-    def _by_number(self, number: int) -> Target:
-        if not 0 < number <= len(self._last):
-            found = f"it found {len(self._last)}" if self._last else "there is none"
-            raise UserError(
-                Exit.USAGE, f"The last search has no hit number {number}: {found}.", "Search first."
-            )
-        row = self._last[number - 1]
-        return Target(*row.content, row.name, row.contacts)
-
-    def _named(self, root: bytes, size: int, name: str) -> Target:
-        """A file by its content, with what the last search knows of it."""
-        for row in self._last:
-            if row.content == (root, size):
-                return Target(root, size, name or row.name, row.contacts)
-        return Target(root, size, name or file_id(root, size), ())
-
-    def _asked_get(self, event: Asked, _now: float) -> list[Effect]:
-        params = event.params
-        if not isinstance(params, Get):
-            raise TypeError(event.method)
-        root, size, name, sources, urls = self._target(params.what)
-        sources += tuple(contact_of(root, url) for url in urls)
-        may_be = is_manifest_name(name) and size <= MANIFEST_BYTES_MAX
-        kind = FolderWanted if may_be or params.only else Wanted
-        return [kind(event.call, params, root, size, name, sources, urls)]
-
     # --- asking -----------------------------------------------------------------------------
 
     def _asked(self, event: Asked, now: float) -> list[Effect]:
@@ -172,8 +136,8 @@ class Searches:
         params = event.params
         if not isinstance(params, Search):
             raise TypeError(event.method)
-        terms, strategy = _checked(params)
-        if self._parent is None:
+        terms, strategy = checked(params)
+        if self._parent is None and not self._waits:
             hint = "It keeps trying; `leaf status` shows the reason."
             message = f"This leaf has no super-peer: {self._orphaned_because}."
             raise UserError(Exit.UNREACHABLE, message, hint)
@@ -183,7 +147,10 @@ class Searches:
         search = _Open(event.call, params, terms, strategy, now)
         self._open[event.call] = search
         self._deadlines.set(event.call, now + min(params.wait, WAIT_S_MAX))
-        return self._ask(search)
+        return self._ask(search, now)
+
+    def _asked_get(self, event: Asked, _now: float) -> list[Effect]:
+        return self._last.get(event)
 
     def _asked_trace(self, event: Asked, _now: float) -> list[Effect]:
         wanted = event.params.id if isinstance(event.params, TraceOf) else ""
@@ -193,49 +160,82 @@ class Searches:
             raise UserError(Exit.NOTHING_FOUND, "There is no trace of that search.", hint)
         return [Answer(event.call, self._traces[wanted])]
 
-    def _ask(self, search: _Open) -> list[Effect]:
-        search.guid, search.taken = new_guid(self._rng), 0
+    def _ask(self, search: _Open, now: float) -> list[Effect]:
+        if self._parent is None:
+            return []
+        search.guid, search.taken, search.asked_at = new_guid(self._rng), 0, now
         search.id = search.guid.hex()
-        self._calls[search.guid] = search.call
-        message = cluster.Search(
-            search.guid,
-            search.terms,
-            search.wanted,
-            search.params.ttl,
-            search.strategy,
-            search.params.trace,
-        )
-        return [Send(self._parent or b"", message)]
+        if self._heir is not None:
+            wait_s = self._config.hedge_s + 2 * self._rtt_s(self._parent)
+            self._deadlines.set((_HEDGE, search.call), now + wait_s)
+        return [self._question(search, self._parent, search.guid)]
 
-    def _joined(self, event: Joined, _now: float) -> list[Effect]:
-        self._parent, self._parent_address = event.parent, event.address
-        return [effect for search in self._open.values() for effect in self._ask(search)]
+    def _question(self, search: _Open, peer: NodeId, guid: Guid) -> Send:
+        self._calls[guid] = search.call
+        params = search.params
+        message = cluster.Search(
+            guid, search.terms, search.wanted, params.ttl, search.strategy, params.trace
+        )
+        return Send(peer, message)
+
+    def _hedge(self, search: _Open, now: float) -> list[Effect]:
+        """Ask the heir too, if the parent has not been heard of since it was asked."""
+        self._hedges = self._hedges or Bucket(
+            self._config.hedges_per_s, self._config.hedges_burst, now
+        )
+        if self._parent is None or self._heir is None or search.hedge is not None:
+            return []
+        if self._heard_at(self._parent) > search.asked_at or not self._hedges.take(now):
+            return []
+        self.hedged += 1
+        search.hedge = new_guid(self._rng)
+        return [self._question(search, self._heir.node, search.hedge)]
+
+    def _joined(self, event: Joined, now: float) -> list[Effect]:
+        self._parent, self._parent_address, self._waits = event.parent, event.address, False
+        return [effect for search in self._open.values() for effect in self._ask(search, now)]
 
     def _orphaned(self, event: Orphaned, _now: float) -> list[Effect]:
-        self._parent = None
+        self._parent, self._heir, self._waits = None, None, event.soon
         self._orphaned_because = event.reason
         self._calls.clear()
         for search in self._open.values():
-            search.guid = None
+            search.guid = search.hedge = None
+        return []
+
+    def _inherits(self, event: Inherits, _now: float) -> list[Effect]:
+        self._heir = event.heir
         return []
 
     # --- what comes -------------------------------------------------------------------------
 
     def _received(self, event: Received, now: float) -> list[Effect]:
+        message = event.message
+        if not isinstance(message, SearchHits | SearchDone):
+            return []
+        search, address = self._of(message.guid), self._parent_address
         if event.peer != self._parent:
-            return self._drop("not from the parent")
-        return self._MESSAGES[type(event.message)](self, event.message, now)
-
-    def _on_hits(self, message: SearchHits, _now: float) -> list[Effect]:
-        search = self._of(message.guid)
-        if search is None or self._parent_address is None or self._parent is None:
+            heir = self._heir
+            if heir is None or event.peer != heir.node:
+                return self._drop("not from the parent")
+            if search is None or search.hedge != message.guid:
+                return self._drop("not asked of the heir")
+            address = heir.address
+        if isinstance(message, SearchDone):
+            return self._on_done(search, message, now)
+        if search is None or address is None:
             return self._drop("hits of no search")
+        return self._on_hits(search, message, event.peer, address)
+
+    def _on_hits(
+        self, search: _Open, message: SearchHits, teller: NodeId, address: Address
+    ) -> list[Effect]:
         effects: list[Effect] = []
         for told in message.hits:
-            hit = hit_as_seen(told, self._parent, self._parent_address)
+            hit = hit_as_seen(told, teller, address)
             if search.taken >= search.wanted:
                 return effects + self._drop("more hits than wanted")
-            fault = self._verifier.fault(hit, search.terms, self._parent_address)
+            fault = self._verifier.fault(hit, search.terms, address)
             if fault:
                 self._drop(fault)
                 continue
@@ -249,15 +249,18 @@ class Searches:
                 effects.append(Tell(search.call, row.shown()))
         return effects
 
-    def _on_done(self, message: SearchDone, now: float) -> list[Effect]:
-        search = self._of(message.guid)
+    def _on_done(self, search: _Open | None, message: SearchDone, now: float) -> list[Effect]:
         if search is None:
             return self._drop("end of no search")
+        if message.refused and message.guid == search.hedge:
+            del self._calls[message.guid]  # the parent is asked all the same
+            return []
         if message.refused:
             self._close(search)
             reason = f"The super-peer does not search: {message.refused}."
             return [Fail(search.call, Exit.REFUSED, reason, "Try again in a moment.")]
-        return self._finish(search, message.coverage, now, message.trace)
+        rest = self._forgetting(search, but=message.guid)
+        return rest + self._finish(search, message.coverage, now, message.trace)
 
     def _finish(
         self, search: _Open, coverage: Coverage, now: float, trace: tuple[Hop, ...] = ()
@@ -270,7 +273,7 @@ class Searches:
             while len(self._traces) > TRACES_KEPT:
                 del self._traces[next(iter(self._traces))]
         rows = best_first(list(search.rows.values()))[: search.params.limit]
-        self._last = rows[: self._config.results_kept]
+        self._last.rows = rows[: self._config.results_kept]
         result = SearchResult(
             words,
             [row.shown() for row in rows],
@@ -290,10 +293,12 @@ class Searches:
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for call in self._deadlines.pop_due(now):
+        for key in self._deadlines.pop_due(now):
+            is_hedge = isinstance(key, tuple)
+            call = key[1] if isinstance(key, tuple) else key
             search = self._open.get(call) if isinstance(call, int) else None
             if search is not None:
-                effects += self._time_is_up(search, now)
+                effects += self._hedge(search, now) if is_hedge else self._time_is_up(search, now)
         return effects
 
     def _stopped(self, _event: Stopped, now: float) -> list[Effect]:
@@ -314,16 +319,23 @@ class Searches:
         self._close(search)
         return forget
 
-    def _forgetting(self, search: _Open) -> list[Effect]:
-        if self._parent is None or search.guid is None:
-            return []
-        return [Send(self._parent, Forget(search.guid))]
+    def _forgetting(self, search: _Open, but: Guid | None = None) -> list[Effect]:
+        """Whoever is asked need not answer any more, `but` who has."""
+        heir = None if self._heir is None else self._heir.node
+        asked = ((self._parent, search.guid), (heir, search.hedge))
+        return [
+            Send(peer, Forget(guid))
+            for peer, guid in asked
+            if peer is not None and guid is not None and guid != but
+        ]
 
     def _close(self, search: _Open) -> None:
         self._open.pop(search.call, None)
         self._deadlines.cancel(search.call)
-        if search.guid is not None:
-            self._calls.pop(search.guid, None)
+        self._deadlines.cancel((_HEDGE, search.call))
+        for guid in (search.guid, search.hedge):
+            if guid is not None:
+                self._calls.pop(guid, None)
 
     def _of(self, guid: Guid) -> _Open | None:
         call = self._calls.get(guid)
@@ -336,6 +348,7 @@ class Searches:
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Asked: _asked,
         AskerLeft: _asker_left,
+        Inherits: _inherits,
         Joined: _joined,
         Orphaned: _orphaned,
         Received: _received,
@@ -348,43 +361,6 @@ class Searches:
         "leaf.get": _asked_get,
         "leaf.trace": _asked_trace,
     }
-
-    _MESSAGES: ClassVar[dict[type[Message], Callable[..., list[Effect]]]] = {
-        SearchHits: _on_hits,
-        SearchDone: _on_done,
-    }
-
-
-def terms_of(params: Search | WishAdd) -> Terms:
-    """The terms of what was typed; UserError for what cannot be searched for."""
-    try:
-        return parse(
-            params.words,
-            kind=params.type,
-            extensions=params.ext,
-            size_min=params.min_size,
-            size_max=params.max_size,
-        )
-    except TermsError as error:
-        text = str(error)
-        hint = "`leaf search -h` shows how words, phrases and filters are given."
-        raise UserError(Exit.USAGE, f"{text[:1].upper()}{text[1:]}.", hint) from error
-
-
-def _checked(params: Search) -> tuple[Terms, Strategy]:
-    """The terms of what was typed; UserError for what cannot be asked."""
-    terms = terms_of(params)
-    if terms.bytes > SEARCH_BYTES_MAX:
-        raise UserError(Exit.USAGE, f"A search has at most {SEARCH_BYTES_MAX} bytes of words.")
-    if not 1 <= params.limit <= HITS_PER_QUERY_MAX:
-        raise UserError(Exit.USAGE, f"--limit is not between 1 and {HITS_PER_QUERY_MAX}.")
-    if not 0 <= params.ttl <= TTL_MAX:
-        raise UserError(Exit.USAGE, f"--ttl is not between 0 and {TTL_MAX}.")
-    strategy = _STRATEGIES.get(params.strategy)
-    if strategy is None:
-        choices = " and ".join(_STRATEGIES)
-        raise UserError(Exit.USAGE, f"{params.strategy!r} is no strategy: there are {choices}.")
-    return terms, strategy
 
 
 def _hop_row(hop: Hop) -> HopRow:

@@ -11,10 +11,8 @@ from common.catalogue import Entry
 from common.core import Answer, Effect, Event, Fail
 from common.errors import Exit
 from common.ids import NodeId
-from common.messages.cluster import Welcome
 from common.messages.fields import Contact
 from common.storage import DownloadRecord
-from leaf.candidates import Candidate
 from leaf.methods import DownloadRow, Get
 
 NOBODY: Final = -1  # a call that nobody made: its answer ends in the leaf
@@ -42,18 +40,16 @@ class Joined(Signal, frozen=True):
 
 
 class Orphaned(Signal, frozen=True):
-    """The parent is gone."""
+    """The parent is gone; `soon`: its heir is being joined, what is asked now can wait for it."""
 
     reason: str
+    soon: bool = False
 
 
-class Rehomed(Signal, frozen=True):
-    """Another super-peer, to which our parent sent us, has welcomed us; `dialled`: the link to it
-    is of our making."""
+class Inherits(Signal, frozen=True):
+    """The parent has an heir that can be asked at once; or (None) has none any more."""
 
-    candidate: Candidate
-    welcome: Welcome
-    dialled: bool
+    heir: Contact | None
 
 
 class Alone(Signal, frozen=True):

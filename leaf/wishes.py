@@ -40,8 +40,8 @@ from common.torrent import file_id, magnet
 from leaf.hits import Verifier
 from leaf.library import Library
 from leaf.methods import Get, WishAdd, WishChosen, WishedRow, WishRow
-from leaf.search import terms_of
 from leaf.signals import NOBODY, Joined, Orphaned, Wanted
+from leaf.wording import terms_of
 
 FILES_MAX: Final = 200  # of one wish: 30 KB of memory and disk; wild guess
 WATCHERS_MAX: Final = 16

@@ -281,10 +281,8 @@ def _drain(invocation: Invocation, grace_s: float) -> None:
                 Exit.TIMED_OUT, "The super-peer is still ending.", "Look at its log, or wait."
             )
     if output.for_people:
-        told = (
-            f"{counted(done.leaves, 'leaf was', 'leaves were')} told to look for another super-peer"
-        )
-        output.talk(f"Ended; {told}." if done.leaves else "Ended; it had no leaves.")
+        told = f"{counted(done.leaves, 'leaf has', 'leaves have')} another super-peer now"
+        output.talk(f"Ended; {told}." if done.leaves else "Ended; no leaf was handed over.")
     else:
         output.document(done)
 

@@ -12,8 +12,7 @@ nothing for long. A leaf here may be this node itself.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Hashable, Mapping
 from random import Random
 from typing import Final
 
@@ -24,46 +23,40 @@ from common.deadlines import Deadlines
 from common.digest import CountedPlaces
 from common.doors import Door
 from common.ids import NodeId, node_text
-from common.limits import HITS_PER_QUERY_MAX, SOURCES_PER_ANSWER_MAX
-from common.messages.cluster import Busy, Hit, Join, Publish, Published, Welcome
+from common.messages.cluster import Busy, Join, Leave, Publish, Published, Welcome
 from common.messages.fields import Contact
-from common.messages.overlay import QueryBody
-from common.terms import Terms, matches
+from common.messages.overlay import Held
 from superpeer.credit import Credit
-from superpeer.holding import Changes, Holding, PublishError
+from superpeer.dormant import Dormant
+from superpeer.findable import Findable
+from superpeer.heirs import Heirs
+from superpeer.holding import Holding, PublishError
 from superpeer.index import Index
 from superpeer.methods import LeafRow
-from superpeer.proven import Proven
-from superpeer.query import Gap
+from superpeer.share import Share, index_some, source_of
 from superpeer.wishes import Wishes
 
-INDEX_SLICE: Final = 10_000  # keys by which entries are made searchable in one turn: 5 to 10 ms
+OURS: Final = "it is a leaf of ours"
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
-SEARCH_SLICE: Final = 50  # documents that the index is asked for at a time; wild guess
-SHORT_PAGES_MAX: Final = 200  # of the index, for one query: 10,000 entries looked at, 20 ms in all
 CHECK_KEYS: Final = 20  # that a look at a wish counts for, by the time it takes
 SWEEP_S: Final = 0.05  # between two of them; wild guess
 
 _SWEEP: Final = ("sweep", b"")
 
 
-class _Leaf:
+class Leaf(Share):
     """One leaf in one of its lives."""
 
-    __slots__ = (
-        *("epoch", "here_since", "holding", "joined_at", "rtt_s", "source", "unacknowledged"),
-        *("unindexed",),
-    )
+    __slots__ = ("came_from", "here_since", "joined_at", "rtt_s", "unacknowledged")
 
-    def __init__(self, epoch: int, source: Contact, holding: Holding, here_since: float) -> None:
-        self.epoch = epoch
-        self.source = source
-        self.holding = holding
+    def __init__(self, share: Share, here_since: float) -> None:
+        super().__init__(share.epoch, share.joins, share.source, share.holding)
+        self.unindexed = share.unindexed
         self.here_since = here_since  # over all its lives, while we hold a place for it
         self.joined_at = 0.0  # for the last time
         self.rtt_s: float | None = None
-        self.unindexed: Changes = {}  # signed, but not findable yet
-        self.unacknowledged: list[int] = []  # generations to confirm when it is
+        self.unacknowledged: list[int] = []  # generations to confirm when they are findable
+        self.came_from: NodeId | None = None  # the parent before us, whose heir we were
 
 
 class Cluster:
@@ -85,6 +78,7 @@ class Cluster:
         spread_s: Callable[[], float],
         wishes: Wishes,
         credit: Credit,
+        neighbours: Mapping[NodeId, object],
     ) -> None:
         self._network = network
         self._spread_s = spread_s
@@ -96,10 +90,26 @@ class Cluster:
         self._alternatives = alternatives
         self._deadlines = Deadlines()
         self._index = Index(rng.getrandbits(64), digest)
-        self._proven = Proven()
-        self._leaves: dict[NodeId, _Leaf] = {}
+        self._findable = Findable(self._index, rng, self._share_of)
+        self.evaluate = self._findable.evaluate
+        """What our leaves, and those that we inherit, have for a query."""
+        self._leaves: dict[NodeId, Leaf] = {}
+        self._heirs = self.heirs = Heirs(config, links=links, contacts=alternatives)
+        self._dormant = self.dormant = Dormant(
+            network,
+            config,
+            self._index,
+            links=links,
+            neighbours=neighbours,
+            on_changed=self._findable.forget,
+            on_dropped=self._sweep_later,
+        )
+        self.uploads = 0
+        """How many whole catalogues leaves have sent us."""
         self.members: dict[NodeId, Contact] = {}  # the leaves whose link is up
         self._admitting = True
+        self.moved = 0
+        """How many leaves have left us for another parent."""
         self.dropped: Counter[str] = Counter()
 
     def stop(self) -> None:
@@ -110,6 +120,11 @@ class Cluster:
     def files(self) -> int:
         """How many entries can be found."""
         return self._index.files
+
+    @property
+    def hidden(self) -> int:
+        """How many entries we keep as heirs and show nobody."""
+        return self._index.hidden
 
     # --- messages ---------------------------------------------------------------------------
 
@@ -123,27 +138,50 @@ class Cluster:
         full = leaf is None and len(self._leaves) >= self._config.leaves_max
         if full or not self._admitting:
             return [*effects, self._busy(peer)]
-        entries_max = self._config.entries_max if link.bulk_port else 0  # nobody could fetch them
-        source = _source(link, join)
-        if leaf is None or leaf.epoch != join.epoch:
-            here_since = now if leaf is None else leaf.here_since
-            self._drop_leaf(peer, now)
-            holding = Holding(self._network, peer, entries_max)
-            leaf = self._leaves[peer] = _Leaf(join.epoch, source, holding, here_since)
-        leaf.source, leaf.joined_at = source, now
-        self._proven.forget(peer)
+        leaf = self._take_in(peer, leaf, join, now)
+        self._findable.forget(peer)
         leaf.holding.unstage()
         leaf.unacknowledged.clear()
-        self.members[peer] = source
+        self.members[peer] = leaf.source
         self._deadlines.cancel(("lease", peer))
         welcome = Welcome(
             generation=leaf.holding.generation,
             lease_s=self._config.lease_s,
-            entries_max=entries_max,
+            entries_max=leaf.holding.entries_max,
             alternatives=self._alternatives(),
             credit=self._credit.value,
         )
-        return [*effects, Send(peer, welcome)]
+        effects += [Send(peer, welcome), *self.tell_moved(peer)]
+        return effects + self._heirs.joined(peer, leaf, now)
+
+    def _take_in(self, peer: NodeId, leaf: Leaf | None, join: Join, now: float) -> Leaf:
+        """What we keep of a leaf from now on: of the same life what we had, or had as its heir."""
+        link = self._links[peer]
+        source = source_of(link, join)
+        if leaf is None or leaf.epoch != join.epoch:
+            here_since = now if leaf is None else leaf.here_since
+            self.drop(peer, now)
+            entries_max = self._config.entries_max if link.bulk_port else 0  # who could fetch them?
+            inherited = self._dormant.adopt(peer, join.epoch if entries_max else -1, now)
+            if inherited is None:
+                holding = Holding(self._network, peer, entries_max)
+                leaf = Leaf(Share(join.epoch, join.joins, source, holding), here_since)
+            else:
+                leaf = Leaf(inherited[1], here_since)
+                leaf.came_from = inherited[0]
+            self._leaves[peer] = leaf
+            if leaf.unindexed:
+                self._deadlines.set(("index", peer), now)
+        leaf.source, leaf.joins, leaf.joined_at = source, join.joins, now
+        return leaf
+
+    def tell_moved(self, peer: NodeId) -> list[Effect]:
+        """The parent before us of this leaf, if we are linked to it, is to let go of it."""
+        leaf = self._leaves[peer]
+        if leaf.came_from is None or leaf.came_from not in self._links:
+            return []
+        parent, leaf.came_from = leaf.came_from, None
+        return [Send(parent, Held(peer, 0, leaf.joins, OURS))]
 
     def on_publish(self, peer: NodeId, message: Publish, now: float) -> list[Effect]:
         """Stage changes; a generation is answered when all of it can be found, or refused."""
@@ -151,7 +189,7 @@ class Cluster:
         if leaf is None or peer not in self.members:
             self.dropped["publish_of_stranger"] += 1
             return []
-        self._proven.forget(peer)
+        self._findable.forget(peer)
         try:
             changes = leaf.holding.publish(message)
         except PublishError as refusal:
@@ -160,19 +198,29 @@ class Cluster:
             return []
         leaf.unindexed |= changes
         leaf.unacknowledged.append(message.generation)
-        return self._index_some(peer, now)
+        self.uploads += leaf.holding.was_afresh
+        return self._index_some(peer, now) + self._heirs.changed(peer, changes, now)
+
+    def on_leave(self, peer: NodeId, message: Leave, now: float) -> list[Effect]:
+        """A leaf has another parent."""
+        leaf = self._leaves.get(peer)
+        if leaf is None or message.joins <= leaf.joins:
+            return []
+        self.moved += 1
+        self.members.pop(peer, None)
+        return self.drop(peer, now)
 
     # --- links and time ---------------------------------------------------------------------
 
-    def leaf_lost(self, peer: NodeId, now: float, *, on_purpose: bool) -> None:
+    def leaf_lost(self, peer: NodeId, now: float, *, on_purpose: bool) -> list[Effect]:
         """The link is gone: what the leaf shares lives on for a lease, unless it said goodbye."""
         if peer not in self.members:
-            return
+            return []
         del self.members[peer]
         if on_purpose:
-            self._drop_leaf(peer, now)
-        else:
-            self._deadlines.set(("lease", peer), now + self._config.lease_s)
+            return self.drop(peer, now)
+        self._deadlines.set(("lease", peer), now + self._config.lease_s)
+        return []
 
     def rtt_s(self, peer: NodeId) -> float | None:
         """The round trip to a leaf, where it is known."""
@@ -187,26 +235,17 @@ class Cluster:
 
     def due(self, now: float) -> list[Effect]:
         """End leases, and go on indexing and sweeping."""
-        effects: list[Effect] = []
+        effects = [*self._heirs.due(now), *self._dormant.due(now)]
         for key in self._deadlines.pop_due(now):
             effects += self._on_due(key, now)
         return effects
 
     def wakeup(self) -> float | None:
         """The earliest deadline."""
-        return self._deadlines.earliest()
+        times = (self._deadlines.earliest(), self._heirs.wakeup(), self._dormant.wakeup())
+        return min((when for when in times if when is not None), default=None)
 
     # --- questions --------------------------------------------------------------------------
-
-    def evaluate(self, body: QueryBody) -> Iterator[Hit | Gap]:
-        """What our leaves have for a query, at most `wanted`; of a file's sources a random part.
-
-        Each hit is found and proven when it is asked for, by what is shared then.
-        """
-        if body.terms is not None:
-            return self._matching(body.terms, body.wanted)
-        found = iter(()) if body.root is None else iter(self._some_sources(body.root, body.size))
-        return islice(filter(None, map(self._hit, found)), body.wanted)
 
     def rows(self, now: float) -> list[LeafRow]:
         """Our leaves, for people."""
@@ -218,7 +257,7 @@ class Cluster:
                 up_rate=None,
                 uptime_s=now - leaf.joined_at,
                 files=len(leaf.holding),
-                heir=None,
+                heir=node_text(heir.node) if (heir := self._heirs.heir_of(peer)) else None,
             )
             for peer, leaf in self._leaves.items()
             if peer in self.members
@@ -240,31 +279,22 @@ class Cluster:
         elif what == "acknowledge":
             return self._acknowledge(peer)
         else:
-            self._drop_leaf(peer, now)
+            return self.drop(peer, now)
         return []
 
     def _index_some(self, peer: NodeId, now: float) -> list[Effect]:
         """Make a slice of what is signed findable; acknowledge when all of it is."""
         leaf = self._leaves[peer]
-        budget = INDEX_SLICE
         effects: list[Effect] = []
-        for slot, entry in list(leaf.unindexed.items()):
-            del leaf.unindexed[slot]
-            index = self._index
-            if entry is not None and not index.has_room(self._config.docs_max):
-                why = "this super-peer holds as many files as it can"
-                return effects + self._refuse(peer, why, now)
-            keys = index.remove(peer, slot) if entry is None else index.add(peer, slot, entry)
-            budget -= max(keys, 1)
-            if entry is not None:
-                told, checks = self._wished(leaf, slot, entry, now)
-                effects += told
-                budget -= checks * CHECK_KEYS
-            if self._index.keys(peer) > self._config.keys_max:
-                why = "the names have more words than we hold of a leaf"
-                return effects + self._refuse(peer, why, now)
-            if budget <= 0:
-                break
+
+        def look(slot: int, entry: Entry) -> int:
+            told, checks = self._wished(leaf, slot, entry, now)
+            effects.extend(told)
+            return checks * CHECK_KEYS
+
+        why = index_some(self._index, peer, leaf, self._config, look)
+        if why:
+            return effects + self._refuse(peer, why, now)
         self._sweep_later(now)
         if leaf.unindexed:
             self._deadlines.set(("index", peer), now)
@@ -275,7 +305,7 @@ class Cluster:
         self._deadlines.set(("acknowledge", peer), now + spread_s)
         return effects
 
-    def _wished(self, leaf: _Leaf, slot: int, entry: Entry, now: float) -> tuple[list[Effect], int]:
+    def _wished(self, leaf: Leaf, slot: int, entry: Entry, now: float) -> tuple[list[Effect], int]:
         """Tell who wishes for an entry that is findable now, and how many wishes were looked at."""
         wishes, checks = self._wishes.wanting(entry)
         hit = leaf.holding.hit(slot, entry, leaf.source) if wishes else None
@@ -292,53 +322,14 @@ class Cluster:
     def _refuse(self, peer: NodeId, why: str, now: float) -> list[Effect]:
         """Hold nothing of a leaf any more, and tell it why."""
         leaf = self._leaves[peer]
-        self._proven.forget(peer)
+        self._findable.forget(peer)
+        self._heirs.emptied(peer)
         leaf.holding.forget()
         leaf.unindexed.clear()
         leaf.unacknowledged.clear()
         self._index.drop_leaf(peer)
         self._sweep_later(now)
         return [Send(peer, Published(0, refused=why))]
-
-    def _matching(self, terms: Terms, wanted: int) -> Iterator[Hit | Gap]:
-        """The first that match and are there when they are taken. A page with less than it could
-        have has cost as much as one that is full: the others come first then."""
-        place: int | None = 0
-        short_pages, whole = 0, True
-        while place is not None and wanted > 0:
-            most = min(SEARCH_SLICE, wanted)
-            page, seen = self._index.search(terms, most, place), self._index.changes
-            for doc in page.docs:
-                if seen == self._index.changes or matches(terms, self._index.entry(doc)):
-                    hit = self._hit(doc)
-                    if hit is not None:
-                        wanted -= 1
-                        yield hit
-            place, whole = page.then, whole and page.whole
-            if place is not None and len(page.docs) < most:
-                short_pages += 1
-                if short_pages == SHORT_PAGES_MAX:
-                    break
-                yield Gap.LATER
-        if wanted > 0 and (place is not None or not whole):
-            yield Gap.LEFT_OUT
-
-    def _some_sources(self, root: bytes, size: int) -> list[int]:
-        """As many as anybody may want of those that have a file, and one for the asker itself."""
-        everyone = self._index.sources(root, size, HITS_PER_QUERY_MAX)
-        one_each = list({self._index.where(doc)[0]: doc for doc in everyone}.values())
-        return self._rng.sample(one_each, min(SOURCES_PER_ANSWER_MAX + 1, len(one_each)))
-
-    def _hit(self, doc: int) -> Hit | None:
-        return self._proven.get(doc) or self._prove(doc)
-
-    def _prove(self, doc: int) -> Hit | None:
-        node, slot = self._index.where(doc)
-        leaf = self._leaves.get(node)
-        hit = leaf.holding.hit(slot, self._index.entry(doc), leaf.source) if leaf else None
-        if hit is not None:
-            self._proven.keep(doc, hit)
-        return hit
 
     def _busy(self, peer: NodeId) -> Effect:
         return Send(peer, Busy(self._config.busy_retry_s, self._alternatives()))
@@ -354,28 +345,49 @@ class Cluster:
             return []
         peer = min(idle, key=lambda one: idle[one])
         self.members.pop(peer, None)
-        self._drop_leaf(peer, now)
-        return [self._busy(peer), Hangup(peer, Door.CONTROL, "it gives way to one that shares")]
+        effects = self.drop(peer, now)
+        return [
+            *effects,
+            self._busy(peer),
+            Hangup(peer, Door.CONTROL, "it gives way to one that shares"),
+        ]
 
-    def _drop_leaf(self, peer: NodeId, now: float) -> None:
+    def drop(self, peer: NodeId, now: float) -> list[Effect]:
         """Forget a leaf and all that it shares."""
-        if self._leaves.pop(peer, None) is None:
-            return
-        self._proven.forget(peer)
+        if peer not in self._leaves:
+            return []
+        effects = self._let_go(peer)
         self._index.drop_leaf(peer)
-        self._deadlines.cancel(("lease", peer))
-        self._deadlines.cancel(("index", peer))
-        self._deadlines.cancel(("acknowledge", peer))
         self._sweep_later(now)
+        return effects
+
+    def put_to_sleep(self, peer: NodeId, parent: NodeId) -> list[Effect]:
+        """A leaf that we lost has another parent, whose heir we are."""
+        leaf, effects = self._leaves[peer], self._let_go(peer)
+        self._dormant.keep(peer, leaf, parent)
+        return effects
+
+    def get(self, peer: NodeId) -> Leaf | None:
+        """What we keep of a leaf of ours."""
+        return self._leaves.get(peer)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no leaf is taken that shares nothing."""
+        return len(self._leaves) >= self._config.leaves_max
+
+    def _let_go(self, peer: NodeId) -> list[Effect]:
+        """A leaf is ours no longer."""
+        del self._leaves[peer]
+        self._findable.forget(peer)
+        for what in ("lease", "index", "acknowledge"):
+            self._deadlines.cancel((what, peer))
+        return self._heirs.left(peer)
+
+    def _share_of(self, leaf: NodeId) -> Share | None:
+        """What may be shown of a leaf."""
+        return self._leaves.get(leaf) or self._dormant.share_of(leaf)
 
     def _sweep_later(self, now: float) -> None:
         if self._index.dead and self._deadlines.get(_SWEEP) is None:
             self._deadlines.set(_SWEEP, now + SWEEP_S)
-
-
-def _source(link: LinkUp, join: Join) -> Contact:
-    """Where the leaf's files can be fetched: the observed host, at its bulk door."""
-    told = join.advertised
-    if told is not None and told.ip == link.address.ip and told.port:
-        return Contact(link.peer, told)
-    return Contact(link.peer, link.address.at(link.bulk_port))

@@ -16,7 +16,7 @@ from common.doors import Door
 from common.ids import Identity, NodeId, parse_node
 from common.messages.cluster import Join
 from common.messages.fields import Contact
-from common.messages.hierarchy import ErrandDone, Examine, Examined, Left
+from common.messages.hierarchy import ErrandDone, Examine, Examined
 from common.network import Network
 from superpeer.cluster import Cluster
 from superpeer.dialbacks import Dialbacks
@@ -156,10 +156,9 @@ class Hierarchy:
             self.promotion.arrived(now)
         return []
 
-    def on_left(self, peer: NodeId, _message: Left, now: float) -> list[Effect]:
-        """A leaf has another parent; what it shares is found here too for a moment longer."""
-        self._cluster.leaf_lost(peer, now, on_purpose=False)
-        return self._departed(peer, now)
+    def left(self, peer: NodeId, now: float) -> list[Effect]:
+        """A leaf has another parent, unless it was mistaken."""
+        return [] if peer in self._cluster.members else self._departed(peer, now)
 
     def _departed(self, peer: NodeId, now: float) -> list[Effect]:
         self.vitals.departed(peer, now)

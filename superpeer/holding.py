@@ -28,22 +28,42 @@ class Holding:
     """The slots of one leaf in one of its lives; `generation` 0 is the empty catalogue."""
 
     __slots__ = (
-        *("_afresh", "_catalogue", "_entries_max", "_leaf", "_network", "_signature"),
-        *("_staged", "generation"),
+        *("_afresh", "_catalogue", "_leaf", "_network", "_signature", "_staged"),
+        *("entries_max", "generation", "was_afresh"),
     )
 
     def __init__(self, network: str, leaf: NodeId, entries_max: int) -> None:
         self._network = network
         self._leaf = leaf
-        self._entries_max = min(entries_max, FILES_PER_LEAF_MAX)
+        self.entries_max = min(entries_max, FILES_PER_LEAF_MAX)
         self._catalogue = Catalogue()
         self._staged: Changes = {}
         self._afresh = False
         self._signature = b""
         self.generation = 0
+        self.was_afresh = False
+        """Whether the last generation came whole."""
 
     def __len__(self) -> int:
         return len(self._catalogue)
+
+    @property
+    def staged(self) -> int:
+        """How many slots have changes that are not signed yet."""
+        return len(self._staged)
+
+    @property
+    def signature(self) -> bytes:
+        """The leaf's, over what is held; empty where that is nothing."""
+        return self._signature
+
+    def get(self, slot: int) -> Entry | None:
+        """The signed entry in a slot."""
+        return self._catalogue.get(slot)
+
+    def slots(self) -> list[int]:
+        """Those that hold something."""
+        return [slot for slot, _ in self._catalogue.items()]
 
     def publish(self, message: Publish) -> Changes | None:
         """Stage changes; with a signature, return every slot that may hold something else now.
@@ -88,8 +108,8 @@ class Holding:
 
     def _check(self, message: Publish) -> None:
         slots = [*message.drops, *[put.slot for put in message.puts]]
-        if slots and max(slots) >= self._entries_max:
-            raise PublishError(f"at most {self._entries_max} entries are held for a leaf")
+        if slots and max(slots) >= self.entries_max:
+            raise PublishError(f"at most {self.entries_max} entries are held for a leaf")
         for put in message.puts:
             name, folder = put.entry.name.encode(), put.entry.folder.encode()
             if len(name) > FILE_NAME_BYTES_MAX or len(folder) > STRING_BYTES_MAX:
@@ -112,6 +132,7 @@ class Holding:
             else:
                 self._catalogue.put(slot, entry)
         changes |= self._staged
+        self.was_afresh = self._afresh
         self.unstage()
         root = self._catalogue.root()
         signed = statement(self._network, self._leaf, message.generation, root)

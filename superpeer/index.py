@@ -6,6 +6,9 @@ microseconds, and its postings are taken out later in slices (`sweep`). Numbers 
 only after their postings are gone. Another bitmap says whose content somebody had before: the
 copies, which come last. Answers are documents; what they say is read when it is needed. How they
 are found is `superpeer.matching`. Neither leases nor signatures are looked at here.
+
+The documents of a leaf may be hidden: they are in the postings and the digest and in no answer,
+until they are woken. That is a range of bits, like being gone.
 """
 
 from collections import deque
@@ -39,7 +42,9 @@ class Index:
         self._shelves: dict[bytes, Shelf] = {}
         self._places = Shelves()
         self._files = 0
-        self._gone = BitMap()  # of leaves that are gone
+        self._hidden = 0
+        self._dead = BitMap()  # of leaves that are gone
+        self._gone = BitMap()  # ... or hidden
         self._copies = BitMap()  # whose content another had before
         self._dropped: deque[Shelf] = deque()  # of leaves that are gone, not swept yet
         self.dead = 0
@@ -69,6 +74,11 @@ class Index:
         return self._places.has_room(min(docs_max, DOCS_MAX))
 
     @property
+    def hidden(self) -> int:
+        """How many entries are in no answer until they are woken."""
+        return self._hidden
+
+    @property
     def leaves(self) -> int:
         """How many leaves share something."""
         return len(self._shelves)
@@ -93,13 +103,15 @@ class Index:
         words = entry_words(entry)
         doc, keys = self._places.put(shelf, slot, entry), len(words) + _KEYS_BESIDE_WORDS
         shelf.keys += keys
-        self._files += 1
+        self._count(shelf, 1)
         for word in self._words.add(words, doc):
             self._digest.add(place_of_word(word))
             self._prefixes.add(word)
         self._tags.add(entry, doc)
-        if not self._digest.add(place_of_root(entry.root)) and self._has_content(entry.root):
+        if not self._digest.add(place_of_root(entry.root)) and self._is_copy(shelf, entry.root):
             self._copies.add(doc)
+        if shelf.hidden:
+            self._gone.add(doc)
         self._contents.add(entry.root, doc)
         return keys
 
@@ -109,18 +121,46 @@ class Index:
         if shelf is None:
             return 0
         keys = self._take_out(shelf, slot)
-        if not shelf.files:
+        if not shelf.files and not shelf.hidden:
             self.drop_leaf(leaf)
         return keys
+
+    def hide(self, leaf: bytes) -> None:
+        """Keep what `leaf` has, and what it adds from now on, out of all answers; in
+        microseconds."""
+        shelf = self._shelves.get(leaf)
+        if shelf is None:
+            shelf = self._shelves[leaf] = Shelf(leaf)
+        if shelf.hidden:
+            return
+        self._count(shelf, -shelf.files)
+        shelf.hidden = True
+        self._count(shelf, shelf.files)
+        for first, beyond in self._places.ranges(shelf):
+            self._gone.add_range(first, beyond)
+
+    def wake(self, leaf: bytes) -> None:
+        """Let what `leaf` has be found, if it was hidden; in microseconds."""
+        shelf = self._shelves.get(leaf)
+        if shelf is None or not shelf.hidden:
+            return
+        self._count(shelf, -shelf.files)
+        shelf.hidden = False
+        self._count(shelf, shelf.files)
+        for first, beyond in self._places.ranges(shelf):
+            self._gone.remove_range(first, beyond)
+        if not shelf.files:
+            self.drop_leaf(leaf)
 
     def drop_leaf(self, leaf: bytes) -> None:
         """Forget all that `leaf` has, in microseconds whatever the number of its files."""
         shelf = self._shelves.pop(leaf, None)
         if shelf is not None:
             for first, beyond in self._places.ranges(shelf):
+                self._dead.add_range(first, beyond)
                 self._gone.add_range(first, beyond)
             self._dropped.append(shelf)
-            self._files -= shelf.files
+            self._count(shelf, -shelf.files)
             self.dead += shelf.files
 
     @property
@@ -165,7 +205,9 @@ class Index:
                 self.dead -= 1
                 if budget <= 0:
                     return self.dead > 0
-            self._gone.remove_range(*self._places.give_back(shelf))
+            first, beyond = self._places.give_back(shelf)
+            self._dead.remove_range(first, beyond)
+            self._gone.remove_range(first, beyond)
         return self.dead > 0
 
     def _take_out(self, shelf: Shelf, slot: int) -> int:
@@ -175,10 +217,17 @@ class Index:
             return 0
         doc, entry = there
         keys = self._unpost(doc, entry)
-        self._files -= 1
+        self._count(shelf, -1)
         self._places.free(shelf, doc)
         shelf.keys -= keys
         return keys
+
+    def _count(self, shelf: Shelf, files: int) -> None:
+        """So many more or fewer of a leaf can be found, or are hidden."""
+        if shelf.hidden:
+            self._hidden += files
+        else:
+            self._files += files
 
     def _root(self, doc: int) -> bytes:
         return self._places.entry(doc).root
@@ -198,15 +247,23 @@ class Index:
             self._promote_copy(entry.root)
         return len(words) + _KEYS_BESIDE_WORDS
 
-    def _has_content(self, root: bytes) -> bool:
-        return any(doc not in self._gone for doc in self._some_with(root))
+    def _is_copy(self, shelf: Shelf, root: bytes) -> bool:
+        """Whether somebody had this content before; what can be found goes before what is hidden,
+        and of all that is not dead one is no copy."""
+        for doc in self._some_with(root):
+            if doc in self._dead:
+                continue
+            if shelf.hidden or doc not in self._gone:
+                return True
+            self._copies.add(doc)
+        return False
 
     def _promote_copy(self, root: bytes) -> None:
         """The first with this content goes: the next one, if there is any, is no copy any more."""
-        for doc in self._some_with(root):
-            if doc not in self._gone:
-                self._copies.discard(doc)
-                return
+        living = [doc for doc in self._some_with(root) if doc not in self._dead]
+        first = next((doc for doc in living if doc not in self._gone), None)
+        if living:
+            self._copies.discard(living[0] if first is None else first)
 
     def _some_with(self, root: bytes) -> Iterator[int]:
         """Some documents with this content: looking at all, most of them gone, has no bound."""

@@ -17,8 +17,10 @@ from superpeer.cluster import Cluster
 from superpeer.credit import Credit
 from superpeer.desks import desks
 from superpeer.digests import Digests
+from superpeer.draining import Draining
 from superpeer.flood import Flood
 from superpeer.guide import Guide
+from superpeer.handing import Handing
 from superpeer.hierarchy import Hierarchy
 from superpeer.line import Line
 from superpeer.lookout import Lookout
@@ -64,35 +66,46 @@ class Machines:
         )
         self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
         self.cluster = self._cluster_of(network, digest)
-        self.line = Line(
-            self._me,
-            config=config.line,
-            rng=rng,
-            leaves=self.cluster.members,
-            links=links,
-            neighbours=self.overlay.neighbours,
-        )
-        self.reunion = Reunion(
-            self._me,
-            config=config.line,
-            network=network,
-            rng=rng,
-            line=self.line,
-            overlay=self.overlay,
-        )
+        self.handing = Handing(self.cluster)
+        self.line = self._line_of()
+        self.reunion = Reunion(self._me, config.line, network, rng, self.line, self.overlay)
         self.pushes = Pushes(self.cluster.members)
         self.relays = Relays(self.cluster.members, config.cluster)
         self.flood = self._flood_of(network)
         self.searches = self._searches_of()
+        self.draining = self._draining_of()
         at = desks(config, self.credit, self.searches, self.flood)
         self.questions = Questions(at, config.cluster.late_s)
         self.hierarchy = self._hierarchy_of(identity, network)
-        self.counting = (
+        asked = (
             *(self.overlay, self.cluster, self.digests, self.flood, self.wishes),
             *(self.searches, self.questions, *self.hierarchy.all),
         )
+        self.counting = (*asked, self.cluster.dormant)
         """Those that count what they drop."""
-        self.all = (*self.counting, self.lookout, self.line, self.reunion, self.relays)
+        self.all = (*asked, self.lookout, self.line, self.reunion, self.relays, self.draining)
+
+    def _line_of(self) -> Line:
+        """Who follows when no super-peer is left."""
+        return Line(
+            self._me,
+            config=self._config.line,
+            rng=self._rng,
+            leaves=self.cluster.members,
+            links=self._links,
+            neighbours=self.overlay.neighbours,
+        )
+
+    def _draining_of(self) -> Draining:
+        """The end: leaves go to their heirs, neighbours get what they wait for."""
+        return Draining(
+            self._me,
+            self.cluster,
+            neighbours=self.overlay.neighbours,
+            contacts=self.overlay.contacts,
+            owed=self.flood.lanes.owed,
+            retry_s=self._config.cluster.busy_retry_s,
+        )
 
     def _hierarchy_of(self, identity: Identity, network: Network) -> Hierarchy:
         """What we know of our leaves, and who of them becomes a super-peer."""
@@ -113,15 +126,21 @@ class Machines:
     def _in_use(self, peer: NodeId) -> bool:
         return peer in self.cluster.members or self.hierarchy.keeps(peer)
 
-    def _linked(self, peer: NodeId, now: float) -> None:
+    def _linked(self, peer: NodeId, now: float) -> list[Effect]:
         """A new neighbour has everything to hear."""
         self.digests.neighbour_linked(peer, now)
         self.line.changed(now)
+        return self.handing.linked(peer, now)
+
+    def _is_served(self, peer: NodeId) -> bool:
+        """Whether a leaf may ask us: those that we are heir of may when their parent is silent."""
+        return peer in self.cluster.members or peer in self.cluster.dormant
 
     def _parted(self, peer: NodeId, now: float) -> list[Effect]:
         """The link may stay, but no query crosses it any more."""
         self.digests.neighbour_lost(peer, now)
         self.questions.peer_lost(peer)
+        self.handing.parted(peer, now)
         return self.flood.neighbour_lost(peer, now)
 
     def _cluster_of(self, network: Network, digest: CountedPlaces) -> Cluster:
@@ -136,6 +155,7 @@ class Machines:
             spread_s=self.digests.spread_s,
             wishes=self.wishes,
             credit=self.credit,
+            neighbours=self.overlay.neighbours,
         )
 
     def _flood_of(self, network: Network) -> Flood:
@@ -162,6 +182,7 @@ class Machines:
             rng=self._rng,
             links=self._links,
             leaves=self.cluster.members,
+            is_served=self._is_served,
             neighbours=self.overlay.neighbours,
             evaluate=self.flood.evaluate,
             around=self.overlay.around,

@@ -34,6 +34,13 @@ class Status(msgspec.Struct):
     sources: dict[str, int] = {}  # super-peers that each step of the ladder has named
     promotions: int = 0  # leaves of ours that became super-peers
     demotions: int = 0  # neighbours that stepped down, we agreeing
+    heirs: int = 0  # leaves of ours of which a neighbour has a whole copy
+    copies: int = 0  # leaves of neighbours whose heir we are
+    copied_files: int = 0  # ... and what they share, found by nobody as long as their parent lives
+    copies_woken: int = 0  # how often such a copy was found after its parent was lost
+    leaves_inherited: int = 0  # leaves that joined us and found what they share here
+    leaves_moved: int = 0  # leaves that left us for another super-peer
+    index_uploads: int = 0  # whole catalogues that leaves have sent us
 
 
 class Listing(msgspec.Struct):
@@ -149,13 +156,13 @@ class Explanation(msgspec.Struct):
 
 
 class Drain(msgspec.Struct):
-    """Stop admitting, give leaves `grace_s` to go elsewhere, then end."""
+    """Stop admitting, hand the leaves over to their heirs, then end; all within `grace_s`."""
 
     grace_s: float = 5.0
 
 
 class Drained(msgspec.Struct):
-    """How many leaves were told to look for another super-peer."""
+    """How many leaves have another super-peer by now."""
 
     leaves: int
 

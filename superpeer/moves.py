@@ -13,8 +13,8 @@ from typing import Final
 
 from common.core import Effect, Send
 from common.ids import NodeId
+from common.messages.cluster import ReHome
 from common.messages.fields import Contact
-from common.messages.hierarchy import Move
 from common.rates import Bucket
 
 AGAIN_S: Final = 30.0  # until a leaf that was told to move is told again; wild guess
@@ -64,7 +64,7 @@ class Moves:
     def tell(self, leaf: NodeId, to: Contact, now: float) -> list[Effect]:
         """This one is to go there at once."""
         self._told[leaf] = now
-        return [Send(leaf, Move(to))]
+        return [Send(leaf, ReHome(to))]
 
     def cancel(self) -> None:
         """Who has not been told stays."""

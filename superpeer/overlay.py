@@ -53,7 +53,7 @@ class Overlay:
         links: Mapping[NodeId, LinkUp],
         meeting: Meeting,
         seeds: tuple[Seed, ...],
-        on_linked: Callable[[NodeId, float], None],
+        on_linked: Callable[[NodeId, float], list[Effect]],
         on_parted: Callable[[NodeId, float], list[Effect]],
         in_use: Callable[[NodeId], bool],
     ) -> None:
@@ -272,7 +272,7 @@ class Overlay:
                 near=asked_near or why is Why.NEAR,
             )
             self._hear_of(peer, now)
-            self._on_linked(peer, now)
+            effects += self._on_linked(peer, now)
             self._tell_later(now, self._config.news_s)
             fields: dict[str, object] = {"node": node_text(peer), "address": str(address)}
             effects += self._note("neighbour_linked", fields, now)

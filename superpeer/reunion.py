@@ -35,7 +35,6 @@ class Reunion:
     def __init__(
         self,
         me: NodeId,
-        *,
         config: LineConfig,
         network: Network,
         rng: Random,

@@ -23,7 +23,6 @@ from common.core import (
     Event,
     Exited,
     Fail,
-    Hangup,
     HostMeasured,
     LinkDown,
     LinkMeasured,
@@ -40,17 +39,16 @@ from common.ids import Identity, NodeId, node_text
 from common.ladder import Found
 from common.meeting import Facts, Seed
 from common.messages.fields import Contact
-from common.messages.link import Bye, Ping
+from common.messages.link import Ping
 from common.network import Network
 from common.storage import Restored
+from superpeer.draining import BYE
 from superpeer.explaining import explained
 from superpeer.listing import listed
 from superpeer.machines import Machines
-from superpeer.methods import Drain, Drained, Status
+from superpeer.methods import Drain, Status
 from superpeer.tables import of_others, of_ourselves, of_wishes
 from superpeer.wishes import STANDING
-
-BYE = "bye"  # `LinkDown.reason` begins with it where the other end left on purpose
 
 _OnEvent = Callable[[Any, float], list[Effect]]
 
@@ -80,7 +78,6 @@ class SuperPeer:
         self._started_at: float | None = None
         self._now = 0.0
         self._host = HostMeasured(0)
-        self._exit_at: float | None = None
         self._dropped: Counter[str] = Counter()
 
         machines = Machines(
@@ -99,6 +96,7 @@ class SuperPeer:
         self._overlay, self._cluster, self._digests = (
             *(machines.overlay, machines.cluster, machines.digests),
         )
+        self._handing, self._draining = machines.handing, machines.draining
         self._flood, self._searches = machines.flood, machines.searches
         self._reunion, self._relays = machines.reunion, machines.relays
         self._questions, self._wishes = machines.questions, machines.wishes
@@ -152,11 +150,11 @@ class SuperPeer:
         self._overlay.load(len(leaves), now)
         effects += self._credit.look(leaves, now)
         self._digests.look(now)
-        return effects if self._exit_at is None else effects + self._exit_if_done(now)
+        return effects + self._draining.look(now) if self._draining.is_on else effects
 
     def wakeup(self) -> float | None:
-        """The earliest deadline of the machines, and of our end."""
-        times = [self._exit_at, *[machine.wakeup() for machine in self._machines]]
+        """The earliest deadline of the machines."""
+        times = [machine.wakeup() for machine in self._machines]
         return min((when for when in times if when is not None), default=None)
 
     def snapshot(self) -> Status:
@@ -182,6 +180,13 @@ class SuperPeer:
             sources=dict(self._lookout.named),
             promotions=self._hierarchy.promotion.promotions,
             demotions=self._hierarchy.stepdown.demotions,
+            heirs=len(self._cluster.heirs),
+            copies=len(self._cluster.dormant),
+            copied_files=self._cluster.hidden,
+            copies_woken=self._cluster.dormant.woken,
+            leaves_inherited=self._cluster.dormant.inherited,
+            leaves_moved=self._cluster.moved,
+            index_uploads=self._cluster.uploads,
         )
 
     # --- links and messages -----------------------------------------------------------------
@@ -198,16 +203,19 @@ class SuperPeer:
         if event.door is not Door.CONTROL:
             return self._hierarchy.link_down(peer, event.door, now)
         was_up = self._links.pop(peer, None) is not None
-        self._cluster.leaf_lost(peer, now, on_purpose=event.reason.startswith(BYE))
+        on_purpose = event.reason.startswith(BYE)
+        effects = self._cluster.leaf_lost(peer, now, on_purpose=on_purpose)
         self._digests.neighbour_lost(peer, now)
         self._questions.peer_lost(peer)
         return [
+            *effects,
             *self._searches.leaf_lost(peer),
             *self._wishes.leaf_lost(peer, now),
             *self._relays.peer_lost(peer),
             *self._flood.neighbour_lost(peer, now),
             *self._overlay.link_lost(peer, now, was_up=was_up),
             *self._hierarchy.link_down(peer, event.door, now),
+            *self._handing.lost(peer, now),
         ]
 
     def _on_link_measured(self, event: LinkMeasured, _now: float) -> list[Effect]:
@@ -277,24 +285,12 @@ class SuperPeer:
     def _on_stopped(self, event: Stopped, now: float) -> list[Effect]:
         return self._end(event.grace_s, now)
 
-    def _end(self, grace_s: float, now: float) -> list[Effect]:
-        """Take nobody any more and part from everybody; over when all are gone, or at `grace_s`."""
+    def _end(self, grace_s: float, now: float, call: int | None = None) -> list[Effect]:
+        """Take nobody any more, hand over what we have, and end when all are gone."""
         effects: list[Effect] = [*self._overlay.stop(), *self._lookout.stop()]
         self._cluster.stop()
         self._reunion.stop()
-        self._exit_at = now + grace_s
-        for peer in {**self._cluster.members, **self._overlay.neighbours}:
-            effects += [Send(peer, Bye("stopping")), Hangup(peer, Door.CONTROL, BYE)]
-        return effects
-
-    def _exit_if_done(self, now: float) -> list[Effect]:
-        if self._exit_at is None:
-            return []
-        alone = not self._cluster.members and not self._overlay.neighbours
-        if not alone and now < self._exit_at:
-            return []
-        self._exit_at = None
-        return [Exited()]
+        return effects + self._draining.begin(grace_s, now, last=Exited(), call=call)
 
     # --- methods ----------------------------------------------------------------------------
 
@@ -326,8 +322,7 @@ class SuperPeer:
 
     def _drain(self, event: Asked, now: float) -> list[Effect]:
         grace_s = event.params.grace_s if isinstance(event.params, Drain) else 0.0
-        drained = Drained(len(self._cluster.members))
-        return [Answer(event.call, drained), *self._end(grace_s, now)]
+        return self._end(grace_s, now, event.call)
 
     def _uptime_s(self) -> float:
         return self._now - (self._started_at or 0.0)

@@ -53,11 +53,13 @@ from superpeer.seekers import Seekers
 HITS_AT_ONCE: Final = 200  # of our own index, for one leaf: all that a search for 50 rows wants
 AT_ONCE_S: Final = 0.05  # ... and as many again after this: as fast as hits cross other links
 
+QUIET_S: Final = 0.15  # a leaf that has heard nothing for this long hears that we are there
+
 _CREDIT_PAUSE_S: Final = 0.05  # until it is looked at again; wild guess
 
 
 class Searches:
-    """The open requests of our leaves; `leaves` are those that may ask.
+    """The open requests of our leaves; `leaves` are ours, and who `is_served` may ask.
 
     `evaluate` asks our own index, `around` are the ids of who is near us; `push` has those of our
     leaves that a question names dial its asker.
@@ -72,6 +74,7 @@ class Searches:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         leaves: Mapping[NodeId, Contact],
+        is_served: Callable[[NodeId], bool],
         neighbours: Mapping[NodeId, object],
         evaluate: Callable[[QueryBody], Iterator[Hit | Gap]],
         around: Callable[[], frozenset[int]],
@@ -84,6 +87,7 @@ class Searches:
         self._rng = rng
         self._links = links
         self._leaves = leaves
+        self._is_served = is_served
         self._seekers = Seekers()
         self._neighbours = neighbours
         self._evaluate = evaluate
@@ -127,7 +131,7 @@ class Searches:
         if asked.guid in self._asked.get(leaf, ()):
             self.dropped["search_twice"] += 1
             return []
-        if leaf not in self._leaves:
+        if not self._is_served(leaf):
             return [Send(leaf, _refusal(asked, "this super-peer is not your parent"))]
         return self.begin(leaf, asked, now)
 
@@ -147,6 +151,7 @@ class Searches:
         if self._may_end(search):
             return [*effects, self._end_alone(search, now)]
         self._asked.setdefault(leaf, {})[asked.guid] = search
+        self._deadlines.set((leaf, asked.guid), now + QUIET_S)
         return effects + self._go_on(search, now)
 
     def _here(self, leaf: NodeId) -> Contact | None:
@@ -185,10 +190,19 @@ class Searches:
     def due(self, now: float) -> list[Effect]:
         """Let more of our own hits out."""
         effects: list[Effect] = []
-        for leaf in self._deadlines.pop_due(now):
-            if isinstance(leaf, bytes):
-                effects += self._send_more(leaf, now)
+        for key in self._deadlines.pop_due(now):
+            if isinstance(key, bytes):
+                effects += self._send_more(key, now)
+            elif isinstance(key, tuple):
+                effects += self._show_life(*key)
         return effects
+
+    def _show_life(self, leaf: NodeId, guid: Guid) -> list[Effect]:
+        """A leaf that hears nothing would ask its heir."""
+        search = self._asked.get(leaf, {}).get(guid)
+        if search is None or search.delivered or leaf not in self._links:
+            return []
+        return [Send(leaf, _answer(search.asked, ()))]
 
     def wakeup(self) -> float | None:
         """When more hits may go out."""
@@ -329,6 +343,7 @@ class Searches:
     def _end(self, search: Request) -> list[Effect]:
         searches = self._asked[search.leaf]
         del searches[search.asked.guid]
+        self._deadlines.cancel((search.leaf, search.asked.guid))
         if not searches:
             del self._asked[search.leaf]
         self._flows[search.leaf].leave(search.asked.guid)

@@ -23,11 +23,12 @@ NOTHING: Final = Entry(bytes(32), 0, "nothing")  # what a free slot says; known 
 class Shelf:
     """What one leaf shares: pages by the place of their slots, and how much is on them."""
 
-    __slots__ = ("files", "keys", "leaf", "pages")
+    __slots__ = ("files", "hidden", "keys", "leaf", "pages")
 
     def __init__(self, leaf: bytes) -> None:
         self.leaf = leaf
         self.files = 0
+        self.hidden = False  # in no answer
         self.keys = 0  # by how many keys they are found
         self.pages = array("I")
 

@@ -20,6 +20,7 @@ def of_others(at: Machines) -> Table:
     return {
         cluster.Join: _both(at.cluster.on_join, _both(at.line.on_join, at.hierarchy.on_join)),
         cluster.Publish: at.cluster.on_publish,
+        cluster.Leave: _leaving(at),
         cluster.Search: at.questions.on_question,
         cluster.Locate: at.questions.on_question,
         cluster.Forget: _unless_waiting(at.questions, at.searches.on_forget),
@@ -27,10 +28,13 @@ def of_others(at: Machines) -> Table:
         cluster.Unwish: at.wishes.on_unwish,
         overlay.Link: _then(at.overlay.on_link, at.hierarchy.linked),
         overlay.Linked: _then(at.overlay.on_linked, at.hierarchy.linked),
-        overlay.Unlinked: at.overlay.on_unlinked,
+        overlay.Unlinked: _unlinking(at),
         overlay.Neighbourhood: at.overlay.on_neighbourhood,
         overlay.Patches: at.digests.on_patches,
         overlay.Ablest: at.line.on_ablest,
+        overlay.Hold: at.handing.on_hold,
+        overlay.Held: at.handing.on_held,
+        overlay.Release: at.handing.on_release,
         overlay.Query: _once_met(at),
         overlay.Extend: at.flood.on_extend,
         overlay.QueryHits: at.flood.on_query_hits,
@@ -52,7 +56,6 @@ def _of_the_hierarchy(at: Hierarchy) -> Table:
         hierarchy.Examined: at.on_examined,
         hierarchy.ErrandDone: at.on_examined,
         hierarchy.OfferAnswer: at.promotion.on_answer,
-        hierarchy.Left: at.on_left,
         hierarchy.Reserve: at.stepdown.on_reserve,
         hierarchy.Reserved: at.stepdown.on_reserved,
     }
@@ -87,6 +90,29 @@ def _then(on_message: OnMessage, then: Callable[[NodeId, float], list[Effect]]) 
 def _both(first: OnMessage, then: OnMessage) -> OnMessage:
     """One machine answers, then another."""
     return lambda peer, message, now: [*first(peer, message, now), *then(peer, message, now)]
+
+
+def _leaving(at: Machines) -> OnMessage:
+    """A leaf that has another parent asks us nothing and wishes for nothing here."""
+
+    def on_leave(peer: NodeId, message: cluster.Leave, now: float) -> list[Effect]:
+        effects = at.cluster.on_leave(peer, message, now)
+        if peer in at.cluster.members:
+            return effects
+        effects += at.searches.leaf_lost(peer) + at.wishes.leaf_lost(peer, now)
+        return effects + at.hierarchy.left(peer, now)
+
+    return on_leave
+
+
+def _unlinking(at: Machines) -> OnMessage:
+    """Who leaves is no heir any more."""
+
+    def on_unlinked(peer: NodeId, message: overlay.Unlinked, now: float) -> list[Effect]:
+        at.cluster.heirs.peers_changed(now)
+        return at.overlay.on_unlinked(peer, message, now)
+
+    return on_unlinked
 
 
 def _once_met(at: Machines) -> OnMessage:

@@ -62,6 +62,7 @@ class Puppet:
         self.epoch = epoch
         self.catalogue = Catalogue()
         self.generation = 0
+        self.joins = 0
         self.heard: list[Message] = []
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -225,7 +226,11 @@ class World:
         puppet = self.puppet(leaf)
         if (leaf, parent) not in self._links:
             self.connect(leaf, parent)
-        self._send(leaf, parent, Join(puppet.epoch, puppet.generation, len(puppet.catalogue)))
+        puppet.joins += 1
+        self._send(
+            *(leaf, parent),
+            Join(puppet.epoch, puppet.generation, len(puppet.catalogue), joins=puppet.joins),
+        )
 
     def publish(self, leaf: str, parent: str, files: dict[str, int], afresh: bool = False) -> None:
         """Put files (name -> size) into fresh slots, and sign; `afresh` sends all slots."""

@@ -7,7 +7,7 @@ from common.limits import HITS_PER_FRAME_MAX
 from common.messages.cluster import Hit, Published, Put, Welcome
 from common.messages.overlay import Query, QueryBody, QueryDone
 from common.terms import parse
-from superpeer.cluster import SHORT_PAGES_MAX
+from superpeer.findable import SHORT_PAGES_MAX
 from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
 from superpeer.matching import LOOKS_MAX
 from superpeer.query import Gap

@@ -16,8 +16,9 @@ from common.messages.cluster import Busy, Hit, Join, Publish, Published, Put, We
 from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from common.terms import parse
-from superpeer.cluster import INDEX_SLICE, Cluster
+from superpeer.cluster import Cluster
 from superpeer.credit import Credit
+from superpeer.share import INDEX_SLICE
 from superpeer.wishes import Wishes
 from tests.overlay_world import NETWORK, Puppet, entry_of, signed
 
@@ -37,6 +38,7 @@ class Bench:
             rng=Random(1),
             links=self.links,
             alternatives=lambda: (OTHER,),
+            neighbours={},
             digest=CountedPlaces(),
             credit=Credit(64),
             spread_s=lambda: self.spread_s,
@@ -54,8 +56,10 @@ class Bench:
     def join(self, leaf: Puppet, now: float = 0.0, advertised: Address | None = None) -> object:
         """What the leaf is answered."""
         join = Join(leaf.epoch, leaf.generation, len(leaf.catalogue), advertised)
-        (sent,) = self.cluster.on_join(leaf.identity.node, join, now)
-        return sent.message  # type: ignore[attr-defined]
+        node = leaf.identity.node
+        sent = [each for each in self.cluster.on_join(node, join, now) if isinstance(each, Send)]
+        (message,) = [each.message for each in sent if each.peer == node]
+        return message
 
     def share(self, leaf: Puppet, *names: str, now: float = 0.0) -> list[object]:
         """Publish these as the next generation; what the leaf is answered."""

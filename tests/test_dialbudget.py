@@ -98,7 +98,7 @@ class Peer:
             links=self.links,
             meeting=Meeting(Network("public"), rng),
             seeds=(),
-            on_linked=lambda _peer, _now: None,
+            on_linked=lambda _peer, _now: [],
             on_parted=lambda _peer, _now: [],
             in_use=lambda _peer: False,
         )

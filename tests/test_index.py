@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from common.catalogue import Entry
-from common.digest import CountedPlaces
+from common.digest import CountedPlaces, place_of_word
 from common.limits import FILE_SIZE_MAX
 from common.terms import Terms, matches
 from superpeer.index import SWEEP_SLACK_DOCS, Index
@@ -221,6 +221,26 @@ def test_the_dead_stay_bounded_without_any_sweep() -> None:
     assert names(index, Terms((f"a{SWEEP_SLACK_DOCS + 499}",))) != []
 
 
+def test_what_is_hidden_is_in_the_digest_and_in_no_answer() -> None:
+    """Its words and contents stand in the digest all the while; waking shows all of it at once."""
+    digest = CountedPlaces()
+    index = Index(1, digest)
+    index.hide(A)
+    index.add(A, 0, entry("red apple.txt", root=b"r" * 32))
+    index.add(B, 0, entry("green apple.txt", root=b"r" * 32))
+    places = digest.places.copy()
+    assert place_of_word("red") in places
+    assert names(index, Terms(("apple",))) == ["green apple.txt"]
+    assert holders(index, index.sources(b"r" * 32, 10, ANY)) == [B]
+    assert (index.files, index.hidden) == (1, 1)
+    index.wake(A)
+    assert sorted(names(index, Terms(("apple",)))) == ["green apple.txt", "red apple.txt"]
+    assert (index.files, index.hidden) == (2, 0)
+    index.hide(A)
+    assert names(index, Terms(("apple",))) == ["green apple.txt"]
+    assert digest.places == places
+
+
 WORDS = ["red", "green", "apple", "appear", "pear", "pie", "東京", "京都タワー", "???"]
 ASKED = ["red", "apple", "pear", "東京", "京都", "タワ", "???"]
 leaves = st.sampled_from([A, B, C])
@@ -256,10 +276,16 @@ class IndexAgainstScan(RuleBasedStateMachine):
         super().__init__()
         self.index = Index(1, CountedPlaces())
         self.held: dict[tuple[bytes, int], Entry] = {}
+        self.hidden: dict[bytes, None] = {}
+
+    @property
+    def shown(self) -> dict[tuple[bytes, int], Entry]:
+        """What is not hidden."""
+        return {key: entry for key, entry in self.held.items() if key[0] not in self.hidden}
 
     def scan(self, hit: Callable[[Entry], bool]) -> list[tuple[tuple[bytes, int], Entry]]:
         """All that `hit` takes, in one order."""
-        return sorted((key, entry) for key, entry in self.held.items() if hit(entry))
+        return sorted((key, entry) for key, entry in self.shown.items() if hit(entry))
 
     def told(self, docs: list[int]) -> list[tuple[tuple[bytes, int], Entry]]:
         """What the index says, in the same order."""
@@ -281,7 +307,20 @@ class IndexAgainstScan(RuleBasedStateMachine):
     def drop_leaf(self, leaf: bytes) -> None:
         """A leaf goes."""
         self.index.drop_leaf(leaf)
+        self.hidden.pop(leaf, None)
         self.held = {key: entry for key, entry in self.held.items() if key[0] != leaf}
+
+    @rule(leaf=leaves)
+    def hide(self, leaf: bytes) -> None:
+        """What a leaf has is in no answer from now on, nor what it adds."""
+        self.index.hide(leaf)
+        self.hidden[leaf] = None
+
+    @rule(leaf=leaves)
+    def wake(self, leaf: bytes) -> None:
+        """It is found again."""
+        self.index.wake(leaf)
+        self.hidden.pop(leaf, None)
 
     @rule(budget=st.integers(1, 8))
     def sweep(self, budget: int) -> None:
@@ -305,7 +344,7 @@ class IndexAgainstScan(RuleBasedStateMachine):
 
     def roots_of(self, terms: Terms) -> int:
         """How many contents match."""
-        return len(dict.fromkeys(e.root for e in self.held.values() if matches(terms, e)))
+        return len(dict.fromkeys(e.root for e in self.shown.values() if matches(terms, e)))
 
     @rule(root=st.sampled_from([b"1" * 32, b"2" * 32, b"3" * 32]), size=sizes)
     def sources(self, root: bytes, size: int) -> None:
@@ -317,8 +356,10 @@ class IndexAgainstScan(RuleBasedStateMachine):
     @invariant()
     def counts(self) -> None:
         """The counts are those of the plain dict."""
-        assert self.index.files == len(self.held)
-        assert self.index.leaves == len(dict.fromkeys(leaf for leaf, _ in self.held))
+        assert self.index.files == len(self.shown)
+        assert self.index.hidden == len(self.held) - len(self.shown)
+        with_files = dict.fromkeys(leaf for leaf, _ in self.held)
+        assert self.index.leaves == len({**with_files, **self.hidden})
 
 
 TestIndexAgainstScan = IndexAgainstScan.TestCase

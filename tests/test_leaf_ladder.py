@@ -32,6 +32,7 @@ from common.storage import RememberPin, Restored
 from leaf.candidates import FAILURES_MAX, PINGED_MAX, near_within_s
 from leaf.parent import Parent
 from leaf.publish import Publisher
+from leaf.rounds import Rounds
 from leaf.signals import Alone
 from leaf.succession import Succession
 
@@ -65,16 +66,21 @@ class Climbing:
         self, *steps: str, promotes: bool = True, known: tuple[int, ...] = (), bound: bool = True
     ) -> None:
         self.now = 100.0
-        self.core = Parent(
-            me=ME.node,
+        rounds = Rounds(
+            ME.node,
             meeting=Meeting(NETWORK, Random(1)),
             config=CONFIG,
             seeds=(),
+            steps=steps,
+            rng=Random(1),
+            promotes=promotes,
+        )
+        self.core = Parent(
+            me=ME.node,
+            config=CONFIG,
+            rounds=rounds,
             published=Publisher(ME, NETWORK.name, CONFIG, epoch=1),
             epoch=1,
-            rng=Random(1),
-            steps=steps,
-            promotes=promotes,
         )
         self.after = Succession(ME.node, NETWORK, CONFIG, Random(1), promotes=promotes)
         self.ordered: list[Effect] = []

@@ -1,8 +1,11 @@
 """A leaf that moves, measures who gives, and answers offers: each machine by itself."""
 
+from random import Random
+
 import pytest
 
 from common.addresses import Address
+from common.catalogue import Entry
 from common.config import ParentConfig, PromotionConfig, VitalsConfig
 from common.core import (
     Bound,
@@ -20,16 +23,21 @@ from common.core import (
 )
 from common.doors import Door
 from common.ids import Identity, NodeId
-from common.messages.cluster import Busy, Join, Welcome
+from common.meeting import Meeting, Seed
+from common.messages.cluster import Busy, Join, Leave, Published, ReHome, Welcome
 from common.messages.fields import Contact
-from common.messages.hierarchy import Home, Left, Move, Offer, OfferAnswer, Receipts
+from common.messages.hierarchy import Home, Offer, OfferAnswer, Receipts
 from common.messages.swarm import Interested
+from common.network import Network
+from common.storage import Restored
 from common.vitals import is_receipt
-from leaf.moving import MOVED, Mover
+from leaf.moving import LEAVE_TIMES, MOVED
+from leaf.parent import Parent
 from leaf.promotion import SEEDS_MAX, Offers
 from leaf.publish import Publisher
 from leaf.receipts import ReceiptBook
-from leaf.signals import Acknowledged, Given, Joined, Orphaned, Rehomed
+from leaf.rounds import Rounds
+from leaf.signals import Acknowledged, Given, Joined, Offered
 
 ME = Identity(bytes(32))
 OLD, NEW, STRANGER = (Identity(bytes([n]) * 32).node for n in (1, 2, 3))
@@ -37,6 +45,7 @@ AT = Address.of("10.0.0.1", 1214)
 NEW_AT = Address.of("10.0.0.2", 1214)
 CONFIG = ParentConfig()
 WELCOME = Welcome(0, 5.0, 100)
+ENTRY = Entry(b"r" * 32, 1, "a", "", 0)
 
 
 def up(peer: NodeId, *, inbound: bool = False) -> LinkUp:
@@ -45,49 +54,71 @@ def up(peer: NodeId, *, inbound: bool = False) -> LinkUp:
 
 
 class Moving:
-    """A leaf whose parent is `OLD`, over a link of its own making."""
+    """A leaf whose parent is `OLD`, over a link of its own making; it shares a file."""
 
     def __init__(self) -> None:
-        self.mover = Mover(ME.node, CONFIG, Publisher(ME, "test", CONFIG, 1), 7, promotes=True)
+        published = Publisher(ME, "test", CONFIG, 1)
+        seeds = (Seed("old", AT, OLD),)
+        meeting = Meeting(Network("test"), Random(1))
+        rounds = Rounds(ME.node, meeting, CONFIG, seeds, (), rng=Random(1), promotes=True)
+        self.core = Parent(ME.node, CONFIG, rounds, published, epoch=7, promotes=True)
         self.now = 0.0
-        self.feed(Bound(AT, AT.at(1215)), up(OLD), Joined(OLD, AT, 0, 100))
+        self.feed(Bound(AT, AT.at(1215)), Restored(), up(OLD), Received(OLD, WELCOME))
+        published.handle(Joined(OLD, AT, 0, 100), 0.0)
+        published.handle(Received(OLD, Published(published.generation)), 0.0)
+        published.handle(Offered((("a", ENTRY),), revision=1), 0.0)
+        published.handle(Woke(), 1.0)
 
     def feed(self, *events: object) -> list[Effect]:
         """What the last of these events causes."""
         effects: list[Effect] = []
         for event in events:
-            effects = self.mover.handle(event, self.now)  # type: ignore[arg-type]
+            effects = self.core.handle(event, self.now)  # type: ignore[arg-type]
         return effects
 
     def move(self, by: NodeId = OLD, to: Contact | None = None) -> list[Effect]:
         """Somebody sends us away."""
-        return self.feed(Received(by, Move(to or Contact(NEW, NEW_AT))))
+        return self.feed(Received(by, ReHome(to or Contact(NEW, NEW_AT))))
+
+    def wait(self) -> list[Effect]:
+        """What the next deadline brings."""
+        due = self.core.wakeup()
+        assert due is not None
+        self.now = due
+        return self.feed(Woke())
+
+
+def left(leaf: Moving, effects: list[Effect]) -> bool:
+    """Whether the old parent is left, and by which link."""
+    return Send(OLD, Leave(2)) in effects
 
 
 def test_the_old_parent_is_left_when_all_is_found_at_the_new_one() -> None:
-    """Dial, join, welcome, published there: only then `Left` and the end of the link."""
+    """Dial, join, welcome, published there: only then `Leave` and the end of the link."""
     leaf = Moving()
     assert leaf.move() == [Dial(NEW, NEW_AT, Door.CONTROL)]
     (join,) = leaf.feed(up(NEW))
     assert isinstance(join, Send)
     assert isinstance(join.message, Join)
-    assert (join.peer, join.message.epoch, join.message.promotes) == (NEW, 7, True)
-    (rehomed,) = leaf.feed(Received(NEW, WELCOME))
-    assert isinstance(rehomed, Rehomed)
-    assert rehomed.dialled
-    assert leaf.feed(Orphaned("moves"), Joined(NEW, NEW_AT, 0, 100)) == []
-    assert leaf.feed(Acknowledged(1)) == [Send(OLD, Left()), Hangup(OLD, Door.CONTROL, MOVED)]
+    assert (join.peer, join.message.joins, join.message.promotes) == (NEW, 2, True)
+    moved = leaf.feed(Received(NEW, WELCOME))
+    assert Joined(NEW, NEW_AT, 0, 100) in moved
+    assert not left(leaf, moved)
+    assert leaf.core.contact == Contact(NEW, NEW_AT)
+    assert leaf.feed(Acknowledged(1)) == [
+        Send(OLD, Leave(2)),
+        Hangup(OLD, Door.CONTROL, MOVED),
+    ]
+    assert leaf.feed(Acknowledged(2)) == []
 
 
 def test_a_new_parent_that_never_confirms_is_believed_after_a_while() -> None:
     """The old link does not stay for ever."""
     leaf = Moving()
     leaf.move()
-    leaf.feed(up(NEW), Received(NEW, WELCOME), Joined(NEW, NEW_AT, 0, 100))
-    due = leaf.mover.wakeup()
-    assert due is not None
-    leaf.now = due
-    assert Send(OLD, Left()) in leaf.feed(Woke())
+    leaf.feed(up(NEW), Received(NEW, WELCOME))
+    assert left(leaf, leaf.wait())
+    assert leaf.now == LEAVE_TIMES * CONFIG.join_s
 
 
 @pytest.mark.parametrize("event", [Received(NEW, Busy(1.0)), LinkDown(NEW, Door.CONTROL, "lost")])
@@ -96,8 +127,9 @@ def test_where_nothing_comes_of_it_all_stays(event: object) -> None:
     leaf = Moving()
     leaf.move()
     leaf.feed(up(NEW))
-    assert not [each for each in leaf.feed(event) if isinstance(each, Rehomed | Send)]
+    assert not [each for each in leaf.feed(event) if isinstance(each, Send)]
     leaf.feed(LinkDown(NEW, Door.CONTROL, "lost"))
+    assert leaf.core.contact == Contact(OLD, AT)
     assert leaf.move() == [Dial(NEW, NEW_AT, Door.CONTROL)]
 
 
@@ -106,8 +138,7 @@ def test_silence_ends_a_move() -> None:
     leaf = Moving()
     leaf.move()
     leaf.feed(up(NEW))
-    leaf.now = 2 * CONFIG.join_s
-    assert leaf.feed(Woke()) == [Hangup(NEW, Door.CONTROL, "not moved there")]
+    assert leaf.wait() == [Hangup(NEW, Door.CONTROL, "it does not take us")]
 
 
 def test_only_the_parent_sends_a_leaf_and_within_its_scope() -> None:
@@ -125,16 +156,17 @@ def test_a_promoted_node_hangs_on_itself_and_keeps_the_link() -> None:
     leaf.feed(Promoted(ME.node))
     (dial,) = leaf.move(to=Contact(ME.node, NEW_AT))
     assert dial == Dial(ME.node, AT, Door.CONTROL)
-    leaf.feed(up(ME.node), Received(ME.node, WELCOME), Joined(ME.node, AT, 0, 100))
-    assert leaf.feed(Acknowledged(1)) == [Send(OLD, Left())]
+    leaf.feed(up(ME.node), Received(ME.node, WELCOME))
+    assert leaf.feed(Acknowledged(1)) == [Send(OLD, Leave(2))]
 
 
 def test_an_orphan_gives_up_its_move() -> None:
-    """Its parent died meanwhile: the search for another is `leaf.parent`'s."""
+    """Its parent died meanwhile: it looks for another as any orphan."""
     leaf = Moving()
     leaf.move()
     leaf.feed(up(NEW))
-    assert leaf.feed(Orphaned("lost")) == [Hangup(NEW, Door.CONTROL, "not moved there")]
+    lost = leaf.feed(LinkDown(OLD, Door.CONTROL, "lost"))
+    assert Hangup(NEW, Door.CONTROL, "it does not take us") in lost
     assert leaf.feed(Received(NEW, WELCOME)) == []
 
 

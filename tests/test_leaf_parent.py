@@ -37,6 +37,7 @@ from leaf.candidates import ALTERNATIVES_MAX, FAILURES_MAX
 from leaf.methods import Nothing, PinReset
 from leaf.parent import Parent
 from leaf.publish import Publisher
+from leaf.rounds import Rounds
 from leaf.signals import Alone, Joined, Orphaned
 from leaf.wayin import WayIn
 
@@ -62,15 +63,17 @@ class Seeking:
     def __init__(self, *seeds: Seed, restored: Restored | None = None) -> None:
         self.now = 100.0
         publisher = Publisher(ME, NETWORK.name, CONFIG, epoch=1)
-        self.core = Parent(
-            me=ME.node,
-            meeting=Meeting(NETWORK, Random(1)),
+        meeting = Meeting(NETWORK, Random(1))
+        rounds = Rounds(
+            ME.node,
+            meeting=meeting,
             config=CONFIG,
             seeds=seeds,
-            published=publisher,
-            epoch=1,
+            steps=(),
             rng=Random(1),
+            promotes=False,
         )
+        self.core = Parent(me=ME.node, config=CONFIG, rounds=rounds, published=publisher, epoch=1)
         self.pings: dict[Address, Ping] = {}
         self.first = self.feed(restored or Restored())
 
@@ -131,7 +134,7 @@ def test_joins_and_remembers() -> None:
     seeking = Seeking(seed(1))
     assert isinstance(seeking.first[0], SendDatagram)
     assert seeking.pong(1) == [Dial(KEYS[1], at(1), Door.CONTROL)]
-    assert seeking.link_up(1) == [Send(KEYS[1], Join(1, 1 << 11, 0))]
+    assert seeking.link_up(1) == [Send(KEYS[1], Join(1, 1 << 11, 0, joins=1))]
     effects = seeking.hears(1, Welcome(7, 5.0, 100))
     assert RememberPin("sp1:1214", KEYS[1]) in effects
     assert RememberSuperPeer(KEYS[1], at(1)) in effects
@@ -283,7 +286,7 @@ def test_a_link_that_is_there_is_used() -> None:
     """Without a dial, and it is not ours to hang up."""
     seeking = Seeking(seed(1))
     seeking.link_up(1)
-    assert seeking.pong(1) == [Send(KEYS[1], Join(1, 1 << 11, 0))]
+    assert seeking.pong(1) == [Send(KEYS[1], Join(1, 1 << 11, 0, joins=1))]
     assert not [each for each in seeking.wait(CONFIG.join_s) if isinstance(each, Hangup)]
 
 

@@ -20,7 +20,7 @@ from common.torrent import file_id, magnet
 from leaf.hits import SOURCES_WEIGHT
 from leaf.methods import CoverageRow, Get, HitRow, Search, SearchResult
 from leaf.search import Searches
-from leaf.signals import Joined, Orphaned, Wanted
+from leaf.signals import Inherits, Joined, Orphaned, Wanted
 
 PARENT = bytes(32)
 WHERE = Address.of("10.0.0.1", 1214)
@@ -83,6 +83,92 @@ class Searching:
         assert isinstance(answer, Answer)
         assert isinstance(answer.result, SearchResult)
         return answer.result
+
+
+def test_what_is_asked_while_an_heir_is_joined_waits_for_it() -> None:
+    """It is no failure: it goes out with the welcome, as those do that were open before."""
+    searching = Searching()
+    searching.ask("blue", call=1)
+    searching.feed(Orphaned("lost it", soon=True))
+    assert searching.ask("green", call=2) == []
+    asked = [send.message for send in searching.join(0.1) if isinstance(send, Send)]
+    assert [each.terms.words for each in asked if isinstance(each, cluster.Search)] == [
+        ("blue",),
+        ("green",),
+    ]
+    searching.feed(Orphaned("lost that too"))
+    with pytest.raises(UserError, match="lost that too"):
+        searching.ask("red", call=3)
+
+
+HEIR = Contact(b"h" * 32, Address.of("10.0.0.99", 1214))
+
+
+class Hedging(Searching):
+    """Searches with an heir; `heard` is when the parent was heard of last."""
+
+    def __init__(self) -> None:
+        super().__init__(joined=False)
+        self.heard = -1.0
+        self.core = Searches("test", SearchConfig(), Random(1), lambda _peer: self.heard)
+        self.join()
+        self.feed(Inherits(HEIR))
+
+    def hedge(self) -> bytes:
+        """The GUID under which the heir is asked."""
+        (send,) = self.feed(Woke(), 0.3)
+        assert isinstance(send, Send)
+        assert isinstance(send.message, cluster.Search)
+        assert send.peer == HEIR.node
+        return send.message.guid
+
+
+def test_the_heir_is_asked_where_the_parent_is_silent() -> None:
+    """Its hits count once with those of the parent; who is done first answers, and the other need
+    not."""
+    searching = Hedging()
+    (asked,) = searching.ask("blue", limit=5)
+    assert isinstance(asked, Send)
+    guid, hedge = searching.guid, searching.hedge()
+    (told,) = searching.feed(Received(HEIR.node, SearchHits(hedge, (hit(0, "blue note.mp3"),))))
+    assert isinstance(told, Tell)
+    both = SearchHits(guid, (hit(0, "blue note.mp3"), hit(1, "blue moon.mp3", content=9)))
+    assert len(searching.feed(Received(PARENT, both))) == 1
+    forget, answer = searching.feed(Received(HEIR.node, SearchDone(hedge, COVERAGE)), 1.0)
+    assert forget == Send(PARENT, Forget(guid))
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.result, SearchResult)
+    assert [row.sources for row in answer.result.hits] == [1, 1]
+
+
+def test_an_heir_that_refuses_ends_no_search() -> None:
+    """The parent may still answer."""
+    searching = Hedging()
+    searching.ask("blue")
+    guid, hedge = searching.guid, searching.hedge()
+    assert searching.feed(Received(HEIR.node, SearchDone(hedge, COVERAGE, "no")), 0.4) == []
+    (answer,) = [
+        each
+        for each in searching.feed(Received(PARENT, SearchDone(guid, COVERAGE)), 1.0)
+        if isinstance(each, Answer)
+    ]
+    assert isinstance(answer, Answer)
+
+
+def test_a_parent_that_says_anything_is_not_hedged() -> None:
+    """Nor is one asked beyond the budget, or by another guid than the heir's own."""
+    searching = Hedging()
+    searching.ask("blue")
+    searching.heard = 0.1
+    assert searching.feed(Woke(), 0.3) == []
+    stray = SearchHits(searching.guid, (hit(0, "blue note.mp3"),))
+    assert searching.feed(Received(HEIR.node, stray)) == []
+    assert searching.core.dropped == {"not asked of the heir": 1}
+    searching.heard = -1.0
+    for call in range(2, 40):
+        searching.ask("blue", call=call)
+    hedged = searching.feed(Woke(), 0.31)
+    assert len(hedged) == SearchConfig().hedges_burst
 
 
 def test_hits_stream_and_end_in_an_answer() -> None:

@@ -38,10 +38,10 @@ def ready(world: World) -> int:
     return count
 
 
-def streaming(world: World, get: Get | None = None) -> int:
+def streaming(world: World) -> int:
     """A get in order, when some of it can be read."""
     found(world)
-    call = world.ask("asker", "leaf.get", get or Get("1", stream=True))
+    call = world.ask("asker", "leaf.get", Get("1", stream=True))
     while not ready(world):
         world.advance(0.001)
     return call
@@ -71,7 +71,10 @@ def test_only_who_streams_is_told_where_to_read() -> None:
     """With the path of the part and how far it is proven; others hear of neither."""
     for stream in (True, False):
         world = network(DATA, sources=1)
-        call = streaming(world, Get("1", stream=stream))
+        found(world)
+        call = world.ask("asker", "leaf.get", Get("1", stream=stream))
+        while not the_download(world).done_bytes:
+            world.advance(0.001)
         world.mute["source0"] = None
         world.advance(1.0)
         (*_, told) = [each for each in world.told(call) if isinstance(each, GetProgress)]

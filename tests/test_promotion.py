@@ -2,7 +2,8 @@
 
 from common.core import Fail
 from common.errors import Exit
-from common.messages.hierarchy import Errand, ErrandDone, Left, Move, Offer, OfferAnswer
+from common.messages.cluster import Leave, ReHome
+from common.messages.hierarchy import Errand, ErrandDone, Offer, OfferAnswer
 from common.messages.overlay import Link, Linked
 from common.node import LEAF
 from leaf.methods import SearchResult
@@ -72,7 +73,7 @@ def test_the_conversation_of_a_promotion() -> None:
     assert network.until(lambda: network.superpeer_status("first").promotions > 0, 120.0)
     network.run(20.0)
     (second,) = promoted(network)
-    said = network.conversation(Errand, ErrandDone, Offer, OfferAnswer, Link, Linked, Move, Left)
+    said = network.conversation(Errand, ErrandDone, Offer, OfferAnswer, Link, Linked, ReHome, Leave)
     between = [
         line for line in said if {"first", second} == {*line.partition(":")[0].split(" -> ")}
     ]
@@ -81,8 +82,8 @@ def test_the_conversation_of_a_promotion() -> None:
         f"{second} -> first: OfferAnswer",
         f"{second} -> first: Link",
         f"first -> {second}: Linked",
-        f"first -> {second}: Move",
-        f"{second} -> first: Left",
+        f"first -> {second}: ReHome",
+        f"{second} -> first: Leave",
     ]
 
 

@@ -194,7 +194,7 @@ def test_no_part_is_forgotten() -> None:
 
 @pytest.mark.parametrize(
     ("strategy", "ttl", "reached", "messages"),
-    [("ring", 10, 4, 8), ("flood", 10, 4, 12), ("ring", 1, 3, 0)],
+    [("ring", 10, 4, 10), ("flood", 10, 4, 12), ("ring", 1, 3, 2)],
 )
 def test_the_search_on_a_cycle(strategy: str, ttl: int, reached: int, messages: int) -> None:
     """The figures of the example search: four super-peers in a cycle, a file at the far one."""

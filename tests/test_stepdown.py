@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from common.addresses import Address
 from common.config import PromotionConfig
 from common.core import Demote, Effect, Send
+from common.messages.cluster import ReHome
 from common.messages.fields import Contact
-from common.messages.hierarchy import Move, Reserve, Reserved
+from common.messages.hierarchy import Reserve, Reserved
 from superpeer.drift import drift, leave_chance, shares, split_chance
 from superpeer.moves import Moves
 from superpeer.neighbour import Neighbour
@@ -165,7 +166,7 @@ def test_its_own_leaf_goes_too_and_keeps_its_link() -> None:
     told = list[Effect]()
     for name in (b"\x02", b"\x03"):
         told += peer.machine.on_reserved(name, Reserved(lot, True), 1.0)
-    moves = [one for one in told if isinstance(one, Send) and isinstance(one.message, Move)]
+    moves = [one for one in told if isinstance(one, Send) and isinstance(one.message, ReHome)]
     assert {one.peer for one in moves} == {*peer.leaves}
     assert peer.machine.refuge in (b"\x02", b"\x03")
 

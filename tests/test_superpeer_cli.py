@@ -70,7 +70,7 @@ def test_a_drain_tells_what_it_did(folder: Path, superpeer: Program) -> None:
     ending = ToyDaemon(home, superpeer_methods.METHODS, end)
     told = superpeer("stop")
     ending.stop()
-    assert told == (0, "", "Ended; 1 leaf was told to look for another super-peer.\n")
+    assert told == (0, "", "Ended; 1 leaf has another super-peer now.\n")
 
 
 def test_lists_are_sorted_and_cut_by_the_daemon(

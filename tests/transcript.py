@@ -13,6 +13,8 @@ shown. Commands, one a line before `----`:
     leaf1 locates hello.txt
     leaf1 wishes hello                            leaf1 wishes no more
     leaf1 loses its link | leaf1 says bye
+    leaf1 leaves sp1                              it has joined another one
+    sp1 and sp2 part                              their link breaks; it is made again soon
     kill sp2 | drain sp2
     advance 1s
 
@@ -28,7 +30,7 @@ import msgspec
 
 from common.config import ClusterConfig, Config
 from common.core import Asked, Notify
-from common.messages.cluster import Coverage, Hit, Locate, Put, Unwish, Wish
+from common.messages.cluster import Coverage, Hit, Leave, Locate, Put, Unwish, Wish
 from common.messages.fields import Contact, Message
 from common.messages.overlay import Extent, Patch
 from common.terms import Terms, parse
@@ -121,6 +123,12 @@ class Transcript:
     def _leaves(self, leaf: str) -> None:
         self.world.hang_up(leaf, self._parents[leaf], "bye: done")
 
+    def _moves(self, leaf: str, parent: str) -> None:
+        self.world.say(leaf, parent, Leave(self.world.puppet(leaf).joins))
+
+    def _part(self, one: str, other: str) -> None:
+        self.world.hang_up(one, other, "lost")
+
     def _kill(self, name: str) -> None:
         self.world.kill(name)
 
@@ -141,6 +149,8 @@ class Transcript:
         r"(\w+) wishes (.+)": _wishes,
         r"(\w+) loses its link": _loses,
         r"(\w+) says bye": _leaves,
+        r"(\w+) leaves (\w+)": _moves,
+        r"(\w+) and (\w+) part": _part,
         r"kill (\w+)": _kill,
         r"drain (\w+)": _drain,
         r"advance ([\d.]+)s": _advance,

@@ -52,6 +52,7 @@ class Join(Message, frozen=True, array_like=True, gc=False):
     entries: Count
     advertised: Address | None = None  # of my bulk door; used only with the host observed
     promotes: bool = False  # I would be a super-peer where one is needed
+    joins: Count = 0  # which join of this life it is, whoever was asked: the highest counts
 
 
 class Welcome(Message, frozen=True, array_like=True, gc=False):
@@ -242,3 +243,21 @@ class Credit(Message, frozen=True, array_like=True, gc=False):
     """From now on so many searches and locates of yours may be open at a time."""
 
     open: Open
+
+
+class Heir(Message, frozen=True, array_like=True, gc=False):
+    """This super-peer keeps a copy of what you share and takes you when I am gone; nil: nobody."""
+
+    contact: Contact | None = None
+
+
+class ReHome(Message, frozen=True, array_like=True, gc=False):
+    """I go: join this super-peer, which keeps a copy of what you share, then `Leave` me."""
+
+    contact: Contact
+
+
+class Leave(Message, frozen=True, array_like=True, gc=False):
+    """I have another parent, by this `joins` of mine: keep nothing of me any more."""
+
+    joins: Count

@@ -51,16 +51,6 @@ class OfferAnswer(Message, frozen=True, array_like=True, gc=False):
     reason: Name = ""
 
 
-class Move(Message, frozen=True, array_like=True, gc=False):
-    """Join this super-peer, and when it holds what you share, leave me."""
-
-    contact: Contact
-
-
-class Left(Message, frozen=True, array_like=True, gc=False):
-    """I have another parent, which holds what I share; the link may stay for other reasons."""
-
-
 class Errand(Message, frozen=True, array_like=True, gc=False):
     """See whether you can dial this door (`seconds` 0: control), or what its bulk door gives you
     in so many seconds; if it is your own, others will come and take."""

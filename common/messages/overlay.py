@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from common.ids import GUID_BYTES, Guid
 from common.limits import (
+    CONTAINER_ITEMS_MAX,
     CONTROL_FRAME_BYTES_MAX,
     DEGREE_MAX,
     DIGEST_BITS_MAX,
@@ -27,7 +28,7 @@ from common.limits import (
     QUERY_BYTES_MAX,
     REACH_IDS_MAX,
 )
-from common.messages.cluster import Hits, Pushed, Trace, Wanted
+from common.messages.cluster import Hits, Pushed, Put, Slot, Trace, Wanted
 from common.messages.fields import (
     Bytes16,
     Bytes32,
@@ -36,6 +37,7 @@ from common.messages.fields import (
     Count,
     Hops,
     Message,
+    Name,
     Signature,
     Ttl,
 )
@@ -219,3 +221,41 @@ class Prune(Message, frozen=True, array_like=True, gc=False):
     """The origin has enough: forget this query and tell those below."""
 
     guid: Bytes16
+
+
+class Hold(Message, frozen=True, array_like=True, gc=False):
+    """Be the heir of this leaf of mine: keep what it shares, and show nobody until I am gone.
+
+    Without puts, drops and a signature this only asks, and tells which generation is the last; else
+    it is what the leaf's `Publish` would be, whose signature it carries. `source` is the leaf and
+    its bulk door as I saw it, `joins` of the `Join` by which it is mine. Each is answered by `Held`
+    before the next is sent.
+    """
+
+    leaf: Bytes32
+    epoch: Count
+    joins: Count
+    source: Contact
+    generation: Count
+    puts: Annotated[tuple[Put, ...], Meta(max_length=CONTAINER_ITEMS_MAX)] = ()
+    drops: Annotated[tuple[Slot, ...], Meta(max_length=CONTAINER_ITEMS_MAX)] = ()
+    signature: Signature | None = None
+    afresh: bool = False
+
+
+class Held(Message, frozen=True, array_like=True, gc=False):
+    """I keep generation `generation` of this leaf (0: none); `refused` says why I keep nothing.
+
+    `joins`: the leaf is mine by this join of its, if that is later than the one you know.
+    """
+
+    leaf: Bytes32
+    generation: Count = 0
+    joins: Count = 0
+    refused: Name = ""
+
+
+class Release(Message, frozen=True, array_like=True, gc=False):
+    """Keep nothing of this leaf any more: it is gone, or has another heir."""
+
+    leaf: Bytes32

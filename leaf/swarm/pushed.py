@@ -29,7 +29,16 @@ PROVEN_MAX: Final = 1_000  # doors that a leaf of our network answered at
 class Pushed:
     """Whom we dialled because we were told to."""
 
-    __slots__ = ("_budget", "_deadlines", "_dialled", "_links", "_me", "_parent", "_proven")
+    __slots__ = (
+        "_budget",
+        "_deadlines",
+        "_dialled",
+        "_links",
+        "_me",
+        "_near",
+        "_parent",
+        "_proven",
+    )
 
     def __init__(self, me: NodeId, links: BulkLinks, config: SwarmConfig) -> None:
         self._me = me
@@ -37,6 +46,7 @@ class Pushed:
         self._parent: tuple[NodeId, Address] | None = None
         self._proven: dict[Address, None] = {}
         self._deadlines = Deadlines()  # by whom we dialled
+        self._near: dict[NodeId, None] = {}  # super-peers that we are linked with
         self._dialled: dict[NodeId, Contact] = {}  # and who relays, should it come to nothing
         self._budget = DialBudget(
             per_s=config.hearsay_dials_per_s,
@@ -65,14 +75,19 @@ class Pushed:
         if event.door is Door.BULK:
             self._dialled.pop(event.peer, None)
             self._deadlines.cancel(event.peer)
-        if not event.inbound and len(self._budget):
+        else:
+            self._near[event.peer] = None
+        if not event.inbound:
             self._proven[event.address] = None
             if len(self._proven) > PROVEN_MAX:
                 del self._proven[next(iter(self._proven))]
         return []
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
-        return self._turn_to_relay(event.peer, now) if event.door is Door.BULK else []
+        if event.door is Door.BULK:
+            return self._turn_to_relay(event.peer, now)
+        self._near.pop(event.peer, None)
+        return []
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
@@ -87,8 +102,8 @@ class Pushed:
         self._deadlines.cancel(peer)
         if relay is None or parent is None:
             return []
-        is_ours = relay.node == parent[0]
-        if not is_ours and not self._may_dial(relay.address, now):
+        is_linked = relay.node == parent[0] or relay.node in self._near
+        if not is_linked and not self._may_dial(relay.address, now):
             return []
         return [RelayWanted(peer, relay)]
 

@@ -164,7 +164,7 @@ class Siege:
             links=self.links,
             meeting=Meeting(NETWORK, rng),
             seeds=(),
-            on_linked=lambda _peer, _now: None,
+            on_linked=lambda _peer, _now: [],
             on_parted=lambda _peer, _now: [],
             in_use=lambda _peer: False,
         )

@@ -33,6 +33,7 @@ class Clusters:
         if inside is not None:
             self._leaves(host, inside)
             self._index(host, inside)
+            self._copies(host, inside)
             self._degree(host, inside)
 
     def sent(
@@ -69,14 +70,37 @@ class Clusters:
                 self._tell(host, "6: an address was observed", f"puts {owner.name} elsewhere")
 
     def _index(self, host: Host, inside: SuperPeerInside) -> None:
-        cluster = inside.cluster
+        cluster, copies = inside.cluster, inside.cluster.dormant._copies
         for peer in cluster._index._shelves:
-            if peer not in cluster._leaves:
+            if peer not in cluster._leaves and peer not in copies:
                 self._tell(host, RULE, "finds files of a leaf that it does not keep")
-        if not any(leaf.unindexed for leaf in cluster._leaves.values()):
-            held = sum(len(leaf.holding) for leaf in cluster._leaves.values())
+        shown = [*cluster._leaves.values(), *(each for each in copies.values() if each.awake)]
+        if not any(leaf.unindexed for leaf in shown):
+            held = sum(len(leaf.holding) for leaf in shown)
             if held != cluster.files:
                 self._tell(host, RULE, f"finds {cluster.files} of the {held} entries that it holds")
+        asleep = [each for each in copies.values() if not each.awake]
+        if not any(copy.unindexed for copy in asleep):
+            held = sum(len(copy.holding) for copy in asleep)
+            if held != cluster.hidden:
+                self._tell(
+                    host, RULE, f"hides {cluster.hidden} of the {held} that it has copies of"
+                )
+
+    def _copies(self, host: Host, inside: SuperPeerInside) -> None:
+        """A copy sleeps while its parent is linked to us, or ends with a lease; there are not too
+        many, and none of a leaf of ours."""
+        cluster, dormant = inside.cluster, inside.cluster.dormant
+        entries_max = cluster._config.copied_entries_max
+        for peer, copy in dormant._copies.items():
+            if peer in cluster._leaves:
+                self._tell(host, RULE, "has a copy of a leaf of its own")
+            if copy.awake and dormant._deadlines.get(("lease", peer)) is None:
+                self._tell(host, RULE, "shows a copy without a lease")
+            if not copy.awake and copy.parent not in inside.links:
+                self._tell(host, RULE, "lets a copy sleep whose parent is gone")
+        if sum(each.entries for each in dormant._copies.values()) > entries_max:
+            self._tell(host, "10: copies are within their budget", "has copies of too many entries")
 
     def _degree(self, host: Host, inside: SuperPeerInside) -> None:
         overlay = inside.overlay

@@ -1,6 +1,7 @@
 """5, 23: what a leaf shares is kept for a lease after its link is lost, and no longer.
 
-Only a goodbye ends it at once. A lease that was promised anew ends at its new time.
+Only a goodbye ends it at once, or word that the leaf has another parent. A lease that was promised
+anew ends at its new time.
 """
 
 from collections.abc import Callable
@@ -8,11 +9,14 @@ from typing import Final
 
 from common.core import Effect, Event, FrameReceived
 from common.ids import NodeId
+from common.messages.cluster import Leave
 from common.messages.link import Bye
+from common.messages.overlay import Held, Hold
 from deploy.sim.host import Host
 from deploy.sim.inside import superpeer_of
 
 Kept = dict[NodeId, tuple[bool, float | None]]  # has entries; lost, and kept until
+ENDINGS: Final = (Bye, Leave, Held, Hold)
 EPSILON_S: Final = 1e-6
 
 
@@ -40,7 +44,7 @@ class Leases:
                     self._tell(host, f"keeps a lost leaf for {ends - now:.1f} s more")
             after[peer] = (bool(leaf.holding), until)
         self._kept[host.number, host.life] = after
-        if isinstance(event, FrameReceived) and isinstance(event.message, Bye):
+        if isinstance(event, FrameReceived) and isinstance(event.message, ENDINGS):
             return
         for peer, (has_entries, until) in before.items():
             early = until is None or now < until - EPSILON_S

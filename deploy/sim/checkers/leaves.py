@@ -71,6 +71,9 @@ class Leaves:
         link, contact = links._links.get(number), inside.parent.contact
         if link is None or link.dial is None or link.phase is not LinkPhase.UP:
             return
+        heir = inside.parent.heir.contact
+        if heir is not None and heir.node == link.peer:
+            return  # it may have room when it is needed
         if contact is None or contact.node != link.peer:
             self._violate("7: who refuses is left alone", f"{host.name} keeps a link to it")
 

@@ -15,7 +15,7 @@ from common.ids import Guid, NodeId
 from common.limits import HITS_PER_QUERY_MAX, HOPS_MAX, TTL_MAX
 from common.messages.cluster import Welcome
 from common.messages.fields import Message
-from common.messages.overlay import Extend, Query, QueryBody, QueryDone, QueryHits
+from common.messages.overlay import Extend, Held, Query, QueryBody, QueryDone, QueryHits
 from deploy.sim.host import Host
 from deploy.sim.inside import superpeer_of
 
@@ -51,6 +51,8 @@ class Queries:
             self._owes(host, there, message.guid)
         elif isinstance(message, Welcome):
             self._parents.setdefault(there.identity.node, {})[host.number] = None
+        elif isinstance(message, Held) and not message.refused:  # who has a copy may show it
+            self._parents.setdefault(message.leaf, {})[host.number] = None
         elif isinstance(message, QueryDone):
             self._done(host, there, message)
         if isinstance(message, QueryHits | QueryDone) and host.number not in self._hostile:

@@ -42,10 +42,10 @@ class Shown:
         asked = self._asked.pop(call, None)
         if isinstance(outcome, SearchResult) and inside is not None and asked is not None:
             shown = {hit.id: None for hit in outcome.hits}
-            for row in inside.searches._last:  # of another search, where two ended at once
+            for row in inside.searches._last.rows:  # of another search, where two ended at once
                 if file_id(*row.content) not in shown:
                     return
-            for row in inside.searches._last:
+            for row in inside.searches._last.rows:
                 self._look(host, asked, row)
 
     def _look(self, host: Host, asked: Search, row: Row) -> None:

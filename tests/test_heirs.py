@@ -1,0 +1,299 @@
+"""Heirs: copies that sleep and wake, leaves that move, and neighbours that lie about them."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from common.catalogue import Catalogue, Entry, statement
+from common.config import ClusterConfig, Config
+from common.core import Asked, Exited
+from common.ids import Identity
+from common.messages.cluster import Heir, Join, Leave, Publish, Put, ReHome, SearchHits, Welcome
+from common.messages.fields import Contact
+from common.messages.overlay import Held, Hold, Release
+from superpeer.methods import Drain, Status
+from tests.overlay_world import NETWORK, World, entry_of
+
+TRIANGLE = [("sp1", "sp2"), ("sp1", "sp3"), ("sp2", "sp3")]
+
+
+def three(**cluster: float) -> World:
+    """Three super-peers; `leaf1` of the first shares two files, `asker` is at the third."""
+    world = World(delay_s=(0.005, 0.005))
+    config = Config(cluster=ClusterConfig(**cluster))  # type: ignore[arg-type]
+    world.superpeers(["sp1", "sp2", "sp3"], TRIANGLE, config)
+    world.leaf("leaf1")
+    world.join("leaf1", "sp1")
+    world.leaf("asker")
+    world.join("asker", "sp3")
+    world.publish("leaf1", "sp1", {"blue song.txt": 1, "blue tune.txt": 1})
+    world.advance(2.0)
+    return world
+
+
+def status(world: World, name: str) -> Status:
+    """What a super-peer says of itself."""
+    (said,) = world.ask(name, "superpeer.status")
+    assert isinstance(said, Status)
+    return said
+
+
+def found(world: World, word: str = "blue") -> list[str]:
+    """What the asker finds, as often as it is told."""
+    before, guid = len(world.puppet("asker").heard), world.rng.randbytes(16)
+    world.search("asker", "sp3", word, guid=guid)
+    world.advance(1.0)
+    told = world.puppet("asker").heard[before:]
+    hits = [hit for message in told if isinstance(message, SearchHits) for hit in message.hits]
+    return sorted(hit.entry.name for hit in hits)
+
+
+def contact(world: World, name: str) -> Contact:
+    """A super-peer and where it is."""
+    return Contact(world.identities[name].node, world.addresses[name])
+
+
+BOTH = ["blue song.txt", "blue tune.txt"]
+
+
+def test_a_copy_sleeps_while_its_parent_lives() -> None:
+    """The heir has it, in its digest and in no answer; the leaf knows the heir, so do people."""
+    world = three()
+    assert world.puppet("leaf1").heard[1] == Heir(contact(world, "sp2"))
+    heir = status(world, "sp2")
+    assert (heir.files, heir.copies, heir.copied_files) == (0, 1, 2)
+    assert status(world, "sp1").heirs == 1
+    assert found(world) == BOTH
+    (row,) = world.ask("sp1", "superpeer.leaves")
+    assert row[0].heir is not None  # type: ignore[index]
+
+
+def test_a_copy_wakes_with_the_end_of_its_parent_and_goes_with_its_lease() -> None:
+    """A leaf that never joins is found for a lease, and not for longer."""
+    world = three()
+    world.kill("sp1")
+    world.advance(0.1)
+    assert found(world) == BOTH
+    assert status(world, "sp2").copies_woken == 1
+    world.advance(5.0)
+    assert found(world) == []
+    heir = status(world, "sp2")
+    assert (heir.files, heir.copied_files) == (0, 0)
+
+
+def test_a_leaf_that_joins_its_heir_sends_nothing_again() -> None:
+    """The welcome names the generation that it has; it is found by all, once."""
+    world = three()
+    world.kill("sp1")
+    world.join("leaf1", "sp2")
+    world.advance(1.0)
+    welcome = world.puppet("leaf1").heard[-2]
+    assert isinstance(welcome, Welcome)
+    assert welcome.generation == world.puppet("leaf1").generation
+    assert found(world) == BOTH
+    heir = status(world, "sp2")
+    assert (heir.index_uploads, heir.leaves_inherited, heir.leaves) == (0, 1, 1)
+    world.advance(10.0)
+    assert found(world) == BOTH
+
+
+def test_another_life_inherits_nothing() -> None:
+    """A leaf that was started anew begins anew, and its old copy goes at once."""
+    world = three()
+    world.kill("sp1")
+    world.advance(0.1)
+    world.leaf("leaf1", epoch=2)
+    world.join("leaf1", "sp2")
+    world.advance(1.0)
+    assert found(world) == []
+
+
+def test_a_flapping_link_doubles_nothing() -> None:
+    """Parent and heir that lose and find one another: each file is found once all the while, and
+    the copy is not sent again."""
+    world = three()
+    before = [message for _, _, message in world.sent if isinstance(message, Hold)]
+    for _ in range(5):
+        world.hang_up("sp1", "sp2", "lost")
+        assert found(world) == BOTH
+        world.advance(2.0)
+    again = [message for _, _, message in world.sent if isinstance(message, Hold)][len(before) :]
+    puts = [put for hold in again for put in hold.puts]
+    assert len(puts) <= 2  # sp3 may have become the heir meanwhile, once
+    assert found(world) == BOTH
+
+
+def test_two_that_both_think_they_inherit() -> None:
+    """The leaf joins its heir while the parent still holds it under a lease: one of the two lets go
+    as soon as they meet."""
+    world = three()
+    world.hang_up("sp1", "leaf1", "lost")
+    world.hang_up("sp1", "sp2", "lost")
+    world.join("leaf1", "sp2")
+    assert found(world) == BOTH
+    world.advance(1.0)
+    assert found(world) == BOTH
+    assert status(world, "sp1").files == 0
+    assert status(world, "sp1").leaves_moved == 1
+
+
+def test_a_leaf_that_is_linked_is_nobody_elses() -> None:
+    """What a neighbour says of a leaf of ours that is there takes nothing away."""
+    world = three()
+    leaf = world.identities["leaf1"].node
+    world.say("sp2", "sp1", Held(leaf, 0, 99, "it is a leaf of ours"))
+    world.say("sp3", "sp1", Held(leaf, 0, 99, "it is a leaf of ours"))
+    world.say("sp3", "sp1", Release(leaf))
+    source = Contact(leaf, world.addresses["leaf1"])
+    world.say("sp3", "sp1", Hold(leaf, 1, 99, source, 0))
+    world.advance(1.0)
+    assert found(world) == BOTH
+    assert status(world, "sp1").files == 2
+    assert status(world, "sp3").copies_woken == 0
+
+
+def test_a_leaf_leaves_by_a_later_join_only() -> None:
+    """An old `Leave` that comes late means nothing."""
+    world = three()
+    world.say("leaf1", "sp1", Leave(1))
+    world.advance(0.1)
+    assert status(world, "sp1").leaves == 1
+    world.say("leaf1", "sp1", Leave(2))
+    world.advance(0.1)
+    assert status(world, "sp1").leaves == 0
+    assert status(world, "sp1").files == 0
+
+
+def forged(world: World, parent: str, names: list[str], signer: Identity) -> Hold:
+    """What `parent` would say of a leaf that shares these, signed by somebody."""
+    leaf = world.identities["ghost"]
+    catalogue = Catalogue()
+    for slot, name in enumerate(names):
+        catalogue.put(slot, entry_of(name))
+    signature = signer.sign(statement(NETWORK.name, leaf.node, 1, catalogue.root()))
+    puts = tuple(Put(*item) for item in catalogue.items())
+    source = Contact(leaf.node, world.addresses[parent])
+    return Hold(leaf.node, 1, 1, source, 1, puts, (), signature, afresh=True)
+
+
+def test_a_lying_parent_forges_nothing() -> None:
+    """Entries that the leaf did not sign are kept by nobody, and found by nobody when the liar is
+    gone."""
+    world = three()
+    world.leaf("ghost")
+    hold = forged(world, "sp2", ["blue forgery.txt"], world.identities["sp2"])
+    asking = replace(hold, puts=(), signature=None, afresh=False)
+    for message in (hold, asking, hold):
+        world.say("sp2", "sp3", message)
+    world.advance(0.5)
+    answers = [message for _, to, message in world.sent if to == "sp2" and type(message) is Held]
+    assert [bool(each.refused) for each in answers[-3:]] == [True, False, True]
+    world.kill("sp2")
+    assert found(world) == BOTH
+    assert status(world, "sp3").copied_files == len(BOTH)  # of the leaf that lost its heir
+
+
+def test_only_neighbours_give_copies() -> None:
+    """A leaf that plays a super-peer is told no, whatever it offers."""
+    world = three()
+    world.leaf("ghost")
+    world.connect("ghost", "sp3")
+    hold = forged(world, "sp2", ["blue forgery.txt"], world.identities["ghost"])
+    world.say("ghost", "sp3", replace(hold, puts=(), signature=None, afresh=False))
+    world.say("ghost", "sp3", hold)
+    world.advance(0.5)
+    assert [message.refused for message in world.puppet("ghost").heard] == [  # type: ignore[attr-defined]
+        "this super-peer is no neighbour"
+    ] * 2
+    assert status(world, "sp3").copies == 0
+
+
+def test_a_full_heir_is_none_and_another_is_asked() -> None:
+    """Copies beyond the budget are refused; the parent goes on with the next neighbour, and a leaf
+    without any hears so."""
+    world = three(copied_entries_max=2)  # one neighbour may have one of them
+    world.advance(1.0)
+    assert status(world, "sp1").heirs == 0
+    told = [message for message in world.puppet("leaf1").heard if isinstance(message, Heir)]
+    assert told[-1] == Heir(None)
+    assert [status(world, name).copied_files for name in ("sp2", "sp3")] == [0, 0]
+    assert found(world) == BOTH
+
+
+def test_heirs_are_spread_over_the_neighbours() -> None:
+    """Who keeps fewest is next."""
+    world = three()
+    for number in range(2, 8):
+        world.leaf(f"leaf{number}")
+        world.join(f"leaf{number}", "sp1")
+    world.advance(1.0)
+    kept = [status(world, name).copies for name in ("sp2", "sp3")]
+    assert max(kept) - min(kept) <= 2  # the asker's heir is one of the three as well
+    assert sum(kept) + status(world, "sp1").copies == 8
+
+
+def test_a_drain_hands_every_leaf_over() -> None:
+    """Each is told its heir; those that go there are found and counted, and nobody is asked to be
+    an heir of one that leaves."""
+    world = three()
+    world.feed("sp1", Asked(7, "superpeer.drain", Drain(5.0)))
+    world.advance(0.1)
+    assert world.puppet("leaf1").heard[-1] == ReHome(contact(world, "sp2"))
+    world.join("leaf1", "sp2")
+    world.advance(0.1)
+    world.say("leaf1", "sp1", Leave(2))
+    assert found(world) == BOTH
+    assert ("sp1", Exited()) in world.effects
+    assert found(world) == BOTH
+    assert status(world, "sp2").index_uploads == 0
+
+
+entries = st.builds(
+    lambda number, size: Entry(bytes([number]) * 32, size + 1, f"blue {number}.txt"),
+    st.integers(1, 9),
+    st.integers(0, 5),
+)
+steps = st.lists(
+    st.tuples(st.integers(0, 6), st.none() | entries), min_size=1, max_size=4
+)  # slots of one generation
+
+
+@given(st.lists(steps, min_size=1, max_size=8), st.lists(st.integers(0, 3), max_size=8))
+def test_the_heir_has_what_the_leaf_has_signed(
+    generations: list[list[tuple[int, Entry | None]]], pauses: list[int]
+) -> None:
+    """Whatever is published, however quickly, the copy is the catalogue in the end."""
+    world = three()
+    leaf = world.puppet("leaf1")
+    for at, changes in enumerate(generations):
+        last = dict(changes)
+        for slot, entry in last.items():
+            if entry is None:
+                leaf.catalogue.drop(slot)
+            else:
+                leaf.catalogue.put(slot, entry)
+        leaf.generation += 1
+        said = statement(NETWORK.name, leaf.identity.node, leaf.generation, leaf.catalogue.root())
+        puts = tuple(Put(slot, entry) for slot, entry in last.items() if entry is not None)
+        drops = tuple(slot for slot, entry in last.items() if entry is None)
+        publish = Publish(leaf.generation, puts, drops, leaf.identity.sign(said))
+        world.say("leaf1", "sp1", publish)
+        world.advance(0.004 * (pauses[at] if at < len(pauses) else 0))
+    world.advance(1.0)
+    world.kill("sp1")
+    world.advance(0.1)
+    shared = [entry.name for _, entry in leaf.catalogue.items()]
+    assert found(world) == sorted(shared)
+
+
+@pytest.mark.parametrize("joins", [0, 1])
+def test_a_leaf_of_an_older_release_has_an_heir_too(joins: int) -> None:
+    """It counts no joins and ignores what it does not know; its copy wakes and ends as others."""
+    world = three()
+    world.leaf("old")
+    world.connect("old", "sp1")
+    world.say("old", "sp1", Join(1, 0, 0, joins=joins))
+    world.advance(0.5)
+    assert status(world, "sp1").leaves == 2
+    assert sum(status(world, name).copies for name in ("sp2", "sp3")) >= 2
