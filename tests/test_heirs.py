@@ -162,6 +162,8 @@ def test_a_leaf_leaves_by_a_later_join_only() -> None:
     world.say("leaf1", "sp1", Leave(2))
     world.advance(0.1)
     assert status(world, "sp1").leaves == 0
+    assert found(world) == BOTH  # for queries that have passed its new parent by now
+    world.advance(1.0)
     assert status(world, "sp1").files == 0
 
 
