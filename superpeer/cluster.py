@@ -39,6 +39,7 @@ from superpeer.wishes import Wishes
 OURS: Final = "it is a leaf of ours"
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
 CHECK_KEYS: Final = 20  # that a look at a wish counts for, by the time it takes
+MOVED_S: Final = 1.0  # for queries that are under way; a ring among hosts afar; wild guess
 SWEEP_S: Final = 0.05  # between two of them; wild guess
 
 _SWEEP: Final = ("sweep", b"")
@@ -204,11 +205,18 @@ class Cluster:
     def on_leave(self, peer: NodeId, message: Leave, now: float) -> list[Effect]:
         """A leaf has another parent."""
         leaf = self._leaves.get(peer)
-        if leaf is None or message.joins <= leaf.joins:
+        if leaf is None or peer not in self.members or message.joins <= leaf.joins:
             return []
+        self.members.pop(peer)
+        return self.moved_away(peer, now)
+
+    def moved_away(self, peer: NodeId, now: float) -> list[Effect]:
+        """A leaf has another parent. What it shares is found here for a moment more: queries are
+        under way that have passed its new parent before it came there."""
         self.moved += 1
-        self.members.pop(peer, None)
-        return self.drop(peer, now)
+        until = self._deadlines.get(("lease", peer)) or float("inf")
+        self._deadlines.set(("lease", peer), min(until, now + MOVED_S))
+        return self._heirs.left(peer)
 
     # --- links and time ---------------------------------------------------------------------
 

@@ -277,6 +277,7 @@ class Dormant:
         if self._copies.pop(leaf, None) is None:
             return
         self._quiet(leaf)
+        self._on_changed(leaf)  # its documents are somebody else's soon
         self._index.drop_leaf(leaf)
         self._on_dropped(now)
 

@@ -46,8 +46,7 @@ class Handing:
             return cluster.heirs.on_held(peer, message, now)
         if message.leaf in cluster.members:  # who will say so itself in a moment
             return cluster.heirs.on_moving(peer, message.leaf, now)
-        cluster.moved += 1
-        return cluster.drop(message.leaf, now) + cluster.heirs.on_held(peer, message, now)
+        return cluster.moved_away(message.leaf, now) + cluster.heirs.on_held(peer, message, now)
 
     def on_release(self, peer: NodeId, message: Release, now: float) -> list[Effect]:
         """We are the heir of this one no longer."""

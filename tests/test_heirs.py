@@ -82,6 +82,22 @@ def test_a_copy_wakes_with_the_end_of_its_parent_and_goes_with_its_lease() -> No
     assert (heir.files, heir.copied_files) == (0, 0)
 
 
+def test_what_was_found_of_a_copy_is_not_found_in_its_place() -> None:
+    """Hits are remembered by document, and the documents of a copy that has gone are given out
+    again: those who come after it are found as what they are."""
+    world = three()
+    world.kill("sp1")
+    world.advance(0.1)
+    assert found(world) == BOTH
+    world.advance(6.0)
+    world.leaf("late")
+    world.join("late", "sp2")
+    world.publish("late", "sp2", {"blue moon.txt": 1, "red sun.txt": 1})
+    world.advance(2.0)
+    assert found(world) == ["blue moon.txt"]
+    assert found(world, "red") == ["red sun.txt"]
+
+
 def test_a_leaf_that_joins_its_heir_sends_nothing_again() -> None:
     """The welcome names the generation that it has; it is found by all, once."""
     world = three()
@@ -162,6 +178,8 @@ def test_a_leaf_leaves_by_a_later_join_only() -> None:
     world.say("leaf1", "sp1", Leave(2))
     world.advance(0.1)
     assert status(world, "sp1").leaves == 0
+    assert found(world) == BOTH  # for queries that have passed its new parent by now
+    world.advance(1.0)
     assert status(world, "sp1").files == 0
 
 

@@ -40,6 +40,8 @@ class Leases:
             if peer not in cluster.members:
                 until = before.get(peer, (False, None))[1] or now + cluster._config.lease_s
                 ends = cluster._deadlines.get(("lease", peer)) or 0.0
+                if isinstance(event, FrameReceived) and isinstance(event.message, ENDINGS):
+                    until = min(until, ends)  # it has another parent
                 if ends > until + EPSILON_S:
                     self._tell(host, f"keeps a lost leaf for {ends - now:.1f} s more")
             after[peer] = (bool(leaf.holding), until)
