@@ -10,6 +10,7 @@ that was reached is the download's business.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Final
 
@@ -32,12 +33,21 @@ from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 
 EARLY_SHARE: Final = 0.5  # of exchange_s: what comes sooner after the last is dropped; wild guess
+SOURCE_WAITS: Final = 10  # times exchange_first_s: who does not ask us may have all, and not say so
 HEARSAY_MAX: Final = 200  # leaves named for one file and not tried yet: as many as sources
 STRIKES_MAX: Final = 8  # dead addresses more than live ones, then a namer is believed no more
 STRICKEN_MAX: Final = 1_000  # namers that this is remembered of
 FEED_S: Final = 1.0  # between two looks whether a download wants what was named; wild guess
 
 Key = tuple[NodeId, bytes]  # a leaf, and the root of a file
+
+
+@dataclass(slots=True)
+class _Partner:
+    """One leaf that is told of one file."""
+
+    told: int = 0  # the last number of those that it heard of, or was
+    pause_s: float = 0.0  # until it is looked again whether there is news, as long as it heard none
 
 
 class Exchange:
@@ -66,7 +76,7 @@ class Exchange:
         self._webpeers = webpeers
         self._config = config
         self._rng = rng
-        self._partners: dict[bytes, dict[NodeId, int]] = {}  # by root: the last number told each
+        self._partners: dict[bytes, dict[NodeId, _Partner]] = {}  # by root
         self._numbers: dict[bytes, dict[NodeId, int]] = {}  # by root: when each was seen first
         self._heard_at: dict[Key, float] = {}  # when a partner named others last
         self._hearsay: dict[bytes, dict[NodeId, tuple[Address, NodeId]]] = {}  # and who named it
@@ -97,10 +107,15 @@ class Exchange:
     def _on_share(self, peer: NodeId, message: Interested | Bitfield, now: float) -> list[Effect]:
         """It wants the file, or has a part of it: it hears of others before long."""
         root = message.root
-        partners = self._partners.get(root, {})
-        if peer not in partners and self._wants(peer, root) and not self._webpeers.knows(peer):
-            self._partners.setdefault(root, {})[peer] = 0
-            self._deadlines.set((peer, root), now + self._config.exchange_first_s)
+        if not self._wants(peer, root) or self._webpeers.knows(peer):
+            return []
+        partner = self._partners.setdefault(root, {}).setdefault(peer, _Partner())
+        pause_s = self._config.exchange_first_s
+        if not self._uploads.is_asked_by(peer, root):
+            pause_s *= SOURCE_WAITS
+        if not partner.pause_s or (not partner.told and pause_s < partner.pause_s):
+            partner.pause_s = pause_s
+            self._deadlines.set((peer, root), now + pause_s)
         return []
 
     def _wants(self, peer: NodeId, root: bytes) -> bool:
@@ -148,19 +163,26 @@ class Exchange:
     def _tell(self, peer: NodeId, root: bytes, now: float) -> list[Effect]:
         """Name those that came since it was told last, some at random if they are many."""
         at = self._links.contact(peer)
+        partner = self._partners[root][peer]
         if at is None or not self._wants(peer, root):
-            self._part(peer, root)
+            if at is not None and partner.pause_s < self._config.exchange_s:
+                partner.pause_s = self._config.exchange_s  # it may have all, and is named till then
+                self._deadlines.set((peer, root), now + partner.pause_s)
+            else:
+                self._part(peer, root)
             return []
-        pause_s = self._config.exchange_s * self._rng.uniform(1.0, 1.25)
-        self._deadlines.set((peer, root), now + pause_s)
-        numbers, told = self._numbered(root), self._partners[root][peer]
+        numbers = self._numbered(root)
+        told, partner.told = partner.told, max(numbers.values(), default=0)
         contacts = [self._links.contact(each) for each in numbers if numbers[each] > told]
         news = [
             each
             for each in contacts
             if each is not None and each.node != peer and may_tell(each.address, at.address)
         ]
-        self._partners[root][peer] = max(numbers.values(), default=told)
+        partner.pause_s = min(2 * partner.pause_s, self._config.exchange_s)
+        if news:
+            partner.pause_s = self._config.exchange_s
+        self._deadlines.set((peer, root), now + partner.pause_s * self._rng.uniform(1.0, 1.25))
         if not news:
             return []
         some = self._rng.sample(news, min(len(news), PEERS_TOLD_MAX))

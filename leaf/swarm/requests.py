@@ -8,6 +8,7 @@ given back is entered here, so that states of pieces and books of sources always
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
@@ -25,6 +26,15 @@ from leaf.swarm.sources import Sources
 
 ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
 OWERS_MAX: Final = 4  # leaves that one piece is asked of, the next each time as much has gone by
+
+
+@dataclass(slots=True)
+class Written:
+    """What the disk made of pieces that were awaited."""
+
+    proven: list[int] = field(default_factory=list)
+    given: dict[NodeId, int] = field(default_factory=dict)  # good bytes by who sent them
+    liars: list[NodeId] = field(default_factory=list)  # who sent wrong ones
 
 
 class Requests:
@@ -130,6 +140,19 @@ class Requests:
             self.gate.give_back(length)
             effects.append(Send(peer, Cancel(self._root, offset)))
         return effects
+
+    def written(self, good: Iterable[int], bad: Iterable[int]) -> Written:
+        """The disk has proven these, and found those wrong."""
+        outcome = Written()
+        for piece in good:
+            sender = self.stored(piece)
+            if sender is not None:
+                length = piece_span(self._size, piece)[1]
+                outcome.given[sender] = outcome.given.get(sender, 0) + length
+                outcome.proven.append(piece)
+        senders = [self.wrong(piece) for piece in bad]
+        outcome.liars += [sender for sender in senders if sender is not None]
+        return outcome
 
     def stored(self, piece: int) -> NodeId | None:
         """The disk has it; who sent it, if it was awaited."""
