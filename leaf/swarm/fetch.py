@@ -227,7 +227,7 @@ class Fetch:
             return []  # late: it was asked of another since
         if not self._layer.take(source.peer, message, hashes):
             return self._accuse(source, "piece hashes that do not lead to the root", now)
-        self._requests.gate.give_back(-len(hashes))
+        self._requests.gate.charge(len(hashes), now)
         self._heard(source, now)
         layer = self._layer.layer  # empty while ranges are missing
         keep: list[Effect] = [KeepLayer(self._number, layer)] if layer else []
@@ -243,7 +243,7 @@ class Fetch:
         if request is not None and request.length == len(data):
             source.answered(message.offset, self._config.window_bytes, now)
         elif source.came_late(message.offset, len(data)):
-            self._requests.gate.give_back(-len(data))
+            self._requests.gate.charge(len(data), now)
         else:
             return self._hang_up(source, "a piece that nobody asked for", now)
         self._heard(source, now)

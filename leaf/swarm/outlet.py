@@ -80,10 +80,10 @@ class Outlet:
             return turn, length
         return None
 
-    def give_back(self, peer: NodeId, length: int) -> None:
-        """So much for this leaf is not on its way after all."""
+    def give_back(self, peer: NodeId, length: int, passed_at: float) -> None:
+        """So much for this leaf, which passed then, is not on its way after all."""
         self._budget.give_back(peer, length)
-        self._gate.give_back(length)
+        self._gate.give_back(length, passed_at)
 
     @property
     def bytes_on_their_way(self) -> int:

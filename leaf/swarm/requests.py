@@ -114,7 +114,7 @@ class Requests:
         """`source` does not bring this: it is missing, unless it was asked of another too."""
         if request is None:
             return
-        self.gate.give_back(request.length)
+        self.gate.give_back(request.length, request.at)
         for piece in range(request.first, request.first + request.count):
             self.pieces.give_back(piece, source.peer)
 
@@ -137,7 +137,7 @@ class Requests:
             if other is None or other is source or request is None or request.length != length:
                 continue
             other.take_back(offset)
-            self.gate.give_back(length)
+            self.gate.give_back(length, request.at)
             effects.append(Send(peer, Cancel(self._root, offset)))
         return effects
 

@@ -73,7 +73,7 @@ class Uploads:
         self._showing = Showing(rng, self._waits_for_bytes)
         self._proofs = Proofs()
         self._outlet = Outlet(links.caps.up, ledger.weight)  # requests the disk has not begun
-        self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
+        self._reads: dict[int, tuple[Key, int, int, float]] = {}  # key, offset, length, when
         self._last_read = 0
         self._deadlines = Deadlines()
         self._now = 0.0
@@ -302,9 +302,9 @@ class Uploads:
         if wish is not None:
             read = self._stock.read(self._last_read, root, wish.size, offset, length)
         if not isinstance(read, Effect):
-            self._outlet.give_back(peer, length)
+            self._outlet.give_back(peer, length, self._now)
             return self._reject(key, offset, read)
-        self._reads[self._last_read] = (key, offset, length)
+        self._reads[self._last_read] = (key, offset, length, self._now)
         return read
 
     def _reject(self, key: Key, offset: int, reason: Reason) -> Effect:
@@ -337,12 +337,12 @@ class Uploads:
 
         What is sent now counts until it has left.
         """
-        key, offset, length = self._reads.pop(read)
+        key, offset, length, passed_at = self._reads.pop(read)
         wish = self._wants.find(*key)
         if wish is None or wish.requests.get(offset) != length:
             wish = None
         if wish is None or not sending:
-            self._outlet.give_back(key[0], length)
+            self._outlet.give_back(key[0], length, passed_at)
         return key, offset, wish
 
     # --- piece hashes -----------------------------------------------------------------------
@@ -368,7 +368,7 @@ class Uploads:
         """What is no answer with hashes is not on its way."""
         for asked, effect in answers:
             if isinstance(effect, Hangup) or (isinstance(effect, Send) and effect.data is None):
-                self._outlet.give_back(asked.peer, asked.length)
+                self._outlet.give_back(asked.peer, asked.length, self._now)
         return [effect for _, effect in answers]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
