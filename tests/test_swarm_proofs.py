@@ -92,7 +92,7 @@ def test_what_is_on_its_way_is_bounded_and_who_finds_no_place_is_told() -> None:
     assert len(sent) == BYTES_MIN // layer_bytes  # before it is known what the links take
     assert len(refused) == len(CROWD) - len(sent) - LINE_BYTES_MAX // layer_bytes
     assert set(sent).isdisjoint(refused)
-    more = serving.uploads.handle(Sent(sent[0], layer_bytes), 1.0)
+    more = serving.feed(Sent(sent[0], layer_bytes), 1.0)
     assert answers(more, TreeHashes) and set(answers(more, TreeHashes)).isdisjoint(sent + refused)
 
 
@@ -106,7 +106,7 @@ def test_who_asks_for_pieces_has_the_hashes_and_who_wants_nothing_needs_none() -
         assert answers(serving.says(peer, TreeRequest(BIG_ROOT, 0, BIG_PIECES)), Reject) == []
     serving.says(second, Request(BIG_ROOT, 0, 16384))
     serving.says(third, NotInterested(BIG_ROOT))
-    serving.uploads.handle(Received(first, TreeRequest(BIG_ROOT, 0, BIG_PIECES)), 0.0)
+    serving.feed(Received(first, TreeRequest(BIG_ROOT, 0, BIG_PIECES)), 0.0)
     proofs = serving.uploads._proofs
     assert [proofs.waiting_bytes(peer, BIG_ROOT) > 0 for peer in CROWD[:3]] == [True, False, False]
 

@@ -31,7 +31,7 @@ from common.messages.swarm import (
     TreeRequest,
     Unchoke,
 )
-from common.storage import BytesRead, ReadFailed, RememberLine, Restored
+from common.storage import BytesRead, ReadFailed, Restored
 from leaf.ledger import Ledger
 from leaf.signals import Limited, PiecesProven, SourcesFound, Withdrawn
 from leaf.swarm.budget import STALLED_S
@@ -39,6 +39,7 @@ from leaf.swarm.download import Download
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.outlet import Outlet
 from leaf.swarm.proofs import HASHES, Answer, Proofs
+from leaf.swarm.remembered import RememberedLine
 from leaf.swarm.showing import Showing
 from leaf.swarm.slots import Slots
 from leaf.swarm.stock import Stock
@@ -47,8 +48,8 @@ from leaf.swarm.wants import Wants, Wish
 
 LEAF_WAITING_MAX: Final = 4 * OPEN_REQUESTS_MAX  # requests of one leaf that the disk has not begun
 
+_CHANGED: Final = "changed"
 _STALLED: Final = "stalled"
-_SAVE: Final = "save"
 
 _REASONS: Final[dict[str, Reason]] = {"changed": "changed", "gone": "gone"}
 
@@ -57,8 +58,8 @@ class Uploads:
     """Everybody who wants something of this leaf."""
 
     __slots__ = (
-        *("_config", "_deadlines", "_last_read", "_ledger", "_links", "_now", "_outlet", "_proofs"),
-        *("_reads", "_showing", "_slots", "_stock", "_wants"),
+        *("_config", "_deadlines", "_last_read", "_ledger", "_line", "_links", "_newcomers"),
+        *("_now", "_outlet", "_proofs", "_reads", "_showing", "_slots", "_stock", "_wants"),
     )
 
     def __init__(
@@ -70,6 +71,8 @@ class Uploads:
         self._config = config
         self._wants = Wants()
         self._slots = Slots(config, rng)
+        self._line = RememberedLine(self._slots, config.ledger_s)
+        self._newcomers: dict[NodeId, None] = {}  # who were not told yet where they stand
         self._showing = Showing(rng, self._waits_for_bytes)
         self._proofs = Proofs()
         self._outlet = Outlet(links.caps.up, ledger.weight)  # requests the disk has not begun
@@ -85,8 +88,8 @@ class Uploads:
 
     def wakeup(self) -> float | None:
         """When slots are decided anew, news are told, more may be read, or somebody stalled."""
-        rooms = (self._deadlines, self._slots.deadlines, self._showing.deadlines)
-        times = [self._outlet.opens_at, *[room.earliest() for room in rooms]]
+        rooms = (self._slots.deadlines, self._showing.deadlines, self._line.deadlines)
+        times = [self._outlet.opens_at, *[each.earliest() for each in (self._deadlines, *rooms)]]
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -125,9 +128,9 @@ class Uploads:
         was_served = self._slots.serve(peer)
         self._wants.add(peer, root, message.size)
         self._slots.join(peer, self._now)
-        answer = self._showing.begin(peer, root, message.size, held, self._now) + self._decide()
+        answer = self._showing.begin(peer, root, message.size, held, self._now) + self._changed()
         if not self._slots.serve(peer):
-            answer += self._tell_places([peer])
+            self._newcomers[peer] = None
         elif was_served:
             answer += self._serve(peer, root)
         return answer + self._as_source(peer, root)
@@ -142,7 +145,7 @@ class Uploads:
 
     def _on_not_interested(self, peer: NodeId, message: NotInterested) -> list[Effect]:
         self._forget(peer, message.root)
-        return self._decide()
+        return self._changed()
 
     def _forget(self, peer: NodeId, root: bytes) -> None:
         self._showing.leave(peer, root)
@@ -161,11 +164,11 @@ class Uploads:
         self._outlet.drop(event.peer)
         for root, _ in self._wants.of(event.peer):
             self._forget(event.peer, root)
-        return self._decide()
+        return self._changed()
 
     def _limited(self, event: Limited, _now: float) -> list[Effect]:
         self._slots.allow(event.slots)
-        return self._decide()
+        return self._changed()
 
     def _proven(self, event: PiecesProven, now: float) -> list[Effect]:
         """What we have just got ourselves others may have too."""
@@ -178,25 +181,33 @@ class Uploads:
             if self._stock.find(event.root, wish.size) is None:
                 self._forget(peer, event.root)
                 effects.append(Send(peer, Reject(event.root, "gone")))
-        return effects + self._decide()
+        return effects + self._changed()
 
     # --- who is served ----------------------------------------------------------------------
 
+    def _changed(self) -> list[Effect]:
+        """Who is served may be others now. Where some wait that is decided once a turn."""
+        if not self._slots.have_line:
+            return self._decide()
+        self._deadlines.set(_CHANGED, self._now)
+        return []
+
     def _decide(self) -> list[Effect]:
-        """Somebody came or went, or it is time: who is served may be others now."""
+        """Who is served from now on, and where those stand who have just come to wait."""
         change = self._slots.settle(self._wants.waits, self._ledger.merit, self._now)
         for peer in change.choked:
             self._drop_turns(peer)
             for _, wish in self._wants.of(peer):
                 wish.requests.clear()  # the choke answers them all
                 wish.place = 0
-        effects = self._tell_places(change.choked)
+        newcomers, self._newcomers = self._newcomers, {}
+        effects = self._tell_places({**dict.fromkeys(change.choked), **newcomers})
         for peer in change.served:
             for root, wish in self._wants.of(peer):
                 wish.place = 0
                 effects += self._serve(peer, root)
-        if self._slots.are_contended and self._deadlines.get(_SAVE) is None:
-            self._deadlines.set(_SAVE, self._now + self._config.ledger_s)
+        if self._slots.are_contended:
+            self._line.begin(self._now)
         return effects
 
     def _serve(self, peer: NodeId, root: bytes) -> list[Effect]:
@@ -217,30 +228,25 @@ class Uploads:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         """Tell the news, decide who is served, go on where somebody stalled."""
         effects = self._showing.due(now)
+        due = list(self._deadlines.pop_due(now))
         if self._slots.is_due(now):
             effects += self._decide() + self._tell_places(self._wants.peers)
+        elif _CHANGED in due:
+            effects += self._decide()
         if self._outlet.opened(now):
             effects += self._read_next()
-        due = list(self._deadlines.pop_due(now))
         if _STALLED in due:
             stalled = self._outlet.stalled(self._config.request_s, now)
             effects += [Hangup(peer, Door.BULK, "takes nothing") for peer in stalled]
             effects += self._read_next()
-        return effects + self._remember() if _SAVE in due else effects
-
-    def _remember(self) -> list[Effect]:
-        line = self._slots.waited(self._now)
-        if line:
-            self._deadlines.set(_SAVE, self._now + self._config.ledger_s)
-        return [RememberLine(line)]
+        return effects + self._line.save(now)
 
     def _restored(self, event: Restored, now: float) -> list[Effect]:
-        self._slots.keep(event.line, now)
-        self._deadlines.set(_SAVE, now + self._config.ledger_s)  # or they come back at each start
+        self._line.restore(event, now)
         return []
 
-    def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
-        return self._remember() if self._deadlines.get(_SAVE) is not None else []
+    def _stopped(self, _event: Stopped, now: float) -> list[Effect]:
+        return self._line.save(now, at_once=True)
 
     # --- requests ---------------------------------------------------------------------------
 
