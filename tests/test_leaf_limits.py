@@ -284,3 +284,15 @@ def test_a_time_that_is_set_goes_before_a_flag_then_and_only_then() -> None:
     assert holds(world)[0] == 70_000
     row = world.limit("source0", Limit(remove="all"))
     assert (row.up, row.up_limit) == (9_000, 9_000)
+
+
+def test_a_time_that_has_a_limit_gets_another_for_the_other_way() -> None:
+    """What is not set anew is as it was."""
+    world = capped_world([content(1000)], 1, 0)
+    world.limit("source0", Limit(at="08:00-18:00", up=100_000))
+    row = world.limit("source0", Limit(at="08:00-18:00", down=50_000))
+    assert [(each.at, each.up, each.down) for each in row.schedule] == [
+        ("08:00-18:00", 100_000, 50_000)
+    ]
+    row = world.limit("source0", Limit(at="08:00-18:00", up=0))
+    assert [(each.up, each.down) for each in row.schedule] == [(0, 50_000)]

@@ -210,7 +210,7 @@ class Fetch:
         return self._pump(source, now)
 
     def _on_choke(self, source: Source, event: Received, now: float) -> list[Effect]:
-        source.choke(event.message)
+        source.choke(event.message, now)
         self._take_back(source)
         self.sources.expect_nothing(source)
         return self._pump_all(now)
@@ -312,9 +312,8 @@ class Fetch:
 
     def _be_patient(self, now: float) -> None:
         """See later whether what was asked for has come."""
-        patience_s = self._requests.patience_s
-        if patience_s is not None:
-            self._deadlines.set("late", now + patience_s)
+        if self._requests.are_watched:
+            self._deadlines.set("late", now + self._requests.lateness_s)
 
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
         has_none = source.has is not None and not source.has  # and so no hashes either

@@ -24,8 +24,8 @@ AGAIN_S: Final = 0.25  # until one that was asked by too many is asked again; wi
 class LayerFetch:
     """What is known of one file's piece layer, and of whom the rest was asked."""
 
-    def __init__(self, root: bytes, size: int, layer: bytes, patience_s: float) -> None:
-        """`layer` is the whole proven layer where it is known, else empty. Each time `patience_s`
+    def __init__(self, root: bytes, size: int, layer: bytes, lateness_s: float) -> None:
+        """`layer` is the whole proven layer where it is known, else empty. Each time `lateness_s`
         has gone by, as many leaves more may be asked for a range as were asked so far."""
         self._root = root
         self._size = size
@@ -35,7 +35,7 @@ class LayerFetch:
         self._asked: dict[int, dict[NodeId, None]] = {}
         self._since: dict[int, float] = {}  # when the range was asked for first
         self._refused_at: dict[NodeId, float] = {}
-        self._patience_s = patience_s
+        self._lateness_s = lateness_s
         self._known = layer if self._pieces > 1 else b"-"
 
     @property
@@ -63,7 +63,7 @@ class LayerFetch:
         asked = self._asked.get(first)
         if not asked:
             return True
-        doublings = min(int((now - self._since[first]) / self._patience_s), ASKED_MAX)
+        doublings = min(int((now - self._since[first]) / self._lateness_s), ASKED_MAX)
         return len(asked) < min(1 << doublings, ASKED_MAX)
 
     def owes(self, peer: NodeId) -> bool:

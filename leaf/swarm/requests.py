@@ -45,7 +45,8 @@ class Requests:
     ) -> None:
         self._root = root
         self._size = size
-        self._patience_s = request_s * ENDGAME_SHARE
+        self.lateness_s: Final = request_s * ENDGAME_SHARE
+        """Who owes something for so long is late with it."""
         self.is_streamed = False
         """Whether it comes in order, for somebody who reads it meanwhile."""
         self.pieces = pieces
@@ -67,15 +68,9 @@ class Requests:
         return self._writing_bytes
 
     @property
-    def lateness_s(self) -> float:
-        """Who owes something for so long is late with it."""
-        return self._patience_s
-
-    @property
-    def patience_s(self) -> float | None:
-        """How long a request may be owed before another source is asked for it too; None: it is
-        not asked."""
-        return self._patience_s if self.is_streamed or self.endgame else None
+    def are_watched(self) -> bool:
+        """Whether another source is asked too for what one is late with."""
+        return self.is_streamed or self.endgame
 
     def fill(
         self, source: Source, sources: Iterable[Source], bytes_per_s: float, now: float
@@ -188,7 +183,7 @@ class Requests:
             late = [
                 each
                 for each in other.requests.values()
-                if each.first in soon and (other.snubs or now - each.at >= self._patience_s)
+                if each.first in soon and (other.snubs or now - each.at >= self.lateness_s)
             ]
             for request in sorted(late, key=lambda each: each.first):
                 if self._may_double(source, request, 1):
@@ -201,7 +196,7 @@ class Requests:
             return None
         for other in everybody:
             for request in other.requests.values():
-                others_max = min(int((now - request.at) / self._patience_s), OWERS_MAX - 1)
+                others_max = min(int((now - request.at) / self.lateness_s), OWERS_MAX - 1)
                 if other is not source and self._may_double(source, request, others_max):
                     return request.first, request.count
         return None
