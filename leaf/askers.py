@@ -3,8 +3,9 @@
 Each `get` in the foreground is one asker: it hears of progress a few times a second and is answered
 exactly once: when the file is there, when it failed or was removed, when the leaf stops, or when no
 source has been linked for as long as it would wait. That time runs only while the download looks
-for one, from the moment it has none. A download goes on without its askers; nothing here changes
-one.
+for one, from the moment it has none. As long is waited where sources are linked and nothing comes,
+unless one of them has told our place in its line: that is a reason to wait. A download goes on
+without its askers; nothing here changes one.
 """
 
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ from leaf.methods import DownloadRow, GetProgress, GetResult
 from leaf.signals import Wanted
 from leaf.swarm.download import CORRUPT_REASON, Download, State
 
+STILL_HINT: Final = "The download goes on; `leaf why` shows what it waits for."
 STOPPED_HINT: Final = "It goes on when the leaf runs again."
 RATE_SHOWN_MIN: Final = 100.0  # bytes/s: below it is what is left of a mean of the past
 PROGRESS_S: Final = 0.25  # between two tellings; wild guess: a bar that moves
@@ -30,6 +32,17 @@ class _Asker:
     began: float
     timeout_s: float
     told: GetProgress | None = None
+    came_bytes: int = 0
+    came_at: float = 0.0  # when that last grew, or waiting had another reason
+
+    def stands_still(self, now: float) -> bool:
+        """Whether nothing has come for as long as it would wait, and nobody said when it will."""
+        download = self.download
+        came_bytes, before = download.received_bytes, self.came_bytes
+        waits = download.state is not State.FETCHING or not download.is_supplied
+        if waits or came_bytes != before or _has_place(download):
+            self.came_bytes, self.came_at = came_bytes, now
+        return now - self.came_at >= self.timeout_s
 
 
 class Askers:
@@ -43,7 +56,7 @@ class Askers:
 
     def add(self, call: int, download: Download, timeout_s: float, now: float) -> None:
         """This call waits for this download."""
-        self._askers[call] = _Asker(download, now, timeout_s)
+        self._askers[call] = _Asker(download, now, timeout_s, came_at=now)
         self.deadlines.set("progress", now)
 
     def leave(self, call: int) -> None:
@@ -115,12 +128,21 @@ class Askers:
         if self._askers:
             self.deadlines.set("progress", now + PROGRESS_S)
         effects: list[Effect] = []
-        for call, asker in self._askers.items():
+        for call, asker in list(self._askers.items()):
+            if asker.stands_still(now):
+                effects += self._give_up(call, asker)
+                continue
             told = progress_of(asker.download, now)
             if told != asker.told:
                 asker.told = told
                 effects.append(Tell(call, told))
         return effects
+
+    def _give_up(self, call: int, asker: _Asker) -> list[Effect]:
+        """There are sources, and nothing has come of them for so long."""
+        self.leave(call)
+        message = f"Nothing of it came within {asker.timeout_s:g} s."
+        return [Fail(call, Exit.TIMED_OUT, message, STILL_HINT)]
 
     def _due_patience(self, call: int) -> list[Effect]:
         """Nobody has had the file for so long; the download goes on looking all the same."""
@@ -202,6 +224,12 @@ def result_of(download: Download, elapsed_s: float) -> GetResult:
         sources=len(download.given_by),
         verified=download.state is State.DONE and download.can_be_served,
     )
+
+
+def _has_place(download: Download) -> bool:
+    """Whether a source has told how long its line before us is."""
+    linked = download.fetch.sources.linked if download.fetch else []
+    return any(source.choking and source.place for source in linked)
 
 
 def _patience_of(download: Download) -> str:

@@ -4,7 +4,14 @@ from collections.abc import Iterable
 from typing import cast
 
 from common.errors import Exit, UserError
-from common.manifest import ManifestError, chooser, folder_name, manifest_name
+from common.limits import MANIFEST_BYTES_MAX
+from common.manifest import (
+    ManifestError,
+    chooser,
+    folder_name,
+    is_manifest_name,
+    manifest_name,
+)
 from common.names import safe_name
 from common.storage import FolderRecord
 from common.torrent import file_id
@@ -15,7 +22,13 @@ from leaf.swarm.download import State
 
 
 def check_patterns(wish: FolderWanted) -> None:
-    """Raise UserError for what chooses no files."""
+    """Raise UserError for what chooses no files, or is no folder by its name or size."""
+    file_only = wish.size > MANIFEST_BYTES_MAX or not (
+        is_manifest_name(wish.name) or wish.name == file_id(wish.root, wish.size)
+    )
+    if wish.params.only and file_only:
+        message = f"{wish.name} is one file: --only chooses files of a folder."
+        raise UserError(Exit.USAGE, message, "Leave --only out.")
     try:
         chooser(wish.params.only)
     except ManifestError as error:

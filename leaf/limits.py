@@ -142,12 +142,16 @@ class Limits:
         return left
 
     def _with(self, windows: tuple[CapWindow, ...], params: Limit) -> tuple[CapWindow, ...]:
-        """A new one comes last, one that is there keeps its place."""
+        """A new one comes last, one that is there keeps its place and what is not set anew."""
         if params.up is None and params.down is None:
             text = "A time needs a limit that holds then."
             raise UserError(Exit.USAGE, text, "Add --up RATE, --down RATE or both.")
-        new = CapWindow(str(_checked(parse_window, params.at)), params.up, params.down)
-        by_time = {each.at: each for each in windows} | {new.at: new}
+        at = str(_checked(parse_window, params.at))
+        by_time = {each.at: each for each in windows}
+        new = by_time.get(at, CapWindow(at))
+        up = new.up if params.up is None else params.up
+        down = new.down if params.down is None else params.down
+        by_time[at] = replace(new, up=up, down=down)
         if len(by_time) > WINDOWS_MAX:
             text = f"{WINDOWS_MAX} times have limits of their own already."
             raise UserError(Exit.USAGE, text, "Remove one with `leaf limit --remove`.")

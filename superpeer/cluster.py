@@ -61,11 +61,9 @@ class Leaf(Share):
 
 
 class Cluster:
-    """The leaves by key, and the index of what they share.
-
-    `links` is read as it is at the moment; `alternatives` names super-peers to go to instead,
-    `digest` is kept for the others to hear of, and `spread_s` is how long that may take.
-    """
+    """The leaves by key, and the index of what they share. `links` is read as it is at the moment;
+    `alternatives` names super-peers to go to instead, `digest` is kept for the others to hear of,
+    and `spread_s` is how long that may take."""
 
     def __init__(
         self,

@@ -238,3 +238,21 @@ def test_share_and_wait_answers_when_the_parent_knows() -> None:
     result = world.outcome(hits)
     assert isinstance(result, SearchResult)
     assert len(result.hits) == 1
+
+
+def test_a_download_that_stands_still_ends_the_wait_too() -> None:
+    """Sources that are linked and send nothing are waited for no longer than none at all."""
+    data = content(10 * MIB)
+    world = network(data, sources=1)
+    found(world)
+    call = world.ask("asker", "leaf.get", Get("1", timeout=5.0))
+    while not world.disks["asker"].written_bytes:
+        world.advance(0.01)
+    world.mute["source0"] = None
+    world.advance(4.0)
+    assert world.outcome(call) is None
+    world.advance(2.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert (failed.code, failed.message) == (Exit.TIMED_OUT, "Nothing of it came within 5 s.")
+    assert [row.state for row in rows(world)] == ["fetching"]

@@ -187,11 +187,12 @@ def test_a_file_that_is_only_called_like_a_folder_is_a_file() -> None:
     assert world.disks["asker"].files == {"/downloads/music.folder": data}
     (row,) = rows(world)
     assert (row.path, row.state, row.files) == ("/downloads/music.folder", "done", None)
-    call = world.ask("asker", "leaf.get", Get(pretend(world, b"more", "b.txt"), only=["*"]))
-    world.advance(10.0)
-    failed = world.outcome(call)
-    assert isinstance(failed, Fail)
-    assert failed.code is Exit.USAGE
+    for name, wait_s in (("b.txt", 0.1), ("b.folder", 10.0)):  # by its name, or by its content
+        call = world.ask("asker", "leaf.get", Get(pretend(world, name.encode(), name), only=["*"]))
+        world.advance(wait_s)
+        failed = world.outcome(call)
+        assert isinstance(failed, Fail)
+        assert failed.code is Exit.USAGE
 
 
 def test_a_file_that_is_a_manifest_by_another_name_is_a_file() -> None:

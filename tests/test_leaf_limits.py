@@ -4,6 +4,7 @@ import pytest
 
 from common.core import Fail, Hangup
 from common.errors import Exit
+from common.merkle import HASH_BYTES, piece_count
 from common.schedule import CapWindow, LimitsRecord, minute_text
 from common.storage import Restored
 from leaf.methods import Get, Limit, LimitRow, Nothing, Status
@@ -30,7 +31,8 @@ def holds(world: CappedWorld, name: str = "source0") -> tuple[int | None, int | 
 @pytest.mark.parametrize("rate", [50_000, 300_000, 2_000_000])
 @pytest.mark.parametrize(("downloads", "sources"), [(1, 1), (1, 3), (4, 2)])
 def test_what_comes_in_is_as_fast_as_the_cap(rate: int, downloads: int, sources: int) -> None:
-    """Within 2.5 % from the beginning to the end; in any ten seconds too, but for one request."""
+    """Within 2.5 % from the beginning to the end; in any ten seconds too, but for one request, and
+    for the hashes, which count under the cap too."""
     contents = [content(rate * 12 // downloads, seed) for seed in range(downloads)]
     world = capped_world(contents, sources, 1)
     world.limit("fetcher0", Limit(down=rate))
@@ -40,7 +42,8 @@ def test_what_comes_in_is_as_fast_as_the_cap(rate: int, downloads: int, sources:
     came = world.came("fetcher0")
     assert sum(came.lengths) == sum(map(len, contents))
     assert came.rate(began) == pytest.approx(rate, rel=EXACT)
-    assert came.worst(rate, began) <= EXACT + max(came.lengths) / (10 * rate)
+    hashes = sum(HASH_BYTES * piece_count(len(each)) for each in contents)
+    assert came.worst(rate, began) <= EXACT + (max(came.lengths) + hashes) / (10 * rate)
     assert {row.state for row in rows(world, "fetcher0")} == {"done"}
 
 
@@ -284,3 +287,15 @@ def test_a_time_that_is_set_goes_before_a_flag_then_and_only_then() -> None:
     assert holds(world)[0] == 70_000
     row = world.limit("source0", Limit(remove="all"))
     assert (row.up, row.up_limit) == (9_000, 9_000)
+
+
+def test_a_time_that_has_a_limit_gets_another_for_the_other_way() -> None:
+    """What is not set anew is as it was."""
+    world = capped_world([content(1000)], 1, 0)
+    world.limit("source0", Limit(at="08:00-18:00", up=100_000))
+    row = world.limit("source0", Limit(at="08:00-18:00", down=50_000))
+    assert [(each.at, each.up, each.down) for each in row.schedule] == [
+        ("08:00-18:00", 100_000, 50_000)
+    ]
+    row = world.limit("source0", Limit(at="08:00-18:00", up=0))
+    assert [(each.up, each.down) for each in row.schedule] == [(0, 50_000)]

@@ -107,8 +107,72 @@ def test_what_did_not_go_is_given_back() -> None:
     gate = Gate(capped(1_000.0))
     assert not gate.may_pass(500, 0.0)
     assert gate.may_pass(500, 0.5)
-    gate.give_back(500)
+    gate.give_back(500, 0.5)
     assert gate.may_pass(500, 0.5)
+
+
+def test_what_was_given_back_expires() -> None:
+    """A day later it lets nothing pass that the rate and its burst do not."""
+    gate = Gate(capped(1_000.0))
+    gate.may_pass(500, 0.0)
+    assert gate.may_pass(500, 0.5)
+    gate.give_back(500, 0.5)
+    assert not gate.may_pass(500, 86_400.0)
+    assert gate.opens_at == pytest.approx(86_400.0 + 0.5 - BURST_S)
+
+
+def test_who_leaves_makes_room_for_those_who_come_after_it() -> None:
+    """And no more: a place that was left is worth nothing once its time is over."""
+    for when, opens_at in ((0.0, 0.5), (100.0, 100.5 - BURST_S)):
+        cap = capped(1_000.0)
+        fickle, gate = Gate(cap), Gate(cap)
+        assert not fickle.may_pass(10_000, 0.0)
+        fickle.leave()
+        assert not gate.may_pass(500, when)
+        assert gate.opens_at == pytest.approx(opens_at)
+
+
+@given(
+    rate=RATES,
+    steps=st.lists(
+        st.tuples(
+            st.integers(0, 2),  # whose turn
+            st.sampled_from(("pass", "pass", "leave", "back")),
+            st.integers(1, 2**20),
+            st.floats(0.0, 1.0),
+        ),
+        max_size=60,
+    ),
+)
+def test_no_window_has_more_whatever_is_left_or_given_back(
+    rate: int, steps: list[tuple[int, str, int, float]]
+) -> None:
+    """What passed and was not given back, between any two moments, is what the rate brings, thrice
+    the burst and one request of each gate."""
+    cap, now, passed = capped(rate), 0.0, list[tuple[float, int, int]]()
+    gates = [Gate(cap) for _ in range(3)]
+    largest = max((length for _, _, length, _ in steps), default=0)
+    for number, what, length, pause in steps:
+        now += pause
+        gate = gates[number]
+        mine = [each for each in passed if each[2] == number]
+        if what == "leave":
+            gate.leave()
+        elif what == "back" and mine:
+            passed.remove(mine[-1])
+            gate.give_back(mine[-1][1], mine[-1][0])
+        elif what == "pass":
+            if not gate.may_pass(length, now) and gate.opens_at is not None:
+                now = max(now, gate.opens_at)
+            if gate.may_pass(length, now):
+                passed.append((now, length, number))
+    passed.sort()
+    for first in range(len(passed)):
+        sent = 0
+        for at, length, _ in passed[first:]:
+            sent += length
+            allowed = (at - passed[first][0] + 3 * BURST_S) * rate + len(gates) * largest
+            assert sent <= allowed * (1 + 1e-9) + 1
 
 
 def test_a_booking_serves_another_request() -> None:

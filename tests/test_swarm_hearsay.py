@@ -10,7 +10,7 @@ from common.limits import PEERS_TOLD_MAX
 from common.messages.fields import Contact
 from common.messages.swarm import Bitfield, Peers, Request
 from leaf.role import Leaf
-from leaf.swarm.exchange import EARLY_SHARE, STRIKES_MAX
+from leaf.swarm.exchange import EARLY_SHARE, HEARSAY_MAX, STRIKES_MAX, TRIED_S
 from leaf.swarm.source import Phase
 from leaf.swarm.upload import Uploads
 from tests.exchange_scene import (
@@ -100,6 +100,9 @@ def test_a_namer_of_dead_addresses_is_soon_not_listened_to() -> None:
         says(world, "source0", "asker", strangers(PEERS_TOLD_MAX, 1000 * turn))
         assert dials(world, "asker", SWARM.exchange_s) == 0
     assert known(world, "asker") == {"source0": Phase.LINKED}
+    world.advance(SWARM.hearsay_s)
+    says(world, "source0", "asker", strangers(PEERS_TOLD_MAX, 50_000))
+    assert dials(world, "asker", SWARM.exchange_s) >= STRIKES_MAX  # it may have learned
 
 
 def test_many_namers_do_not_aim_us_at_a_victim() -> None:
@@ -166,3 +169,19 @@ def test_names_end_with_the_download() -> None:
     world.advance(30.0)
     assert not leaf._exchange._hearsay
     assert leaf._exchange._tried == {}
+
+
+def test_names_that_nobody_dialled_are_forgotten() -> None:
+    """What was given to a download that had no use for it takes no room for ever."""
+    world = stuck()
+    fetching(world, "asker")
+    leaf = world.nodes["asker"]
+    assert isinstance(leaf, Leaf)
+    exchange = leaf._exchange
+    namer = world.node("source0")
+    for each in strangers(HEARSAY_MAX):
+        exchange._tried[each.node] = namer, world.now
+    says(world, "source0", "asker", strangers(3, 5_000))
+    assert dials(world, "asker", TRIED_S - 5.0) == 0
+    assert dials(world, "asker", 10.0) == 3
+    assert len(exchange._tried) <= 3

@@ -14,7 +14,7 @@ from common.messages.swarm import Bitfield, Have
 from common.storage import SharedFile
 from leaf.swarm.firstcopy import PATIENCE_S, FirstCopy
 from leaf.swarm.picker import run_around
-from leaf.swarm.pieces import haves, pieces_of
+from leaf.swarm.pieces import haves, pack, pieces_of
 from leaf.swarm.showing import Showing
 
 PIECE = 16384
@@ -79,7 +79,7 @@ def test_of_a_first_copy_no_piece_is_shown_twice_before_all_were_shown_once(
         for more in first_copy.asked(peer, run, 0.0):
             new = BitMap(range(more[0], sum(more)))
             assert not new & asked
-            assert new <= hidden or not hidden
+            assert new <= hidden
             sees[peer] |= new
     assert asked == BitMap(range(piece_count(SIZE)))
     assert len(first_copy.released(lambda _peer: False, 0.0)) == leaves
@@ -96,6 +96,33 @@ def test_who_comes_to_others_sees_a_part_and_then_more_for_what_it_asks() -> Non
     assert first and not first & asked
     more = seen(showing.asked(B, ROOT, SIZE, first.min() * PIECE, len(first) * PIECE, 0.0), B)
     assert more and not more & first and not more & asked
+
+
+def test_who_came_first_sees_a_part_too_once_it_is_not_alone() -> None:
+    """What it asked for so far, and as much more as all others."""
+    showing = Showing(Random(1), lambda _peer: False)
+    showing.begin(A, ROOT, SIZE, FILE, 0.0)
+    showing.asked(A, ROOT, SIZE, 0, 10 * PIECE, 0.0)
+    told = [each for each in showing.begin(B, ROOT, SIZE, FILE, 0.0) if isinstance(each, Send)]
+    marks = [each.message.bits for each in told if isinstance(each.message, Bitfield)]
+    assert marks == [bytes(COUNT // 8), pack(bytes([1] * 10 + [0] * (COUNT - 10)))]
+    more = seen([each for each in told if each.peer == A], A)
+    assert more and not more & BitMap(range(10))
+    first = seen(showing.may_ask(B, ROOT, 0.0), B)
+    assert first and not first & (more | BitMap(range(10)))
+
+
+def test_what_was_shown_in_vain_is_shown_to_another() -> None:
+    """Who leaves, and who asks for nothing, keeps nothing back."""
+    first_copy = FirstCopy(2 * PIECE, Random(1))
+    for peer in (A, B, C):
+        first_copy.join(peer, 0.0)
+    shown = [first_copy.begin(peer) for peer in (A, B, C)]
+    assert [len(each) for each in shown] == [1, 1, 0]
+    first_copy.leave(A)
+    assert first_copy.begin(C) == shown[0]
+    assert first_copy.released({C: None}.__contains__, PATIENCE_S) == [B]
+    assert first_copy.asked(C, shown[0][0], PATIENCE_S) == shown[1]
 
 
 def test_who_begins_anew_over_the_same_link_sees_everything() -> None:

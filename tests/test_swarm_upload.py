@@ -42,6 +42,7 @@ from leaf.library import Library
 from leaf.signals import SourcesFound, Withdrawn
 from leaf.swarm.budget import LEAF_BYTES_MAX, STALLED_S
 from leaf.swarm.links import BulkLinks
+from leaf.swarm.slots import Change, Slots, Waits, Weight
 from leaf.swarm.stock import Stock
 from leaf.swarm.upload import Uploads
 from leaf.swarm.wants import PROOFS_EACH
@@ -80,7 +81,14 @@ class Serving:
 
     def says(self, peer: bytes, message: Message, now: float = 0.0) -> list[Effect]:
         """What a message causes."""
-        return self.uploads.handle(Received(peer, message), now)
+        return self.feed(Received(peer, message), now)
+
+    def feed(self, event: Event, now: float) -> list[Effect]:
+        """What an event causes, in the turn that begins with it."""
+        effects = self.uploads.handle(event, now)
+        while (due := self.uploads.wakeup()) is not None and due <= now:
+            effects += self.uploads.handle(Woke(), now)
+        return effects
 
     def read(self, effects: list[Effect]) -> list[Effect]:
         """Let the disk answer."""
@@ -132,7 +140,7 @@ def test_slots_go_to_who_waited_longest() -> None:
     assert serving.says(B, Request(ROOT, 0, 16384)) == refused
     assert plain(serving.says(A, NotInterested(ROOT))) == [Send(B, Unchoke(ROOT))]
     serving.says(A, Interested(ROOT, len(DATA)))
-    gone = serving.uploads.handle(LinkDown(B, Door.BULK, "gone"), 0.0)
+    gone = serving.feed(LinkDown(B, Door.BULK, "gone"), 0.0)
     assert plain(gone) == [Send(A, Unchoke(ROOT))]
 
 
@@ -143,11 +151,11 @@ def test_a_slot_that_nobody_uses_goes_to_who_waits() -> None:
         serving.says(peer, Interested(ROOT, len(DATA)))
     due = serving.uploads.wakeup()
     assert due is not None and due <= SLOT_IDLE_S
-    swapped = serving.uploads.handle(Woke(), SLOT_IDLE_S)
+    swapped = serving.feed(Woke(), SLOT_IDLE_S)
     assert plain(swapped) == [Send(A, Choke(ROOT, 1, 50)), Send(B, Unchoke(ROOT))]
-    serving.uploads.handle(Received(B, Request(ROOT, 0, 16384)), SLOT_IDLE_S + 1)
-    assert plain(serving.uploads.handle(Woke(), 2 * SLOT_IDLE_S)) == []
-    serving.uploads.handle(Received(B, NotInterested(ROOT)), 2 * SLOT_IDLE_S)
+    serving.feed(Received(B, Request(ROOT, 0, 16384)), SLOT_IDLE_S + 1)
+    assert plain(serving.feed(Woke(), 2 * SLOT_IDLE_S)) == []
+    serving.feed(Received(B, NotInterested(ROOT)), 2 * SLOT_IDLE_S)
     assert serving.uploads.served == 1
 
 
@@ -158,7 +166,7 @@ def test_a_choke_answers_all_that_was_asked() -> None:
         serving.says(peer, Interested(ROOT, len(DATA)))
     reads = serving.says(A, Request(ROOT, 0, 16384))
     later = SwarmConfig().slot_s
-    effects = serving.uploads.handle(Woke(), later)
+    effects = serving.feed(Woke(), later)
     assert plain(effects) == [Send(A, Choke(ROOT, 1, 60)), Send(B, Unchoke(ROOT))]
     assert serving.read(reads) == []
 
@@ -171,7 +179,7 @@ def test_who_waits_hears_where_it_stands() -> None:
     assert Send(C, Choke(ROOT, 2, 120)) in serving.says(C, Interested(ROOT, len(DATA)))
     serving.says(A, Request(ROOT, 0, 16384))
     serving.says(B, NotInterested(ROOT))
-    told = [each for t in (10.0, 20.0) for each in serving.uploads.handle(Woke(), t)]
+    told = [each for t in (10.0, 20.0) for each in serving.feed(Woke(), t)]
     assert Send(C, Choke(ROOT, 1, 60)) in told
     assert told.count(Send(C, Choke(ROOT, 1, 60))) == 1
 
@@ -181,7 +189,7 @@ def test_a_place_in_the_line_survives_a_lost_link_and_a_restart() -> None:
     serving = Serving(slots=1)
     for peer in (A, B):
         serving.says(peer, Interested(ROOT, len(DATA)))
-    serving.uploads.handle(LinkDown(B, Door.BULK, "gone"), 0.0)
+    serving.feed(LinkDown(B, Door.BULK, "gone"), 0.0)
     serving.says(C, Interested(ROOT, len(DATA)), 1.0)
     assert Send(B, Choke(ROOT, 1, 60)) in serving.says(B, Interested(ROOT, len(DATA)), 2.0)
     (remembered,) = serving.uploads.handle(Stopped(5.0), 30.0)
@@ -206,7 +214,7 @@ def test_who_takes_nothing_is_hung_up_on() -> None:
     while not hangups:
         due = serving.uploads.wakeup()
         assert due is not None
-        hangups = [e for e in serving.uploads.handle(Woke(), due) if isinstance(e, Hangup)]
+        hangups = [e for e in serving.feed(Woke(), due) if isinstance(e, Hangup)]
     assert hangups == [Hangup(A, Door.BULK, "takes nothing")]
 
 
@@ -252,9 +260,9 @@ def test_reads_and_requests_are_bounded() -> None:
     offset = OPEN_REQUESTS_MAX * 2**20
     refused = [Send(A, Reject(root, "too_many", offset))]
     assert serving.says(A, Request(root, offset, 2**20)) == refused
-    sent = serving.uploads.handle(BytesRead(1, memoryview(bytes(2**20))), 0.0)
+    sent = serving.feed(BytesRead(1, memoryview(bytes(2**20))), 0.0)
     assert [type(effect) for effect in sent] == [Send]
-    more = serving.uploads.handle(Sent(A, 2**20), 0.01)
+    more = serving.feed(Sent(A, 2**20), 0.01)
     assert len(more) == LEAF_BYTES_MAX // 2**20  # 100 MB/s: as much as a leaf ever has
 
 
@@ -271,11 +279,11 @@ def test_a_leaf_that_takes_nothing_holds_nobody_else_up() -> None:
     assert plain(serving.says(B, Request(root, 0, 2**20))) == []
     due = serving.uploads.wakeup()
     while due is not None and due < STALLED_S:
-        serving.uploads.handle(Woke(), due)
+        serving.feed(Woke(), due)
         due = serving.uploads.wakeup()
-    (read,) = plain(serving.uploads.handle(Woke(), STALLED_S))
+    (read,) = plain(serving.feed(Woke(), STALLED_S))
     assert isinstance(read, ReadShared)
-    (sent,) = serving.uploads.handle(BytesRead(read.read, memoryview(bytes(2**20))), STALLED_S)
+    (sent,) = serving.feed(BytesRead(read.read, memoryview(bytes(2**20))), STALLED_S)
     assert isinstance(sent, Send)
     assert sent.peer == B
 
@@ -287,7 +295,7 @@ def test_a_failed_read_is_rejected(kind: str, reason: str) -> None:
     serving.says(A, Interested(ROOT, len(DATA)))
     serving.says(A, Request(ROOT, 0, 16384))
     rejected = [Send(A, Reject(ROOT, reason, 0))]  # type: ignore[arg-type]
-    assert serving.uploads.handle(ReadFailed(1, kind), 0.0) == rejected
+    assert serving.feed(ReadFailed(1, kind), 0.0) == rejected
 
 
 def test_piece_hashes_come_with_their_proof() -> None:
@@ -312,10 +320,10 @@ def test_a_withdrawn_file_is_gone_for_all() -> None:
     """Who waits for a file that we no longer have is told so."""
     serving = Serving()
     serving.says(A, Interested(ROOT, len(DATA)))
-    assert serving.uploads.handle(Withdrawn(ROOT), 0.0) == []  # another share has it still
+    assert serving.feed(Withdrawn(ROOT), 0.0) == []  # another share has it still
     told = serving.library.handle(FilesUnshared("/share", ("file.bin",)), 0.0)
     assert Withdrawn(ROOT) in told
-    assert serving.uploads.handle(Withdrawn(ROOT), 0.0) == [Send(A, Reject(ROOT, "gone"))]
+    assert serving.feed(Withdrawn(ROOT), 0.0) == [Send(A, Reject(ROOT, "gone"))]
     assert serving.uploads.served == 0
 
 
@@ -353,3 +361,30 @@ def test_hashes_are_not_given_out_without_end() -> None:
     answers = [serving.read(serving.says(A, TreeRequest(ROOT, 0, 8))) for _ in range(1)]
     answers += [serving.says(A, TreeRequest(ROOT, 0, 8)) for _ in range(PROOFS_EACH)]
     assert answers[-1] == [Hangup(A, Door.BULK, "asks for the same hashes again and again")]
+
+
+def test_a_frame_full_of_changes_has_the_line_decided_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many come and go in one turn of the loop; then all hear where they stand."""
+    serving, decided = Serving(slots=2), list[float]()
+    settle = Slots.settle
+
+    def counted(self: Slots, waits: Waits, weight: Weight, now: float) -> Change:
+        decided.append(now)
+        return settle(self, waits, weight, now)
+
+    monkeypatch.setattr(Slots, "settle", counted)
+    crowd = [bytes((number,)) * 32 for number in range(1, 101)]
+    for peer in crowd[:3]:
+        serving.says(peer, Interested(ROOT, len(DATA)))
+    before = len(decided)
+    for peer in crowd[3:]:
+        for message in (Interested(ROOT, len(DATA)), NotInterested(ROOT)) * 5:
+            serving.uploads.handle(Received(peer, message), 1.0)
+        serving.uploads.handle(Received(peer, Interested(ROOT, len(DATA))), 1.0)
+    assert len(decided) == before
+    told = serving.feed(Woke(), 1.0)
+    assert len(decided) == before + 1
+    places = [each for each in told if isinstance(each, Send) and isinstance(each.message, Choke)]
+    assert [each.peer for each in places] == crowd[3:]

@@ -170,6 +170,9 @@ def test_a_choke() -> None:
     (row,) = [row for row in why(world).sources if row.choked]
     assert (row.place, row.wait_s, cause(world, "choked").next_try_s) == (3, 40, 40)
     assert "our place in the shortest line is 3" in cause(world, "choked").text
+    world.advance(15.0)
+    (row,) = [row for row in why(world).sources if row.choked]
+    assert (row.wait_s, cause(world, "choked").next_try_s) == (25, 25)
 
 
 def test_sources_that_have_nothing_we_lack() -> None:

@@ -98,6 +98,11 @@ class Budget:
             return False
         return way.taken < min(max(way.bytes_in(LEAF_S, now), BYTES_MIN), LEAF_BYTES_MAX)
 
+    def is_under_way(self, peer: NodeId) -> bool:
+        """Whether something for this leaf has not left yet."""
+        way = self._ways.get(peer)
+        return way is not None and way.taken > 0
+
     def take(self, peer: NodeId, length: int, now: float) -> None:
         """This much is read, or made, for it."""
         way = self._ways.get(peer)

@@ -3,23 +3,27 @@
 A cap is a token bucket that is kept as a time: until when all that passed is paid for. Who wants to
 pass books its place in one line (`Gate`) and passes when what it brings has been paid for, so the
 last byte is never early, and all wait alike: large requests and small ones, leaves and readers over
-HTTP, one download and another. Invariant: what passed in any time is no more than the rate
-allows for it and for `BURST_S`, and one request of each gate. What is capped is content: words,
-hashes and the headers of packets come on top.
+HTTP, one download and another. Who leaves the line takes back what it booked; what passed and did
+not go is given back, but only for as long as what was left unused may be made up for. Invariant:
+what passed in any time, and was not given back, is no more than the rate allows for it and for
+`BURST_S` (three times that where something was given back), and one request of each gate. What is
+capped is content, piece hashes among it: words and the headers of packets come on top.
 """
 
+from collections import deque
 from typing import Final
 
 from common.merkle import BLOCK_BYTES
 
 BURST_S: Final = 0.1  # what was left unused for so long may be made up for: a late wake, a pause
+SPARES_MAX: Final = 64  # given back, and not used by who books next; the oldest are forgotten
 GRAIN_S: Final = 0.1  # what one request of ours takes at the cap: no other waits for long
 
 
 class Cap:
     """One way's cap; without a rate nothing waits."""
 
-    __slots__ = ("_credit_bytes", "_paid_until", "rate", "version")
+    __slots__ = ("_paid_until", "_spares", "rate", "version")
 
     def __init__(self) -> None:
         self.rate: float | None = None
@@ -27,11 +31,12 @@ class Cap:
         self.version = 0
         """Counts the changes: what was booked before one does not count any more."""
         self._paid_until = 0.0
-        self._credit_bytes = 0  # paid for, and given back
+        self._spares: deque[tuple[float, int]] = deque(maxlen=SPARES_MAX)  # when it passed, bytes
 
     def change(self, rate: float | None, now: float) -> None:
         """From now on this rate."""
-        self.rate, self._paid_until, self._credit_bytes = rate, now, 0
+        self.rate, self._paid_until = rate, now
+        self._spares.clear()
         self.version += 1
 
     @property
@@ -43,15 +48,20 @@ class Cap:
         """When `length` bytes may pass; what is booked later comes later."""
         if self.rate is None:
             return now
-        owed = max(length - self._credit_bytes, 0)
-        self._credit_bytes -= length - owed
-        self._paid_until = max(self._paid_until, now - BURST_S) + owed / self.rate
+        spare = sum(spared for passed_at, spared in self._spares if now - passed_at <= BURST_S)
+        self._spares.clear()
+        self._paid_until = max(self._paid_until, now - BURST_S) + (length - spare) / self.rate
         return self._paid_until
 
-    def give_back(self, length: int) -> None:
-        """So much of what was booked does not pass; less than nothing: so much more has."""
+    def unbook(self, length: int) -> None:
+        """So much of what was booked will not pass."""
         if self.rate is not None:
-            self._credit_bytes += length
+            self._paid_until -= length / self.rate
+
+    def give_back(self, length: int, passed_at: float) -> None:
+        """So much of what passed then did not go; who books next has it, if that is soon."""
+        if self.rate is not None:
+            self._spares.append((passed_at, length))
 
 
 class Gate:
@@ -94,19 +104,23 @@ class Gate:
         if self._opens_at > now:
             return False
         if length < booked:
-            self._cap.give_back(booked - length)
+            self._cap.give_back(booked - length, now)
         self._booked = None
         return True
 
     def leave(self) -> None:
         """Nothing more is to pass: the place in the line is for others."""
         if self._stands and self._booked is not None:
-            self._cap.give_back(self._booked)
+            self._cap.unbook(self._booked)
         self._booked = None
 
-    def give_back(self, length: int) -> None:
-        """So much of what passed did not go; less than nothing: so much more did."""
-        self._cap.give_back(length)
+    def give_back(self, length: int, passed_at: float) -> None:
+        """So much of what passed then did not go."""
+        self._cap.give_back(length, passed_at)
+
+    def charge(self, length: int, now: float) -> None:
+        """So much went without having passed here."""
+        self._cap.book(length, now)
 
     @property
     def opens_at(self) -> float | None:

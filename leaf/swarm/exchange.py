@@ -10,6 +10,7 @@ that was reached is the download's business.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from random import Random
 from typing import ClassVar, Final
 
@@ -32,12 +33,22 @@ from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
 
 EARLY_SHARE: Final = 0.5  # of exchange_s: what comes sooner after the last is dropped; wild guess
+SOURCE_WAITS: Final = 10  # times exchange_first_s: who does not ask us may have all, and not say so
 HEARSAY_MAX: Final = 200  # leaves named for one file and not tried yet: as many as sources
 STRIKES_MAX: Final = 8  # dead addresses more than live ones, then a namer is believed no more
-STRICKEN_MAX: Final = 1_000  # namers that this is remembered of
+STRICKEN_MAX: Final = 1_000  # namers that this is remembered of, hearsay_s from their last one on
+TRIED_S: Final = 60.0  # then who was given to a download and neither linked nor failed is forgotten
 FEED_S: Final = 1.0  # between two looks whether a download wants what was named; wild guess
 
 Key = tuple[NodeId, bytes]  # a leaf, and the root of a file
+
+
+@dataclass(slots=True)
+class _Partner:
+    """One leaf that is told of one file."""
+
+    told: int = 0  # the last number of those that it heard of, or was
+    pause_s: float = 0.0  # until it is looked again whether there is news, as long as it heard none
 
 
 class Exchange:
@@ -66,12 +77,12 @@ class Exchange:
         self._webpeers = webpeers
         self._config = config
         self._rng = rng
-        self._partners: dict[bytes, dict[NodeId, int]] = {}  # by root: the last number told each
+        self._partners: dict[bytes, dict[NodeId, _Partner]] = {}  # by root
         self._numbers: dict[bytes, dict[NodeId, int]] = {}  # by root: when each was seen first
         self._heard_at: dict[Key, float] = {}  # when a partner named others last
         self._hearsay: dict[bytes, dict[NodeId, tuple[Address, NodeId]]] = {}  # and who named it
-        self._tried: dict[NodeId, NodeId] = {}  # being dialled -> who named it
-        self._strikes: dict[NodeId, int] = {}
+        self._tried: dict[NodeId, tuple[NodeId, float]] = {}  # being dialled -> who named it, when
+        self._strikes: dict[NodeId, tuple[int, float]] = {}  # and when the last one was
         self._budget = DialBudget(
             per_s=config.hearsay_dials_per_s,
             burst=config.hearsay_dials_burst,
@@ -97,10 +108,15 @@ class Exchange:
     def _on_share(self, peer: NodeId, message: Interested | Bitfield, now: float) -> list[Effect]:
         """It wants the file, or has a part of it: it hears of others before long."""
         root = message.root
-        partners = self._partners.get(root, {})
-        if peer not in partners and self._wants(peer, root) and not self._webpeers.knows(peer):
-            self._partners.setdefault(root, {})[peer] = 0
-            self._deadlines.set((peer, root), now + self._config.exchange_first_s)
+        if not self._wants(peer, root) or self._webpeers.knows(peer):
+            return []
+        partner = self._partners.setdefault(root, {}).setdefault(peer, _Partner())
+        pause_s = self._config.exchange_first_s
+        if not self._uploads.is_asked_by(peer, root):
+            pause_s *= SOURCE_WAITS
+        if not partner.pause_s or (not partner.told and pause_s < partner.pause_s):
+            partner.pause_s = pause_s
+            self._deadlines.set((peer, root), now + pause_s)
         return []
 
     def _wants(self, peer: NodeId, root: bytes) -> bool:
@@ -117,12 +133,12 @@ class Exchange:
         download = self._downloads.roster.under_way.get(root)
         return download.fetch if download else None
 
-    def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
+    def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.BULK:
             return []
-        namer = self._tried.pop(event.peer, None)
-        if namer is not None:
-            self._strike(namer)
+        tried = self._tried.pop(event.peer, None)
+        if tried is not None:
+            self._strike(tried[0], now)
         for root in [root for root, partners in self._partners.items() if event.peer in partners]:
             self._part(event.peer, root)
         for key in [key for key in self._heard_at if key[0] == event.peer]:
@@ -130,9 +146,10 @@ class Exchange:
         return []
 
     def _link_up(self, event: LinkUp, _now: float) -> list[Effect]:
-        namer = self._tried.pop(event.peer, None) if event.door is Door.BULK else None
-        if namer in self._strikes:
-            self._strikes[namer] = max(self._strikes[namer] - 1, 0)
+        tried = self._tried.pop(event.peer, None) if event.door is Door.BULK else None
+        if tried is not None and tried[0] in self._strikes:
+            count, at = self._strikes[tried[0]]
+            self._strikes[tried[0]] = max(count - 1, 0), at
         return []
 
     def _part(self, peer: NodeId, root: bytes) -> None:
@@ -148,19 +165,26 @@ class Exchange:
     def _tell(self, peer: NodeId, root: bytes, now: float) -> list[Effect]:
         """Name those that came since it was told last, some at random if they are many."""
         at = self._links.contact(peer)
+        partner = self._partners[root][peer]
         if at is None or not self._wants(peer, root):
-            self._part(peer, root)
+            if at is not None and partner.pause_s < self._config.exchange_s:
+                partner.pause_s = self._config.exchange_s  # it may have all, and is named till then
+                self._deadlines.set((peer, root), now + partner.pause_s)
+            else:
+                self._part(peer, root)
             return []
-        pause_s = self._config.exchange_s * self._rng.uniform(1.0, 1.25)
-        self._deadlines.set((peer, root), now + pause_s)
-        numbers, told = self._numbered(root), self._partners[root][peer]
+        numbers = self._numbered(root)
+        told, partner.told = partner.told, max(numbers.values(), default=0)
         contacts = [self._links.contact(each) for each in numbers if numbers[each] > told]
         news = [
             each
             for each in contacts
             if each is not None and each.node != peer and may_tell(each.address, at.address)
         ]
-        self._partners[root][peer] = max(numbers.values(), default=told)
+        partner.pause_s = min(2 * partner.pause_s, self._config.exchange_s)
+        if news:
+            partner.pause_s = self._config.exchange_s
+        self._deadlines.set((peer, root), now + partner.pause_s * self._rng.uniform(1.0, 1.25))
         if not news:
             return []
         some = self._rng.sample(news, min(len(news), PEERS_TOLD_MAX))
@@ -195,7 +219,7 @@ class Exchange:
         if now < self._heard_at.get((peer, root), float("-inf")) + self._early_s:
             return self._drop("peers named too often")
         self._heard_at[peer, root] = now
-        if self._strikes.get(peer, 0) >= STRIKES_MAX:
+        if self._is_out(peer, now):
             return self._drop("peers of who named dead ones")
         hearsay = self._hearsay.setdefault(root, {})
         mine = sum(namer == peer for _, namer in hearsay.values())
@@ -244,17 +268,29 @@ class Exchange:
 
     def _may_dial(self, node: NodeId, address: Address, namer: NodeId, now: float) -> bool:
         """Whether it is dialled now; what becomes of that counts for who named it."""
-        if self._strikes.get(namer, 0) >= STRIKES_MAX or len(self._tried) >= HEARSAY_MAX:
+        while self._tried and now - next(iter(self._tried.values()))[1] >= TRIED_S:
+            del self._tried[next(iter(self._tried))]
+        if self._is_out(namer, now) or len(self._tried) >= HEARSAY_MAX:
             return False
         if not self._budget.take(address, now):
             return False
-        self._tried[node] = namer
+        self._tried.pop(node, None)
+        self._tried[node] = namer, now
         return True
 
-    def _strike(self, namer: NodeId) -> None:
+    def _is_out(self, namer: NodeId, now: float) -> bool:
+        """Whether it is believed no more: it named too many who are not there."""
+        count, at = self._strikes.get(namer, (0, now))
+        return count >= STRIKES_MAX and now - at < self._config.hearsay_s
+
+    def _strike(self, namer: NodeId, now: float) -> None:
         """It named somebody who is not there."""
-        if namer in self._strikes or len(self._strikes) < STRICKEN_MAX:
-            self._strikes[namer] = self._strikes.get(namer, 0) + 1
+        count, at = self._strikes.pop(namer, (0, now))
+        oldest = next(iter(self._strikes.values()), (0, now))
+        if len(self._strikes) >= STRICKEN_MAX and now - oldest[1] >= self._config.hearsay_s:
+            del self._strikes[next(iter(self._strikes))]
+        if len(self._strikes) < STRICKEN_MAX:
+            self._strikes[namer] = 1 if now - at >= self._config.hearsay_s else count + 1, now
 
     def _drop(self, reason: str) -> list[Effect]:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1

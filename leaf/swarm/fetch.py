@@ -18,7 +18,6 @@ from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send,
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
-from common.merkle import piece_span
 from common.messages.fields import Message
 from common.messages.swarm import (
     Bitfield,
@@ -35,7 +34,7 @@ from common.rates import Rate
 from common.storage import KeepLayer, PiecesWritten, WritePieces
 from leaf.signals import Allotted, Given, PiecesProven, SourcesFound, SourcesUnwanted, Streamed
 from leaf.swarm.caps import Gate
-from leaf.swarm.layer import LayerFetch
+from leaf.swarm.layer import AGAIN_S, LayerFetch
 from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
 from leaf.swarm.requests import Requests
@@ -68,6 +67,7 @@ class Fetch:
         self._requests.is_streamed = is_streamed
         self._layer = LayerFetch(root, size, layer, self._requests.lateness_s)
         self._config = config
+        self._rng = rng
         self.sources = Sources(root, size, links, config, rng)
         self.givers: dict[NodeId, None] = {}  # who sent at least one good piece
         self.received_bytes = 0
@@ -132,9 +132,9 @@ class Fetch:
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)
-        if event.door is not Door.BULK or source is None:
-            return []
-        return self.sources.linked_with(source, now, inbound=event.inbound)
+        if event.door is Door.BULK and source is not None:
+            return self.sources.linked_with(source, now, inbound=event.inbound)
+        return []
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         source = self.sources.get(event.peer)
@@ -209,7 +209,7 @@ class Fetch:
         return self._pump(source, now)
 
     def _on_choke(self, source: Source, event: Received, now: float) -> list[Effect]:
-        source.choke(event.message)
+        source.choke(event.message, now)
         self._take_back(source)
         self.sources.expect_nothing(source)
         return self._pump_all(now)
@@ -226,10 +226,10 @@ class Fetch:
             return []  # late: it was asked of another since
         if not self._layer.take(source.peer, message, hashes):
             return self._accuse(source, "piece hashes that do not lead to the root", now)
+        self._requests.gate.charge(len(hashes), now)
         self._heard(source, now)
-        keep: list[Effect] = []
-        if self._layer.complete:
-            keep.append(KeepLayer(self._number, self._layer.layer))
+        layer = self._layer.layer  # empty while ranges are missing
+        keep: list[Effect] = [KeepLayer(self._number, layer)] if layer else []
         return keep + self._pump_all(now)
 
     def _on_piece(self, source: Source, event: Received, now: float) -> list[Effect]:
@@ -242,7 +242,7 @@ class Fetch:
         if request is not None and request.length == len(data):
             source.answered(message.offset, self._config.window_bytes, now)
         elif source.came_late(message.offset, len(data)):
-            self._requests.gate.give_back(-len(data))
+            self._requests.gate.charge(len(data), now)
         else:
             return self._hang_up(source, "a piece that nobody asked for", now)
         self._heard(source, now)
@@ -280,6 +280,8 @@ class Fetch:
             source.narrow()  # it may be asked again as soon as something else moves, or then
             self.sources.expect(source, now)
             return []
+        if message.reason == "too_many" and self._layer.owes(source.peer):
+            return self._layer_refused(source, now)
         return self._dismiss(source, now)
 
     # --- asking -----------------------------------------------------------------------------
@@ -287,7 +289,9 @@ class Fetch:
     def _pump_all(self, now: float) -> list[Effect]:
         """Ask all that can be asked, of those that never let us wait first."""
         effects: list[Effect] = []
-        for source in sorted(self.sources, key=lambda each: each.snubs):
+        everybody = list(self.sources)
+        self._rng.shuffle(everybody)  # or all who begin together ask the same one for hashes
+        for source in sorted(everybody, key=lambda each: each.snubs):
             effects += self._pump(source, now)
         return effects
 
@@ -307,42 +311,39 @@ class Fetch:
 
     def _be_patient(self, now: float) -> None:
         """See later whether what was asked for has come."""
-        patience_s = self._requests.patience_s
-        if patience_s is not None:
-            self._deadlines.set("late", now + patience_s)
+        if self._requests.are_watched:
+            self._deadlines.set("late", now + self._requests.lateness_s)
 
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
-        if source.has is not None and not source.has:
-            return []  # it has no hashes yet either
-        if (request := self._layer.ask(source.peer, now)) is None:
+        has_none = source.has is not None and not source.has  # and so no hashes either
+        if has_none or (request := self._layer.ask(source.peer, now)) is None:
             return []
         self._deadlines.set("layer", now + self._requests.lateness_s)
         self.sources.expect(source, now)
         return [Send(source.peer, request)]
 
+    def _layer_refused(self, source: Source, now: float) -> list[Effect]:
+        """Too many ask it for hashes: others may have them by now, and soon it has room."""
+        self._layer.refused(source.peer, now)
+        self.sources.expect_nothing(source)
+        self._deadlines.set("refused", now + AGAIN_S)
+        return self._pump_all(now)
+
     # --- what the disk says -----------------------------------------------------------------
 
     def _written(self, event: PiecesWritten, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        proven, given = [], dict[NodeId, int]()
-        for piece in event.good:
-            sender = self._requests.stored(piece)
-            if sender is not None:
-                given[sender] = given.get(sender, 0) + piece_span(self._size, piece)[1]
-                proven.append(piece)
-        for piece in event.bad:
-            sender = self._requests.wrong(piece)
-            if sender is not None:
-                effects += self._blame(sender, now)
-        self.givers.update(dict.fromkeys(given))
-        effects += [Given(peer, length) for peer, length in given.items()]
-        if proven:
-            effects.append(PiecesProven(self._root, self._size, tuple(proven)))
+        outcome = self._requests.written(event.good, event.bad)
+        for sender in outcome.liars:
+            effects += self._blame(sender, now)
+        self.givers.update(dict.fromkeys(outcome.given))
+        effects += [Given(peer, length) for peer, length in outcome.given.items()]
+        if outcome.proven:
+            effects.append(PiecesProven(self._root, self._size, tuple(outcome.proven)))
         return effects + self._pump_all(now)
 
     def _blame(self, peer: NodeId, now: float) -> list[Effect]:
-        source = self.sources.get(peer)
-        if source is not None:
+        if (source := self.sources.get(peer)) is not None:
             return self._accuse(source, "wrong bytes", now)
         self.sources.remember_liar(peer)
         return []
@@ -373,10 +374,8 @@ class Fetch:
         self.sources.expect(source, now)
         if not any(each.ready and not each.snubs for each in self.sources):
             return []  # slow is better than nobody
-        cancels: list[Effect] = [
-            Send(source.peer, Cancel(self._root, offset)) for offset in self._take_back(source)
-        ]
-        return cancels + self._pump_all(now)
+        cancels = [Cancel(self._root, offset) for offset in self._take_back(source)]
+        return [*(Send(source.peer, each) for each in cancels), *self._pump_all(now)]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Allotted: _allotted_now,

@@ -3,10 +3,9 @@
 Whoever has a file alone sends the swarm as much as it can, and what it sends twice too early is
 missing elsewhere: then its link, not the sum of all, says how long it takes (super-seeding, BEP
 16). So while several want the file each sees pieces of its own, a few more than it asks for at a
-time; when all are shown, those that nobody has asked for yet are shown to a second leaf, and so on.
-When all pieces have been asked for everybody sees everything. So does the first to come, alone, and
-who asks for nothing for a while and waits for nothing either: it may have got elsewhere what it was
-shown, and lack the rest.
+time. When all pieces have been asked for everybody sees everything. So does the first to come, as
+long as it is alone, and who asks for nothing for a while and waits for nothing either: it may have
+got elsewhere what it was shown, and lack the rest. What it was shown in vain is shown to another.
 """
 
 from collections.abc import Callable
@@ -37,12 +36,13 @@ class _Seer:
 class FirstCopy:
     """Who sees what of one file; those who are not in it see everything."""
 
-    __slots__ = ("_hidden", "_piece_bytes", "_rng", "_seers", "_unasked")
+    __slots__ = ("_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked")
 
     def __init__(self, size: int, rng: Random) -> None:
         self._rng = rng
         self._piece_bytes = piece_size_bytes(size)
-        self._hidden = BitMap(range(piece_count(size)))  # nobody was shown these
+        self._pieces = piece_count(size)
+        self._hidden = BitMap(range(self._pieces))  # nobody asked for these, or will
         self._unasked = BitMap(self._hidden)  # nobody asked for these, shown or not
         self._seers: dict[NodeId, _Seer] = {}
 
@@ -55,9 +55,17 @@ class FirstCopy:
         """From now on this leaf sees what it is shown."""
         self._seers[peer] = _Seer(now)
 
+    def narrow(self, peer: NodeId, now: float) -> BitMap:
+        """This leaf came first and saw everything, and is not alone any more: what it sees now,
+        which is what was asked for so far."""
+        self.join(peer, now)
+        return BitMap(range(self._pieces)) - self._unasked
+
     def leave(self, peer: NodeId) -> None:
         """This leaf wants nothing more, or sees everything."""
-        self._seers.pop(peer, None)
+        seer = self._seers.pop(peer, None)
+        if seer is not None:
+            self._hidden |= seer.shown & self._unasked
 
     def sees_all(self, peer: NodeId) -> bool:
         """Whether this leaf sees everything."""
@@ -86,7 +94,7 @@ class FirstCopy:
             if self.is_over or now >= seer.asked_at + PATIENCE_S:
                 freed.append(peer)
         for peer in freed:
-            del self._seers[peer]
+            self.leave(peer)
         return freed
 
     def wakeup(self) -> float | None:
@@ -98,8 +106,7 @@ class FirstCopy:
         """Show `wanted` more where it has few left that nobody has asked for."""
         if self.sees_all(peer):
             return []
-        shown = self._seers[peer].shown
-        pool = self._hidden or self._unasked - shown
+        shown, pool = self._seers[peer].shown, self._hidden
         share = len(self._unasked) // (SHARE * len(self._seers))
         count = max(1, min(wanted, REQUEST_BYTES_MAX // self._piece_bytes, share))
         if not pool or 2 * shown.intersection_cardinality(self._unasked) > count:

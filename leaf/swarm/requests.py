@@ -8,6 +8,7 @@ given back is entered here, so that states of pieces and books of sources always
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
@@ -27,6 +28,15 @@ ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked
 OWERS_MAX: Final = 4  # leaves that one piece is asked of, the next each time as much has gone by
 
 
+@dataclass(slots=True)
+class Written:
+    """What the disk made of pieces that were awaited."""
+
+    proven: list[int] = field(default_factory=list)
+    given: dict[NodeId, int] = field(default_factory=dict)  # good bytes by who sent them
+    liars: list[NodeId] = field(default_factory=list)  # who sent wrong ones
+
+
 class Requests:
     """The pieces of one file and the requests for them."""
 
@@ -35,7 +45,8 @@ class Requests:
     ) -> None:
         self._root = root
         self._size = size
-        self._patience_s = request_s * ENDGAME_SHARE
+        self.lateness_s: Final = request_s * ENDGAME_SHARE
+        """Who owes something for so long is late with it."""
         self.is_streamed = False
         """Whether it comes in order, for somebody who reads it meanwhile."""
         self.pieces = pieces
@@ -57,15 +68,9 @@ class Requests:
         return self._writing_bytes
 
     @property
-    def lateness_s(self) -> float:
-        """Who owes something for so long is late with it."""
-        return self._patience_s
-
-    @property
-    def patience_s(self) -> float | None:
-        """How long a request may be owed before another source is asked for it too; None: it is
-        not asked."""
-        return self._patience_s if self.is_streamed or self.endgame else None
+    def are_watched(self) -> bool:
+        """Whether another source is asked too for what one is late with."""
+        return self.is_streamed or self.endgame
 
     def fill(
         self, source: Source, sources: Iterable[Source], bytes_per_s: float, now: float
@@ -104,7 +109,7 @@ class Requests:
         """`source` does not bring this: it is missing, unless it was asked of another too."""
         if request is None:
             return
-        self.gate.give_back(request.length)
+        self.gate.give_back(request.length, request.at)
         for piece in range(request.first, request.first + request.count):
             self.pieces.give_back(piece, source.peer)
 
@@ -127,9 +132,22 @@ class Requests:
             if other is None or other is source or request is None or request.length != length:
                 continue
             other.take_back(offset)
-            self.gate.give_back(length)
+            self.gate.give_back(length, request.at)
             effects.append(Send(peer, Cancel(self._root, offset)))
         return effects
+
+    def written(self, good: Iterable[int], bad: Iterable[int]) -> Written:
+        """The disk has proven these, and found those wrong."""
+        outcome = Written()
+        for piece in good:
+            sender = self.stored(piece)
+            if sender is not None:
+                length = piece_span(self._size, piece)[1]
+                outcome.given[sender] = outcome.given.get(sender, 0) + length
+                outcome.proven.append(piece)
+        senders = [self.wrong(piece) for piece in bad]
+        outcome.liars += [sender for sender in senders if sender is not None]
+        return outcome
 
     def stored(self, piece: int) -> NodeId | None:
         """The disk has it; who sent it, if it was awaited."""
@@ -165,7 +183,7 @@ class Requests:
             late = [
                 each
                 for each in other.requests.values()
-                if each.first in soon and (other.snubs or now - each.at >= self._patience_s)
+                if each.first in soon and (other.snubs or now - each.at >= self.lateness_s)
             ]
             for request in sorted(late, key=lambda each: each.first):
                 if self._may_double(source, request, 1):
@@ -178,7 +196,7 @@ class Requests:
             return None
         for other in everybody:
             for request in other.requests.values():
-                others_max = min(int((now - request.at) / self._patience_s), OWERS_MAX - 1)
+                others_max = min(int((now - request.at) / self.lateness_s), OWERS_MAX - 1)
                 if other is not source and self._may_double(source, request, others_max):
                     return request.first, request.count
         return None

@@ -27,6 +27,7 @@ from leaf.swarm.firstcopy import FirstCopy
 from leaf.swarm.picker import Run
 from leaf.swarm.pieces import haves, pack
 
+SEERS_MIN: Final = 2  # with one there is nobody to share the first copy with
 TOLD_S: Final = 0.1  # between two messages with news of one file to one leaf; wild guess
 
 
@@ -72,8 +73,22 @@ class Showing:
             first_copy.leave(peer)
             return [Send(peer, Bitfield(root))]
         first_copy.join(peer, now)
+        answer: list[Effect] = [Send(peer, Bitfield(root, pack(bytes(piece_count(size)))))]
+        if len(told) == SEERS_MIN:
+            answer += self._narrow(next(iter(told)), root, size, now)
         self._look_again(root, first_copy)
-        return [Send(peer, Bitfield(root, pack(bytes(piece_count(size)))))]
+        return answer
+
+    def _narrow(self, first: NodeId, root: bytes, size: int, now: float) -> list[Effect]:
+        """Who was alone so far sees no more than it is shown, like all others."""
+        first_copy = self._first_copies[root]
+        if not first_copy.sees_all(first) or (first, root) in self._begun_anew:
+            return []
+        marks = bytearray(piece_count(size))
+        for piece in first_copy.narrow(first, now):
+            marks[piece] = 1
+        shown = first_copy.begin(first)
+        return [Send(first, Bitfield(root, pack(bytes(marks)))), *self._haves(first, root, shown)]
 
     def may_ask(self, peer: NodeId, root: bytes, now: float) -> list[Effect]:
         """It has a slot now."""
@@ -135,12 +150,14 @@ class Showing:
             self.deadlines.cancel((root,))
 
     def _shown(self, peer: NodeId, root: bytes, shown: list[Run], now: float) -> list[Effect]:
-        effects: list[Effect] = [
+        return self._haves(peer, root, shown) + self._release(root, now)
+
+    def _haves(self, peer: NodeId, root: bytes, shown: list[Run]) -> list[Effect]:
+        return [
             Send(peer, have)
             for first, count in shown
             for have in haves(root, BitMap(range(first, first + count)))
         ]
-        return effects + self._release(root, now)
 
     def _release(self, root: bytes, now: float) -> list[Effect]:
         """Who sees everything only now."""

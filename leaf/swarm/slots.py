@@ -85,6 +85,11 @@ class Slots:
         """Whether more want something than are served."""
         return len(self._claims) > self._config.upload_slots
 
+    @property
+    def have_line(self) -> bool:
+        """Whether some wait, or did when it was decided last."""
+        return self.are_contended or self.deadlines.earliest() is not None
+
     def allow(self, slots: int) -> None:
         """So many may be served at once, from the next decision on."""
         self._config = msgspec.structs.replace(self._config, upload_slots=slots)

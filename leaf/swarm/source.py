@@ -53,7 +53,7 @@ class Source:
     choking: bool = True
     linked_at: float = 0.0
     place: int = 0  # in its line, if it told us; 1: next
-    wait_s: int = 0  # ... and how long that takes, by its word
+    turn_at: float = 0.0  # ... and when that is, by its word
     shown: bool = False  # its bit field came
     has: BitMap | None = None  # the pieces it has; None: all
     requests: dict[int, Asked] = field(default_factory=dict)  # by offset
@@ -77,11 +77,11 @@ class Source:
             return not self.requests
         return len(self.requests) < OPEN_REQUESTS_MAX and self.owed_bytes < self.window_bytes
 
-    def choke(self, message: object) -> None:
+    def choke(self, message: object, now: float) -> None:
         """It answers no requests now; where we stand in its line, if it says so."""
         self.choking = True
         if isinstance(message, Choke):
-            self.place, self.wait_s = message.place, message.wait_s
+            self.place, self.turn_at = message.place, now + message.wait_s
 
     def asked(self, offset: int, request: Asked) -> None:
         """It owes this now."""
@@ -132,7 +132,7 @@ class Source:
     def unlink(self) -> None:
         """The link is gone, and all that was said over it."""
         self.choking, self.shown, self.has = True, False, None
-        self.place = self.wait_s = 0
+        self.place = 0
         self.requests.clear()
         self.late.clear()
         self.request_bytes, self.window_bytes = REQUEST_BYTES_FIRST, WINDOW_BYTES_FIRST

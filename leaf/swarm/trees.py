@@ -5,6 +5,7 @@ A layer that does not lead to its root is never shown. Building the tree of a fi
 pieces takes half a second, of one below 2 GiB a few milliseconds.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from common.ids import NodeId
@@ -15,7 +16,15 @@ TREES_MAX: Final = 8  # 192 KiB each below 2 GiB
 TREES_BYTES_MAX: Final = 48 * 1024 * 1024  # in all, but for the newest: of 1 TiB it is 96 MiB
 WAITING_MAX: Final = 256  # requests for layers that are being read
 
-_Waiting = list[tuple[NodeId, TreeRequest]]
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One leaf's question for hashes of a file of this size, and how long the answer is."""
+
+    peer: NodeId
+    request: TreeRequest
+    size: int
+    length: int
 
 
 class Trees:
@@ -26,7 +35,7 @@ class Trees:
     def __init__(self) -> None:
         self._trees: dict[bytes, tuple[bytes, LayerTree]] = {}
         self._reads: dict[int, tuple[bytes, int]] = {}  # read -> root, size
-        self._waiting: dict[bytes, _Waiting] = {}
+        self._waiting: dict[bytes, list[Asked]] = {}
 
     def __contains__(self, root: bytes) -> bool:
         return root in self._trees
@@ -35,18 +44,18 @@ class Trees:
         """Whether the disk is reading it."""
         return any(root == reading for reading, _ in self._reads.values())
 
-    def wait(self, root: bytes, peer: NodeId, message: TreeRequest) -> bool:
+    def wait(self, asked: Asked) -> bool:
         """Answer this when the layer is there; False where too many wait."""
         if sum(len(waiting) for waiting in self._waiting.values()) >= WAITING_MAX:
             return False
-        self._waiting.setdefault(root, []).append((peer, message))
+        self._waiting.setdefault(asked.request.root, []).append(asked)
         return True
 
     def reading(self, read: int, root: bytes, size: int) -> None:
         """The disk reads it now."""
         self._reads[read] = (root, size)
 
-    def came(self, read: int, layer: bytes) -> tuple[bytes, _Waiting]:
+    def came(self, read: int, layer: bytes) -> tuple[bytes, list[Asked]]:
         """What the disk brought (empty: nothing): whose it is, and who waited for it."""
         root, size = self._reads.pop(read, (b"", 0))
         try:

@@ -17,7 +17,7 @@ from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX
-from common.merkle import TreeError, piece_count
+from common.merkle import piece_count
 from common.messages.fields import Message
 from common.messages.swarm import (
     Cancel,
@@ -31,24 +31,25 @@ from common.messages.swarm import (
     TreeRequest,
     Unchoke,
 )
-from common.storage import BytesRead, ReadFailed, ReadLayer, RememberLine, Restored
+from common.storage import BytesRead, ReadFailed, Restored
 from leaf.ledger import Ledger
 from leaf.signals import Limited, PiecesProven, SourcesFound, Withdrawn
-from leaf.swarm.budget import STALLED_S, Budget
-from leaf.swarm.caps import Gate
+from leaf.swarm.budget import STALLED_S
 from leaf.swarm.download import Download
 from leaf.swarm.links import BulkLinks
+from leaf.swarm.outlet import Outlet
+from leaf.swarm.proofs import HASHES, Answer, Proofs
+from leaf.swarm.remembered import RememberedLine
 from leaf.swarm.showing import Showing
 from leaf.swarm.slots import Slots
 from leaf.swarm.stock import Stock
-from leaf.swarm.trees import Trees
-from leaf.swarm.turns import Key, Turns
+from leaf.swarm.turns import Key, Turn
 from leaf.swarm.wants import Wants, Wish
 
 LEAF_WAITING_MAX: Final = 4 * OPEN_REQUESTS_MAX  # requests of one leaf that the disk has not begun
 
+_CHANGED: Final = "changed"
 _STALLED: Final = "stalled"
-_SAVE: Final = "save"
 
 _REASONS: Final[dict[str, Reason]] = {"changed": "changed", "gone": "gone"}
 
@@ -57,8 +58,8 @@ class Uploads:
     """Everybody who wants something of this leaf."""
 
     __slots__ = (
-        *("_budget", "_config", "_deadlines", "_gate", "_last_read", "_ledger", "_links", "_now"),
-        *("_reads", "_showing", "_slots", "_stock", "_trees", "_waiting", "_wants"),
+        *("_config", "_deadlines", "_last_read", "_ledger", "_line", "_links", "_newcomers"),
+        *("_now", "_outlet", "_proofs", "_reads", "_showing", "_slots", "_stock", "_wants"),
     )
 
     def __init__(
@@ -70,12 +71,12 @@ class Uploads:
         self._config = config
         self._wants = Wants()
         self._slots = Slots(config, rng)
-        self._showing = Showing(rng, self._wants.waits)
-        self._trees = Trees()
-        self._waiting = Turns()  # requests not yet handed to the disk
-        self._reads: dict[int, tuple[Key, int, int]] = {}  # read -> key, offset, length
-        self._budget = Budget()
-        self._gate = Gate(links.caps.up)
+        self._line = RememberedLine(self._slots, config.ledger_s)
+        self._newcomers: dict[NodeId, None] = {}  # who were not told yet where they stand
+        self._showing = Showing(rng, self._waits_for_bytes)
+        self._proofs = Proofs()
+        self._outlet = Outlet(links.caps.up, ledger.weight)  # requests the disk has not begun
+        self._reads: dict[int, tuple[Key, int, int, float]] = {}  # key, offset, length, when
         self._last_read = 0
         self._deadlines = Deadlines()
         self._now = 0.0
@@ -87,8 +88,8 @@ class Uploads:
 
     def wakeup(self) -> float | None:
         """When slots are decided anew, news are told, more may be read, or somebody stalled."""
-        rooms = (self._deadlines, self._slots.deadlines, self._showing.deadlines)
-        times = [self._gate.opens_at, *[room.earliest() for room in rooms]]
+        rooms = (self._slots.deadlines, self._showing.deadlines, self._line.deadlines)
+        times = [self._outlet.opens_at, *[each.earliest() for each in (self._deadlines, *rooms)]]
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -103,6 +104,10 @@ class Uploads:
         """
         idles = self._slots.serve(peer) and self._slots.are_contended
         return peer in self._wants and (not idles or self._wants.waits(peer))
+
+    def _waits_for_bytes(self, peer: NodeId) -> bool:
+        """Whether it asked for some that it cannot have yet."""
+        return self._wants.waits(peer) or self._outlet.is_under_way(peer)
 
     def is_asked_by(self, peer: NodeId, root: bytes) -> bool:
         """Whether this leaf wants this file of us."""
@@ -123,9 +128,9 @@ class Uploads:
         was_served = self._slots.serve(peer)
         self._wants.add(peer, root, message.size)
         self._slots.join(peer, self._now)
-        answer = self._showing.begin(peer, root, message.size, held, self._now) + self._decide()
+        answer = self._showing.begin(peer, root, message.size, held, self._now) + self._changed()
         if not self._slots.serve(peer):
-            answer += self._tell_places([peer])
+            self._newcomers[peer] = None
         elif was_served:
             answer += self._serve(peer, root)
         return answer + self._as_source(peer, root)
@@ -140,26 +145,30 @@ class Uploads:
 
     def _on_not_interested(self, peer: NodeId, message: NotInterested) -> list[Effect]:
         self._forget(peer, message.root)
-        return self._decide()
+        return self._changed()
 
     def _forget(self, peer: NodeId, root: bytes) -> None:
         self._showing.leave(peer, root)
         if self._wants.forget(peer, root):
-            self._waiting.forget(peer)
+            self._drop_turns(peer)
             self._slots.leave(peer)
+
+    def _drop_turns(self, peer: NodeId) -> None:
+        self._outlet.forget(peer)
+        self._proofs.leave(peer)
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.BULK:
             return []
         self._slots.drop(event.peer, now)
-        self._budget.forget(event.peer)
+        self._outlet.drop(event.peer)
         for root, _ in self._wants.of(event.peer):
             self._forget(event.peer, root)
-        return self._decide()
+        return self._changed()
 
     def _limited(self, event: Limited, _now: float) -> list[Effect]:
         self._slots.allow(event.slots)
-        return self._decide()
+        return self._changed()
 
     def _proven(self, event: PiecesProven, now: float) -> list[Effect]:
         """What we have just got ourselves others may have too."""
@@ -172,25 +181,33 @@ class Uploads:
             if self._stock.find(event.root, wish.size) is None:
                 self._forget(peer, event.root)
                 effects.append(Send(peer, Reject(event.root, "gone")))
-        return effects + self._decide()
+        return effects + self._changed()
 
     # --- who is served ----------------------------------------------------------------------
 
+    def _changed(self) -> list[Effect]:
+        """Who is served may be others now. Where some wait that is decided once a turn."""
+        if not self._slots.have_line:
+            return self._decide()
+        self._deadlines.set(_CHANGED, self._now)
+        return []
+
     def _decide(self) -> list[Effect]:
-        """Somebody came or went, or it is time: who is served may be others now."""
+        """Who is served from now on, and where those stand who have just come to wait."""
         change = self._slots.settle(self._wants.waits, self._ledger.merit, self._now)
         for peer in change.choked:
-            self._waiting.forget(peer)
+            self._drop_turns(peer)
             for _, wish in self._wants.of(peer):
                 wish.requests.clear()  # the choke answers them all
                 wish.place = 0
-        effects = self._tell_places(change.choked)
+        newcomers, self._newcomers = self._newcomers, {}
+        effects = self._tell_places({**dict.fromkeys(change.choked), **newcomers})
         for peer in change.served:
             for root, wish in self._wants.of(peer):
                 wish.place = 0
                 effects += self._serve(peer, root)
-        if self._slots.are_contended and self._deadlines.get(_SAVE) is None:
-            self._deadlines.set(_SAVE, self._now + self._config.ledger_s)
+        if self._slots.are_contended:
+            self._line.begin(self._now)
         return effects
 
     def _serve(self, peer: NodeId, root: bytes) -> list[Effect]:
@@ -211,30 +228,25 @@ class Uploads:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         """Tell the news, decide who is served, go on where somebody stalled."""
         effects = self._showing.due(now)
+        due = list(self._deadlines.pop_due(now))
         if self._slots.is_due(now):
             effects += self._decide() + self._tell_places(self._wants.peers)
-        if self._gate.opened(now):
+        elif _CHANGED in due:
+            effects += self._decide()
+        if self._outlet.opened(now):
             effects += self._read_next()
-        due = list(self._deadlines.pop_due(now))
         if _STALLED in due:
-            stalled = self._budget.stalled(self._config.request_s, now)
+            stalled = self._outlet.stalled(self._config.request_s, now)
             effects += [Hangup(peer, Door.BULK, "takes nothing") for peer in stalled]
             effects += self._read_next()
-        return effects + self._remember() if _SAVE in due else effects
-
-    def _remember(self) -> list[Effect]:
-        line = self._slots.waited(self._now)
-        if line:
-            self._deadlines.set(_SAVE, self._now + self._config.ledger_s)
-        return [RememberLine(line)]
+        return effects + self._line.save(now)
 
     def _restored(self, event: Restored, now: float) -> list[Effect]:
-        self._slots.keep(event.line, now)
-        self._deadlines.set(_SAVE, now + self._config.ledger_s)  # or they come back at each start
+        self._line.restore(event, now)
         return []
 
-    def _stopped(self, _event: Stopped, _now: float) -> list[Effect]:
-        return self._remember() if self._deadlines.get(_SAVE) is not None else []
+    def _stopped(self, _event: Stopped, now: float) -> list[Effect]:
+        return self._line.save(now, at_once=True)
 
     # --- requests ---------------------------------------------------------------------------
 
@@ -245,61 +257,65 @@ class Uploads:
             return [Send(peer, Reject(message.root, "choked", offset))]
         if not wish.is_whole(offset, message.length):
             return [Hangup(peer, Door.BULK, "a request that is not whole pieces")]
-        full = self._waiting.waiting_of(peer) >= LEAF_WAITING_MAX
+        full = self._outlet.waiting_of(peer) >= LEAF_WAITING_MAX
         if full or len(wish.requests) >= OPEN_REQUESTS_MAX or offset in wish.requests:
             return [Send(peer, Reject(message.root, "too_many", offset))]
+        if self._proofs.waiting_bytes(*key):  # it has got the hashes elsewhere
+            self._proofs.leave(peer)
+            self._outlet.cancel((key, HASHES))
         wish.requests[offset] = message.length
-        self._waiting.put((key, offset))
+        self._outlet.put((key, offset))
         shown = self._showing.asked(*key, wish.size, offset, message.length, self._now)
         return self._read_next() + shown
 
     def _on_cancel(self, peer: NodeId, message: Cancel) -> list[Effect]:
         if (wish := self._wants.find(peer, message.root)) is not None:
             wish.requests.pop(message.offset, None)
-            self._waiting.cancel(((peer, message.root), message.offset))
+            self._outlet.cancel(((peer, message.root), message.offset))
         return []
 
     def _read_next(self) -> list[Effect]:
         """Hand requests to the disk while there is room for their bytes."""
         effects: list[Effect] = []
-        while self._waiting and not self._budget.is_spent(self._now):
-            turn = None if self._gate.is_shut(self._now) else self._waiting.next(self._has_room)
-            if turn is None:
-                break
-            key, offset = turn
-            wish = self._wants.find(*key)
-            if wish is None or offset not in wish.requests:
-                continue
-            if not self._gate.may_pass(wish.requests[offset], self._now):
-                self._waiting.put_back(turn)
-                break
-            effects.append(self._read(key, wish, offset))
-        if self._waiting and self._deadlines.get(_STALLED) is None:
+        while (passes := self._outlet.next(self._length, self._now)) is not None:
+            (key, offset), length = passes
+            self._last_read += 1
+            if offset == HASHES:
+                effects += self._answers(self._proofs.begin(key[0], self._last_read))
+            else:
+                effects.append(self._read(key, offset, length))
+        if self._outlet and self._deadlines.get(_STALLED) is None:
             self._deadlines.set(_STALLED, self._now + STALLED_S)
         return effects
 
-    def _has_room(self, peer: NodeId) -> bool:
-        return self._budget.has_room(peer, self._now)
+    def _length(self, turn: Turn) -> int:
+        """How long the answer is that it waits for; 0: it does not wait for it any more."""
+        key, offset = turn
+        if offset == HASHES:
+            return self._proofs.waiting_bytes(*key)
+        wish = self._wants.find(*key)
+        return 0 if wish is None else wish.requests.get(offset, 0)
 
     def _sent(self, event: Sent, now: float) -> list[Effect]:
-        self._budget.left(event.peer, event.length, now)
+        self._outlet.left(event.peer, event.length, now)
         self._slots.used(event.peer, now)
-        return self._read_next() if self._waiting else []
+        return self._read_next() if self._outlet else []
 
-    def _read(self, key: Key, wish: Wish, offset: int) -> Effect:
-        length = wish.requests[offset]
-        read = self._stock.read(self._last_read + 1, key[1], wish.size, offset, length)
+    def _read(self, key: Key, offset: int, length: int) -> Effect:
+        peer, root = key
+        wish = self._wants.find(peer, root)
+        read: Effect | Reason = "gone"
+        if wish is not None:
+            read = self._stock.read(self._last_read, root, wish.size, offset, length)
         if not isinstance(read, Effect):
-            self._gate.give_back(length)
-            return self._reject(key, wish, offset, read)
-        self._last_read += 1
-        self._reads[self._last_read] = (key, offset, length)
-        self._budget.take(key[0], length, self._now)
-        self._waiting.took(key[0], length, self._ledger.weight(key[0]))
+            self._outlet.give_back(peer, length, self._now)
+            return self._reject(key, offset, read)
+        self._reads[self._last_read] = (key, offset, length, self._now)
         return read
 
-    def _reject(self, key: Key, wish: Wish, offset: int, reason: Reason) -> Effect:
-        wish.requests.pop(offset, None)
+    def _reject(self, key: Key, offset: int, reason: Reason) -> Effect:
+        if (wish := self._wants.find(*key)) is not None:
+            wish.requests.pop(offset, None)
         return Send(key[0], Reject(key[1], reason, offset))
 
     # --- what the disk brings ---------------------------------------------------------------
@@ -320,20 +336,19 @@ class Uploads:
         if wish is None:
             return self._read_next()
         reason = _REASONS.get(event.kind, "disk")
-        return [self._reject(key, wish, offset, reason), *self._read_next()]
+        return [self._reject(key, offset, reason), *self._read_next()]
 
     def _settle(self, read: int, *, sending: bool) -> tuple[Key, int, Wish | None]:
         """A read is over; the wish it was for, if that still waits for just this.
 
         What is sent now counts until it has left.
         """
-        key, offset, length = self._reads.pop(read)
+        key, offset, length, passed_at = self._reads.pop(read)
         wish = self._wants.find(*key)
         if wish is None or wish.requests.get(offset) != length:
             wish = None
         if wish is None or not sending:
-            self._budget.give_back(key[0], length)
-            self._gate.give_back(length)
+            self._outlet.give_back(key[0], length, passed_at)
         return key, offset, wish
 
     # --- piece hashes -----------------------------------------------------------------------
@@ -345,37 +360,22 @@ class Uploads:
             return [Send(peer, Reject(root, "choked"))]
         if self._stock.find(root, wish.size) is None or message.first >= piece_count(wish.size):
             return [Send(peer, Reject(root, "gone"))]
+        if not self._proofs.join(peer, message, wish.size):
+            return [Send(peer, Reject(root, "too_many"))]
         if not wish.may_have_proof():
             return [Hangup(peer, Door.BULK, "asks for the same hashes again and again")]
-        if not self._has_room(peer):
-            return [Send(peer, Reject(root, "too_many"))]
-        if root in self._trees:
-            return self._answer_tree(peer, message)
-        if not self._trees.wait(root, peer, message):
-            return [Send(peer, Reject(root, "too_many"))]
-        if self._trees.is_read(root):
-            return []
-        self._last_read += 1
-        self._trees.reading(self._last_read, root, wish.size)
-        return [ReadLayer(self._last_read, root, wish.size)]
+        self._outlet.put(((peer, root), HASHES))
+        return self._read_next()
 
     def _layer_read(self, read: int, layer: bytes) -> list[Effect]:
-        root, waiting = self._trees.came(read, layer)
-        effects: list[Effect] = []
-        for peer, message in waiting:
-            if root in self._trees:
-                effects += self._answer_tree(peer, message)
-            else:
-                effects.append(Send(peer, Reject(message.root, "gone")))
-        return effects
+        return self._answers(self._proofs.came(read, layer)) + self._read_next()
 
-    def _answer_tree(self, peer: NodeId, message: TreeRequest) -> list[Effect]:
-        try:
-            answer, hashes = self._trees.answer(message)
-        except TreeError as error:
-            return [Hangup(peer, Door.BULK, str(error))]
-        self._budget.take(peer, len(hashes), self._now)
-        return [Send(peer, answer, hashes)]
+    def _answers(self, answers: list[Answer]) -> list[Effect]:
+        """What is no answer with hashes is not on its way."""
+        for asked, effect in answers:
+            if isinstance(effect, Hangup) or (isinstance(effect, Send) and effect.data is None):
+                self._outlet.give_back(asked.peer, asked.length, self._now)
+        return [effect for _, effect in answers]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Received: _received,

@@ -133,8 +133,9 @@ def _of_linked(fetch: Fetch, linked: list[Source], now: float) -> list[Cause]:
         causes.append(Cause("snubbed", text, len(snubbing), due_s))
     if choking:
         text, turn_s = f"others are served first by {len(choking)} {of}", None
-        if first := min((s for s in choking if s.place), key=lambda s: s.wait_s, default=None):
-            text, turn_s = f"{text}; our place in the shortest line is {first.place}", first.wait_s
+        if first := min((s for s in choking if s.place), key=lambda s: s.turn_at, default=None):
+            text = f"{text}; our place in the shortest line is {first.place}"
+            turn_s = left_s(first.turn_at, now)
         causes.append(Cause("choked", text, len(choking), turn_s))
     if useless:
         text = f"nothing that is lacking here is at {len(useless)} {of}"
@@ -177,7 +178,7 @@ def _row(fetch: Fetch, source: Source, now: float) -> SourceRow:
         if source.shown:
             row.choked, row.useful = source.choking, not fetch.requests.has_nothing(source)
         if source.choking and source.place:
-            row.place, row.wait_s = source.place, source.wait_s
+            row.place, row.wait_s = source.place, round(left_s(source.turn_at, now))
     return row
 
 

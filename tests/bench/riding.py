@@ -25,17 +25,23 @@ LOOK_S: Final = 0.5
 GIVE_UP_S: Final = 900.0
 
 
-@contextmanager
-def _place() -> Iterator[tuple[Path, ExitStack]]:
-    """A folder that goes, and before it what was started."""
-    with tempfile.TemporaryDirectory(prefix="riding-", dir="/dev/shm") as name, ExitStack() as ends:
-        yield Path(name), ends
-
-
 def _start(stack: ExitStack, folder: Path, name: str, argv: list[str], *flags: str) -> Program:
     program = Program(folder, name, argv, flags)
     stack.callback(program.end)
     return program
+
+
+@contextmanager
+def _network() -> Iterator[tuple[Path, ExitStack, Sequence[str]]]:
+    """A super-peer in a folder that goes, what ends all that was started, and a leaf's flags."""
+    with (
+        tempfile.TemporaryDirectory(prefix="riding-", dir="/dev/shm") as name,
+        ExitStack() as stack,
+    ):
+        folder = Path(name)
+        superpeer = _start(stack, folder, "sp", [sys.executable, "-m", "superpeer"], "--no-lan")
+        at = f"{superpeer.ready['listen']}/{superpeer.ready['node']}"
+        yield folder, stack, ("--super", at, "--no-lan")
 
 
 def _asked(program: Program) -> LeafClient:
@@ -50,13 +56,7 @@ def _got(program: Program) -> int:
 def community(contributors: int, riders: int, mib: float, up: int) -> tuple[float, Sequence[int]]:
     """How long the contention lasted, and what each leaf got; the contributors come first."""
     size = int(mib * 2**20)
-    with (
-        tempfile.TemporaryDirectory(prefix="riding-", dir="/dev/shm") as name,
-        ExitStack() as stack,
-    ):
-        folder = Path(name)
-        superpeer = _start(stack, folder, "sp", [sys.executable, "-m", "superpeer"], "--no-lan")
-        to = ("--super", f"{superpeer.ready['listen']}/{superpeer.ready['node']}", "--no-lan")
+    with _network() as (folder, stack, to):
         leaves, ids = [], []
         for number in range(contributors):
             (shared := folder / f"share{number}").mkdir()
@@ -86,13 +86,7 @@ def community(contributors: int, riders: int, mib: float, up: int) -> tuple[floa
 def alone(mib: float, up: int, *, rides: bool) -> float:
     """How many seconds one leaf takes for one file of one other, that nobody stands beside."""
     size = int(mib * 2**20)
-    with (
-        tempfile.TemporaryDirectory(prefix="riding-", dir="/dev/shm") as name,
-        ExitStack() as stack,
-    ):
-        folder = Path(name)
-        superpeer = _start(stack, folder, "sp", [sys.executable, "-m", "superpeer"], "--no-lan")
-        to = ("--super", f"{superpeer.ready['listen']}/{superpeer.ready['node']}", "--no-lan")
+    with _network() as (folder, stack, to):
         (folder / "one.bin").write_bytes(Random(1).randbytes(size))
         seed = _start(stack, folder, "seed", LEAF, *to, "--up", str(up))
         with _asked(seed) as client:

@@ -78,7 +78,7 @@ class Bounds:
         if inside is not None:
             self._books(host, inside, effects)
         leaf = leaf_of(host)
-        ahead = 0 if leaf is None else leaf.uploads._budget.bytes_on_their_way
+        ahead = 0 if leaf is None else leaf.uploads._outlet.bytes_on_their_way
         if ahead > ALL_BYTES_MAX + READ_AHEAD_SLACK:
             self._tell(host, "11: bulk on its way is bounded", "reads too far ahead")
 

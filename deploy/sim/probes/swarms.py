@@ -313,7 +313,7 @@ class SwarmProbes:
     def _request(
         self, _host: Host, inside: LeafInside, _event: FrameReceived, effects: list[Effect]
     ) -> None:
-        if inside.uploads._waiting:
+        if inside.uploads._outlet:
             self._hit("request-waits-for-its-read")
         said = [each.message for each in effects if isinstance(each, SendFrame)]
         if any(isinstance(each, Reject) and each.reason == "choked" for each in said):
