@@ -39,6 +39,7 @@ from leaf.publish import Publisher
 from leaf.signals import Acknowledged, Joined, Orphaned, Rehomed
 
 MOVED: Final = "moved to another super-peer"  # why the link to the old parent ends
+NOT_MOVED: Final = "not moved there"
 LEAVE_TIMES: Final = 4.0  # times `join_s`: how long what we share may take to be found there
 _LATE: Final = "late"
 _LEAVE: Final = "leave"
@@ -97,6 +98,11 @@ class Mover:
         """The next deadline."""
         return self._deadlines.earliest()
 
+    @property
+    def leaves(self) -> NodeId | None:
+        """The old parent that is about to be left, which does not know it yet."""
+        return self._old if self._phase is Phase.LEAVING else None
+
     # --- joining the new one ----------------------------------------------------------------
 
     def _received(self, event: Received, now: float) -> list[Effect]:
@@ -145,9 +151,10 @@ class Mover:
         target, self._target = self._target, None
         self._phase = Phase.RESTING
         self._deadlines.cancel(_LATE)
-        if target is None or not self._dialled or target.node not in self._links:
+        if target is None or target.node not in self._links:
             return []
-        return [Hangup(target.node, Door.CONTROL, "not moved there")]
+        left: list[Effect] = [Send(target.node, Left())]  # a welcome may still be on its way
+        return [*left, *([Hangup(target.node, Door.CONTROL, NOT_MOVED)] if self._dialled else [])]
 
     # --- leaving the old one ----------------------------------------------------------------
 

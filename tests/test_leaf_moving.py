@@ -25,7 +25,7 @@ from common.messages.fields import Contact
 from common.messages.hierarchy import Home, Left, Move, Offer, OfferAnswer, Receipts
 from common.messages.swarm import Interested
 from common.vitals import is_receipt
-from leaf.moving import MOVED, Mover
+from leaf.moving import MOVED, NOT_MOVED, Mover
 from leaf.promotion import SEEDS_MAX, Offers
 from leaf.publish import Publisher
 from leaf.receipts import ReceiptBook
@@ -96,7 +96,7 @@ def test_where_nothing_comes_of_it_all_stays(event: object) -> None:
     leaf = Moving()
     leaf.move()
     leaf.feed(up(NEW))
-    assert not [each for each in leaf.feed(event) if isinstance(each, Rehomed | Send)]
+    assert not [each for each in leaf.feed(event) if isinstance(each, Rehomed | Joined)]
     leaf.feed(LinkDown(NEW, Door.CONTROL, "lost"))
     assert leaf.move() == [Dial(NEW, NEW_AT, Door.CONTROL)]
 
@@ -107,7 +107,7 @@ def test_silence_ends_a_move() -> None:
     leaf.move()
     leaf.feed(up(NEW))
     leaf.now = 2 * CONFIG.join_s
-    assert leaf.feed(Woke()) == [Hangup(NEW, Door.CONTROL, "not moved there")]
+    assert leaf.feed(Woke()) == [Send(NEW, Left()), Hangup(NEW, Door.CONTROL, NOT_MOVED)]
 
 
 def test_only_the_parent_sends_a_leaf_and_within_its_scope() -> None:
@@ -134,7 +134,8 @@ def test_an_orphan_gives_up_its_move() -> None:
     leaf = Moving()
     leaf.move()
     leaf.feed(up(NEW))
-    assert leaf.feed(Orphaned("lost")) == [Hangup(NEW, Door.CONTROL, "not moved there")]
+    ended = [Send(NEW, Left()), Hangup(NEW, Door.CONTROL, NOT_MOVED)]
+    assert leaf.feed(Orphaned("lost")) == ended
     assert leaf.feed(Received(NEW, WELCOME)) == []
 
 

@@ -14,6 +14,7 @@ from deploy.sim.disk import SimulatedDisk
 from deploy.sim.host import Host
 from leaf.downloads import Downloads
 from leaf.library import Library
+from leaf.moving import Mover
 from leaf.parent import Parent
 from leaf.publish import Publisher
 from leaf.role import Leaf
@@ -48,7 +49,9 @@ class SuperPeerInside:
 class LeafInside:
     """The machines of a leaf."""
 
-    __slots__ = ("downloads", "library", "parent", "publisher", "searches", "uploads", "wishes")
+    __slots__ = (
+        *("downloads", "library", "mover", "parent", "publisher", "searches", "uploads", "wishes"),
+    )
 
     def __init__(self, role: Leaf) -> None:
         self.parent: Parent = role._parent
@@ -64,6 +67,10 @@ class LeafInside:
         if not isinstance(wishes, LeafWishes):
             raise TypeError("wishes")
         self.wishes = wishes
+        mover = role._machines["mover"]
+        if not isinstance(mover, Mover):
+            raise TypeError("mover")
+        self.mover = mover
 
 
 def superpeer_of(host: Host) -> SuperPeerInside | None:
