@@ -13,10 +13,11 @@ from typing import Final
 from common.core import Effect, Hangup, Send
 from common.doors import Door
 from common.ids import NodeId
-from common.messages.cluster import Leave
+from common.messages.cluster import Join, Leave
 from leaf.candidates import Candidate
 
 LEAVE_TIMES: Final = 4.0  # times `join_s`: how long what we share may take to be found there
+NOT_MOVED: Final = "it does not take us"
 MOVED: Final = "we have another parent"  # why the link to the old one ends
 
 
@@ -40,11 +41,22 @@ class Moving:
         """Join this one while we have our parent."""
         self.target, self.dialled = target, dialled
 
-    def give_up(self) -> list[Effect]:
-        """It did not take us: we have a parent as long as it lives."""
+    @property
+    def leaving(self) -> NodeId | None:
+        """The parent before, which is about to be left and does not know it yet."""
+        return self._old
+
+    def give_up(self, parent: Send | None) -> list[Effect]:
+        """It did not take us: we have a parent as long as it lives. What we say to that one once
+        more, by a later `Join`, makes it so also where a welcome is still on its way."""
         target, self.target = self.target, None
-        node = target.node if target is not None and self.dialled else None
-        return [] if node is None else [Hangup(node, Door.CONTROL, "it does not take us")]
+        if target is None or target.node is None:
+            return []
+        effects: list[Effect] = []
+        if parent is not None and isinstance(parent.message, Join):
+            effects = [parent, Send(target.node, Leave(parent.message.joins))]
+        hangup = [Hangup(target.node, Door.CONTROL, NOT_MOVED)] if self.dialled else []
+        return [*effects, *hangup]
 
     def arrived(self, old: NodeId, *, old_dialled: bool) -> None:
         """It is our parent now, and the one before is still linked."""

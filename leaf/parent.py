@@ -112,6 +112,11 @@ class Parent:
         return Contact(each.node, each.address)
 
     @property
+    def leaving(self) -> NodeId | None:
+        """The parent before, while it does not know yet that we have left it."""
+        return self._moving.leaving
+
+    @property
     def source(self) -> str | None:
         """The step of the ladder that named our parent, while there is one."""
         each = self._candidate
@@ -157,10 +162,13 @@ class Parent:
 
     def _join(self, peer: NodeId, within_s: float, now: float) -> list[Effect]:
         self._deadlines.set("join", now + within_s)
+        return [self._joining(peer)]
+
+    def _joining(self, peer: NodeId) -> Send:
         self._joins += 1
         held = self._published
         numbers = (self._epoch, held.generation, held.entries)
-        return [Send(peer, Join(*numbers, promotes=self._promotes, joins=self._joins))]
+        return Send(peer, Join(*numbers, promotes=self._promotes, joins=self._joins))
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
@@ -257,9 +265,13 @@ class Parent:
         self._deadlines.set("join", now + self._config.join_s)
         return [Dial(peer, candidate.address, Door.CONTROL)]
 
-    def _stay(self) -> list[Effect]:
+    def _stay(self, *, refused: bool = False) -> list[Effect]:
+        """Whom we wanted to move to does not take us; who has not said so may still do it."""
         self._deadlines.cancel("join")
-        return self._moving.give_up()
+        target, contact = self._moving.target, self.contact
+        may_take = target is not None and target.node in self._links and not refused
+        again = self._joining(contact.node) if may_take and contact is not None else None
+        return self._moving.give_up(again)
 
     def _moved(self, welcome: Welcome, now: float) -> list[Effect]:
         """The other is our parent now; the one before is left once all of ours is found there."""
@@ -292,7 +304,8 @@ class Parent:
         if self._moving.is_to(event.peer) and isinstance(message, Welcome):
             return self._moved(message, now)
         if self._moving.is_to(event.peer) and isinstance(message, Busy):
-            return self._due_join(now)
+            self.heir.put_off(now)
+            return self._stay(refused=True)
         if self._is_candidate(event.peer):
             return self._MESSAGES[type(message)](self, message, now)
         return []

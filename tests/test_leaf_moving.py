@@ -138,7 +138,13 @@ def test_silence_ends_a_move() -> None:
     leaf = Moving()
     leaf.move()
     leaf.feed(up(NEW))
-    assert leaf.wait() == [Hangup(NEW, Door.CONTROL, "it does not take us")]
+    again, undone, hangup = leaf.wait()
+    assert isinstance(again, Send)
+    assert isinstance(again.message, Join)
+    assert (again.peer, again.message.joins) == (OLD, 3)  # a welcome may be on its way
+    assert undone == Send(NEW, Leave(3))
+    assert hangup == Hangup(NEW, Door.CONTROL, "it does not take us")
+    assert leaf.core.contact == Contact(OLD, AT)
 
 
 def test_only_the_parent_sends_a_leaf_and_within_its_scope() -> None:

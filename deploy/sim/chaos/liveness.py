@@ -101,7 +101,12 @@ class Liveness:
             self._tell(RULE_22, f"{parent.name} does not know its leaf {leaf.name}")
         for host in self._arena.honest(self._arena.super_peers):
             other = superpeer_of(host)
-            if host is not parent and other and leaf.identity.node in other.cluster.members:
+            is_left = (
+                inside.parent.leaving == host.identity.node
+            )  # in a moment; it moves on purpose
+            if host is parent or is_left or other is None:
+                continue
+            if leaf.identity.node in other.cluster.members:
                 self._tell(RULE_22, f"{host.name} thinks that {leaf.name} is its leaf")
 
     def _links(self, leaf: Host) -> None:
