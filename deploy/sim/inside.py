@@ -18,6 +18,7 @@ from leaf.parent import Parent
 from leaf.publish import Publisher
 from leaf.role import Leaf
 from leaf.search import Searches as LeafSearches
+from leaf.swarm.relayed import RelayedPeers
 from leaf.swarm.upload import Uploads
 from leaf.wishes import Wishes as LeafWishes
 from superpeer.cluster import Cluster
@@ -48,13 +49,17 @@ class SuperPeerInside:
 class LeafInside:
     """The machines of a leaf."""
 
-    __slots__ = ("downloads", "library", "parent", "publisher", "searches", "uploads", "wishes")
+    __slots__ = (
+        *("downloads", "library", "parent", "publisher", "relayed", "searches", "uploads"),
+        "wishes",
+    )
 
     def __init__(self, role: Leaf) -> None:
         self.parent: Parent = role._parent
         self.publisher: Publisher = role._publisher
         self.library: Library = role._library
         self.downloads: Downloads = role._downloads
+        self.relayed: RelayedPeers = role._relayed
         self.searches: LeafSearches = role._searches
         uploads = role._machines["uploads"]
         if not isinstance(uploads, Uploads):

@@ -86,6 +86,11 @@ class RelayedPeers:
         door = BY_MESSAGE[type(order.message)].door if isinstance(order, Send) else order.door
         return door is Door.BULK
 
+    @property
+    def beyond(self) -> list[tuple[NodeId, Door]]:
+        """The leaves that are there, as if by links."""
+        return [(peer, Door.BULK) for peer in self._beyond]
+
     # --- coming and going -------------------------------------------------------------------
 
     def _joined(self, event: Joined, _now: float) -> list[Effect]:

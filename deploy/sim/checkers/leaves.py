@@ -42,7 +42,8 @@ class Leaves:
         links = links_of(host)
         if isinstance(event, FrameReceived) and isinstance(event.message, Busy) and links:
             self._refused(host, inside, links, event.link)
-        up = links.snapshot() if links is not None else {}
+        up: dict[tuple[NodeId, Door], object] = dict.fromkeys(inside.relayed.beyond)
+        up.update(links.snapshot() if links is not None else {})
         self._parent(host, inside, up)
         self._uploads(host, inside, up)
         self._sources(host, inside, up)
