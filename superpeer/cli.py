@@ -91,6 +91,10 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("node", found.node),
         ("listen", f"{found.listen}, network {found.network}"),
         ("leaves", f"{found.leaves} of {found.leaves_max}, sharing {counted(found.files, 'file')}"),
+        (
+            "heirs",
+            f"of {found.heirs} of them; {counted(found.copies, 'copy', 'copies')} kept for others",
+        ),
         ("neighbours", f"{found.neighbours}{_named(found.sources)}"),
         (
             "queries",

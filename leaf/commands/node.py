@@ -69,7 +69,9 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("roles", " and ".join(found.roles)),
         ("listen", f"{found.listen}, network {found.network}"),
         ("parent", parent),
-        ("line", f"{counted(found.line, 'leaf')} would follow if no super-peer were left"),
+        ("heir", f"{found.heir.address} ({found.heir.node})" if found.heir else "none"),
+        ("line", f"{counted(found.line, 'leaf', 'leaves')} would follow if none were left"),
+        ("measured", _measured(found)),
         (
             "shared",
             f"{counted(found.shared_files, 'file')}, {size_text(found.shared_bytes)}{pending}",
@@ -78,6 +80,17 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),
     ]
+
+
+def _measured(found: "Status") -> str:
+    """What others saw of us."""
+    reach = {True: "can be dialled", False: "nobody can dial it", None: "nobody has dialled it yet"}
+    rates = [
+        f"{way} {rate_text(round(rate))}"
+        for way, rate in (("up", found.up_rate), ("down", found.down_rate))
+        if rate is not None
+    ]
+    return ", ".join((reach[found.reachable], *rates))
 
 
 @click.command()
