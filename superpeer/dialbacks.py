@@ -1,7 +1,8 @@
 """Can others dial this leaf? Asked of others, and seen by ourselves.
 
 The control door is dialled by one that is not its parent: a neighbour, by lot a new one each time;
-where there is none, another leaf of ours. Whoever lies can only delay: the bulk door we dial
+where there is none that can, another leaf of ours. Who is linked with the leaf already, as its heir
+is, cannot tell. Whoever lies can only delay: the bulk door we dial
 ourselves, and without that no leaf counts as reachable. What a neighbour asks us to dial is
 hearsay, and comes out of the same budget as all such dials (THREATS T3). A link that was made for
 this is hung up as soon as it is there.
@@ -65,6 +66,7 @@ class Dialbacks:
         self._changed = changed
         self._pace = Bucket(max(config.dialbacks_per_s, 1e-9), 8, 0.0)
         self._asked: dict[Guid, _Asked] = {}
+        self._unable: dict[NodeId, dict[NodeId, None]] = {}  # leaf -> who could not tell
         self._bulk: dict[NodeId, None] = {}  # bulk doors that we dial ourselves now
         self._for_others: dict[NodeId, _ForOthers] = {}  # whom we dial for a neighbour
         self._deadlines = Deadlines()
@@ -80,6 +82,7 @@ class Dialbacks:
 
     def departed(self, leaf: NodeId) -> None:
         """It is gone."""
+        self._unable.pop(leaf, None)
         self._deadlines.cancel(("look", leaf))
 
     def _look(self, leaf: NodeId, now: float) -> list[Effect]:
@@ -110,8 +113,9 @@ class Dialbacks:
 
     def _ask_another(self, contact: Contact, now: float) -> list[Effect]:
         """One that has not looked at it lately, by lot."""
-        neighbours = [peer for peer in self._askable() if peer != contact.node]
-        others = [leaf for leaf in self._leaves if leaf not in (contact.node, self._me)]
+        unable = self._unable.get(contact.node, {})
+        neighbours = [peer for peer in self._askable() if peer not in (contact.node, *unable)]
+        others = [each for each in self._leaves if each not in (contact.node, self._me, *unable)]
         able = neighbours or others
         if not able:
             return []
@@ -131,7 +135,10 @@ class Dialbacks:
             return False
         del self._asked[message.guid]
         self._deadlines.cancel(("asked", message.guid))
-        if message.reached is not None:
+        if message.reached is None:
+            self._unable.setdefault(asked.leaf, {})[peer] = None
+            self._deadlines.set(("look", asked.leaf), now + self._pace.wait_s)
+        else:
             self._book(asked.leaf).enter_dial(peer, message.reached, now)
             self._settled(asked.leaf, now)
         return True

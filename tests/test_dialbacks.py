@@ -38,14 +38,23 @@ def test_a_neighbour_dials_and_the_parent_too() -> None:
 def test_links_that_were_made_to_look_are_hung_up() -> None:
     """Nobody keeps them, and the host cache is not filled with leaves."""
     network = pair()
+    network.superpeer("third", "first")
     network.run(60.0)
-    node = network.host("other").node
     leaf = network.host("leaf0").identity.node
-    assert node is not None
-    assert leaf not in network.core("other")._links
-    assert not network.core("other")._overlay.cache.has_worked(
-        Contact(leaf, network.host("leaf0").control)
-    )
+    linked = [name for name in ("other", "third") if leaf in network.core(name)._links]
+    assert len(linked) <= 1  # its heir, whom it dialled itself
+    for name in ("other", "third"):
+        cache = network.core(name)._overlay.cache
+        assert not cache.has_worked(Contact(leaf, network.host("leaf0").control))
+
+
+def test_an_heir_cannot_tell_and_another_is_asked() -> None:
+    """The only neighbour is linked with the leaf already: a leaf of ours dials instead."""
+    network = pair()
+    network.run(20.0)
+    assert network.status("leaf0").heir is not None
+    assert network.status("leaf0").reachable is True
+    assert "first -> leaf1: Errand" in network.conversation(Errand)
 
 
 def test_behind_a_wall_it_is_not_reachable() -> None:
