@@ -57,8 +57,7 @@ class Flood:
     """The queries that this node has seen, and the trees of those that are still open.
 
     `links` and `neighbours` are read as they are at the moment; `evaluate` asks our own index,
-    `guide` the digests of others; `askable` are the neighbours of whom anything new may be asked,
-    by default all.
+    `guide` the digests of others; `askable` are the neighbours of whom anything new may be asked.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Flood:
         guide: Guide,
         askable: Callable[[], list[NodeId]],
         is_proven: Callable[[Hit], bool],
-        push: Callable[[QueryBody, float], list[Effect]] = lambda _body, _now: [],
+        push: Callable[..., list[Effect]] = lambda *_: [],
     ) -> None:
         self._me = me
         self._push = push
@@ -135,7 +134,8 @@ class Flood:
         tree = Tree(query, peer, credence, own, self._askable(), places(body))
         if query.traced and self._traces.take(now):
             tree.trail = Trail(self._me, query.hops, now)
-        effects = [*self._make_room(), *(() if peer == self._me else self._push(body, now))]
+        pushed = [] if peer == self._me else self._push(body, now, self._links[peer].address)
+        effects = [*self._make_room(), *pushed]
         self._trees[tree.guid] = tree
         self.lanes.owe(peer)
         self._deadlines.set(("open", tree.guid), now + self._config.open_s)

@@ -9,6 +9,7 @@ own super-peer sees the asker; a leaf is told of so many in a while and no more 
 from collections.abc import Mapping
 from typing import Final
 
+from common.addresses import Address, may_tell
 from common.core import Effect, Send
 from common.ids import NodeId
 from common.messages import cluster
@@ -31,15 +32,20 @@ class Pushes:
         self.told = 0
         """How often a leaf was told to dial another."""
 
-    def of(self, body: QueryBody, now: float) -> list[Effect]:
-        """Tell those of our leaves that a question names."""
-        asker = body.asker
+    def of(self, body: QueryBody, now: float, teller: Address | None = None) -> list[Effect]:
+        """Tell those of our leaves that a question names; who passed it on is believed within its
+        scope only (`teller`; None: the asker is ours)."""
+        asker, relay = body.asker, body.relay
         if asker is None or not asker.address.is_a_place:
             return []
+        if teller is not None and not may_tell(asker.address, teller):
+            return []
+        if teller is not None and relay is not None and not may_tell(relay.address, teller):
+            relay = None
         named = [leaf for leaf in body.push if leaf in self._leaves and leaf != asker.node]
         allowed = [leaf for leaf in named if self._may(leaf, now)]
         self.told += len(allowed)
-        return [Send(leaf, cluster.Push(asker, body.relay)) for leaf in allowed]
+        return [Send(leaf, cluster.Push(asker, relay)) for leaf in allowed]
 
     def _may(self, leaf: NodeId, now: float) -> bool:
         credit = self._credit.get(leaf)

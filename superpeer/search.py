@@ -78,7 +78,7 @@ class Searches:
         neighbours: Mapping[NodeId, object],
         evaluate: Callable[[QueryBody], Iterator[Hit | Gap]],
         around: Callable[[], frozenset[int]],
-        push: Callable[[QueryBody, float], list[Effect]] = lambda _body, _now: [],
+        push: Callable[..., list[Effect]] = lambda *_: [],
     ) -> None:
         self._me = me
         self._push = push

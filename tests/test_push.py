@@ -122,6 +122,12 @@ def test_a_parent_tells_its_own_leaves_and_each_so_often() -> None:
     itself = QueryBody(1, root=ROOT, push=(KEYS[6],), asker=contact(6))
     assert pushes.of(itself, 0.0) == []
     assert sum(len(pushes.of(body, 0.0)) for _ in range(100)) == BURST - 1
+    far = QueryBody(1, root=ROOT, push=(KEYS[6],), asker=contact(9), relay=contact(8))
+    assert pushes.of(far, 50.0, Address.of("8.8.8.8", 1214)) == []  # not its scope to speak of
+    asker = Contact(KEYS[9], Address.of("9.9.9.9", 1215))
+    open_ = QueryBody(1, root=ROOT, push=(KEYS[6],), asker=asker, relay=contact(8))
+    (told,) = pushes.of(open_, 50.0, Address.of("8.8.8.8", 1214))
+    assert told == Send(KEYS[6], Push(asker))
     nowhere = QueryBody(1, root=ROOT, push=(KEYS[5],), asker=Contact(KEYS[6], at(6).at(0)))
     assert pushes.of(nowhere, 100.0) == []
 

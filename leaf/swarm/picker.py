@@ -68,11 +68,6 @@ class Picker:
         for copies in range(1, len(self._by_copies)):
             self._move(has, copies, copies - 1)
 
-    def rare(self, wanted: BitMap) -> BitMap:
-        """Those of these pieces that one partial source has at most."""
-        rare = self._by_copies[0] & wanted
-        return rare | (self._by_copies[1] & wanted) if len(self._by_copies) > 1 else rare
-
     def _rarest(self, wanted: BitMap) -> BitMap:
         for pieces in self._by_copies:
             rarest = pieces & wanted

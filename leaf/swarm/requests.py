@@ -26,9 +26,6 @@ from leaf.swarm.sources import Sources
 
 ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
 OWERS_MAX: Final = 4  # leaves that one piece is asked of, the next each time as much has gone by
-SPARED_AMONG: Final = (
-    16  # ready sources with a part for each with all, which then gives only what is rare
-)
 
 
 @dataclass(slots=True)
@@ -84,13 +81,10 @@ class Requests:
         everybody = list(sources)
         soon = window(self.pieces, self._size, bytes_per_s) if self.is_streamed else NO_WINDOW
         effects: list[Effect] = []
-        is_spared = not soon and _is_spared(source, everybody)
         while source.room and self._bytes_left(everybody) > 0:
             request_bytes = min(source.request_bytes, self.gate.grain_bytes or REQUEST_BYTES_MAX)
-            missing = self.pieces.missing
-            wanted = self.picker.rare(missing) if is_spared else missing
             run = self._late(source, everybody, soon, now) or self.picker.choose(
-                wanted, source.has, request_bytes, soon
+                self.pieces.missing, source.has, request_bytes, soon
             )
             run = run or self._owed_for_long(source, everybody, now)
             if run is None or not self.gate.may_pass(self._span(run)[1], now):
@@ -225,15 +219,3 @@ class Requests:
         offset = piece_span(self._size, first)[0]
         last_offset, last_length = piece_span(self._size, first + count - 1)
         return offset, last_offset + last_length - offset
-
-
-def _is_spared(source: Source, everybody: list[Source]) -> bool:
-    """Whether a source that has all is few among many that have a part: what these have, they give.
-    Of forty that began together none would notice if the seed gave nothing twice, but all who come
-    later would if it were busy."""
-    if source.has is not None:
-        return False
-    ready = [each for each in everybody if each.ready]
-    full = sum(each.has is None for each in ready)
-    partial = sum(bool(each.has) for each in ready)
-    return full * SPARED_AMONG <= partial
