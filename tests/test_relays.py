@@ -19,7 +19,7 @@ from deploy.sim.acts import Acts
 from deploy.sim.stage import Stage
 from leaf.methods import Get, GetResult
 from leaf.signals import FromRelay, Joined, RelayWanted, ToRelay
-from leaf.swarm.relayed import BEYOND_MAX, RelayedPeers
+from leaf.swarm.relayed import BEYOND_MAX, WAITING_BYTES_MAX, RelayedPeers
 from superpeer.relays import PER_LEAF_MAX, RELAYS_MAX, Relays
 from tests.leaf_scene import MIB, content, found, network
 
@@ -224,6 +224,16 @@ def test_what_is_no_message_ends_the_relay() -> None:
     for _ in range(BULK_FRAME_BYTES_MAX // RELAY_PART_BYTES_MAX + 2):
         endless += leaf.hears(Ferried(VISITOR, bytes(RELAY_PART_BYTES_MAX)))
     assert over in endless
+
+
+def test_who_takes_nothing_is_not_waited_for_without_end() -> None:
+    """What is said to it has a bound; then the relay ends."""
+    leaf, ended = Beyond(), list[Effect]()
+    while leaf.core.takes(Send(VISITOR, Have(ROOT, 1))):
+        ended = leaf.orders(Send(VISITOR, Piece(ROOT, 0), bytes(1 << 20)))
+        if leaf.core._beyond:
+            assert leaf.core._beyond[VISITOR].waiting_bytes <= WAITING_BYTES_MAX
+    assert Send(PARENT, Relay(VISITOR, over=True)) in ended
 
 
 Joinlike = Relayed(VISITOR)  # of another door

@@ -37,6 +37,7 @@ from common.messages.table import BY_MESSAGE, TABLE, To
 from leaf.signals import FromRelay, Joined, Orphaned, RelayWanted, ToRelay
 
 BEYOND_MAX: Final = 16  # leaves that we speak to by relays at a time; wild guess
+WAITING_BYTES_MAX: Final = 4 * BULK_FRAME_BYTES_MAX  # more than uploads ever have on their way
 _HEAD_BYTES: Final = 4  # how long the message is, before its data
 _TYPES: Final = tuple(row.id for row in TABLE if row.to is To.LEAF and row.door is Door.BULK)
 _NOWHERE: Final = Address(bytes(4), 0)
@@ -45,11 +46,21 @@ _NOWHERE: Final = Address(bytes(4), 0)
 class _Beyond:
     """One leaf beyond a relay: what waits to be sent to it, and what came of a whole message."""
 
-    __slots__ = ("came", "came_bytes", "relay", "untaken", "untold", "waiting", "wanted")
+    __slots__ = (
+        "came",
+        "came_bytes",
+        "relay",
+        "untaken",
+        "untold",
+        "waiting",
+        "waiting_bytes",
+        "wanted",
+    )
 
     def __init__(self, relay: NodeId) -> None:
         self.relay = relay
         self.waiting: deque[tuple[bytes | memoryview, bool]] = deque()  # parts; the last of one
+        self.waiting_bytes = 0
         self.untaken = 0  # bytes of parts on their way
         self.untold: deque[list[int]] = deque()  # of messages with data: bytes to be taken, length
         self.wanted: dict[tuple[bytes, bool], None] = {}  # files, by us or by them
@@ -188,6 +199,9 @@ class RelayedPeers:
         said = wire.frame([wire.encode(order.message)])
         data = memoryview(order.data) if order.data is not None else memoryview(b"")
         whole = b"".join((len(said).to_bytes(_HEAD_BYTES, "big"), said, data))
+        beyond.waiting_bytes += len(whole)
+        if beyond.waiting_bytes > WAITING_BYTES_MAX:
+            return self._break(order.peer, "it takes too little of what we say")
         for first in range(0, len(whole), RELAY_PART_BYTES_MAX):
             beyond_it = first + RELAY_PART_BYTES_MAX
             beyond.waiting.append((whole[first:beyond_it], beyond_it >= len(whole)))
@@ -203,6 +217,7 @@ class RelayedPeers:
             if beyond.untaken + len(part) > RELAY_WINDOW_BYTES:
                 break
             beyond.waiting.popleft()
+            beyond.waiting_bytes -= len(part)
             beyond.untaken += len(part)
             effects.append(Send(beyond.relay, Ferry(peer, bytes(part), is_last)))
         return effects
