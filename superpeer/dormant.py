@@ -202,16 +202,25 @@ class Dormant:
         if copy is None:
             if not _is_question(message):
                 return "nothing is kept of it"
-        elif copy.parent != peer and (message.epoch, message.joins) <= (copy.epoch, copy.joins):
+        elif copy.parent != peer and self._belongs(copy, message):
             return "another super-peer is its parent"
         return "" if self._has_room(peer, message, copy) else FULL
+
+    def _belongs(self, copy: _Copy, message: Hold) -> bool:
+        """Whether a copy stays another's: it knows a later join, or that one lives and has not
+        released it. Nobody has signed the numbers of a question."""
+        is_later = (message.epoch, message.joins) > (copy.epoch, copy.joins)
+        lives = copy.parent in self._links and copy.parent in self._neighbours
+        return not is_later or (lives and not copy.awake)
 
     def _has_room(self, peer: NodeId, message: Hold, copy: _Copy | None) -> bool:
         """Whether the budget has room for what is told, of all and of this neighbour."""
         theirs = [each for each in self._copies.values() if each.parent == peer]
         is_new = copy is None or copy.parent != peer
         leaves_max, entries_max = self._config.copies_max, self._config.copied_entries_max
-        if is_new and (len(theirs) >= leaves_max // 2 or len(self._copies) >= leaves_max):
+        if is_new and len(theirs) >= leaves_max // 2:
+            return False
+        if is_new and len(self._copies) >= leaves_max and self._hollow() is None:
             return False
         if not message.puts:
             return True
@@ -233,10 +242,17 @@ class Dormant:
     def _begin(self, peer: NodeId, message: Hold, now: float) -> _Copy:
         """A leaf of which we have nothing, or something of an earlier life."""
         self._forget(message.leaf, now)
+        if len(self._copies) >= self._config.copies_max and (hollow := self._hollow()) is not None:
+            self._forget(hollow, now)
         holding = Holding(self._network, message.leaf, self._config.entries_max)
         share = Share(message.epoch, message.joins, message.source, holding)
         self.keep(message.leaf, share, peer)
         return self._copies[message.leaf]
+
+    def _hollow(self) -> NodeId | None:
+        """One of which nothing that a leaf has signed ever came: it gives way to others."""
+        hollow = (leaf for leaf, copy in self._copies.items() if not copy.holding.generation)
+        return next(hollow, None)
 
     def _sleep(self, leaf: NodeId, copy: _Copy) -> None:
         """It has a parent that lives."""

@@ -26,13 +26,11 @@ class Handing:
         leaf = cluster.get(message.leaf)
         effects: list[Effect] = []
         if leaf is not None:
-            is_later = (message.epoch, message.joins) > (leaf.epoch, leaf.joins)
+            # another life would cost what we have of this one, and nobody has signed its number
+            is_later = message.epoch == leaf.epoch and message.joins > leaf.joins
             if message.leaf in cluster.members or not is_later or dormant.fault(peer, message):
                 return [Send(peer, Held(message.leaf, 0, leaf.joins, OURS))]
-            if leaf.epoch == message.epoch:
-                effects = cluster.put_to_sleep(message.leaf, peer)
-            else:
-                effects = cluster.drop(message.leaf, now)
+            effects = cluster.put_to_sleep(message.leaf, peer)
         elif cluster.is_full and message.leaf not in dormant:
             return [Send(peer, Held(message.leaf, refused="it takes no more leaves"))]
         return effects + dormant.on_hold(peer, message, now)
