@@ -13,15 +13,17 @@ from common.addresses import Address, may_tell
 from common.config import ParentConfig
 from common.core import Dial, Effect, Hangup
 from common.deadlines import Deadlines
+from common.dialbudget import DialBudget
 from common.doors import Door
 from common.ids import NodeId
 from common.ladder import PEER
 from common.messages.fields import Contact
-from common.rates import Bucket
 from leaf.candidates import Candidate, Standing
 
 NAMED_PER_S: Final = 0.5  # heirs that are dialled because a parent names them: THREATS T3
 NAMED_BURST: Final = 8
+NAMED_S: Final = 3600.0  # between two dials of one where nobody answered: THREATS T3
+PROVEN_MAX: Final = 1_000
 AGAIN: Final = (
     0.125  # of the silence that counts, until two that are both silent are looked at again
 )
@@ -35,8 +37,8 @@ class Heir:
     """Who it is and whether it can be joined at once. `links` are the control links that are up."""
 
     __slots__ = (
-        *("_config", "_deadlines", "_dialled", "_heard", "_links", "_me", "_named", "_parent"),
-        *("_pause_s", "_rtt_s", "contact"),
+        *("_config", "_deadlines", "_dialled", "_heard", "_links", "_me", "_parent", "_pause_s"),
+        *("_budget", "_proven", "_rtt_s", "contact"),
     )
 
     def __init__(self, me: NodeId, config: ParentConfig, links: Container[NodeId]) -> None:
@@ -49,7 +51,10 @@ class Heir:
         self._parent: NodeId | None = None  # while we have one
         self._heard: dict[NodeId, float] = {}  # of the two of them, when we did last
         self._rtt_s: dict[NodeId, float] = {}
-        self._named: Bucket | None = None
+        self._budget = DialBudget(
+            per_s=NAMED_PER_S, burst=NAMED_BURST, target_s=NAMED_S, again_s=config.redial_s
+        )
+        self._proven: dict[Address, None] = {}  # where a super-peer answered our dial
         self._pause_s = config.redial_s
         self._deadlines = Deadlines()
 
@@ -88,16 +93,20 @@ class Heir:
         if contact == self.contact:
             return []
         effects = self.forget()
-        self._named = self._named or Bucket(NAMED_PER_S, NAMED_BURST, now)
         if contact is None:
             return effects
         self.contact, self._pause_s = contact, self._config.redial_s
         if contact.node in self._links:
             self._is_warm(now)
             return effects
-        wait_s = 0.0 if self._named.take(now) else max(self._named.wait_s, self._pause_s)
-        self._deadlines.set(_DIAL, now + wait_s)
-        return effects + (self._dial(now) if not wait_s else [])
+        return effects + self._dial(now)
+
+    def may_reach(self, contact: Contact, now: float) -> bool:
+        """Whether we are linked with one that a parent names, or may dial it now; that we do, is
+        noted. Where nobody of our network answered we do not again for an hour (THREATS T3)."""
+        if contact.node in self._links or contact.node == self._me:
+            return True
+        return self._budget.take(contact.address, now, proven=contact.address in self._proven)
 
     def take(self) -> tuple[Candidate | None, bool]:
         """The heir is to be our parent: as a candidate, and whether its link is ours to end."""
@@ -129,12 +138,20 @@ class Heir:
         self._deadlines.cancel(_DIAL)
         if contact is None or contact.node in self._links:
             return []
+        if not self.may_reach(contact, now):
+            self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
+            self._deadlines.set(_DIAL, now + self._pause_s)
+            return []
         self._deadlines.set(_DIAL, now + self._config.redial_max_s)
         self._dialled = True
         return [Dial(contact.node, contact.address, Door.CONTROL)]
 
-    def link_up(self, peer: NodeId, now: float) -> None:
+    def link_up(self, peer: NodeId, address: Address, now: float, *, inbound: bool) -> None:
         """A control link is there."""
+        if not inbound:
+            self._proven[address] = None
+            if len(self._proven) > PROVEN_MAX:
+                del self._proven[next(iter(self._proven))]
         if self.contact is not None and self.contact.node == peer:
             self._is_warm(now)
 

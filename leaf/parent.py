@@ -174,7 +174,7 @@ class Parent:
         if event.door is not Door.CONTROL:
             return []
         self._links[event.peer] = None
-        self.heir.link_up(event.peer, now)
+        self.heir.link_up(event.peer, event.address, now, inbound=event.inbound)
         is_joining = self._state is State.JOINING and self._is_candidate(event.peer)
         if is_joining or self._moving.is_to(event.peer):
             return self._join(event.peer, self._config.join_s, now)
@@ -246,13 +246,12 @@ class Parent:
         """Join this one while we have our parent."""
         if self._state is not State.JOINED or self._moving.target is not None:
             return []
-        if self._is_candidate(contact.node):
+        here = self._rounds.here if contact.node == self._me else contact
+        if here is None or self._is_candidate(contact.node):
             return []
-        if contact.node == self._me:
-            here = self._rounds.here
-            if here is None:
-                return []
-            contact = here
+        contact = here
+        if not self.heir.may_reach(contact, now):
+            return []
         effects = self._leave_old()  # the one before, if that is still under way
         target = candidate_of(contact)
         self._moving.aim(target, dialled=contact.node not in self._links)

@@ -24,7 +24,7 @@ from common.core import (
 from common.doors import Door
 from common.ids import Identity, NodeId
 from common.meeting import Meeting, Seed
-from common.messages.cluster import Busy, Join, Leave, Published, ReHome, Welcome
+from common.messages.cluster import Busy, Heir, Join, Leave, Published, ReHome, Welcome
 from common.messages.fields import Contact
 from common.messages.hierarchy import Home, Offer, OfferAnswer, Receipts
 from common.messages.swarm import Interested
@@ -50,7 +50,8 @@ ENTRY = Entry(b"r" * 32, 1, "a", "", 0)
 
 def up(peer: NodeId, *, inbound: bool = False) -> LinkUp:
     """A control link."""
-    return LinkUp(peer, Door.CONTROL, AT, AT, inbound, 1215)
+    address = NEW_AT if peer == NEW else AT
+    return LinkUp(peer, Door.CONTROL, address, AT, inbound, 1215)
 
 
 class Moving:
@@ -130,7 +131,22 @@ def test_where_nothing_comes_of_it_all_stays(event: object) -> None:
     assert not [each for each in leaf.feed(event) if isinstance(each, Send)]
     leaf.feed(LinkDown(NEW, Door.CONTROL, "lost"))
     assert leaf.core.contact == Contact(OLD, AT)
+    leaf.now += CONFIG.redial_s
     assert leaf.move() == [Dial(NEW, NEW_AT, Door.CONTROL)]
+
+
+def test_nobody_aims_our_dials_at_a_victim() -> None:
+    """A parent names a place again and again, as where to go and as our heir: one dial an hour
+    where nobody of our network answers (THREATS T3), and few in all."""
+    leaf = Moving()
+    dials = 0
+    for number in range(600):
+        leaf.now = float(number)
+        victim = Contact(bytes([number % 256]) * 32, Address.of("10.0.0.66", 80))
+        said = [*leaf.move(to=victim), *leaf.feed(Received(OLD, Heir(victim)))]
+        dials += sum(isinstance(each, Dial) for each in said)
+        leaf.feed(LinkDown(victim.node, Door.CONTROL, "refused"))
+    assert dials == 1
 
 
 def test_silence_ends_a_move() -> None:
