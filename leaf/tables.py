@@ -182,7 +182,7 @@ METHODS: Final[dict[str, Names]] = {
 SIGNALS: Final[dict[type[Signal], Names]] = {
     Given: ("ledger", "receipts"),
     Joined: ("succession", *_UPLINKED),
-    Orphaned: _UPLINKED,
+    Orphaned: ("succession", *_UPLINKED),
     Alone: ("succession",),
     Named: ("parent",),
     Inherits: ("searches",),
