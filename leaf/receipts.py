@@ -68,6 +68,8 @@ class ReceiptBook:
             if len(self._windows) >= GIVERS_MAX:
                 return []
             self._windows[event.peer] = _Window(now)
+            if self._deadlines.get(_REPORT) is None:  # which drops those that give no more, too
+                self._deadlines.set(_REPORT, now + self._config.receipts_s)
             return []
         config = self._config
         if now - window.at > PAUSE_WINDOWS * config.window_s:
@@ -80,8 +82,6 @@ class ReceiptBook:
             window.length += window.sum
             window.span_s += span_s
             window.began, window.sum = now, 0
-            if self._deadlines.get(_REPORT) is None:
-                self._deadlines.set(_REPORT, now + config.receipts_s)
         return []
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:

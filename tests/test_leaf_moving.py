@@ -35,7 +35,7 @@ from leaf.moving import LEAVE_TIMES, MOVED
 from leaf.parent import Parent
 from leaf.promotion import SEEDS_MAX, Offers
 from leaf.publish import Publisher
-from leaf.receipts import ReceiptBook
+from leaf.receipts import GIVERS_MAX, ReceiptBook
 from leaf.rounds import Rounds
 from leaf.signals import Acknowledged, Given, Joined, Offered
 
@@ -250,6 +250,21 @@ def test_what_is_not_steady_or_has_no_home_is_not_told() -> None:
     assert not receipts([(float(at), 1000) for at in range(60)])
     assert not receipts([(10.0 * at, 5_000_000) for at in range(10)])
     assert not receipts([(at / 10, 1_000_000) for at in range(60)], home=False)
+
+
+def test_givers_of_one_small_file_each_leave_room_for_others() -> None:
+    """As many as are followed, none of which gives long enough to be measured."""
+    book = ReceiptBook(ME, "test", VitalsConfig(), epoch=1000)
+    book.handle(Joined(OLD, AT, 0, 100), 0.0)
+    for number in range(GIVERS_MAX):
+        book.handle(Given(number.to_bytes(32, "big"), 50_000), 0.0)
+    book.handle(Received(NEW, Home(STRANGER)), 0.0)
+    said: list[Effect] = []
+    for number in range(250, 600):
+        while (due := book.wakeup()) is not None and due <= number / 10:
+            said += book.handle(Woke(), due)
+        book.handle(Given(NEW, 1_000_000), number / 10)
+    assert [type(each.message) for each in said if isinstance(each, Send)] == [Receipts] * 3
 
 
 def test_who_takes_is_told_our_parent_once() -> None:
