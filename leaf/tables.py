@@ -135,6 +135,7 @@ EVENTS: Final[dict[type[Event], Names]] = {
     **dict.fromkeys(DISK, ("downloads",)),
 }
 
+TEST_SENT: Final = ("trials",)  # of `Sent`, where that was data of a transfer test
 STOPPED: Final = (*("gets", "downloads", "uploads", "ledger", "searches", "succession", "parent"),)
 
 MESSAGES: Final[dict[type[Message], Names]] = {

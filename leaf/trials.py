@@ -90,10 +90,6 @@ class Trials:
         times = [self._deadlines.earliest(), self._gate.opens_at if self._giving else None]
         return min((when for when in times if when is not None), default=None)
 
-    def owns(self, peer: NodeId) -> bool:
-        """Whether what leaves for this peer now is of a test."""
-        return peer in self._giving
-
     # --- messages ---------------------------------------------------------------------------
 
     def _received(self, event: Received, now: float) -> list[Effect]:
