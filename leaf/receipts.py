@@ -39,13 +39,14 @@ class ReceiptBook:
     """What others gave us since the last report; `epoch` is this life's beginning in wall ms."""
 
     __slots__ = (
-        *("_config", "_deadlines", "_homes", "_identity", "_network", "_epoch"),
+        *("_began", "_config", "_deadlines", "_homes", "_identity", "_network", "_epoch"),
         *("_parent", "_takers", "_windows"),
     )
 
     def __init__(self, identity: Identity, network: str, config: VitalsConfig, epoch: int) -> None:
         self._identity, self._network, self._config = identity, network, config
         self._epoch = epoch
+        self._began: float | None = None  # by `now`, which goes back when the machine boots
         self._parent: NodeId | None = None
         self._windows: dict[NodeId, _Window] = {}
         self._homes: dict[NodeId, NodeId] = {}  # parents of givers, as they say
@@ -54,6 +55,8 @@ class ReceiptBook:
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
+        if self._began is None:
+            self._began = now
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
@@ -68,6 +71,8 @@ class ReceiptBook:
             if len(self._windows) >= GIVERS_MAX:
                 return []
             self._windows[event.peer] = _Window(now)
+            if self._deadlines.get(_REPORT) is None:  # which drops those that give no more, too
+                self._deadlines.set(_REPORT, now + self._config.receipts_s)
             return []
         config = self._config
         if now - window.at > PAUSE_WINDOWS * config.window_s:
@@ -80,8 +85,6 @@ class ReceiptBook:
             window.length += window.sum
             window.span_s += span_s
             window.began, window.sum = now, 0
-            if self._deadlines.get(_REPORT) is None:
-                self._deadlines.set(_REPORT, now + config.receipts_s)
         return []
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
@@ -104,7 +107,8 @@ class ReceiptBook:
         return [Send(self._parent, Receipts(tuple(receipts), tuple(homes)))]
 
     def _receipt(self, giver: NodeId, window: _Window, now: float) -> Receipt:
-        number = self._epoch + int(now * 1000)
+        lived_s = now - (now if self._began is None else self._began)
+        number = self._epoch + int(lived_s * 1000)
         span_s = window.span_s
         return sign_receipt(self._identity, self._network, giver, window.length, span_s, number)
 

@@ -29,7 +29,6 @@ from common.core import (
     Promoted,
     Received,
     Send,
-    Sent,
     Stop,
     Stopped,
     Woke,
@@ -45,6 +44,7 @@ from common.storage import BytesRead, ReadFailed
 from leaf.credit import Asking
 from leaf.downloads import Downloads
 from leaf.foldergets import FolderGets
+from leaf.handed import Handed
 from leaf.ledger import Ledger
 from leaf.library import Library
 from leaf.limits import Limits
@@ -95,10 +95,10 @@ class Leaf:
     """
 
     __slots__ = (
-        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_host", "_left"),
-        *("_library", "_limits", "_listen", "_locator", "_machines", "_me", "_network", "_parent"),
-        *("_publisher", "_ranks", "_relayed", "_roles", "_searches", "_stopping", "_succession"),
-        *("_version", "_webpeers"),
+        *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_handed"),
+        *("_host", "_left", "_library", "_limits", "_listen", "_locator", "_machines", "_me"),
+        *("_network", "_parent", "_publisher", "_ranks", "_relayed", "_roles", "_searches"),
+        *("_stopping", "_succession", "_version", "_webpeers"),
     )
 
     def __init__(
@@ -192,7 +192,7 @@ class Leaf:
         self._host = HostMeasured(0)
         self._began: float | None = None
         self._stopping = self._left = False
-        self._asking, self._deadlines = Asking(), Deadlines()
+        self._asking, self._deadlines, self._handed = Asking(), Deadlines(), Handed()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event; say what is to be done."""
@@ -207,7 +207,7 @@ class Leaf:
         own = self._OWN.get(type(event))
         effects = own(self, event, now) if own else []
         if not self._stopping or type(event) in DISK:
-            effects += self._run(event, self._takers(event, now), now)
+            effects += self._run(self._parts(event, now), now)
         effects = self._asking.passed(event, effects)
         self._note_answers(effects)
         if self._stopping and isinstance(event, Asked) and event.call in self._calls:
@@ -253,20 +253,23 @@ class Leaf:
             return tuple(name for name, time in due if time is not None and time <= now)
         if isinstance(event, BytesRead | ReadFailed) and event.read < 0:
             return ("web",)  # which counts its reads downwards
-        if isinstance(event, Sent) and self._ranks.trials.owns(event.peer):
-            return ("trials",)
         return EVENTS.get(type(event), ())
 
-    def _run(self, event: Event, takers: Names, now: float) -> list[Effect]:
-        """Feed an event, and then all that the machines signal one another because of it."""
+    def _parts(self, event: Event, now: float) -> list[tuple[Event, Names]]:
+        return self._handed.parts(event) or [(event, self._takers(event, now))]
+
+    def _run(self, events: list[tuple[Event, Names]], now: float) -> list[Effect]:
+        """Feed events, and then all that the machines signal one another because of them."""
         effects: list[Effect] = []
-        inbox: deque[tuple[Event, Names]] = deque([(event, takers)])
+        inbox = deque(events)
         while inbox:
             inner, names = inbox.popleft()
             for name in names:
                 for out in self._feed(name, inner, now):
+                    if isinstance(out, Send):
+                        self._handed.over(out)
                     if isinstance(out, FromWeb | FromRelay):
-                        inbox.append((out.event, self._takers(out.event, now)))
+                        inbox.extend(self._parts(out.event, now))
                     elif self._relayed.takes(out):
                         inbox.append((ToRelay(out), SIGNALS[ToRelay]))
                     elif isinstance(out, Dial | Send | Hangup) and self._webpeers.knows(out.peer):
@@ -355,7 +358,7 @@ class Leaf:
             return []
         self._stopping = True
         self._deadlines.set("grace", now + event.grace_s)
-        return self._run(event, STOPPED, now)
+        return self._run([(event, STOPPED)], now)
 
     def _leave(self, now: float) -> list[Effect]:
         """Once stopping, end when no file is just being finished, or when the grace is over."""

@@ -72,7 +72,7 @@ class _Open:
     asked_at: float = 0.0
     id: str = ""  # the last GUID, for people
     rows: dict[Content, Row] = field(default_factory=dict)
-    taken: int = 0  # hits believed
+    taken: dict[Guid, int] = field(default_factory=dict)  # hits believed, of each that is asked
     shown: int = 0  # rows told of as they came, never more than are asked for
 
     @property
@@ -163,7 +163,8 @@ class Searches:
     def _ask(self, search: _Open, now: float) -> list[Effect]:
         if self._parent is None:
             return []
-        search.guid, search.taken, search.asked_at = new_guid(self._rng), 0, now
+        search.guid, search.asked_at = new_guid(self._rng), now
+        search.taken.clear()
         search.id = search.guid.hex()
         if self._heir is not None:
             wait_s = self._config.hedge_s + 2 * self._rtt_s(self._parent)
@@ -231,15 +232,16 @@ class Searches:
         self, search: _Open, message: SearchHits, teller: NodeId, address: Address
     ) -> list[Effect]:
         effects: list[Effect] = []
+        taken = search.taken
         for told in message.hits:
             hit = hit_as_seen(told, teller, address)
-            if search.taken >= search.wanted:
+            if taken.setdefault(message.guid, 0) >= search.wanted:
                 return effects + self._drop("more hits than wanted")
             fault = self._verifier.fault(hit, search.terms, address)
             if fault:
                 self._drop(fault)
                 continue
-            search.taken += 1
+            taken[message.guid] += 1
             content = (hit.entry.root, hit.entry.size)
             is_new = content not in search.rows
             row = search.rows.setdefault(content, Row(content))

@@ -35,7 +35,7 @@ from common.messages.cluster import Line
 from common.messages.fields import Contact
 from common.messages.link import Pong
 from common.network import Network
-from leaf.signals import Alone, Joined, Named
+from leaf.signals import Alone, Joined, Named, Orphaned
 
 _DECIDE: Final = "decide"
 _AGAIN: Final = "again"
@@ -46,7 +46,7 @@ class Succession:
 
     __slots__ = (
         *("_alone", "_asked", "_config", "_deadlines", "_is_superpeer", "_line", "_me", "_meeting"),
-        *("_parent", "_pause_s", "_promotes", "_rng", "_since", "_tried"),
+        *("_parent", "_parent_address", "_pause_s", "_promotes", "_rng", "_since", "_tried"),
     )
 
     def __init__(
@@ -60,7 +60,8 @@ class Succession:
         self._promotes = promotes
         self._is_superpeer = False
         self._line: tuple[Contact, ...] = ()
-        self._parent: Address | None = None  # where the last one was: it is believed in its scope
+        self._parent: NodeId | None = None  # while we have one: nobody else tells us the line
+        self._parent_address: Address | None = None  # it is believed in its scope
         self._deadlines = Deadlines()
         self._rest()
 
@@ -90,14 +91,20 @@ class Succession:
     # --- what comes -------------------------------------------------------------------------
 
     def _received(self, event: Received, _now: float) -> list[Effect]:
-        if isinstance(event.message, Line) and self._parent is not None:
-            members, parent = event.message.members, self._parent
-            self._line = tuple(each for each in members if may_tell(each.address, parent))
+        at = self._parent_address
+        if isinstance(event.message, Line) and event.peer == self._parent and at is not None:
+            members = event.message.members
+            self._line = tuple(each for each in members if may_tell(each.address, at))
         return []
 
     def _joined(self, event: Joined, _now: float) -> list[Effect]:
-        self._parent = event.address
+        self._parent, self._parent_address = event.parent, event.address
         self._rest()
+        return []
+
+    def _orphaned(self, _event: Orphaned, _now: float) -> list[Effect]:
+        """The line stays: now it is needed."""
+        self._parent = None
         return []
 
     def _on_alone(self, event: Alone, now: float) -> list[Effect]:
@@ -200,6 +207,7 @@ class Succession:
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Received: _received,
         Joined: _joined,
+        Orphaned: _orphaned,
         Alone: _on_alone,
         DatagramReceived: _pong,
         Promoted: _promoted,

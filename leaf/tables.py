@@ -135,6 +135,7 @@ EVENTS: Final[dict[type[Event], Names]] = {
     **dict.fromkeys(DISK, ("downloads",)),
 }
 
+TEST_SENT: Final = ("trials",)  # of `Sent`, where that was data of a transfer test
 STOPPED: Final = (*("gets", "downloads", "uploads", "ledger", "searches", "succession", "parent"),)
 
 MESSAGES: Final[dict[type[Message], Names]] = {
@@ -182,7 +183,7 @@ METHODS: Final[dict[str, Names]] = {
 SIGNALS: Final[dict[type[Signal], Names]] = {
     Given: ("ledger", "receipts"),
     Joined: ("succession", *_UPLINKED),
-    Orphaned: _UPLINKED,
+    Orphaned: ("succession", *_UPLINKED),
     Alone: ("succession",),
     Named: ("parent",),
     Inherits: ("searches",),

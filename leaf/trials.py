@@ -90,10 +90,6 @@ class Trials:
         times = [self._deadlines.earliest(), self._gate.opens_at if self._giving else None]
         return min((when for when in times if when is not None), default=None)
 
-    def owns(self, peer: NodeId) -> bool:
-        """Whether what leaves for this peer now is of a test."""
-        return peer in self._giving
-
     # --- messages ---------------------------------------------------------------------------
 
     def _received(self, event: Received, now: float) -> list[Effect]:
@@ -146,13 +142,14 @@ class Trials:
     def _end_taking(self, *, reached: bool) -> list[Effect]:
         taking, self._taking = self._taking, None
         self._deadlines.cancel("taking")
-        if taking is None or self._parent is None:
+        if taking is None:
             return []
         rates = tuple(taking.counts) if taking.taken else ()
         saturated = taking.taken >= self._config.test_bytes - BLOCK
-        effects: list[Effect] = [
-            Send(self._parent, ErrandDone(taking.guid, reached, rates, saturated))
-        ]
+        effects: list[Effect] = []
+        if self._parent is not None:
+            done = ErrandDone(taking.guid, reached, rates, saturated)
+            effects.append(Send(self._parent, done))
         if taking.peer in self._links:
             effects.append(Send(taking.peer, Trial(0, taking.guid)))
             if taking.dialled:
@@ -230,6 +227,7 @@ class Trials:
         return []
 
     def _orphaned(self, _event: Orphaned, _now: float) -> list[Effect]:
+        """Who sent us is told nothing more, but whom we test need not go on giving."""
         self._parent = self._open = None
         return self._end_taking(reached=False)
 

@@ -35,7 +35,7 @@ from leaf.moving import LEAVE_TIMES, MOVED
 from leaf.parent import Parent
 from leaf.promotion import SEEDS_MAX, Offers
 from leaf.publish import Publisher
-from leaf.receipts import ReceiptBook
+from leaf.receipts import GIVERS_MAX, ReceiptBook
 from leaf.rounds import Rounds
 from leaf.signals import Acknowledged, Given, Joined, Offered
 
@@ -232,14 +232,17 @@ def test_who_may_not_or_just_stepped_down_declines() -> None:
 # --- receipts -----------------------------------------------------------------------------------
 
 
-def receipts(gifts: list[tuple[float, int]], *, home: bool = True) -> list[Receipts]:
-    """What is reported of one giver that gave so much at these times."""
-    book = ReceiptBook(ME, "test", VitalsConfig(), epoch=1000)
-    book.handle(Joined(OLD, AT, 0, 100), 0.0)
+def receipts(
+    gifts: list[tuple[float, int]], *, home: bool = True, epoch: int = 1000, boot_s: float = 0.0
+) -> list[Receipts]:
+    """What is reported of one giver that gave so much at these times after the life's beginning,
+    which was at `epoch`, when the machine was up for `boot_s`."""
+    book = ReceiptBook(ME, "test", VitalsConfig(), epoch=epoch)
+    book.handle(Joined(OLD, AT, 0, 100), boot_s)
     if home:
-        book.handle(Received(NEW, Home(STRANGER)), 0.0)
+        book.handle(Received(NEW, Home(STRANGER)), boot_s)
     said: list[Effect] = []
-    for at, length in [*gifts, (1000.0, 0)]:
+    for at, length in [(boot_s + at, length) for at, length in [*gifts, (1000.0, 0)]]:
         while (due := book.wakeup()) is not None and due <= at:
             said += book.handle(Woke(), due)
         if length:
@@ -260,12 +263,35 @@ def test_steady_transfer_is_measured_without_its_first_delivery() -> None:
     assert is_receipt(made, "test")
 
 
+def test_numbers_of_receipts_go_on_over_a_boot_of_the_machine() -> None:
+    """It was up for a month; after the boot the clock of `now` begins anew."""
+    gifts, hour_ms = [(at / 10, 1_000_000) for at in range(60)], 3_600_000
+    (before, *_) = receipts(gifts, epoch=hour_ms, boot_s=30 * 86_400.0)
+    (after, *_) = receipts(gifts, epoch=2 * hour_ms, boot_s=60.0)
+    assert hour_ms <= before.receipts[0].number < 2 * hour_ms <= after.receipts[0].number
+
+
 def test_what_is_not_steady_or_has_no_home_is_not_told() -> None:
     """One burst, a trickle, pauses; or a giver that tells no parent."""
     assert not receipts([(0.0, 50_000_000)])
     assert not receipts([(float(at), 1000) for at in range(60)])
     assert not receipts([(10.0 * at, 5_000_000) for at in range(10)])
     assert not receipts([(at / 10, 1_000_000) for at in range(60)], home=False)
+
+
+def test_givers_of_one_small_file_each_leave_room_for_others() -> None:
+    """As many as are followed, none of which gives long enough to be measured."""
+    book = ReceiptBook(ME, "test", VitalsConfig(), epoch=1000)
+    book.handle(Joined(OLD, AT, 0, 100), 0.0)
+    for number in range(GIVERS_MAX):
+        book.handle(Given(number.to_bytes(32, "big"), 50_000), 0.0)
+    book.handle(Received(NEW, Home(STRANGER)), 0.0)
+    said: list[Effect] = []
+    for number in range(250, 600):
+        while (due := book.wakeup()) is not None and due <= number / 10:
+            said += book.handle(Woke(), due)
+        book.handle(Given(NEW, 1_000_000), number / 10)
+    assert [type(each.message) for each in said if isinstance(each, Send)] == [Receipts] * 3
 
 
 def test_who_takes_is_told_our_parent_once() -> None:

@@ -24,7 +24,7 @@ from leaf.signals import Inherits, Joined, Orphaned, Wanted
 
 PARENT = bytes(32)
 WHERE = Address.of("10.0.0.1", 1214)
-LEAVES = [Identity(bytes([number]) * 32) for number in range(1, 4)]
+LEAVES = [Identity(bytes([number]) * 32) for number in range(1, 5)]
 COVERAGE = Coverage(3, 4, 12, 0.5, True)
 
 
@@ -139,6 +139,24 @@ def test_the_heir_is_asked_where_the_parent_is_silent() -> None:
     assert isinstance(answer, Answer)
     assert isinstance(answer.result, SearchResult)
     assert [row.sources for row in answer.result.hits] == [1, 1]
+
+
+def test_what_parent_and_heir_both_tell_takes_no_room_from_what_one_tells() -> None:
+    """Each may tell as many as are wanted, which are four here, and no more."""
+    searching = Hedging()
+    searching.ask("blue", limit=1)
+    guid, hedge = searching.guid, searching.hedge()
+    both = tuple(hit(who, "blue note.mp3", content=who + 1) for who in range(3))
+    searching.feed(Received(PARENT, SearchHits(guid, both)))
+    own = hit(3, "blue moon.mp3", content=1)
+    searching.feed(Received(HEIR.node, SearchHits(hedge, (*both, own))))
+    assert searching.core.dropped == {}
+    searching.feed(Received(HEIR.node, SearchHits(hedge, (own,))))
+    assert searching.core.dropped == {"more hits than wanted": 1}
+    answer = searching.feed(Received(HEIR.node, SearchDone(hedge, COVERAGE)), 1.0)[-1]
+    assert isinstance(answer, Answer)
+    assert isinstance(answer.result, SearchResult)
+    assert [row.sources for row in answer.result.hits] == [2]
 
 
 def test_an_heir_that_refuses_ends_no_search() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from common import wire
 from common.addresses import Address
 from common.config import ClusterConfig
-from common.core import Dial, Effect, Hangup, LinkDown, LinkUp, Received, Send, Sent
+from common.core import Dial, Effect, Hangup, LinkDown, LinkUp, Received, Send, Sent, Woke
 from common.doors import Door
 from common.ids import Identity, NodeId
 from common.limits import BULK_FRAME_BYTES_MAX, RELAY_PART_BYTES_MAX, RELAY_WINDOW_BYTES
@@ -19,7 +19,7 @@ from deploy.sim.acts import Acts
 from deploy.sim.stage import Stage
 from leaf.methods import Get, GetResult
 from leaf.signals import FromRelay, Joined, RelayWanted, ToRelay
-from leaf.swarm.relayed import BEYOND_MAX, WAITING_BYTES_MAX, RelayedPeers
+from leaf.swarm.relayed import AWAITED_S, BEYOND_MAX, WAITING_BYTES_MAX, RelayedPeers
 from superpeer.relays import PER_LEAF_MAX, RELAYS_MAX, Relays
 from tests.leaf_scene import MIB, content, found, network
 
@@ -269,3 +269,44 @@ def test_a_visitor_comes_speaks_and_leaves() -> None:
     leaf.handle(Received(PARENT, Relayed(LEAF)), 0.0)
     lost = leaf.handle(LinkDown(PARENT, Door.CONTROL, "lost"), 0.0)
     assert lost == [FromRelay(LinkDown(LEAF, Door.BULK, "its relay is gone"))]
+
+
+def test_a_silent_relay_takes_no_place_for_long() -> None:
+    """It is left after a while, whether it was linked or not, and others are asked again."""
+    leaf, silent, over = RelayedPeers(), Contact(KEYS[7], AT), AWAITED_S
+    leaf.handle(Joined(PARENT, AT, 0, 100), 0.0)
+    for key in KEYS[20 : 20 + 2 * BEYOND_MAX]:
+        leaf.handle(RelayWanted(key, silent), 0.0)
+    assert leaf.handle(RelayWanted(LEAF, Contact(PARENT, AT)), 1.0) == []
+    up = LinkUp(silent.node, Door.CONTROL, AT, AT, inbound=False)
+    asked = leaf.handle(up, 2.0)
+    assert len(asked) == BEYOND_MAX
+    assert leaf.wakeup() == 2.0 + over
+    assert leaf.handle(Woke(), 2.0 + over) == [
+        Hangup(silent.node, Door.CONTROL, "nothing more to relay")
+    ]
+    assert leaf.wakeup() is None
+    asked = leaf.handle(RelayWanted(LEAF, Contact(PARENT, AT)), 20.0)
+    assert asked == [Send(PARENT, Relay(LEAF))]
+
+
+def test_a_relay_that_is_linked_too_late_is_left_at_once() -> None:
+    """Nobody waits for it any more."""
+    leaf, slow = RelayedPeers(), Contact(KEYS[7], AT)
+    leaf.handle(RelayWanted(LEAF, slow), 0.0)
+    assert leaf.handle(Woke(), AWAITED_S) == []
+    up = LinkUp(slow.node, Door.CONTROL, AT, AT, inbound=False)
+    assert leaf.handle(up, AWAITED_S + 1.0) == [
+        Hangup(slow.node, Door.CONTROL, "nothing more to relay")
+    ]
+
+
+def test_a_stranger_ends_no_waiting_for_a_relay() -> None:
+    """What another says of the leaf that we wait for is not what its relay says."""
+    leaf, relay = RelayedPeers(), KEYS[7]
+    leaf.handle(RelayWanted(LEAF, Contact(relay, AT)), 0.0)
+    leaf.handle(LinkUp(relay, Door.CONTROL, AT, AT, inbound=False), 0.0)
+    for said in (Relayed(LEAF), Relayed(LEAF, "gone")):
+        assert leaf.handle(Received(KEYS[9], said), 0.0) == []
+    (brought,) = leaf.handle(Received(relay, Relayed(LEAF)), 0.0)
+    assert isinstance(brought, FromRelay)

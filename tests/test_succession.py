@@ -22,7 +22,7 @@ from common.messages.cluster import Line
 from common.messages.fields import Contact
 from common.messages.link import Ping, Pong
 from common.network import Network
-from leaf.signals import Alone, Joined, Named
+from leaf.signals import Alone, Joined, Named, Orphaned
 from leaf.succession import Succession
 
 NETWORK = Network("test")
@@ -194,3 +194,17 @@ def test_a_parent_or_the_end_stops_it() -> None:
         orphan = Orphan(2, 3)
         orphan.feed(event)
         assert orphan.core.wakeup() is None
+
+
+def test_only_the_parent_tells_the_line() -> None:
+    """An heir, a dial-back or who visits for a relay has a control link too; and nobody tells an
+    orphan, who keeps what it knows."""
+    orphan = Orphan(2, 3, 4)
+    known = orphan.core.line
+    stranger = Line((contact(5),))
+    orphan.feed(Received(KEYS[5], stranger))
+    assert orphan.core.line == known == (contact(2), contact(3), contact(4))
+    orphan.feed(Orphaned("the link broke"))
+    orphan.feed(Received(KEYS[5], stranger))
+    orphan.feed(Received(PARENT, stranger))
+    assert orphan.core.line == known

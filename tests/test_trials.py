@@ -1,11 +1,20 @@
 """Transfer tests: several witnesses at once, slow and fast leaves, and witnesses that lie."""
 
+from random import Random
+
 import pytest
 from msgspec.structs import replace
 
-from common.core import Effect, Event, Received, Send
-from common.messages.hierarchy import Errand, ErrandDone, Examine
+from common.addresses import Address
+from common.config import VitalsConfig
+from common.core import Effect, Event, Hangup, LinkUp, Received, Send
+from common.doors import Door
+from common.messages.fields import Contact
+from common.messages.hierarchy import Errand, ErrandDone, Examine, Trial
 from deploy.sim.paths import Access
+from leaf.signals import Joined, Orphaned
+from leaf.swarm.caps import Cap
+from leaf.trials import TESTED, Trials
 from superpeer.trials import draw
 from tests.hierarchy_world import QUICK, Network, config
 
@@ -103,3 +112,17 @@ def test_the_name_of_a_test_draws_its_witnesses() -> None:
     assert draw(b"g" * 16, leaves, 5) == draw(b"g" * 16, reversed(leaves), 5)
     assert draw(b"g" * 16, leaves, 5) != draw(b"h" * 16, leaves, 5)
     assert len(draw(b"g" * 16, leaves, 50)) == 30
+
+
+def test_a_witness_whose_parent_is_gone_ends_its_test() -> None:
+    """Nobody is told what it saw; whom it tests stops giving, and the link goes."""
+    at, parent, tested, guid = Address.of("20.1.0.1", 1214), b"p" * 32, b"t" * 32, b"g" * 16
+    trials = Trials(b"m" * 32, VitalsConfig(), Cap(), Random(1))
+    trials.handle(Joined(parent, at, 0, 1), 0.0)
+    trials.handle(Received(parent, Errand(guid, Contact(tested, at), 5)), 0.0)
+    trials.handle(LinkUp(tested, Door.BULK, at, at, inbound=False), 0.1)
+    assert trials.handle(Orphaned("lost"), 1.0) == [
+        Send(tested, Trial(0, guid)),
+        Hangup(tested, Door.BULK, TESTED),
+    ]
+    assert trials.wakeup() is None

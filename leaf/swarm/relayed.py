@@ -25,7 +25,9 @@ from common.core import (
     Received,
     Send,
     Sent,
+    Woke,
 )
+from common.deadlines import Deadlines
 from common.doors import Door
 from common.errors import RemoteProtocolError
 from common.ids import NodeId
@@ -38,6 +40,7 @@ from leaf.signals import FromRelay, Joined, Orphaned, RelayWanted, ToRelay
 
 BEYOND_MAX: Final = 16  # leaves that we speak to by relays at a time; wild guess
 WAITING_BYTES_MAX: Final = 4 * BULK_FRAME_BYTES_MAX  # more than uploads ever have on their way
+AWAITED_S: Final = 15.0  # for a link to a relay, and then for its word; a dial has 12 s
 _HEAD_BYTES: Final = 4  # how long the message is, before its data
 _TYPES: Final = tuple(row.id for row in TABLE if row.to is To.LEAF and row.door is Door.BULK)
 _NOWHERE: Final = Address(bytes(4), 0)
@@ -71,7 +74,7 @@ class _Beyond:
 class RelayedPeers:
     """The leaves beyond relays, by key."""
 
-    __slots__ = ("_awaited", "_beyond", "_links", "_parent", "_visited")
+    __slots__ = ("_awaited", "_beyond", "_deadlines", "_links", "_parent", "_visited")
 
     def __init__(self) -> None:
         self._parent: NodeId | None = None
@@ -79,14 +82,15 @@ class RelayedPeers:
         self._visited: dict[NodeId, None] = {}  # super-peers that we dialled for a relay only
         self._awaited: dict[NodeId, Contact] = {}  # the leaf that we want to speak to -> its relay
         self._beyond: dict[NodeId, _Beyond] = {}
+        self._deadlines = Deadlines()  # by whom is awaited
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
-        """Nothing here is due by itself."""
-        return None
+        """When a relay should have said something."""
+        return self._deadlines.earliest()
 
     def takes(self, order: Effect) -> bool:
         """Whether this order is about a leaf beyond a relay, and its bulk link."""
@@ -112,34 +116,51 @@ class RelayedPeers:
         self._parent = None
         return []
 
-    def _wanted(self, event: RelayWanted, _now: float) -> list[Effect]:
+    def _wanted(self, event: RelayWanted, now: float) -> list[Effect]:
         """We were to dial this leaf and could not: ask the super-peer that it hangs on."""
-        if event.peer in self._beyond or len(self._awaited) >= BEYOND_MAX:
+        is_known = event.peer in self._beyond or event.peer in self._awaited
+        if is_known or len(self._awaited) >= BEYOND_MAX:
             return []
         relay = event.relay
         self._awaited[event.peer] = relay
+        self._deadlines.set(event.peer, now + AWAITED_S)
         if relay.node in self._links or relay.node == self._parent:
             return [Send(relay.node, Relay(event.peer))]
         self._visited[relay.node] = None
         return [Dial(relay.node, relay.address, Door.CONTROL)]
 
-    def _link_up(self, event: LinkUp, _now: float) -> list[Effect]:
+    def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
         self._links[event.peer] = None
-        return [
-            Send(event.peer, Relay(peer))
-            for peer, relay in self._awaited.items()
-            if relay.node == event.peer
-        ]
+        awaited = self._awaited_of(event.peer)
+        for peer in awaited:
+            self._deadlines.set(peer, now + AWAITED_S)
+        asks: list[Effect] = [Send(event.peer, Relay(peer)) for peer in awaited]
+        return asks or self._leave(event.peer)
+
+    def _awaited_of(self, relay: NodeId) -> list[NodeId]:
+        return [peer for peer, each in self._awaited.items() if each.node == relay]
+
+    def _no_longer_await(self, peer: NodeId) -> None:
+        self._awaited.pop(peer, None)
+        self._deadlines.cancel(peer)
+
+    def _woke(self, _event: Woke, now: float) -> list[Effect]:
+        """A relay that says nothing takes no place for long."""
+        effects: list[Effect] = []
+        for peer in self._deadlines.pop_due(now):
+            relay = self._awaited.pop(peer, None) if isinstance(peer, bytes) else None
+            effects += [] if relay is None else self._leave(relay.node)
+        return effects
 
     def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
         self._links.pop(event.peer, None)
         self._visited.pop(event.peer, None)
-        for peer in [peer for peer, each in self._awaited.items() if each.node == event.peer]:
-            del self._awaited[peer]
+        for peer in self._awaited_of(event.peer):
+            self._no_longer_await(peer)
         lost = [peer for peer, each in self._beyond.items() if each.relay == event.peer]
         return [out for peer in lost for out in self._part(peer, "its relay is gone")]
 
@@ -152,11 +173,14 @@ class RelayedPeers:
 
     def _on_relayed(self, relay: NodeId, message: Relayed) -> list[Effect]:
         peer, beyond = message.peer, self._beyond.get(message.peer)
-        asked = self._awaited.pop(peer, None)
+        asked = self._awaited.get(peer)
+        is_asked = asked is not None and asked.node == relay
+        if is_asked:
+            self._no_longer_await(peer)
         if beyond is not None:
             ends = bool(message.refused) and beyond.relay == relay
-            return self._part(peer, message.refused) if ends else []
-        known = relay == self._parent or (asked is not None and asked.node == relay)
+            return self._part(peer, message.refused) if ends else self._leave(relay)
+        known = is_asked or relay == self._parent
         if message.refused or not known or len(self._beyond) >= BEYOND_MAX:
             return self._leave(relay)
         self._beyond[peer] = _Beyond(relay)
@@ -177,9 +201,12 @@ class RelayedPeers:
         return [FromRelay(LinkDown(peer, Door.BULK, reason)), *self._leave(relay)]
 
     def _leave(self, relay: NodeId) -> list[Effect]:
-        """A super-peer that we dialled for this only is left when nobody is behind it any more."""
+        """A super-peer that we dialled for this only is left when nobody is behind it any more; one
+        that is not linked yet, when it is."""
         behind = any(each.relay == relay for each in self._beyond.values())
-        if behind or relay == self._parent or self._visited.pop(relay, self) is self:
+        if behind or self._awaited_of(relay) or relay == self._parent or relay not in self._links:
+            return []
+        if self._visited.pop(relay, self) is self:
             return []
         return [Hangup(relay, Door.CONTROL, "nothing more to relay")]
 
@@ -284,4 +311,5 @@ class RelayedPeers:
         LinkDown: _link_down,
         Received: _received,
         ToRelay: _ordered,
+        Woke: _woke,
     }
