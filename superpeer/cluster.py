@@ -112,7 +112,7 @@ class Cluster:
         self.dropped: Counter[str] = Counter()
 
     def stop(self) -> None:
-        """Take no leaves any more."""
+        """Take no new leaves any more; those that are here may say so again."""
         self._admitting = False
 
     @property
@@ -135,7 +135,7 @@ class Cluster:
         if leaf is None and len(self._leaves) >= self._config.leaves_max:
             effects = self._make_room(now) if join.entries and link.bulk_port else []
         full = leaf is None and len(self._leaves) >= self._config.leaves_max
-        if full or not self._admitting:
+        if full or (leaf is None and not self._admitting):
             return [*effects, self._busy(peer)]
         leaf = self._take_in(peer, leaf, join, now)
         self._findable.forget(peer)

@@ -9,7 +9,17 @@ from common.catalogue import Catalogue, Entry, statement
 from common.config import ClusterConfig, Config
 from common.core import Asked, Exited
 from common.ids import Identity
-from common.messages.cluster import Heir, Join, Leave, Publish, Put, ReHome, SearchHits, Welcome
+from common.messages.cluster import (
+    Busy,
+    Heir,
+    Join,
+    Leave,
+    Publish,
+    Put,
+    ReHome,
+    SearchHits,
+    Welcome,
+)
 from common.messages.fields import Contact
 from common.messages.overlay import Held, Hold, Release
 from superpeer.methods import Drain, Status
@@ -315,3 +325,19 @@ def test_a_leaf_of_an_older_release_has_an_heir_too(joins: int) -> None:
     world.advance(0.5)
     assert status(world, "sp1").leaves == 2
     assert sum(status(world, name).copies for name in ("sp2", "sp3")) >= 2
+
+
+def test_who_is_here_may_say_so_while_we_leave() -> None:
+    """A leaf that gave up its move joins its old parent again: it is told no busy, or it would go
+    before its heir has all; who is new is sent away."""
+    world = three()
+    world.core("sp1")._cluster.stop()
+    told = len(world.puppet("leaf1").heard)
+    world.say("leaf1", "sp1", Join(1, 1, 2, joins=2))
+    world.leaf("late")
+    world.connect("late", "sp1")
+    world.say("late", "sp1", Join(1, 0, 0))
+    world.advance(0.1)
+    assert [type(each) for each in world.puppet("leaf1").heard[told:]][:1] == [Welcome]
+    assert [type(each) for each in world.puppet("late").heard] == [Busy]
+    assert status(world, "sp1").leaves == 1
