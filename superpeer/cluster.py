@@ -367,10 +367,10 @@ class Cluster:
         self._sweep_later(now)
         return effects
 
-    def put_to_sleep(self, peer: NodeId, parent: NodeId) -> list[Effect]:
+    def put_to_sleep(self, peer: NodeId, parent: NodeId, now: float) -> list[Effect]:
         """A leaf that we lost has another parent, whose heir we are."""
         leaf, effects = self._leaves[peer], self._let_go(peer)
-        self._dormant.keep(peer, leaf, parent)
+        self._dormant.keep(peer, leaf, parent, now)
         return effects
 
     def get(self, peer: NodeId) -> Leaf | None:

@@ -30,7 +30,7 @@ class Handing:
             if message.leaf in cluster.members or not is_later or dormant.fault(peer, message):
                 return [Send(peer, Held(message.leaf, 0, leaf.joins, OURS))]
             if leaf.epoch == message.epoch:
-                effects = cluster.put_to_sleep(message.leaf, peer)
+                effects = cluster.put_to_sleep(message.leaf, peer, now)
             else:
                 effects = cluster.drop(message.leaf, now)
         elif cluster.is_full and message.leaf not in dormant:

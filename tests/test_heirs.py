@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from common.catalogue import Catalogue, Entry, statement
 from common.config import ClusterConfig, Config
-from common.core import Asked, Exited
+from common.core import Asked, Exited, Stopped
 from common.ids import Identity
 from common.messages.cluster import (
     Busy,
@@ -275,6 +275,42 @@ def test_a_drain_hands_every_leaf_over() -> None:
     assert ("sp1", Exited()) in world.effects
     assert found(world) == BOTH
     assert status(world, "sp2").index_uploads == 0
+
+
+def test_an_end_that_comes_sooner_is_heeded() -> None:
+    """A drain of a minute, then the word to stop within two seconds, while a leaf does not go; a
+    longer one changes nothing."""
+    world = three()
+    world.feed("sp1", Asked(7, "superpeer.drain", Drain(60.0)))
+    world.advance(1.0)
+    world.feed("sp1", Stopped(2.0))
+    world.feed("sp1", Stopped(30.0))
+    world.advance(1.1)
+    assert Exited() not in [effect for name, effect in world.effects if name == "sp1"]
+    world.advance(0.9)
+    assert ("sp1", Exited()) in world.effects
+
+
+def test_what_is_half_indexed_when_it_falls_asleep_is_indexed() -> None:
+    """A leaf is lost while its library is on its way into the index, and another's whose heir we
+    are: when that one dies, all of it is found."""
+    world = three()
+    cluster, leaf = world.core("sp1")._cluster, world.identities["leaf1"].node
+    kept = cluster.get(leaf)
+    assert kept is not None
+    for slot in list(kept.holding.slots()):  # as if it were of a later slice
+        kept.unindexed[slot] = kept.holding.get(slot)
+    cluster._index.drop_leaf(leaf)
+    world.join("leaf1", "sp2")
+    world.hang_up("leaf1", "sp1", "lost")
+    asking = Hold(leaf, kept.epoch, kept.joins + 1, kept.source, kept.holding.generation)
+    assert not cluster.dormant.fault(world.identities["sp2"].node, asking)
+    world.say("sp2", "sp1", asking)
+    world.advance(1.0)
+    assert leaf in cluster.dormant
+    world.kill("sp2")
+    world.advance(0.1)
+    assert found(world) == BOTH
 
 
 entries = st.builds(
