@@ -181,6 +181,8 @@ class Vitals:
         if peer not in self._neighbours:
             return self._drop("receipts_of_stranger")
         if message.to != self._me:
+            if message.ttl <= 0:  # one less would be no message: the next would end our link
+                return self._drop("receipts_without_way")
             ttl = min(message.ttl, HOPS_MAX) - 1
             return self._carry(Carried(message.to, message.by, ttl, message.vouched), peer)
         if short_id(message.by) not in self._around():

@@ -117,6 +117,24 @@ def test_a_super_peer_out_of_sight_is_not_believed() -> None:
     assert not scene.books("c").book(scene.giver.node).received
 
 
+def test_what_may_go_no_further_goes_no_further() -> None:
+    """Nothing is made of it that the next one would end our link for, though that one is its
+    super-peer."""
+    scene = Scene()
+    home = scene.world.identities["c"].node
+    before = len(scene.world.sent)
+    scene.world.say("a", "b", Carried(home, scene.world.identities["a"].node, 0, ()))
+    scene.world.advance(1.0)
+    assert not [
+        to for _, to, each in scene.world.sent[before:] if to == "c" and type(each) is Carried
+    ]
+    assert scene.books("b").dropped["receipts_without_way"] == 1
+    scene.world.say("a", "b", Carried(home, scene.world.identities["a"].node, 1, ()))
+    scene.world.advance(1.0)
+    passed = [each for _, to, each in scene.world.sent if to == "c" and type(each) is Carried]
+    assert [each.ttl for each in passed] == [0]
+
+
 def test_what_a_neighbour_passes_on_it_cannot_change() -> None:
     """Receiver and parent signed; another group or another parent breaks that."""
     scene = Scene()
