@@ -129,6 +129,11 @@ class Book:
 
     # --- what it says -----------------------------------------------------------------------
 
+    @property
+    def is_hearsay(self) -> bool:
+        """Whether it was never our leaf, and nobody here held it back."""
+        return self.here_since is None and not self.sessions and not self.held_back_s
+
     def reachable(self, config: VitalsConfig, now: float) -> bool | None:
         """Whether others can dial it: we at its bulk door, and the majority of others at the
         other one; None while that is not known."""

@@ -2,13 +2,24 @@
 
 from random import Random
 
+from common.addresses import Address
 from common.config import Config, VitalsConfig
 from common.ids import Identity, NodeId
+from common.limits import RECORDS_MAX
 from common.messages.fields import Contact
 from common.messages.hierarchy import Carried, Receipts, Records
-from common.vitals import Receipt, is_receipt, is_record, is_vouched, sign_receipt, vouch
+from common.vitals import (
+    Receipt,
+    Record,
+    is_receipt,
+    is_record,
+    is_vouched,
+    sign_receipt,
+    sign_record,
+    vouch,
+)
 from superpeer.books import RECEIVERS_MAX
-from superpeer.vitals import Vitals
+from superpeer.vitals import BOOKS_MAX, RECORDS_PER_S, Vitals
 from tests.overlay_world import World
 
 NETWORK = "test"
@@ -52,6 +63,22 @@ class Scene:
         homes = (self.world.identities[home].node,)
         self.world.say(by, parent, Receipts((made,), homes))
         self.world.advance(1.0)
+
+
+def vitals_of(me: Identity, leaves: dict[NodeId, Contact], *neighbours: Identity) -> Vitals:
+    """The books of a super-peer that has these leaves and neighbours."""
+    there: dict[NodeId, object] = {each.node: object() for each in neighbours}
+    return Vitals(
+        me,
+        NETWORK,
+        VitalsConfig(),
+        Random(1),
+        links={},
+        leaves=leaves,
+        neighbours=there,  # type: ignore[arg-type]
+        around=frozenset,
+        rtt_s=lambda _node: None,
+    )
 
 
 def test_receipts_reach_the_parent_of_the_giver() -> None:
@@ -165,26 +192,33 @@ def test_a_flood_of_receipts_is_bounded() -> None:
     assert scene.books("a").dropped["receipts_too_many"] >= 1
 
 
+def test_a_flood_of_records_is_paced_and_wipes_out_nothing() -> None:
+    """A neighbour is heard at its pace; what only others tell of gives way before what was seen
+    here, though it came later."""
+    me, talker, gone, here = (Identity(bytes([number]) * 32) for number in range(1, 5))
+    leaves = {here.node: Contact(here.node, Address.of("10.0.0.1", 1214))}
+    books = vitals_of(me, leaves, talker)
+    books.arrived(here.node, 0.0)
+    books.book(gone.node).hold_back(600.0, 61_200.0, 0.0)
+    record = Record(gone.node, talker.node, None, None, 0, 7, 0, 0, 0, bytes(64))
+    full = Records((sign_record(talker, NETWORK, record),) * RECORDS_MAX)
+    for _ in range(4):
+        books.on_records(talker.node, full, 1.0)
+    assert books.dropped["records_too_many"] == 2
+    books.on_records(talker.node, full, 1.0 + RECORDS_MAX / RECORDS_PER_S)
+    assert books.dropped["records_too_many"] == 2
+    for number in range(2 * BOOKS_MAX):
+        books.book(number.to_bytes(32, "big")).enter_record(record, 1.0)
+    assert len(books._books) == BOOKS_MAX
+    assert books.known(gone.node) is not None
+    assert books.known(here.node) is not None
+
+
 def test_records_tell_the_next_parent_how_long_it_was_there() -> None:
     """A neighbour's word, signed, adds to what we saw; a stranger's does not."""
-    rng, config = Random(1), VitalsConfig()
     teller, me, leaf = Identity(b"t" * 32), Identity(b"m" * 32), Identity(b"l" * 32)
-    neighbours: dict[NodeId, object] = {me.node: object(), teller.node: object()}
-
-    def books(one: Identity) -> Vitals:
-        return Vitals(
-            one,
-            NETWORK,
-            config,
-            rng,
-            links={},
-            leaves={leaf.node: Contact(leaf.node, World().addresses.get("x"))},  # type: ignore[arg-type]
-            neighbours=neighbours,  # type: ignore[arg-type]
-            around=frozenset,
-            rtt_s=lambda _node: None,
-        )
-
-    old, new = books(teller), books(me)
+    leaves = {leaf.node: Contact(leaf.node, Address.of("10.0.0.1", 1214))}
+    old, new = vitals_of(teller, leaves, me), vitals_of(me, leaves, me, teller)
     old.arrived(leaf.node, 0.0)
     record = old._record(leaf.node, 5000.0)
     assert is_record(record, NETWORK)
