@@ -1,9 +1,10 @@
 """The books of a super-peer: receipts that count, receipts that do not, and how they travel."""
 
 from random import Random
+from types import SimpleNamespace
 
 from common.addresses import Address
-from common.config import Config, VitalsConfig
+from common.config import VitalsConfig
 from common.ids import Identity, NodeId
 from common.limits import RECORDS_MAX
 from common.messages.fields import Contact
@@ -18,7 +19,7 @@ from common.vitals import (
     sign_record,
     vouch,
 )
-from superpeer.books import RECEIVERS_MAX
+from superpeer.books import RECEIVERS_MAX, Book
 from superpeer.vitals import BOOKS_MAX, RECORDS_PER_S, Vitals
 from tests.overlay_world import World
 
@@ -67,7 +68,7 @@ class Scene:
 
 def vitals_of(me: Identity, leaves: dict[NodeId, Contact], *neighbours: Identity) -> Vitals:
     """The books of a super-peer that has these leaves and neighbours."""
-    there: dict[NodeId, object] = {each.node: object() for each in neighbours}
+    there: dict[NodeId, object] = {each.node: SimpleNamespace(leaves=0) for each in neighbours}
     return Vitals(
         me,
         NETWORK,
@@ -214,11 +215,38 @@ def test_a_flood_of_records_is_paced_and_wipes_out_nothing() -> None:
     assert books.known(here.node) is not None
 
 
+def test_one_word_makes_nobody_steady() -> None:
+    """How long a leaf was elsewhere counts when two say so, by the lower of them, and no longer
+    than a measurement counts; one that says it twice is one."""
+    leaf, tellers = b"l" * 32, (b"a" * 32, b"b" * 32)
+    config, long = VitalsConfig(), 10**9
+
+    def told(*words: tuple[NodeId, int]) -> float:
+        book = Book()
+        book.arrive(0.0)
+        for by, uptime_s in words:
+            bare = Record(leaf, by, None, None, 0, uptime_s, 0, 0, 0, bytes(64))
+            book.enter_record(bare, 50.0)
+        return book.inputs(
+            config,
+            me=b"m" * 32,
+            bulk_door=True,
+            groups_there=3,
+            rtt_s=None,
+            need=False,
+            now=60.0,
+        ).uptime_s
+
+    assert told((tellers[0], long), (tellers[0], long)) == 60.0
+    assert told((tellers[0], long), (tellers[1], 300)) == 360.0
+    assert told((tellers[0], long), (tellers[1], long)) == 60.0 + config.kept_s
+
+
 def test_records_tell_the_next_parent_how_long_it_was_there() -> None:
-    """A neighbour's word, signed, adds to what we saw; a stranger's does not."""
-    teller, me, leaf = Identity(b"t" * 32), Identity(b"m" * 32), Identity(b"l" * 32)
+    """The words of neighbours, signed, add to what we saw; a stranger's do not."""
+    teller, second, me, leaf = (Identity(bytes([number]) * 32) for number in range(1, 5))
     leaves = {leaf.node: Contact(leaf.node, Address.of("10.0.0.1", 1214))}
-    old, new = vitals_of(teller, leaves, me), vitals_of(me, leaves, me, teller)
+    old, new = vitals_of(teller, leaves, me), vitals_of(me, leaves, me, teller, second)
     old.arrived(leaf.node, 0.0)
     record = old._record(leaf.node, 5000.0)
     assert is_record(record, NETWORK)
@@ -229,7 +257,8 @@ def test_records_tell_the_next_parent_how_long_it_was_there() -> None:
     new.on_records(me.node, Records((record,)), 5000.0)
     assert new.dropped["record_false"] == 1
     new.on_records(teller.node, Records((record,)), 5000.0)
-    book = new.book(leaf.node)
-    told = book._told_uptime(Config().vitals, 5010.0)
-    assert told is not None
-    assert told[0] == 5000.0
+    assert new.inputs(leaf.node, 5010.0, need=False).uptime_s == 10.0
+    other = vitals_of(second, leaves, me)
+    other.arrived(leaf.node, 2000.0)
+    new.on_records(second.node, Records((other._record(leaf.node, 5000.0),)), 5000.0)
+    assert new.inputs(leaf.node, 5010.0, need=False).uptime_s == 3010.0
