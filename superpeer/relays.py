@@ -1,13 +1,13 @@
 """The way between two leaves that nobody can dial: through us, within bounds.
 
 One of them is a leaf of ours; the other comes because it was pushed and could not dial it. Each
-part is passed on at once and nothing is kept here: a sender may have one window of parts that the
-other end has not taken, and what was taken is told it no faster than our rate for all relays
-allows. So a relay costs a bounded share of our uplink and no memory. Who ignores its window has its
-relay ended. A super-peer may refuse: then the two have no way.
+part is passed on at once and nothing is kept here: a sender may have one window of parts of which
+it was not told that they were taken, and it is told so no faster than our rate for all relays
+allows. So a relay costs a bounded share of our uplink and no memory, whatever its ends do: who
+sends more than its window, or takes what did not come, has its relay ended, and what had passed by
+then counts as well before there is another. A super-peer may refuse: then the two have no way.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
@@ -23,6 +23,7 @@ from common.rates import Bucket
 RELAYS_MAX: Final = 64  # at a time; wild guess
 IDLE_S: Final = 2.0  # a relay that was not used for so long may give way; wild guess
 PAUSE_MIN_S: Final = 0.001  # a shorter one would not be later than now, in floating point
+OVERDRAWN_S: Final = 2.0  # who is ahead of its rate by more begins no relay; wild guess
 PER_LEAF_MAX: Final = 2  # so that both windows fit into the queue of its link
 
 _Pair = tuple[NodeId, NodeId]
@@ -36,9 +37,9 @@ class Relays:
         self._leaves = leaves
         self._rate = config.relay_per_s
         self._credit = Bucket(max(self._rate, 1.0), max(self._rate, 1.0), 0.0)
-        self._open: dict[_Pair, int] = {}  # from, to -> bytes that were not taken yet
+        self._open: dict[_Pair, int] = {}  # from, to -> bytes not told yet that they were taken
         self._used_at: dict[_Pair, float] = {}
-        self._untold: deque[tuple[NodeId, NodeId, int]] = deque()  # to whom, by whom, so much taken
+        self._untold: dict[_Pair, int] = {}  # ... of them those that were taken, in turn
         self._deadlines = Deadlines()
         self.bytes = 0
         """How much has passed."""
@@ -54,7 +55,7 @@ class Relays:
         if (peer, other) in self._open:
             return [Send(peer, Relayed(other))]
         effects = [*self._make_room(peer, now), *self._make_room(other, now)]
-        if reason := self._objection(peer, other):
+        if reason := self._objection(peer, other, now):
             return [*effects, Send(peer, Relayed(other, reason))]
         self._open[peer, other] = self._open[other, peer] = 0
         self._used_at[peer, other] = self._used_at[other, peer] = now
@@ -66,17 +67,17 @@ class Relays:
         if (peer, other) not in self._open:
             return []
         owed = self._open[peer, other] + len(message.part)
-        taken = self._open[other, peer] - message.taken
-        if owed > RELAY_WINDOW_BYTES or taken < 0:
+        taken = self._untold.get((other, peer), 0) + message.taken
+        if owed > RELAY_WINDOW_BYTES or taken > self._open[other, peer]:
             return self._end(peer, other, "it ignores its window")
-        self._open[peer, other], self._open[other, peer] = owed, taken
+        self._open[peer, other] = owed
         self._used_at[peer, other] = self._used_at[other, peer] = now
         self.bytes += len(message.part)
         effects: list[Effect] = []
         if message.part:
             effects.append(Send(other, Ferried(peer, message.part, message.last)))
         if message.taken:
-            self._untold.append((other, peer, message.taken))
+            self._untold[other, peer] = taken
         return effects + self._tell(now)
 
     def peer_lost(self, peer: NodeId) -> list[Effect]:
@@ -103,15 +104,19 @@ class Relays:
             return []
         return self._end(*min(idle, key=lambda pair: self._used_at[pair]), "another needs it more")
 
-    def _objection(self, peer: NodeId, other: NodeId) -> str:
+    def _objection(self, peer: NodeId, other: NodeId, now: float) -> str:
         if self._rate <= 0:
             return "this super-peer relays nothing"
         if other not in self._leaves or peer == other:
             return "that is no leaf of this super-peer"
         crowded = any(self._count(each) >= PER_LEAF_MAX for each in (peer, other))
-        if len(self) >= RELAYS_MAX or crowded:
+        if len(self) >= RELAYS_MAX or crowded or self._is_overdrawn(now):
             return "this super-peer relays as much as it can"
         return ""
+
+    def _is_overdrawn(self, now: float) -> bool:
+        """Whether far more has passed than our rate allows, in relays that have ended."""
+        return not self._credit.take(now) and self._credit.wait_s > OVERDRAWN_S
 
     def _count(self, peer: NodeId) -> int:
         return sum(one == peer for one, _ in self._open)
@@ -123,17 +128,19 @@ class Relays:
             if not self._credit.take(now):
                 self._deadlines.set(_TOLD, now + max(self._credit.wait_s, PAUSE_MIN_S))
                 break
-            to, by, taken = self._untold.popleft()
+            to, by = next(iter(self._untold))
+            taken = self._untold.pop((to, by))
             self._credit.spend(taken - 1)
-            if (to, by) in self._open:
-                effects.append(Send(to, Ferried(by, taken=taken)))
+            self._open[to, by] -= taken
+            effects.append(Send(to, Ferried(by, taken=taken)))
         return effects
 
     def _end(self, peer: NodeId, other: NodeId, reason: str) -> list[Effect]:
         """Both ends hear it; who is gone is told in vain."""
-        if self._open.pop((peer, other), None) is None:
+        if (peer, other) not in self._open:
             return []
-        self._open.pop((other, peer), None)
         for pair in ((peer, other), (other, peer)):
+            self._credit.spend(self._open.pop(pair))  # it has passed, and is told to nobody
             self._used_at.pop(pair, None)
+            self._untold.pop(pair, None)
         return [Send(other, Relayed(peer, reason)), Send(peer, Relayed(other, reason))]

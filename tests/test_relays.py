@@ -20,7 +20,7 @@ from deploy.sim.stage import Stage
 from leaf.methods import Get, GetResult
 from leaf.signals import FromRelay, Joined, RelayWanted, ToRelay
 from leaf.swarm.relayed import BEYOND_MAX, RelayedPeers
-from superpeer.relays import PER_LEAF_MAX, RELAYS_MAX, Relays
+from superpeer.relays import OVERDRAWN_S, PER_LEAF_MAX, RELAYS_MAX, Relays
 from tests.leaf_scene import MIB, content, found, network
 
 KEYS = [Identity(bytes([number]) * 32).node for number in range(1, 250)]
@@ -153,6 +153,49 @@ def test_all_relays_together_pass_no_more_than_the_rate(parts: list[int]) -> Non
         untaken -= sum(each.taken for each in told if isinstance(each, Ferried))
         assert passed <= rate * (now + 1.0) + RELAY_WINDOW_BYTES
     assert not waiting
+
+
+def test_two_that_do_not_wait_to_be_told_pass_no_more_than_others() -> None:
+    """The one takes at once, and the other sends on before it hears so: their relay ends, and they
+    begin the next. What passes is bounded all the same."""
+    rate, seconds = 10_000.0, 100
+    relays, ends = relaying(rate), 0
+    for tick in range(100 * seconds):
+        now = tick / 100
+        relays.due(now)
+        relays.on_relay(VISITOR, Relay(LEAF), now)
+        for _ in range(4):
+            relays.on_ferry(VISITOR, Ferry(LEAF, bytes(RELAY_PART_BYTES_MAX)), now)
+            relays.on_ferry(LEAF, Ferry(VISITOR, taken=RELAY_PART_BYTES_MAX), now)
+        ends += not len(relays)
+        allowed = rate * (now + 1.0 + OVERDRAWN_S) + 2 * RELAY_WINDOW_BYTES
+        assert relays.bytes <= allowed
+        assert len(relays._untold) <= 2
+    assert ends
+    assert relays.bytes >= rate * seconds / 2
+
+
+def test_what_one_relay_owed_is_not_told_to_the_next() -> None:
+    """Of the same two."""
+    relays = relaying(1000.0)
+    for _ in range(2):
+        relays.on_ferry(VISITOR, Ferry(LEAF, bytes(1000)), 0.0)
+        relays.on_ferry(LEAF, Ferry(VISITOR, taken=1000), 0.0)
+    assert relays.wakeup() is not None
+    relays.on_relay(LEAF, Relay(VISITOR, over=True), 0.0)
+    relays.on_relay(VISITOR, Relay(LEAF), 10.0)
+    assert len(relays) == 1
+    assert relays.due(500.0) == []
+
+
+def test_what_was_taken_twice_ends_the_relay() -> None:
+    """Also while the sender has not heard of the first time."""
+    relays = relaying(1.0)
+    relays.on_ferry(VISITOR, Ferry(LEAF, bytes(100)), 0.0)
+    relays.on_ferry(LEAF, Ferry(VISITOR, taken=50), 0.0)
+    assert relays.on_ferry(LEAF, Ferry(VISITOR, taken=50), 0.0) == []
+    assert relays.on_ferry(LEAF, Ferry(VISITOR, taken=1), 0.0)
+    assert not len(relays)
 
 
 # --- the leaf ---------------------------------------------------------------------------------
