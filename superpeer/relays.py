@@ -1,11 +1,12 @@
 """The way between two leaves that nobody can dial: through us, within bounds.
 
-One of them is a leaf of ours; the other comes because it was pushed and could not dial it. Each
-part is passed on at once and nothing is kept here: a sender may have one window of parts of which
-it was not told that they were taken, and it is told so no faster than our rate for all relays
-allows. So a relay costs a bounded share of our uplink and no memory, whatever its ends do: who
-sends more than its window, or takes what did not come, has its relay ended, and what had passed by
-then counts as well before there is another. A super-peer may refuse: then the two have no way.
+One of them is a leaf of ours; the other comes because it was pushed and could not dial it, so our
+leaf has named it a moment before, and nobody else may speak to a leaf through us. Each part is
+passed on at once and nothing is kept here: a sender may have one window of parts of which it was
+not told that they were taken, and it is told so no faster than our rate for all relays allows. So a
+relay costs a bounded share of our uplink and no memory, whatever its ends do: who sends more than
+its window, or takes what did not come, has its relay ended, and what had passed by then counts as
+well before there is another. A super-peer may refuse: then the two have no way.
 """
 
 from collections.abc import Mapping
@@ -15,12 +16,14 @@ from common.config import ClusterConfig
 from common.core import Effect, Send
 from common.deadlines import Deadlines
 from common.ids import NodeId
-from common.limits import RELAY_WINDOW_BYTES
+from common.limits import PUSHED_MAX, RELAY_WINDOW_BYTES
 from common.messages.fields import Contact
 from common.messages.relay import Ferried, Ferry, Relay, Relayed
 from common.rates import Bucket
 
 RELAYS_MAX: Final = 64  # at a time; wild guess
+NAMED_S: Final = 30.0  # from a locate that asks for a push to who comes of it; wild guess
+NAMED_MAX: Final = 8 * PUSHED_MAX  # by one leaf, as many as it may have asked for in that time
 IDLE_S: Final = 2.0  # a relay that was not used for so long may give way; wild guess
 PAUSE_MIN_S: Final = 0.001  # a shorter one would not be later than now, in floating point
 OVERDRAWN_S: Final = 2.0  # who is ahead of its rate by more begins no relay; wild guess
@@ -39,6 +42,7 @@ class Relays:
         self._credit = Bucket(max(self._rate, 1.0), max(self._rate, 1.0), 0.0)
         self._open: dict[_Pair, int] = {}  # from, to -> bytes not told yet that they were taken
         self._used_at: dict[_Pair, float] = {}
+        self._named: dict[NodeId, dict[NodeId, float]] = {}  # who may come, by our leaf; and since
         self._untold: dict[_Pair, int] = {}  # ... of them those that were taken, in turn
         self._deadlines = Deadlines()
         self.bytes = 0
@@ -47,6 +51,15 @@ class Relays:
     def __len__(self) -> int:
         return len(self._open) // 2
 
+    def named(self, leaf: NodeId, sources: tuple[NodeId, ...], now: float) -> None:
+        """A leaf of ours has asked that these dial it; where they cannot, they come to us."""
+        named = self._named.setdefault(leaf, {})
+        for each in sources:
+            named.pop(each, None)
+            named[each] = now
+        for _ in range(len(named) - NAMED_MAX):
+            del named[next(iter(named))]
+
     def on_relay(self, peer: NodeId, message: Relay, now: float) -> list[Effect]:
         """Somebody wants to speak to a leaf of ours, or no more."""
         other = message.peer
@@ -54,9 +67,14 @@ class Relays:
             return self._end(peer, other, "the other end has left")
         if (peer, other) in self._open:
             return [Send(peer, Relayed(other))]
-        effects = [*self._make_room(peer, now), *self._make_room(other, now)]
         if reason := self._objection(peer, other, now):
-            return [*effects, Send(peer, Relayed(other, reason))]
+            return [Send(peer, Relayed(other, reason))]
+        effects = [*self._make_room(peer, now), *self._make_room(other, now)]
+        if self._is_crowded(peer, other, now):
+            return [
+                *effects,
+                Send(peer, Relayed(other, "this super-peer relays as much as it can")),
+            ]
         self._open[peer, other] = self._open[other, peer] = 0
         self._used_at[peer, other] = self._used_at[other, peer] = now
         return [*effects, Send(other, Relayed(peer)), Send(peer, Relayed(other))]
@@ -82,6 +100,7 @@ class Relays:
 
     def peer_lost(self, peer: NodeId) -> list[Effect]:
         """The link to one end is gone."""
+        self._named.pop(peer, None)
         effects: list[Effect] = []
         for one, other in list(self._open):
             if one == peer:
@@ -109,13 +128,18 @@ class Relays:
             return "this super-peer relays nothing"
         if other not in self._leaves or peer == other:
             return "that is no leaf of this super-peer"
-        crowded = any(self._count(each) >= PER_LEAF_MAX for each in (peer, other))
-        if len(self) >= RELAYS_MAX or crowded or self._is_overdrawn(now):
-            return "this super-peer relays as much as it can"
+        since = self._named.get(other, {}).get(peer)
+        if since is None or now - since > NAMED_S:
+            return "that leaf has not asked for you"
         return ""
 
-    def _is_overdrawn(self, now: float) -> bool:
-        """Whether far more has passed than our rate allows, in relays that have ended."""
+    def _is_crowded(self, peer: NodeId, other: NodeId, now: float) -> bool:
+        """Whether there are relays enough; or far more has passed than our rate allows, in some
+        that have ended."""
+        if len(self) >= RELAYS_MAX:
+            return True
+        if any(self._count(each) >= PER_LEAF_MAX for each in (peer, other)):
+            return True
         return not self._credit.take(now) and self._credit.wait_s > OVERDRAWN_S
 
     def _count(self, peer: NodeId) -> int:
