@@ -15,6 +15,7 @@ from superpeer.verdict import Inputs
 
 RECEIVERS_MAX: Final = 64  # whose receipts are kept for one leaf, 200 B each
 RECORDS_OF_MAX: Final = 8  # super-peers whose word of one leaf is kept
+TELLERS_MIN: Final = 2  # super-peers, before how long a leaf was elsewhere counts
 DIALS_MAX: Final = 8  # dial-backs of one leaf that are kept
 
 
@@ -129,6 +130,11 @@ class Book:
 
     # --- what it says -----------------------------------------------------------------------
 
+    @property
+    def is_hearsay(self) -> bool:
+        """Whether it was never our leaf, and nobody here held it back."""
+        return self.here_since is None and not self.sessions and not self.held_back_s
+
     def reachable(self, config: VitalsConfig, now: float) -> bool | None:
         """Whether others can dial it: we at its bulk door, and the majority of others at the
         other one; None while that is not known."""
@@ -207,16 +213,18 @@ class Book:
     def _told_uptime(
         self, config: VitalsConfig, now: float
     ) -> tuple[float, tuple[NodeId, ...]] | None:
-        """How long it was a leaf of others until it came here, by the median of their words."""
+        """How long it was a leaf of others until it came here, by the median of their words: none
+        where only one says so, and no longer than a measurement counts."""
         fresh = [
             (float(each.record.uptime_s), node)
             for node, each in self.told.items()
             if _is_fresh(each.at - each.record.age_s, config, now)
         ]
-        if not fresh:
+        if len(fresh) < TELLERS_MIN:
             return None
         fresh.sort()
-        return fresh[(len(fresh) - 1) // 2][0], tuple(node for _, node in fresh)
+        median = fresh[(len(fresh) - 1) // 2][0]
+        return min(median, config.kept_s), tuple(node for _, node in fresh)
 
 
 def _enter(

@@ -112,7 +112,7 @@ class Cluster:
         self.dropped: Counter[str] = Counter()
 
     def stop(self) -> None:
-        """Take no leaves any more."""
+        """Take no new leaves any more; those that are here may say so again."""
         self._admitting = False
 
     @property
@@ -135,7 +135,7 @@ class Cluster:
         if leaf is None and len(self._leaves) >= self._config.leaves_max:
             effects = self._make_room(now) if join.entries and link.bulk_port else []
         full = leaf is None and len(self._leaves) >= self._config.leaves_max
-        if full or not self._admitting:
+        if full or (leaf is None and not self._admitting):
             return [*effects, self._busy(peer)]
         leaf = self._take_in(peer, leaf, join, now)
         self._findable.forget(peer)
@@ -367,10 +367,10 @@ class Cluster:
         self._sweep_later(now)
         return effects
 
-    def put_to_sleep(self, peer: NodeId, parent: NodeId) -> list[Effect]:
+    def put_to_sleep(self, peer: NodeId, parent: NodeId, now: float) -> list[Effect]:
         """A leaf that we lost has another parent, whose heir we are."""
         leaf, effects = self._leaves[peer], self._let_go(peer)
-        self._dormant.keep(peer, leaf, parent)
+        self._dormant.keep(peer, leaf, parent, now)
         return effects
 
     def get(self, peer: NodeId) -> Leaf | None:

@@ -155,10 +155,13 @@ class Dormant:
         self.inherited += 1
         return copy.parent, copy
 
-    def keep(self, leaf: NodeId, share: Share, parent: NodeId) -> None:
-        """A leaf that was ours is another's, who asks us to be its heir: it sleeps from now on."""
+    def keep(self, leaf: NodeId, share: Share, parent: NodeId, now: float) -> None:
+        """A leaf that was ours is another's, who asks us to be its heir: it sleeps from now on,
+        and what is not in the index yet goes there all the same."""
         self._copies[leaf] = _Copy(parent, share)
         self._index.hide(leaf)
+        if share.unindexed:
+            self._deadlines.set(("index", leaf), now)
 
     def close(self, why: str, now: float) -> list[Effect]:
         """Be nobody's heir any more."""
@@ -246,7 +249,7 @@ class Dormant:
             self._forget(hollow, now)
         holding = Holding(self._network, message.leaf, self._config.entries_max)
         share = Share(message.epoch, message.joins, message.source, holding)
-        self.keep(message.leaf, share, peer)
+        self.keep(message.leaf, share, peer, now)
         return self._copies[message.leaf]
 
     def _hollow(self) -> NodeId | None:

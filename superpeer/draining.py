@@ -71,13 +71,20 @@ class Draining:
         if call is not None:
             self._calls.append(call)
         if self.is_on:
-            self._ends_at = min(self._ends_at, now + grace_s)
+            self._hurry(grace_s, now)
             return []
         self._last, self._began, self._ends_at = last, now, now + grace_s
         self._hands_until = now + HANDING * grace_s
         self._moved_before = self._cluster.moved
         self._cluster.stop()
         return [*self._cluster.dormant.close("it leaves", now), *self.look(now)]
+
+    def _hurry(self, grace_s: float, now: float) -> None:
+        """An end that comes sooner is heeded as if it had been the first, as is its share for
+        leaves; a later one changes nothing."""
+        if now + grace_s < self._ends_at:
+            self._ends_at = now + grace_s
+            self._hands_until = min(self._hands_until, now + HANDING * grace_s)
 
     def look(self, now: float) -> list[Effect]:
         """Go on; to be asked after each event."""

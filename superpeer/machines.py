@@ -11,6 +11,7 @@ from common.core import Effect, LinkUp
 from common.digest import CountedPlaces
 from common.ids import Identity, NodeId
 from common.meeting import Meeting, Seed
+from common.messages.overlay import QueryBody
 from common.network import Network
 from common.proofs import Proofs
 from superpeer.cluster import Cluster
@@ -84,6 +85,12 @@ class Machines:
         self.counting = (*asked, self.cluster.dormant)
         """Those that count what they drop."""
         self.all = (*asked, self.lookout, self.line, self.reunion, self.relays, self.draining)
+
+    def _push_for_ours(self, body: QueryBody, now: float) -> list[Effect]:
+        """One of our leaves wants to be dialled; who cannot may come for a relay."""
+        if body.asker is not None:
+            self.relays.named(body.asker.node, body.push, now)
+        return self.pushes.of(body, now)
 
     def _line_of(self) -> Line:
         """Who follows when no super-peer is left."""
@@ -186,5 +193,5 @@ class Machines:
             neighbours=self.overlay.neighbours,
             evaluate=self.flood.evaluate,
             around=self.overlay.around,
-            push=self.pushes.of,
+            push=self._push_for_ours,
         )

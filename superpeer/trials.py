@@ -19,7 +19,7 @@ from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.hostcache import group_of
 from common.ids import Guid, NodeId, new_guid
-from common.limits import TEST_S_MAX
+from common.limits import TEST_S_MAX, WITNESSES_MAX
 from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, ErrandDone, Examine, Examined
 from common.rates import Bucket
@@ -90,7 +90,7 @@ class Trials:
         self._rng.shuffle(neighbours)
         asks: list[Effect] = []
         if neighbours:
-            each = -(-witnesses // len(neighbours))
+            each = min(-(-witnesses // len(neighbours)), WITNESSES_MAX)
             for peer in neighbours[:witnesses]:
                 test.asked[peer] = each
                 asks.append(Send(peer, Examine(guid, contact, seconds, each)))

@@ -126,8 +126,8 @@ def _up_rate(inputs: Inputs, config: PromotionConfig) -> Check:
 
 def _steadiness(inputs: Inputs, config: PromotionConfig) -> Check:
     """Up for long now, or usually: whichever is nearer to its own threshold, or further above."""
-    now = inputs.uptime_s / config.age_min_s
-    usual = (inputs.session_s or 0.0) / config.session_min_s
+    now = _share(inputs.uptime_s, config.age_min_s)
+    usual = _share(inputs.session_s or 0.0, config.session_min_s)
     value = max(now, usual)
     fine = value >= 1.0
     missing_s = math.ceil(config.age_min_s - inputs.uptime_s)
@@ -155,6 +155,11 @@ def _floor(fine: bool, need: bool = False) -> Outcome:
     if fine:
         return "passes"
     return "left aside" if need else "fails"
+
+
+def _share(value: float, threshold: float) -> float:
+    """How much of a threshold; one of nothing is just reached by all."""
+    return value / threshold if threshold > 0.0 else 1.0
 
 
 def _points(value: float | None, threshold: float, weight: float, most: float) -> float:

@@ -42,6 +42,8 @@ BOOKS_MAX: Final = 4_096  # of leaves, here or gone; up to 20 KiB each, usually 
 CARRY_TTL: Final = 3  # links that receipts go: as far as a super-peer sees
 RECEIPTS_PER_S: Final = 4.0  # of one leaf: four checks of a signature, 0.4 ms
 RECEIPTS_BURST: Final = 2 * RECEIPTS_MAX
+RECORDS_PER_S: Final = 2.0  # of one neighbour, who tells 64 in a minute
+RECORDS_BURST: Final = 2 * RECORDS_MAX
 SUPER_PEERS_ENOUGH: Final = 3  # in sight, we among them: DESIGN §5
 _RECORDS: Final = "records"
 
@@ -70,6 +72,7 @@ class Vitals:
         self._books: dict[NodeId, Book] = {}  # the one that arrived last at the end
         self._told: dict[NodeId, hierarchy.Vitals] = {}
         self._credit: dict[NodeId, Bucket] = {}
+        self._record_credit: dict[NodeId, Bucket] = {}
         self._deadlines = Deadlines()
         self.dropped: Counter[str] = Counter()
 
@@ -143,9 +146,11 @@ class Vitals:
             self._deadlines.set(("tell", leaf), now + (0.0 if soon else self._config.tell_s))
 
     def _forget(self) -> None:
+        """What only others tell of gives way first, then who left us longest ago."""
         while len(self._books) > BOOKS_MAX:
-            gone = next((each for each in self._books if each not in self._leaves), None)
-            del self._books[gone if gone is not None else next(iter(self._books))]
+            gone = {node: book for node, book in self._books.items() if node not in self._leaves}
+            told = (node for node, book in gone.items() if book.is_hearsay)
+            del self._books[next(told, next(iter(gone or self._books)))]
 
     # --- receipts ---------------------------------------------------------------------------
 
@@ -181,6 +186,8 @@ class Vitals:
         if peer not in self._neighbours:
             return self._drop("receipts_of_stranger")
         if message.to != self._me:
+            if message.ttl <= 0:  # one less would be no message: the next would end our link
+                return self._drop("receipts_without_way")
             ttl = min(message.ttl, HOPS_MAX) - 1
             return self._carry(Carried(message.to, message.by, ttl, message.vouched), peer)
         if short_id(message.by) not in self._around():
@@ -197,11 +204,7 @@ class Vitals:
 
     def _pace(self, by: NodeId, now: float) -> Bucket:
         """What one may still tell, who is heard of last at the end."""
-        credit = self._credit.pop(by, None) or Bucket(RECEIPTS_PER_S, RECEIPTS_BURST, now)
-        self._credit[by] = credit
-        if len(self._credit) > BOOKS_MAX:
-            del self._credit[next(iter(self._credit))]
-        return credit
+        return _paced(self._credit, by, Bucket(RECEIPTS_PER_S, RECEIPTS_BURST, now))
 
     def _holds(self, receipt: Receipt) -> bool:
         """Whether it is worth anything: long enough, and signed."""
@@ -239,7 +242,11 @@ class Vitals:
         """What a neighbour knows of its leaves; it may be ours one day."""
         if peer not in self._neighbours:
             return self._drop("records_of_stranger")
+        credit = _paced(self._record_credit, peer, Bucket(RECORDS_PER_S, RECORDS_BURST, now))
         for record in message.records:
+            if not credit.take(now):
+                self.dropped["records_too_many"] += 1
+                break
             if record.by != peer or not is_record(record, self._network):
                 self.dropped["record_false"] += 1
             else:
@@ -307,3 +314,11 @@ class Vitals:
     def _drop(self, why: str) -> list[Effect]:
         self.dropped[why] += 1
         return []
+
+
+def _paced(owed: dict[NodeId, Bucket], by: NodeId, new: Bucket) -> Bucket:
+    """What one may still tell, who is heard of last at the end."""
+    credit = owed[by] = owed.pop(by, new)
+    if len(owed) > BOOKS_MAX:
+        del owed[next(iter(owed))]
+    return credit

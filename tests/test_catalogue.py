@@ -17,6 +17,7 @@ from common.catalogue import (
     verify,
 )
 from common.limits import FILE_NAME_BYTES_MAX, FILE_SIZE_MAX, FILES_PER_LEAF_MAX, STRING_BYTES_MAX
+from common.proofs import proven_root
 
 GOLDEN_ROOT = "05cd0dfb4139fe763a95bc6e45b652635d89f4324b65b39d4d56807dffa1fa67"
 SONG = Entry(bytes(range(32)), 1_000_000, "Grüße.ogg", "Musik/1999", 915_148_800)
@@ -196,3 +197,12 @@ def test_the_border_refuses_an_entry_beyond_a_limit(fields: list[object]) -> Non
     """Each field of an entry is checked where a frame is converted."""
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields, Entry)
+
+
+def test_malformed_proofs_have_no_root() -> None:
+    """Too long, too short or with odd hashes: no root, never an error."""
+    entry = Entry(bytes(32), 1, "x")
+    assert proven_root(-1, entry, ()) is None
+    assert proven_root(1, entry, ()) is None
+    assert proven_root(0, entry, (b"short",)) is None
+    assert proven_root(0, entry, (bytes(32),) * 99) is None

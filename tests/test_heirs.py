@@ -7,9 +7,19 @@ from msgspec.structs import replace
 
 from common.catalogue import Catalogue, Entry, statement
 from common.config import ClusterConfig, Config
-from common.core import Asked, Exited
+from common.core import Asked, Exited, Stopped
 from common.ids import Identity
-from common.messages.cluster import Heir, Join, Leave, Publish, Put, ReHome, SearchHits, Welcome
+from common.messages.cluster import (
+    Busy,
+    Heir,
+    Join,
+    Leave,
+    Publish,
+    Put,
+    ReHome,
+    SearchHits,
+    Welcome,
+)
 from common.messages.fields import Contact
 from common.messages.overlay import Held, Hold, Release
 from superpeer.methods import Drain, Status
@@ -96,43 +106,6 @@ def test_what_was_found_of_a_copy_is_not_found_in_its_place() -> None:
     world.advance(2.0)
     assert found(world) == ["blue moon.txt"]
     assert found(world, "red") == ["red sun.txt"]
-
-
-def test_nobody_takes_a_copy_away_by_a_number() -> None:
-    """Neither a later life nor a later join, that nobody has signed, displaces what is kept of a
-    leaf whose parent lives; nor does another address come into an answer."""
-    world = three()
-    node = world.identities["leaf1"].node
-    far = Contact(node, world.addresses["sp3"])
-    for epoch, joins in ((2**53, 2**53), (1, 2**53)):
-        world.say("sp3", "sp2", Hold(node, epoch, joins, far, 1))
-        world.advance(1.0)
-        assert status(world, "sp2").copied_files == 2
-    world.kill("sp3")
-    world.kill("sp1")
-    world.leaf("late")
-    world.join("late", "sp2")
-    world.search("late", "sp2", "blue")
-    world.advance(1.0)
-    hits = [m for m in world.puppet("late").heard if isinstance(m, SearchHits)]
-    assert [hit.source.address.ip for each in hits for hit in each.hits] == [
-        world.addresses["leaf1"].ip
-    ] * 2
-
-
-def test_questions_alone_fill_no_places() -> None:
-    """Copies of which nothing signed ever came give way to those that leaves really want."""
-    world = three(copies_max=4)
-    for number in range(4):
-        node = Identity(bytes([200 + number]) * 32).node
-        asker = ("sp1", "sp3")[number % 2]
-        world.say(asker, "sp2", Hold(node, 1, 1, Contact(node, world.addresses["sp1"]), 1))
-    world.advance(1.0)
-    world.leaf("leaf2")
-    world.join("leaf2", "sp1")
-    world.publish("leaf2", "sp1", {"red song.txt": 1})
-    world.advance(30.0)
-    assert status(world, "sp1").heirs == 2
 
 
 def test_a_leaf_that_joins_its_heir_sends_nothing_again() -> None:
@@ -304,6 +277,42 @@ def test_a_drain_hands_every_leaf_over() -> None:
     assert status(world, "sp2").index_uploads == 0
 
 
+def test_an_end_that_comes_sooner_is_heeded() -> None:
+    """A drain of a minute, then the word to stop within two seconds, while a leaf does not go; a
+    longer one changes nothing."""
+    world = three()
+    world.feed("sp1", Asked(7, "superpeer.drain", Drain(60.0)))
+    world.advance(1.0)
+    world.feed("sp1", Stopped(2.0))
+    world.feed("sp1", Stopped(30.0))
+    world.advance(1.1)
+    assert Exited() not in [effect for name, effect in world.effects if name == "sp1"]
+    world.advance(0.9)
+    assert ("sp1", Exited()) in world.effects
+
+
+def test_what_is_half_indexed_when_it_falls_asleep_is_indexed() -> None:
+    """A leaf is lost while its library is on its way into the index, and another's whose heir we
+    are: when that one dies, all of it is found."""
+    world = three()
+    cluster, leaf = world.core("sp1")._cluster, world.identities["leaf1"].node
+    kept = cluster.get(leaf)
+    assert kept is not None
+    for slot in list(kept.holding.slots()):  # as if it were of a later slice
+        kept.unindexed[slot] = kept.holding.get(slot)
+    cluster._index.drop_leaf(leaf)
+    world.join("leaf1", "sp2")
+    world.hang_up("leaf1", "sp1", "lost")
+    asking = Hold(leaf, kept.epoch, kept.joins + 1, kept.source, kept.holding.generation)
+    assert not cluster.dormant.fault(world.identities["sp2"].node, asking)
+    world.say("sp2", "sp1", asking)
+    world.advance(1.0)
+    assert leaf in cluster.dormant
+    world.kill("sp2")
+    world.advance(0.1)
+    assert found(world) == BOTH
+
+
 entries = st.builds(
     lambda number, size: Entry(bytes([number]) * 32, size + 1, f"blue {number}.txt"),
     st.integers(1, 9),
@@ -352,3 +361,19 @@ def test_a_leaf_of_an_older_release_has_an_heir_too(joins: int) -> None:
     world.advance(0.5)
     assert status(world, "sp1").leaves == 2
     assert sum(status(world, name).copies for name in ("sp2", "sp3")) >= 2
+
+
+def test_who_is_here_may_say_so_while_we_leave() -> None:
+    """A leaf that gave up its move joins its old parent again: it is told no busy, or it would go
+    before its heir has all; who is new is sent away."""
+    world = three()
+    world.core("sp1")._cluster.stop()
+    told = len(world.puppet("leaf1").heard)
+    world.say("leaf1", "sp1", Join(1, 1, 2, joins=2))
+    world.leaf("late")
+    world.connect("late", "sp1")
+    world.say("late", "sp1", Join(1, 0, 0))
+    world.advance(0.1)
+    assert [type(each) for each in world.puppet("leaf1").heard[told:]][:1] == [Welcome]
+    assert [type(each) for each in world.puppet("late").heard] == [Busy]
+    assert status(world, "sp1").leaves == 1

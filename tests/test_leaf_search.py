@@ -15,7 +15,6 @@ from common.limits import SEARCH_BYTES_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hit, SearchDone, SearchHits
 from common.messages.fields import Contact
-from common.proofs import proven_root
 from common.torrent import file_id, magnet
 from leaf.hits import SOURCES_WEIGHT
 from leaf.methods import CoverageRow, Get, HitRow, Search, SearchResult
@@ -385,15 +384,6 @@ def test_what_get_cannot_mean(what: str) -> None:
     with pytest.raises(UserError) as wrong:
         wanted(searching, what)
     assert wrong.value.code is Exit.USAGE
-
-
-def test_malformed_proofs_have_no_root() -> None:
-    """Too long, too short or with odd hashes: no root, never an error."""
-    entry = Entry(bytes(32), 1, "x")
-    assert proven_root(-1, entry, ()) is None
-    assert proven_root(1, entry, ()) is None
-    assert proven_root(0, entry, (b"short",)) is None
-    assert proven_root(0, entry, (bytes(32),) * 99) is None
 
 
 def test_a_forged_hit_does_not_hide_the_next_one() -> None:

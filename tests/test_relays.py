@@ -20,7 +20,15 @@ from deploy.sim.stage import Stage
 from leaf.methods import Get, GetResult
 from leaf.signals import FromRelay, Joined, RelayWanted, ToRelay
 from leaf.swarm.relayed import AWAITED_S, BEYOND_MAX, WAITING_BYTES_MAX, RelayedPeers
-from superpeer.relays import PER_LEAF_MAX, RELAYS_MAX, Relays
+from superpeer.relays import (
+    IDLE_S,
+    NAMED_MAX,
+    NAMED_S,
+    OVERDRAWN_S,
+    PER_LEAF_MAX,
+    RELAYS_MAX,
+    Relays,
+)
 from tests.leaf_scene import MIB, content, found, network
 
 KEYS = [Identity(bytes([number]) * 32).node for number in range(1, 250)]
@@ -73,11 +81,37 @@ def relaying(rate: float = 1e9) -> Relays:
     """One that has a leaf, and a visitor that speaks to it."""
     leaves = {key: Contact(key, AT) for key in (LEAF, *KEYS[100:])}
     relays = Relays(leaves, ClusterConfig(relay_per_s=rate))
-    assert relays.on_relay(VISITOR, Relay(LEAF), 0.0) == [
+    assert comes(relays, VISITOR, LEAF, 0.0) == [
         Send(LEAF, Relayed(VISITOR)),
         Send(VISITOR, Relayed(LEAF)),
     ]
     return relays
+
+
+def comes(relays: Relays, visitor: NodeId, leaf: NodeId, now: float) -> list[Effect]:
+    """A leaf asks that the visitor dial it, and that one comes to us."""
+    relays.named(leaf, (visitor,), now)
+    return relays.on_relay(visitor, Relay(leaf), now)
+
+
+def test_only_who_was_asked_for_lately_speaks_to_a_leaf() -> None:
+    """Others are told no, and make no relay give way; what is remembered is bounded, and goes with
+    the leaf."""
+    relays = relaying()
+    for number in range(1, PER_LEAF_MAX):
+        comes(relays, KEYS[10 + number], LEAF, 0.0)
+    relays.named(KEYS[100], (OTHER,), 0.0)
+    for leaf, when in ((LEAF, IDLE_S), (KEYS[100], NAMED_S + 0.1)):
+        assert relays.on_relay(OTHER, Relay(leaf), when) == [
+            Send(OTHER, Relayed(leaf, "that leaf has not asked for you"))
+        ]
+    assert len(relays) == PER_LEAF_MAX
+    assert Send(LEAF, Relayed(OTHER)) in comes(relays, OTHER, LEAF, IDLE_S)
+    relays.named(KEYS[100], tuple(KEYS[:NAMED_MAX]), 1.0)
+    relays.named(KEYS[100], (KEYS[0], KEYS[200]), 2.0)
+    assert list(relays._named[KEYS[100]]) == [*KEYS[2:NAMED_MAX], KEYS[0], KEYS[200]]
+    relays.peer_lost(KEYS[100])
+    assert KEYS[100] not in relays._named
 
 
 def test_a_part_goes_on_at_once_and_what_was_taken_comes_back() -> None:
@@ -88,9 +122,9 @@ def test_a_part_goes_on_at_once_and_what_was_taken_comes_back() -> None:
     assert relays.on_ferry(LEAF, Ferry(VISITOR, taken=3), 1.0) == [
         Send(VISITOR, Ferried(LEAF, taken=3))
     ]
-    assert relays.on_relay(VISITOR, Relay(LEAF), 1.0) == [Send(VISITOR, Relayed(LEAF))]
+    assert comes(relays, VISITOR, LEAF, 1.0) == [Send(VISITOR, Relayed(LEAF))]
     assert relays.on_ferry(OTHER, part, 1.0) == []
-    assert relays.on_relay(OTHER, Relay(VISITOR), 1.0)[0] == Send(
+    assert comes(relays, OTHER, VISITOR, 1.0)[0] == Send(
         OTHER, Relayed(VISITOR, "that is no leaf of this super-peer")
     )
 
@@ -112,10 +146,10 @@ def test_relays_are_few_and_end_with_either_end() -> None:
     rate is none."""
     relays = relaying()
     for number in range(PER_LEAF_MAX + 1):
-        relays.on_relay(KEYS[10 + number], Relay(LEAF), 0.0)
+        comes(relays, KEYS[10 + number], LEAF, 0.0)
     assert len(relays) == PER_LEAF_MAX
     for number in range(RELAYS_MAX + 5):
-        relays.on_relay(KEYS[20 + number], Relay(KEYS[100 + number]), 0.0)
+        comes(relays, KEYS[20 + number], KEYS[100 + number], 0.0)
     assert len(relays) == RELAYS_MAX
     gone = relays.peer_lost(VISITOR)
     assert Send(LEAF, Relayed(VISITOR, "the other end has left")) in gone
@@ -153,6 +187,49 @@ def test_all_relays_together_pass_no_more_than_the_rate(parts: list[int]) -> Non
         untaken -= sum(each.taken for each in told if isinstance(each, Ferried))
         assert passed <= rate * (now + 1.0) + RELAY_WINDOW_BYTES
     assert not waiting
+
+
+def test_two_that_do_not_wait_to_be_told_pass_no_more_than_others() -> None:
+    """The one takes at once, and the other sends on before it hears so: their relay ends, and they
+    begin the next. What passes is bounded all the same."""
+    rate, seconds = 10_000.0, 100
+    relays, ends = relaying(rate), 0
+    for tick in range(100 * seconds):
+        now = tick / 100
+        relays.due(now)
+        comes(relays, VISITOR, LEAF, now)
+        for _ in range(4):
+            relays.on_ferry(VISITOR, Ferry(LEAF, bytes(RELAY_PART_BYTES_MAX)), now)
+            relays.on_ferry(LEAF, Ferry(VISITOR, taken=RELAY_PART_BYTES_MAX), now)
+        ends += not len(relays)
+        allowed = rate * (now + 1.0 + OVERDRAWN_S) + 2 * RELAY_WINDOW_BYTES
+        assert relays.bytes <= allowed
+        assert len(relays._untold) <= 2
+    assert ends
+    assert relays.bytes >= rate * seconds / 2
+
+
+def test_what_one_relay_owed_is_not_told_to_the_next() -> None:
+    """Of the same two."""
+    relays = relaying(1000.0)
+    for _ in range(2):
+        relays.on_ferry(VISITOR, Ferry(LEAF, bytes(1000)), 0.0)
+        relays.on_ferry(LEAF, Ferry(VISITOR, taken=1000), 0.0)
+    assert relays.wakeup() is not None
+    relays.on_relay(LEAF, Relay(VISITOR, over=True), 0.0)
+    comes(relays, VISITOR, LEAF, 10.0)
+    assert len(relays) == 1
+    assert relays.due(500.0) == []
+
+
+def test_what_was_taken_twice_ends_the_relay() -> None:
+    """Also while the sender has not heard of the first time."""
+    relays = relaying(1.0)
+    relays.on_ferry(VISITOR, Ferry(LEAF, bytes(100)), 0.0)
+    relays.on_ferry(LEAF, Ferry(VISITOR, taken=50), 0.0)
+    assert relays.on_ferry(LEAF, Ferry(VISITOR, taken=50), 0.0) == []
+    assert relays.on_ferry(LEAF, Ferry(VISITOR, taken=1), 0.0)
+    assert not len(relays)
 
 
 # --- the leaf ---------------------------------------------------------------------------------

@@ -93,6 +93,14 @@ def test_floors() -> None:
     assert of(replace(FINE, groups=1, groups_there=1)).fit  # all that there are
 
 
+@given(inputs)
+def test_a_threshold_of_nothing_is_reached_by_all(found: Inputs) -> None:
+    """Whoever sets one of the two to zero wants nobody turned down for it."""
+    for config in (replace(CONFIG, age_min_s=0.0), replace(CONFIG, session_min_s=0.0)):
+        checks = verdict(found, config, VITALS).checks
+        assert [each.outcome for each in checks if each.name == "steadiness"] == ["passes"]
+
+
 def test_liars_never_make_an_unreachable_leaf_reachable() -> None:
     """10,000 tries: others say what they like; we could not dial its bulk door ourselves."""
     rng, reached = Random(5), 0

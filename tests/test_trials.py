@@ -3,19 +3,25 @@
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from common import wire
 from common.addresses import Address
 from common.config import VitalsConfig
 from common.core import Effect, Event, Hangup, LinkUp, Received, Send
 from common.doors import Door
+from common.ids import Identity
 from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, ErrandDone, Examine, Trial
 from deploy.sim.paths import Access
 from leaf.signals import Joined, Orphaned
 from leaf.swarm.caps import Cap
-from leaf.trials import TESTED, Trials
-from superpeer.trials import draw
+from leaf.trials import TESTED
+from leaf.trials import Trials as LeafTrials
+from superpeer.books import Book
+from superpeer.trials import Trials, draw
 from tests.hierarchy_world import QUICK, Network, config
 
 FAST = 12_500_000.0
@@ -106,6 +112,27 @@ def test_only_who_is_short_listed_is_tested() -> None:
     assert asked == [] or all("->" in line for line in asked)
 
 
+@given(st.integers(1, 100), st.integers(1, 4))
+def test_no_neighbour_is_asked_for_more_than_it_may_be(wanted: int, there: int) -> None:
+    """However many are wanted, and however few have them: each asking is a message as it must
+    be."""
+    keys = [Identity(bytes([number]) * 32).node for number in range(1, 7)]
+    trials = Trials(
+        keys[0],
+        VitalsConfig(test_witnesses=wanted),
+        Random(1),
+        links={},
+        leaves={keys[1]: Contact(keys[1], Address.of("10.0.0.1", 1214))},
+        askable=lambda: keys[2 : 2 + there],
+        book=lambda _node: Book(),
+        changed=lambda _node, _now: None,
+    )
+    said = [each.message for each in trials.begin(keys[1], 0.0) if isinstance(each, Send)]
+    asked = [each for each in said if isinstance(each, Examine)]
+    assert asked
+    assert all(wire.decode(wire.frame([wire.encode(each)])) == [each] for each in asked)
+
+
 def test_the_name_of_a_test_draws_its_witnesses() -> None:
     """Anybody who knows it can tell who they are; another name draws others."""
     leaves = [bytes([number]) * 32 for number in range(30)]
@@ -117,7 +144,7 @@ def test_the_name_of_a_test_draws_its_witnesses() -> None:
 def test_a_witness_whose_parent_is_gone_ends_its_test() -> None:
     """Nobody is told what it saw; whom it tests stops giving, and the link goes."""
     at, parent, tested, guid = Address.of("20.1.0.1", 1214), b"p" * 32, b"t" * 32, b"g" * 16
-    trials = Trials(b"m" * 32, VitalsConfig(), Cap(), Random(1))
+    trials = LeafTrials(b"m" * 32, VitalsConfig(), Cap(), Random(1))
     trials.handle(Joined(parent, at, 0, 1), 0.0)
     trials.handle(Received(parent, Errand(guid, Contact(tested, at), 5)), 0.0)
     trials.handle(LinkUp(tested, Door.BULK, at, at, inbound=False), 0.1)

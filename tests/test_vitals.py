@@ -1,14 +1,26 @@
 """The books of a super-peer: receipts that count, receipts that do not, and how they travel."""
 
 from random import Random
+from types import SimpleNamespace
 
-from common.config import Config, VitalsConfig
+from common.addresses import Address
+from common.config import VitalsConfig
 from common.ids import Identity, NodeId
+from common.limits import RECORDS_MAX
 from common.messages.fields import Contact
 from common.messages.hierarchy import Carried, Receipts, Records
-from common.vitals import Receipt, is_receipt, is_record, is_vouched, sign_receipt, vouch
-from superpeer.books import RECEIVERS_MAX
-from superpeer.vitals import Vitals
+from common.vitals import (
+    Receipt,
+    Record,
+    is_receipt,
+    is_record,
+    is_vouched,
+    sign_receipt,
+    sign_record,
+    vouch,
+)
+from superpeer.books import RECEIVERS_MAX, Book
+from superpeer.vitals import BOOKS_MAX, RECORDS_PER_S, Vitals
 from tests.overlay_world import World
 
 NETWORK = "test"
@@ -52,6 +64,22 @@ class Scene:
         homes = (self.world.identities[home].node,)
         self.world.say(by, parent, Receipts((made,), homes))
         self.world.advance(1.0)
+
+
+def vitals_of(me: Identity, leaves: dict[NodeId, Contact], *neighbours: Identity) -> Vitals:
+    """The books of a super-peer that has these leaves and neighbours."""
+    there: dict[NodeId, object] = {each.node: SimpleNamespace(leaves=0) for each in neighbours}
+    return Vitals(
+        me,
+        NETWORK,
+        VitalsConfig(),
+        Random(1),
+        links={},
+        leaves=leaves,
+        neighbours=there,  # type: ignore[arg-type]
+        around=frozenset,
+        rtt_s=lambda _node: None,
+    )
 
 
 def test_receipts_reach_the_parent_of_the_giver() -> None:
@@ -117,6 +145,24 @@ def test_a_super_peer_out_of_sight_is_not_believed() -> None:
     assert not scene.books("c").book(scene.giver.node).received
 
 
+def test_what_may_go_no_further_goes_no_further() -> None:
+    """Nothing is made of it that the next one would end our link for, though that one is its
+    super-peer."""
+    scene = Scene()
+    home = scene.world.identities["c"].node
+    before = len(scene.world.sent)
+    scene.world.say("a", "b", Carried(home, scene.world.identities["a"].node, 0, ()))
+    scene.world.advance(1.0)
+    assert not [
+        to for _, to, each in scene.world.sent[before:] if to == "c" and type(each) is Carried
+    ]
+    assert scene.books("b").dropped["receipts_without_way"] == 1
+    scene.world.say("a", "b", Carried(home, scene.world.identities["a"].node, 1, ()))
+    scene.world.advance(1.0)
+    passed = [each for _, to, each in scene.world.sent if to == "c" and type(each) is Carried]
+    assert [each.ttl for each in passed] == [0]
+
+
 def test_what_a_neighbour_passes_on_it_cannot_change() -> None:
     """Receiver and parent signed; another group or another parent breaks that."""
     scene = Scene()
@@ -147,26 +193,60 @@ def test_a_flood_of_receipts_is_bounded() -> None:
     assert scene.books("a").dropped["receipts_too_many"] >= 1
 
 
-def test_records_tell_the_next_parent_how_long_it_was_there() -> None:
-    """A neighbour's word, signed, adds to what we saw; a stranger's does not."""
-    rng, config = Random(1), VitalsConfig()
-    teller, me, leaf = Identity(b"t" * 32), Identity(b"m" * 32), Identity(b"l" * 32)
-    neighbours: dict[NodeId, object] = {me.node: object(), teller.node: object()}
+def test_a_flood_of_records_is_paced_and_wipes_out_nothing() -> None:
+    """A neighbour is heard at its pace; what only others tell of gives way before what was seen
+    here, though it came later."""
+    me, talker, gone, here = (Identity(bytes([number]) * 32) for number in range(1, 5))
+    leaves = {here.node: Contact(here.node, Address.of("10.0.0.1", 1214))}
+    books = vitals_of(me, leaves, talker)
+    books.arrived(here.node, 0.0)
+    books.book(gone.node).hold_back(600.0, 61_200.0, 0.0)
+    record = Record(gone.node, talker.node, None, None, 0, 7, 0, 0, 0, bytes(64))
+    full = Records((sign_record(talker, NETWORK, record),) * RECORDS_MAX)
+    for _ in range(4):
+        books.on_records(talker.node, full, 1.0)
+    assert books.dropped["records_too_many"] == 2
+    books.on_records(talker.node, full, 1.0 + RECORDS_MAX / RECORDS_PER_S)
+    assert books.dropped["records_too_many"] == 2
+    for number in range(2 * BOOKS_MAX):
+        books.book(number.to_bytes(32, "big")).enter_record(record, 1.0)
+    assert len(books._books) == BOOKS_MAX
+    assert books.known(gone.node) is not None
+    assert books.known(here.node) is not None
 
-    def books(one: Identity) -> Vitals:
-        return Vitals(
-            one,
-            NETWORK,
+
+def test_one_word_makes_nobody_steady() -> None:
+    """How long a leaf was elsewhere counts when two say so, by the lower of them, and no longer
+    than a measurement counts; one that says it twice is one."""
+    leaf, tellers = b"l" * 32, (b"a" * 32, b"b" * 32)
+    config, long = VitalsConfig(), 10**9
+
+    def told(*words: tuple[NodeId, int]) -> float:
+        book = Book()
+        book.arrive(0.0)
+        for by, uptime_s in words:
+            bare = Record(leaf, by, None, None, 0, uptime_s, 0, 0, 0, bytes(64))
+            book.enter_record(bare, 50.0)
+        return book.inputs(
             config,
-            rng,
-            links={},
-            leaves={leaf.node: Contact(leaf.node, World().addresses.get("x"))},  # type: ignore[arg-type]
-            neighbours=neighbours,  # type: ignore[arg-type]
-            around=frozenset,
-            rtt_s=lambda _node: None,
-        )
+            me=b"m" * 32,
+            bulk_door=True,
+            groups_there=3,
+            rtt_s=None,
+            need=False,
+            now=60.0,
+        ).uptime_s
 
-    old, new = books(teller), books(me)
+    assert told((tellers[0], long), (tellers[0], long)) == 60.0
+    assert told((tellers[0], long), (tellers[1], 300)) == 360.0
+    assert told((tellers[0], long), (tellers[1], long)) == 60.0 + config.kept_s
+
+
+def test_records_tell_the_next_parent_how_long_it_was_there() -> None:
+    """The words of neighbours, signed, add to what we saw; a stranger's do not."""
+    teller, second, me, leaf = (Identity(bytes([number]) * 32) for number in range(1, 5))
+    leaves = {leaf.node: Contact(leaf.node, Address.of("10.0.0.1", 1214))}
+    old, new = vitals_of(teller, leaves, me), vitals_of(me, leaves, me, teller, second)
     old.arrived(leaf.node, 0.0)
     record = old._record(leaf.node, 5000.0)
     assert is_record(record, NETWORK)
@@ -177,7 +257,8 @@ def test_records_tell_the_next_parent_how_long_it_was_there() -> None:
     new.on_records(me.node, Records((record,)), 5000.0)
     assert new.dropped["record_false"] == 1
     new.on_records(teller.node, Records((record,)), 5000.0)
-    book = new.book(leaf.node)
-    told = book._told_uptime(Config().vitals, 5010.0)
-    assert told is not None
-    assert told[0] == 5000.0
+    assert new.inputs(leaf.node, 5010.0, need=False).uptime_s == 10.0
+    other = vitals_of(second, leaves, me)
+    other.arrived(leaf.node, 2000.0)
+    new.on_records(second.node, Records((other._record(leaf.node, 5000.0),)), 5000.0)
+    assert new.inputs(leaf.node, 5010.0, need=False).uptime_s == 3010.0
