@@ -61,7 +61,16 @@ class Trials:
     """Tests of us and by us. `cap` is that of our uplink."""
 
     __slots__ = (
-        *("_block", "_budget", "_config", "_deadlines", "_gate", "_given", "_given_today", "_giving"),
+        *(
+            "_block",
+            "_budget",
+            "_config",
+            "_deadlines",
+            "_gate",
+            "_given",
+            "_given_today",
+            "_giving",
+        ),
         *("_links", "_me", "_now", "_open", "_parent", "_parent_address", "_taken_today"),
         *("_taking", "_today_ends"),
     )

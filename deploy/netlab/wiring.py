@@ -155,15 +155,15 @@ def walled(lab: str, host: int) -> list[Command]:
     at = ("tc", "-n", hub(lab))
     on = ("dev", port(host))
     add_class = (*at, "class", "add", *on, "parent", "1:", "classid")
-    opening = ("match", "ip", "protocol", "6", "0xff", "match", "u8", "0x02", "0x12", "at", "33")
+    first = ("match", "u8", "0x02", "0x12", "at", "33")
+    opening = ("protocol", "ip", "u32", "match", "ip", "protocol", "6", "0xff", *first)
     rate = ("htb", "rate", "10gbit", "quantum", "60000")
     return [
         (*at, "qdisc", "add", *on, "root", "handle", "1:", "htb", "default", "1"),
         (*add_class, "1:1", *rate),
         (*add_class, "1:2", *rate),
         (*at, "qdisc", "add", *on, "parent", "1:2", "blackhole"),
-        (*at, "filter", "add", *on, "parent", "1:", "protocol", "ip", "u32")
-        + (*opening, "flowid", "1:2"),
+        (*at, "filter", "add", *on, "parent", "1:", *opening, "flowid", "1:2"),
     ]
 
 

@@ -2,12 +2,12 @@
 
     python -m tests.bench.successors [--leaves 10000] [--per-super-peer 60] [--seed 1]
 
-Each leaf shares one file, hosts are 5 to 50 ms from the middle, nobody is told anything by hand but
-two super-peers that die. Seconds after the death: `first_s`: the first of the line is a super-peer;
-`placed_s`: the last leaf has a parent; `one_s`: the super-peers are one network for good; `found_s`:
-besides, every file is in an index, so whoever searches finds it. Then `searches` of single files
-from random leaves say whether that is so. `joins_max` is the most joins that came to one super-peer,
-`pings_max` the most pings to one host, in one second. One JSON line.
+Each leaf shares one file, hosts are 5 to 50 ms from the middle, nobody is told anything by hand
+but two super-peers that die. Seconds after the death: `first_s`: the first of the line is a super-peer;
+`placed_s`: the last leaf has a parent; `one_s`: the super-peers are one network for good;
+`found_s`: besides, every file is in an index, so whoever searches finds it. Then `searches` of single files
+from random leaves say whether that is so. `joins_max` is the most joins that came to one
+super-peer, `pings_max` the most pings to one host, in one second. One JSON line.
 """
 
 import argparse
