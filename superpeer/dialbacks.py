@@ -25,6 +25,7 @@ from common.rates import Bucket
 from superpeer.books import Book
 
 SEEN: Final = "only looking"  # why the link of a dial-back ends
+UNABLE_MAX: Final = 4_096  # neighbours that could not tell of a leaf, remembered
 FOR_OTHERS_MAX: Final = 64  # dials for neighbours under way; wild guess
 
 
@@ -66,6 +67,9 @@ class Dialbacks:
         self._pace = Bucket(max(config.dialbacks_per_s, 1e-9), 8, 0.0)
         self._asked: dict[Guid, _Asked] = {}
         self._bulk: dict[NodeId, None] = {}  # bulk doors that we dial ourselves now
+        self._unable: dict[
+            tuple[NodeId, NodeId], float
+        ] = {}  # leaf, who could not tell; until when
         self._for_others: dict[NodeId, _ForOthers] = {}  # whom we dial for a neighbour
         self._deadlines = Deadlines()
         self.dropped: Counter[str] = Counter()
@@ -109,8 +113,12 @@ class Dialbacks:
         return self._budget.take(link.address.at(link.bulk_port), now)
 
     def _ask_another(self, contact: Contact, now: float) -> list[Effect]:
-        """One that has not looked at it lately, by lot."""
-        neighbours = [peer for peer in self._askable() if peer != contact.node]
+        """One that has not looked at it lately, by lot. A neighbour to which the leaf holds a link
+        cannot tell, as its heir: where all are such, a leaf of ours is asked. What it says cannot
+        make a leaf reachable whose bulk door we do not reach ourselves."""
+        unable, node = self._unable, contact.node
+        near = [peer for peer in self._askable() if peer != node]
+        neighbours = [peer for peer in near if unable.get((node, peer), now) <= now]
         others = [leaf for leaf in self._leaves if leaf not in (contact.node, self._me)]
         able = neighbours or others
         if not able:
@@ -134,6 +142,11 @@ class Dialbacks:
         if message.reached is not None:
             self._book(asked.leaf).enter_dial(peer, message.reached, now)
             self._settled(asked.leaf, now)
+        else:
+            self._unable.pop((asked.leaf, peer), None)
+            self._unable[asked.leaf, peer] = now + self._config.dialback_s
+            if len(self._unable) > UNABLE_MAX:
+                del self._unable[next(iter(self._unable))]
         return True
 
     def _settled(self, leaf: NodeId, now: float) -> None:
