@@ -160,8 +160,8 @@ class Trials:
         self._deadlines.cancel("taking")
         if taking is None or self._parent is None:
             return []
-        rates = tuple(taking.counts) if taking.taken else ()
         saturated = taking.taken >= self._config.test_bytes - BLOCK
+        rates = _seen(taking, saturated=saturated)
         effects: list[Effect] = [
             Send(self._parent, ErrandDone(taking.guid, reached, rates, saturated))
         ]
@@ -268,3 +268,16 @@ class Trials:
         Orphaned: _orphaned,
         Woke: _woke,
     }
+
+
+def _seen(taking: _Taking, *, saturated: bool) -> tuple[int, ...]:
+    """What came in each second. A fast leaf has given all that a witness may take before the first
+    second that counts, or soon after: then it is what came in all, spread over the whole time, for
+    all witnesses the same; so much it can send at least."""
+    if not taking.taken:
+        return ()
+    seconds = len(taking.counts)
+    mean = int(taking.taken / (LEAD_S + seconds))
+    if saturated and mean * seconds > sum(taking.counts):
+        return (mean,) * seconds
+    return tuple(taking.counts)
