@@ -146,6 +146,7 @@ class PromotionConfig(Slice, frozen=True):
     target_share: float = 0.4  # of `leaves_max`, where that is less
     leaves_min: int = 2  # what a super-peer learns of its capacity goes no lower; wild guess
     look_s: float = 5.0  # how often load and target are compared: = gossip_s
+    refused_s: float = 0.5  # ... after a leaf was refused because we are full; wild guess
     sustain_s: float = 10.0  # a drift must last so long; wild guess
     drift_near: float = 0.10  # log(mean load of the neighbourhood / target): within 15 % of it
     drift_own: float = 0.34  # log(our own load / target): 1.4 times

@@ -48,6 +48,7 @@ class Rounds:
             "_at",
             "_busy_s",
             "_config",
+            "_from_line",
             "_ladder",
             "_me",
             "_pause_s",
@@ -91,6 +92,7 @@ class Rounds:
             cache=self.cache,
             rng=rng,
         )
+        self._from_line: tuple[Contact, ...] = ()  # whom the line named, not asked yet
         self._busy_s: float | None = None  # when the first full one wants to be asked again
         self._pause_s = config.redial_s
         self._at: float | None = None  # when the next round begins
@@ -132,11 +134,12 @@ class Rounds:
         return [], Then.WAIT
 
     def _named(self, event: Named, _now: float, seeking: bool) -> Taken:
-        """Others in line have found these: a round with them, whoever we were given."""
+        """Others in line have found these: a round with them, whoever we were given; as soon as
+        the one that is being dialled turns out to be gone too."""
+        self._from_line = event.superpeers
         if not seeking:
             return [], Then.WAIT
         self._at = None
-        self._ladder.with_these(event.superpeers, LINE)
         return [], Then.GO_ON
 
     def _promoted(self, _event: Promoted, _now: float, seeking: bool) -> Taken:
@@ -168,12 +171,16 @@ class Rounds:
         """From the first candidate on."""
         self._busy_s = self._at = None
         if (here := self.here) is not None:
+            self._from_line = ()
             self._ladder.with_these((here,), SELF)
             return []
         return self._ladder.begin(now)
 
     def next(self, now: float) -> tuple[list[Effect], Candidate | None]:
         """Whom to join now; None: wait for one, or rest after a round without success."""
+        if self._from_line:
+            self._ladder.with_these(self._from_line, LINE)
+            self._from_line = ()
         effects = self._ladder.climb(now, to_the_end=not self._may_begin)
         candidate = self._ladder.next()
         if candidate is not None or not self._ladder.over:
@@ -206,6 +213,7 @@ class Rounds:
     def stop(self) -> None:
         """Look for nobody."""
         self._at = None
+        self._from_line = ()
         self._ladder.rest()
 
     @property

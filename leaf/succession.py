@@ -4,7 +4,9 @@ A parent tells its leaves the line (`superpeer.line`): the ablest leaves of the 
 everywhere. A leaf whose search for a parent found nobody asks all of the line by ping, side by
 side. Whoever has a super-peer names it, and that one is joined. If nobody has, the first that
 answers becomes one itself, but only when another orphan has vouched that it is alone too: who is
-merely cut off begins no network of its own. Who stands behind gives the one before a turn's time.
+merely cut off begins no network of its own. Who stands behind gives the one before a turn's time;
+but one super-peer is not enough for all that ask: so many of the line follow at once as they need.
+Who is asked is in somebody's line, even where its own does not name it.
 
 A leaf that knows no line begins the network itself, where it may: the first machine on a LAN needs
 no flag either.
@@ -30,12 +32,19 @@ from common.core import (
 )
 from common.deadlines import Deadlines
 from common.ids import NodeId, node_text
+from common.limits import LINE_MAX
 from common.meeting import Meeting
 from common.messages.cluster import Line
 from common.messages.fields import Contact
-from common.messages.link import Pong
+from common.messages.link import Ping, Pong
 from common.network import Network
 from leaf.signals import Alone, Joined, Named, Orphaned
+
+FOLLOWERS: Final = 100  # leaves that ask for each that follows at once: of 150 that it could take
+ASKERS_MAX: Final = LINE_MAX * FOLLOWERS  # that are counted
+VOUCHERS_MIN: Final = 2  # others that ask us, where our line does not name us
+ASKED_AGAIN: Final = 4  # of the line, when somebody has been named: he, or they, know others
+SOON_S: Final = 3.0  # until we ask again where a super-peer was named and was of no use: it is full
 
 _DECIDE: Final = "decide"
 _AGAIN: Final = "again"
@@ -45,8 +54,9 @@ class Succession:
     """The line as this leaf knows it, and how far it is with asking it."""
 
     __slots__ = (
-        *("_alone", "_asked", "_config", "_deadlines", "_is_superpeer", "_line", "_me", "_meeting"),
-        *("_parent", "_parent_address", "_pause_s", "_promotes", "_rng", "_since", "_tried"),
+        *("_alone", "_asked", "_askers", "_config", "_deadlines", "_has_named"),
+        *("_is_superpeer", "_line", "_me", "_meeting", "_parent", "_parent_address"),
+        *("_pause_s", "_promotes", "_rng", "_since", "_tried"),
     )
 
     def __init__(
@@ -72,6 +82,8 @@ class Succession:
         self._pause_s = self._config.line_s
         self._asked: dict[NodeId, Contact | None] = {}  # who answered, and whom it named
         self._tried: dict[NodeId, None] = {}  # named before, and of no use
+        self._has_named = False  # the line has, since all this began
+        self._askers: dict[Address, None] = {}  # who asked us since we had a parent
         self._deadlines.cancel(_DECIDE)
         self._deadlines.cancel(_AGAIN)
 
@@ -120,9 +132,13 @@ class Succession:
             return self._begin_network()
         self._asked.clear()
         self._deadlines.set(_DECIDE, now + self._config.line_s)
+        if self._has_named and len(others) > ASKED_AGAIN:
+            others = self._rng.sample(others, ASKED_AGAIN)
         return [self._meeting.ask(each.node, each.address) for each in others]
 
     def _pong(self, event: DatagramReceived, _now: float) -> list[Effect]:
+        if isinstance(event.message, Ping) and len(self._askers) < ASKERS_MAX:
+            self._askers[event.address] = None
         heard = self._meeting.heard(event)
         if heard is None or not isinstance(event.message, Pong):
             return []
@@ -148,8 +164,11 @@ class Succession:
         useful.pop(self._me, None)
         if useful:
             self._tried |= dict.fromkeys(useful)
+            self._has_named = True
             return [Named(tuple(useful.values()))]
-        self._tried.clear()  # they may have us by now
+        if named:  # they may have us by now
+            self._deadlines.set(_AGAIN, now + SOON_S * self._rng.uniform(0.5, 1.0))
+            self._tried.clear()
         if not self._asked:
             return self._begin_network() if self._waited(now) >= self._config.cut_off_s else []
         return self._follow() if self._is_our_turn(now) else []
@@ -162,9 +181,14 @@ class Succession:
             for each in self._line
             if each.node == self._me or self._asked.get(each.node, each) is None
         ]
+        is_named = self._me in orphans
+        if not is_named and len(self._askers) >= VOUCHERS_MIN:
+            orphans.append(self._me)
         if not self._promotes or self._me not in orphans or len(orphans) < 2:
             return False
-        return self._waited(now) >= orphans.index(self._me) * self._config.turn_s
+        needed = len(self._askers) // FOLLOWERS if is_named else 0
+        turns = max(0, orphans.index(self._me) - needed)
+        return self._waited(now) >= turns * self._config.turn_s
 
     def _waited(self, now: float) -> float:
         return now - (now if self._since is None else self._since)

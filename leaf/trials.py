@@ -36,6 +36,8 @@ from leaf.swarm.budget import Budget
 from leaf.swarm.caps import Cap, Gate
 
 BLOCK: Final = 16 * 1024  # of test data in one message: a second begins in the middle of one
+SMALL_BLOCK: Final = 4 * 1024  # ... until a witness has so many: what a slow uplink gives is coarse
+SMALL_BLOCKS: Final = 32
 DAY_S: Final = 86_400.0
 LEAD_S: Final = 2.0  # from the errand to the first second that counts: a dial, a slow start
 TESTED: Final = "the test is over"
@@ -59,7 +61,16 @@ class Trials:
     """Tests of us and by us. `cap` is that of our uplink."""
 
     __slots__ = (
-        *("_block", "_budget", "_config", "_deadlines", "_gate", "_given_today", "_giving"),
+        *(
+            "_block",
+            "_budget",
+            "_config",
+            "_deadlines",
+            "_gate",
+            "_given",
+            "_given_today",
+            "_giving",
+        ),
         *("_links", "_me", "_now", "_open", "_parent", "_parent_address", "_taken_today"),
         *("_taking", "_today_ends"),
     )
@@ -74,6 +85,7 @@ class Trials:
         self._parent_address: Address | None = None
         self._open: tuple[Guid, float] | None = None  # the test of us, and until when
         self._giving: dict[NodeId, int] = {}  # bytes still to give to each witness
+        self._given: dict[NodeId, int] = {}  # what it was given, for whose turn it is
         self._taking: _Taking | None = None
         self._given_today = self._taken_today = 0
         self._today_ends = 0.0
@@ -144,8 +156,8 @@ class Trials:
         self._deadlines.cancel("taking")
         if taking is None:
             return []
-        rates = tuple(taking.counts) if taking.taken else ()
         saturated = taking.taken >= self._config.test_bytes - BLOCK
+        rates = _seen(taking, saturated=saturated)
         effects: list[Effect] = []
         if self._parent is not None:
             done = ErrandDone(taking.guid, reached, rates, saturated)
@@ -165,33 +177,36 @@ class Trials:
             return []
         self._new_day(now)
         self._giving[peer] = min(test.length, self._config.test_bytes)
+        self._given[peer] = min(self._given.values(), default=0)
         return self._pump(now)
 
     def _pump(self, now: float) -> list[Effect]:
-        """Give what the links and the cap take, to all alike."""
+        """Give what the links and the cap take, next to who was given least: the reports of those
+        who were given most count for nothing (`superpeer.estimates`), and what lies in the links
+        beyond what soon leaves is shared among them by lot."""
         effects: list[Effect] = []
-        moved = True
-        while moved and self._giving:
-            moved = False
-            for peer in list(self._giving):
-                if not self._budget.has_room(peer, now):
-                    continue
-                length = min(BLOCK, self._giving[peer])
-                if self._given_today >= self._config.test_bytes_day or not length:
-                    self._stop_giving(peer)
-                    continue
-                if not self._gate.may_pass(length, now):
-                    return effects
-                self._giving[peer] -= length
-                self._given_today += length
-                self._budget.take(peer, length, now)
-                data = TrialData(self._giving[peer])
-                effects.append(Send(peer, data, self._block[:length]))
-                moved = True
+        while self._giving and not self._budget.is_spent(now):
+            ready = [peer for peer in self._giving if self._budget.has_room(peer, now)]
+            if not ready:
+                break
+            peer = min(ready, key=self._given.__getitem__)
+            is_small = self._given[peer] < SMALL_BLOCKS * SMALL_BLOCK
+            length = min(SMALL_BLOCK if is_small else BLOCK, self._giving[peer])
+            if self._given_today >= self._config.test_bytes_day or not length:
+                self._stop_giving(peer)
+                continue
+            if not self._gate.may_pass(length, now):
+                break
+            self._giving[peer] -= length
+            self._given[peer] += length
+            self._given_today += length
+            self._budget.take(peer, length, now)
+            effects.append(Send(peer, TrialData(self._giving[peer]), self._block[:length]))
         return effects
 
     def _stop_giving(self, peer: NodeId) -> None:
         self._giving.pop(peer, None)
+        self._given.pop(peer, None)
         self._budget.forget(peer)
         if not self._giving:
             self._gate.leave()
@@ -251,3 +266,16 @@ class Trials:
         Orphaned: _orphaned,
         Woke: _woke,
     }
+
+
+def _seen(taking: _Taking, *, saturated: bool) -> tuple[int, ...]:
+    """What came in each second. A fast leaf has given all that a witness may take before the first
+    second that counts, or soon after: then it is what came in all, spread over the whole time, for
+    all witnesses the same; so much it can send at least."""
+    if not taking.taken:
+        return ()
+    seconds = len(taking.counts)
+    mean = int(taking.taken / (LEAD_S + seconds))
+    if saturated and mean * seconds > sum(taking.counts):
+        return (mean,) * seconds
+    return tuple(taking.counts)

@@ -26,6 +26,7 @@ from common.rates import Bucket
 from superpeer.books import Book
 
 SEEN: Final = "only looking"  # why the link of a dial-back ends
+UNABLE_MAX: Final = 4_096  # neighbours that could not tell of a leaf, remembered
 FOR_OTHERS_MAX: Final = 64  # dials for neighbours under way; wild guess
 
 
@@ -66,8 +67,10 @@ class Dialbacks:
         self._changed = changed
         self._pace = Bucket(max(config.dialbacks_per_s, 1e-9), 8, 0.0)
         self._asked: dict[Guid, _Asked] = {}
-        self._unable: dict[NodeId, dict[NodeId, None]] = {}  # leaf -> who could not tell
         self._bulk: dict[NodeId, None] = {}  # bulk doors that we dial ourselves now
+        self._unable: dict[
+            tuple[NodeId, NodeId], float
+        ] = {}  # leaf, who could not tell; until when
         self._for_others: dict[NodeId, _ForOthers] = {}  # whom we dial for a neighbour
         self._deadlines = Deadlines()
         self.dropped: Counter[str] = Counter()
@@ -82,7 +85,6 @@ class Dialbacks:
 
     def departed(self, leaf: NodeId) -> None:
         """It is gone."""
-        self._unable.pop(leaf, None)
         self._deadlines.cancel(("look", leaf))
 
     def _look(self, leaf: NodeId, now: float) -> list[Effect]:
@@ -112,10 +114,13 @@ class Dialbacks:
         return self._budget.take(link.address.at(link.bulk_port), now)
 
     def _ask_another(self, contact: Contact, now: float) -> list[Effect]:
-        """One that has not looked at it lately, by lot."""
-        unable = self._unable.get(contact.node, {})
-        neighbours = [peer for peer in self._askable() if peer not in (contact.node, *unable)]
-        others = [each for each in self._leaves if each not in (contact.node, self._me, *unable)]
+        """One that has not looked at it lately, by lot. A neighbour to which the leaf holds a link
+        cannot tell, as its heir: where all are such, a leaf of ours is asked. What it says cannot
+        make a leaf reachable whose bulk door we do not reach ourselves."""
+        unable, node = self._unable, contact.node
+        near = [peer for peer in self._askable() if peer != node]
+        neighbours = [peer for peer in near if unable.get((node, peer), now) <= now]
+        others = [leaf for leaf in self._leaves if leaf not in (contact.node, self._me)]
         able = neighbours or others
         if not able:
             return []
@@ -135,12 +140,15 @@ class Dialbacks:
             return False
         del self._asked[message.guid]
         self._deadlines.cancel(("asked", message.guid))
-        if message.reached is None:
-            self._unable.setdefault(asked.leaf, {})[peer] = None
-            self._deadlines.set(("look", asked.leaf), now + self._pace.wait_s)
-        else:
+        if message.reached is not None:
             self._book(asked.leaf).enter_dial(peer, message.reached, now)
             self._settled(asked.leaf, now)
+        else:
+            self._unable.pop((asked.leaf, peer), None)
+            self._unable[asked.leaf, peer] = now + self._config.dialback_s
+            if len(self._unable) > UNABLE_MAX:
+                del self._unable[next(iter(self._unable))]
+            self._deadlines.set(("look", asked.leaf), now + self._pace.wait_s)
         return True
 
     def _settled(self, leaf: NodeId, now: float) -> None:

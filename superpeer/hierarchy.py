@@ -154,6 +154,8 @@ class Hierarchy:
             self.vitals.book(peer).willing = join.promotes
             self.dialbacks.arrived(peer, now)
             self.promotion.arrived(now)
+        else:
+            self.promotion.refused(now)
         return []
 
     def left(self, peer: NodeId, now: float) -> list[Effect]:

@@ -1,6 +1,8 @@
 """The line: which leaves follow when no super-peer is left, the same list everywhere.
 
-Each super-peer ranks those of its leaves that would be one, by what it saw of them itself, and
+Each super-peer ranks those of its leaves that would be one and that others can dial, as far as it
+is known, by what was measured of them; a leaf that moves to another parent keeps the merit that it
+came with, or all other lines would name it and its own would not. It
 tells its neighbours of the ablest it knows, its own and those it was told of; so the ablest of the
 network reach everybody, and who is in the line stays there only as long as its parent says so
 anew. Leaves are told the line and keep it: they need it when there is nobody to ask
@@ -9,12 +11,12 @@ changes seldom is the same in more places.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from heapq import nsmallest
 from itertools import islice
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.addresses import may_tell
 from common.config import LineConfig
@@ -31,6 +33,13 @@ PER_GROUP_MAX: Final = 2  # of one neighbourhood (public: /16): one power cut mu
 
 _TELL: Final = "tell"
 _REFRESH: Final = "refresh"
+
+
+class Measured(NamedTuple):
+    """What was measured of a leaf of ours."""
+
+    up_rate: float | None = None
+    reachable: bool | None = None
 
 
 class _Heard:
@@ -57,14 +66,17 @@ class Line:
         leaves: Mapping[NodeId, object],
         links: Mapping[NodeId, LinkUp],
         neighbours: Mapping[NodeId, object],
+        measured: Callable[[NodeId, float], Measured] = lambda _leaf, _now: Measured(),
     ) -> None:
         self._me = me
+        self._measured = measured
         self._config = config
         self._rng = rng
         self._leaves = leaves
         self._links = links
         self._neighbours = neighbours
         self._willing: dict[NodeId, float] = {}  # those of our leaves that would, since when
+        self._came_with: dict[NodeId, int] = {}  # the merit that others told of, before it was ours
         self._heard: dict[NodeId, _Heard] = {}
         self._members: tuple[Contact, ...] = ()
         self._told: dict[NodeId, tuple[Contact, ...]] = {}  # what each leaf was told last
@@ -84,6 +96,8 @@ class Line:
             self._willing.pop(peer, None)
         else:
             self._willing.setdefault(peer, now)
+            if peer in self._heard:
+                self._came_with[peer] = self._heard.pop(peer).merit
         self.changed(now)
         self._told[peer] = self._members
         return [Send(peer, cluster.Line(self._members))] if self._members else []
@@ -143,9 +157,9 @@ class Line:
     def _ranked(self, now: float) -> Iterator[overlay.Able]:
         """The ablest first, few of them of one neighbourhood."""
         own = (
-            overlay.Able(Contact(leaf, self._links[leaf].address), merit_of(now - since, None), 0)
+            overlay.Able(Contact(leaf, self._links[leaf].address), merit, 0)
             for leaf, since in self._willing.items()
-            if leaf not in self._neighbours and self._links[leaf].address.is_a_place
+            if (merit := self._merit(leaf, now - since, now)) is not None
         )
         others = (  # a second is added on each link, or what goes round would never age
             overlay.Able(each.contact, each.merit, int(now - each.said_at) + 1)
@@ -159,11 +173,20 @@ class Line:
             if crowds[group] <= PER_GROUP_MAX:
                 yield each
 
+    def _merit(self, leaf: NodeId, uptime_s: float, now: float) -> int | None:
+        """Of a leaf of ours; None where it could not follow."""
+        rate, is_dialled = self._measured(leaf, now)
+        is_there = self._links[leaf].address.is_a_place and leaf not in self._neighbours
+        if is_dialled is False or not is_there:
+            return None
+        return max(merit_of(uptime_s, rate), self._came_with.get(leaf, 0))
+
     def _forget_gone(self, now: float) -> None:
         """Leaves of ours that left, and those of others that nobody speaks of any more."""
         gone = [leaf for leaf in self._willing if leaf not in self._leaves]
         for leaf in gone:
             del self._willing[leaf]
+            self._came_with.pop(leaf, None)
         self._heard = {
             node: each
             for node, each in self._heard.items()

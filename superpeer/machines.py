@@ -23,7 +23,7 @@ from superpeer.flood import Flood
 from superpeer.guide import Guide
 from superpeer.handing import Handing
 from superpeer.hierarchy import Hierarchy
-from superpeer.line import Line
+from superpeer.line import Line, Measured
 from superpeer.lookout import Lookout
 from superpeer.overlay import Overlay
 from superpeer.pushes import Pushes
@@ -101,7 +101,14 @@ class Machines:
             leaves=self.cluster.members,
             links=self._links,
             neighbours=self.overlay.neighbours,
+            measured=self._measured,
         )
+
+    def _measured(self, leaf: NodeId, now: float) -> Measured:
+        vitals = self.hierarchy.vitals
+        book = vitals.known(leaf)
+        reachable = None if book is None else book.reachable(self._config.vitals, now)
+        return Measured(vitals.up_rate(leaf, now), reachable)
 
     def _draining_of(self) -> Draining:
         """The end: leaves go to their heirs, neighbours get what they wait for."""

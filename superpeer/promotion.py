@@ -111,6 +111,12 @@ class Promotion:
         if self._deadlines.get(_LOOK) is None and self.config.look_s > 0:
             self._look_again(now)
 
+    def refused(self, now: float) -> None:
+        """Somebody would be our leaf and we are full: look soon, for all that come after it."""
+        looks_at = self._deadlines.get(_LOOK)
+        if looks_at is not None and len(self._leaves) >= self.leaves_max:
+            self._deadlines.set(_LOOK, min(looks_at, now + self.config.refused_s))
+
     def _look_again(self, now: float) -> None:
         self._deadlines.set(_LOOK, now + self.config.look_s * self._rng.uniform(0.8, 1.2))
 

@@ -137,3 +137,15 @@ def test_test_data_is_for_tests_that_the_parent_announced() -> None:
     assert node is not None
     trials = node._roles["leaf"]._ranks.trials  # type: ignore[attr-defined]
     assert trials.handle(Received(bytes(32), Trial(10**6, bytes(16))), 10.0) == []
+
+
+def test_where_the_only_neighbour_is_its_heir_a_leaf_of_ours_looks() -> None:
+    """The leaf holds a link to its heir, which so cannot dial it."""
+    network = pair(2)
+    for number in range(2):
+        leaf, other = network.host(f"leaf{number}").identity.node, network.core("other")
+        network.run(1.0)
+        assert leaf in other._links
+    network.run(40.0)
+    assert [network.status(f"leaf{number}").reachable for number in range(2)] == [True, True]
+    assert network.conversation(Errand)

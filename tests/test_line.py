@@ -13,7 +13,7 @@ from common.ids import Identity, NodeId
 from common.limits import LINE_AGE_MAX, LINE_MAX
 from common.messages import cluster, overlay
 from common.messages.fields import Contact
-from superpeer.line import HEARD_MAX, PER_GROUP_MAX, Line, merit_of
+from superpeer.line import HEARD_MAX, PER_GROUP_MAX, Line, Measured, merit_of
 
 CONFIG = LineConfig()
 KEYS = [Identity(bytes([number]) * 32).node for number in range(1, 101)]
@@ -34,6 +34,7 @@ class SuperPeer:
         self.leaves: dict[NodeId, None] = {}
         self.links: dict[NodeId, LinkUp] = {}
         self.neighbours = dict.fromkeys(KEYS[1:3])
+        self.measured: dict[NodeId, Measured] = {}
         for number in (1, 2):
             self._link(number)
         self.core = Line(
@@ -43,6 +44,7 @@ class SuperPeer:
             leaves=self.leaves,
             links=self.links,
             neighbours=self.neighbours,
+            measured=lambda leaf, _now: self.measured.get(leaf, Measured()),
         )
 
     def _link(self, number: int, address: Address | None = None) -> None:
@@ -190,3 +192,24 @@ def test_merit_grows_with_what_was_measured(uptime_s: float, rate: float, times:
     assert merit_of(uptime_s * times, rate) >= merit_of(uptime_s, rate)
     assert merit_of(uptime_s, rate * times) >= merit_of(uptime_s, rate)
     assert merit_of(uptime_s, None) == merit_of(uptime_s, 0.0)
+
+
+def test_a_leaf_that_moves_here_keeps_the_merit_that_it_came_with() -> None:
+    """All other lines name it; it stands before one that was here as long."""
+    node = SuperPeer()
+    node.joins(10)
+    node.hears(1, able(11, merit=9))
+    node.joins(11)
+    node.wait(600.0)
+    assert node.members == [11, 10]
+
+
+def test_who_cannot_be_dialled_stands_in_no_line_and_the_fast_stand_before() -> None:
+    """What others measured of them decides."""
+    node = SuperPeer()
+    for number in (10, 11, 12):
+        node.joins(number)
+    node.measured[KEYS[10]] = Measured(None, reachable=False)
+    node.measured[KEYS[12]] = Measured(1e7, reachable=True)
+    node.wait(60.0)
+    assert node.members == [12, 11]

@@ -23,7 +23,7 @@ from common.messages.fields import Contact
 from common.messages.link import Ping, Pong
 from common.network import Network
 from leaf.signals import Alone, Joined, Named, Orphaned
-from leaf.succession import Succession
+from leaf.succession import ASKERS_MAX, FOLLOWERS, VOUCHERS_MIN, Succession
 
 NETWORK = Network("test")
 CONFIG = ParentConfig()
@@ -86,6 +86,12 @@ class Orphan:
         pong = Pong(nonce, NETWORK.name, node or KEYS[number], superpeer, 0, 0, 1, at(2))
         self.feed(DatagramReceived(at(number), pong))
 
+    def asked_by(self, orphans: int) -> None:
+        """So many others ask us."""
+        for number in range(orphans):
+            asker = Address.of(f"10.1.{number // 250}.{number % 250 + 1}", 1214)
+            self.feed(DatagramReceived(asker, Ping(bytes(16), NETWORK.name)))
+
     @property
     def promotions(self) -> list[Promote]:
         """What it became."""
@@ -114,6 +120,26 @@ def test_who_stands_behind_waits_a_turn_for_each_before() -> None:
     orphan.wait(CONFIG.turn_s - CONFIG.line_s, 3)
     assert not orphan.promotions
     orphan.wait(2 * CONFIG.line_max_s, 3)
+    assert len(orphan.promotions) == 1
+
+
+def test_where_many_ask_as_many_follow_at_once() -> None:
+    """One super-peer would be full: who stands second goes with the first."""
+    orphan = Orphan(3, 2, 4)
+    orphan.asked_by(FOLLOWERS)
+    orphan.wait(CONFIG.line_s, 3, 4)
+    assert len(orphan.promotions) == 1
+    orphan.asked_by(2 * ASKERS_MAX)
+    assert len(orphan.core._askers) == ASKERS_MAX
+
+
+def test_who_is_asked_is_in_a_line_even_if_not_in_its_own() -> None:
+    """Nobody of our line follows: our turn comes after theirs."""
+    orphan = Orphan(3, 4, 5)
+    orphan.asked_by(VOUCHERS_MIN)
+    orphan.wait(3 * CONFIG.turn_s - 2 * CONFIG.line_s, 3, 4, 5)
+    assert not orphan.promotions
+    orphan.wait(2 * CONFIG.line_max_s, 3, 4, 5)
     assert len(orphan.promotions) == 1
 
 

@@ -66,6 +66,12 @@ def test_slow_witnesses_give_a_lower_bound() -> None:
     assert measured(network_of(FAST, witnesses=125_000.0)) <= 1.33 * 10 * 125_000.0
 
 
+def test_too_fast_for_the_witnesses_is_a_lower_bound_and_not_nothing() -> None:
+    """All that they may take has come before the first second that counts."""
+    rate = 500_000_000.0
+    assert 10_000_000.0 <= measured(network_of(rate, witnesses=rate)) <= rate
+
+
 def test_three_liars_in_ten_win_no_more_than_a_third() -> None:
     """They claim a hundred times what is there, and take nothing."""
     rate = 1_250_000.0

@@ -1,7 +1,8 @@
 """A scenario on hosts of their own: `python -m deploy.netlab SCENARIO [--seed N] [--json]`.
 
 `python -m deploy.netlab lan` is another thing: hosts on one LAN that are told nothing
-(`deploy.netlab.lan`).
+(`deploy.netlab.lan`); `uplinks` and `walls` are what is measured of leaves behind shaped links
+(`deploy.netlab.uplinks`) and leaves that nobody can dial (`deploy.netlab.walls`).
 
 Each node is a real process in its own network namespace, behind an access link with the rates and
 the delay that the scenario draws for it; hosts can be cut off. It takes root on Linux: elsewhere it
@@ -16,7 +17,7 @@ import msgspec
 
 from common.errors import Exit
 from deploy import running
-from deploy.netlab import lan
+from deploy.netlab import lan, uplinks, walls
 from deploy.netlab.lab import laboratory
 from deploy.netlab.machine import SkippedError
 
@@ -24,8 +25,9 @@ from deploy.netlab.machine import SkippedError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the scenario that the command line names; the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["lan"]:
-        return lan.main(given[1:])
+    others = {"lan": lan.main, "uplinks": uplinks.main, "walls": walls.main}
+    if given[:1] and given[0] in others:
+        return others[given[0]](given[1:])
     options = running.parsed("deploy.netlab", __doc__, arguments)
     try:
         return running.main(options, laboratory)

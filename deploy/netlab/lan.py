@@ -9,7 +9,7 @@ import argparse
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import getpid
 from pathlib import Path
@@ -45,6 +45,7 @@ class Check(msgspec.Struct):
     ok: bool
     took_s: float
     detail: str
+    figures: dict[str, float] = {}  # all that was measured until then
 
 
 class Cable:
@@ -55,15 +56,17 @@ class Cable:
         self._lab = wiring.lab_name(getpid())
         self._processes = processes
         self.folder = folder
+        self.figures: dict[str, float] = {}  # what a check measured
         self._hosts = 0
 
-    def lay(self, hosts: int, *, v6_only: bool = False) -> None:
-        """A bridge with this many hosts."""
+    def lay(self, hosts: int, *, v6_only: bool = False, links: Sequence[Access] = ()) -> None:
+        """A bridge with this many hosts; `links` of the first of them, the others have no limit."""
         self._machine.run_all(wiring.hub_with_bridge(self._lab))
         self._hosts = hosts
         for host in range(hosts):
+            link = links[host] if host < len(links) else NO_LIMITS
             commands = [
-                *wiring.host_on_bridge(self._lab, host, NO_LIMITS),
+                *wiring.host_on_bridge(self._lab, host, link),
                 *wiring.speaks_v6(self._lab, host),
                 *(wiring.only_v6 if v6_only else wiring.on_lan)(self._lab, host),
             ]
@@ -74,16 +77,26 @@ class Cable:
         for command in wiring.removed(self._machine.namespaces(), self._lab):
             self._machine.attempt(command)
 
+    def wall(self, host: int) -> None:
+        """Put a firewall before a host."""
+        self._machine.run_all(wiring.walled(self._lab, host))
+
+    def place(self, host: int) -> str:
+        """The address of a host."""
+        return wiring.address(host)
+
     def part(self, hosts: Sequence[int]) -> Callable[[], None]:
         """Cut these hosts off from the others; what heals it."""
         self._machine.run_all(wiring.cut_off(self._lab, 1, hosts))
         return lambda: self._machine.run_all(wiring.healed(self._lab, 1, hosts))
 
-    def start(self, host: int, program: str, *arguments: str) -> Node:
+    def start(
+        self, host: int, program: str, *arguments: str, settings: Mapping[str, str] | None = None
+    ) -> Node:
         """A daemon on a host, told nothing but these."""
         inside = ("ip", "netns", "exec", wiring.home(self._lab, host))
         name = f"{program}-{host}"
-        return self._processes.start(name, program, arguments, prefix=inside)
+        return self._processes.start(name, program, arguments, prefix=inside, settings=settings)
 
     def ready(self, *nodes: Node) -> None:
         """Wait for their READY lines. Raises UserError."""
@@ -267,29 +280,38 @@ def cable_of(machine: Machine) -> Iterator[Cable]:
         shutil.rmtree(folder)
 
 
-def examine(names: Sequence[str], told: Callable[[Check], None]) -> list[Check]:
+Checks = Mapping[str, Callable[[Cable], Iterator[tuple[bool, str]]]]
+
+
+def examine(checks_of: Checks, names: Sequence[str], told: Callable[[Check], None]) -> list[Check]:
     """Run these checks; each of their findings is told as it comes. Raises SkippedError."""
     machine = Machine()
-    require(machine, shaped=False, delayed=False)
+    require(machine, shaped=checks_of is not CHECKS, delayed=False)
     clean_leftovers(machine)
     checks: list[Check] = []
     for name in names:
         began = time.monotonic()
         with cable_of(machine) as cable:
-            for ok, detail in CHECKS[name](cable):
-                checks.append(Check(name, ok, round(time.monotonic() - began, 2), detail))
+            for ok, detail in checks_of[name](cable):
+                took_s = round(time.monotonic() - began, 2)
+                checks.append(Check(name, ok, took_s, detail, dict(cable.figures)))
                 told(checks[-1])
     return checks
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the checks that the command line names, or all; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.netlab lan", description=__doc__)
-    parser.add_argument("checks", nargs="*", metavar="CHECK", help=", ".join(CHECKS))
+    """Run the checks of a LAN that the command line names, or all; the exit code."""
+    return run("lan", __doc__, CHECKS, arguments)
+
+
+def run(name: str, about: str | None, checks_of: Checks, arguments: Sequence[str] | None) -> int:
+    """Run those of these checks that the command line names, or all; the exit code."""
+    parser = argparse.ArgumentParser(prog=f"python -m deploy.netlab {name}", description=about)
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help=", ".join(checks_of))
     parser.add_argument("--json", action="store_true", help="one document on stdout")
     options = parser.parse_args(arguments)
-    if unknown := [name for name in options.checks if name not in CHECKS]:
-        parser.error(f"there is no check {', '.join(unknown)}; there are {', '.join(CHECKS)}")
+    if unknown := [each for each in options.checks if each not in checks_of]:
+        parser.error(f"there is no check {', '.join(unknown)}; there are {', '.join(checks_of)}")
     end_on_signals()
 
     def told(check: Check) -> None:
@@ -298,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(line, err=options.json)
 
     try:
-        checks = examine(options.checks or list(CHECKS), told)
+        checks = examine(checks_of, options.checks or list(checks_of), told)
     except SkippedError as skipped:
         click.echo(f"skipped: {skipped}", err=True)
         if options.json:

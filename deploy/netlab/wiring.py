@@ -149,6 +149,24 @@ def shaped(namespace: str, device: str, rate: float, delay_s: float) -> list[Com
     return [(*add, "root", *late)] if delay_s else []
 
 
+def walled(lab: str, host: int) -> list[Command]:
+    """A firewall before a host that is not shaped: nobody opens a TCP connection to it, it may to
+    others. A first packet, SYN without ACK, goes into a class that swallows all."""
+    at = ("tc", "-n", hub(lab))
+    on = ("dev", port(host))
+    add_class = (*at, "class", "add", *on, "parent", "1:", "classid")
+    first = ("match", "u8", "0x02", "0x12", "at", "33")
+    opening = ("protocol", "ip", "u32", "match", "ip", "protocol", "6", "0xff", *first)
+    rate = ("htb", "rate", "10gbit", "quantum", "60000")
+    return [
+        (*at, "qdisc", "add", *on, "root", "handle", "1:", "htb", "default", "1"),
+        (*add_class, "1:1", *rate),
+        (*add_class, "1:2", *rate),
+        (*at, "qdisc", "add", *on, "parent", "1:2", "blackhole"),
+        (*at, "filter", "add", *on, "parent", "1:", *opening, "flowid", "1:2"),
+    ]
+
+
 def speaks_v6(lab: str, host: int) -> list[Command]:
     """Give a host an IPv6 address too, which it may use at once."""
     at = ("ip", "-n", home(lab, host))
