@@ -9,7 +9,7 @@ changes seldom is the same in more places.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from heapq import nsmallest
 from itertools import islice
@@ -46,7 +46,7 @@ class _Heard:
 
 class Line:
     """The ablest leaves known. `leaves`, `links` and `neighbours` are read as they are at the
-    moment."""
+    moment; `seen` is what others measured of a leaf: whether it can be dialled, and its rate."""
 
     def __init__(
         self,
@@ -57,6 +57,10 @@ class Line:
         leaves: Mapping[NodeId, object],
         links: Mapping[NodeId, LinkUp],
         neighbours: Mapping[NodeId, object],
+        seen: Callable[[NodeId, float], tuple[bool | None, float | None]] = lambda _leaf, _now: (
+            None,
+            None,
+        ),
     ) -> None:
         self._me = me
         self._config = config
@@ -64,6 +68,7 @@ class Line:
         self._leaves = leaves
         self._links = links
         self._neighbours = neighbours
+        self._seen = seen
         self._willing: dict[NodeId, float] = {}  # those of our leaves that would, since when
         self._heard: dict[NodeId, _Heard] = {}
         self._members: tuple[Contact, ...] = ()
@@ -143,9 +148,11 @@ class Line:
     def _ranked(self, now: float) -> Iterator[overlay.Able]:
         """The ablest first, few of them of one neighbourhood."""
         own = (
-            overlay.Able(Contact(leaf, self._links[leaf].address), merit_of(now - since, None), 0)
+            overlay.Able(Contact(leaf, self._links[leaf].address), merit_of(now - since, rate), 0)
             for leaf, since in self._willing.items()
             if leaf not in self._neighbours and self._links[leaf].address.is_a_place
+            for reachable, rate in [self._seen(leaf, now)]
+            if reachable is not False  # nobody could come to it
         )
         others = (  # a second is added on each link, or what goes round would never age
             overlay.Able(each.contact, each.merit, int(now - each.said_at) + 1)

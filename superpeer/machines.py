@@ -94,7 +94,11 @@ class Machines:
             leaves=self.cluster.members,
             links=self._links,
             neighbours=self.overlay.neighbours,
+            seen=self._seen,
         )
+
+    def _seen(self, leaf: NodeId, now: float) -> tuple[bool | None, float | None]:
+        return self.hierarchy.vitals.seen(leaf, now)
 
     def _draining_of(self) -> Draining:
         """The end: leaves go to their heirs, neighbours get what they wait for."""
