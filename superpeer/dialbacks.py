@@ -1,7 +1,8 @@
 """Can others dial this leaf? Asked of others, and seen by ourselves.
 
 The control door is dialled by one that is not its parent: a neighbour, by lot a new one each time;
-where there is none, another leaf of ours. Whoever lies can only delay: the bulk door we dial
+where there are fewer than two, another leaf of ours too: the one neighbour is its heir, and has a
+link of its making already, which shows nothing. Whoever lies can only delay: the bulk door we dial
 ourselves, and without that no leaf counts as reachable. What a neighbour asks us to dial is
 hearsay, and comes out of the same budget as all such dials (THREATS T3). A link that was made for
 this is hung up as soon as it is there.
@@ -25,6 +26,7 @@ from common.rates import Bucket
 from superpeer.books import Book
 
 SEEN: Final = "only looking"  # why the link of a dial-back ends
+SUPER_PEERS_ENOUGH: Final = 3  # where there are fewer, leaves look too: DESIGN 5
 FOR_OTHERS_MAX: Final = 64  # dials for neighbours under way; wild guess
 
 
@@ -112,7 +114,7 @@ class Dialbacks:
         """One that has not looked at it lately, by lot."""
         neighbours = [peer for peer in self._askable() if peer != contact.node]
         others = [leaf for leaf in self._leaves if leaf not in (contact.node, self._me)]
-        able = neighbours or others
+        able = neighbours if len(neighbours) + 1 >= SUPER_PEERS_ENOUGH else neighbours + others
         if not able:
             return []
         before = self._book(contact.node).dialled
@@ -121,7 +123,7 @@ class Dialbacks:
         guid = new_guid(self._rng)
         self._asked[guid] = _Asked(contact.node, by)
         self._deadlines.set(("asked", guid), now + self._config.dialback_answer_s)
-        ask = Examine(guid, contact) if neighbours else Errand(guid, contact)
+        ask = Examine(guid, contact) if by in neighbours else Errand(guid, contact)
         return [Send(by, ask)]
 
     def on_examined(self, peer: NodeId, message: Examined | ErrandDone, now: float) -> bool:

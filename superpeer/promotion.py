@@ -143,6 +143,7 @@ class Promotion:
             return []
         beside = [peer for peer in staying(self._neighbours) if self._trials.may_begin(peer, now)]
         unknown = [peer for peer in beside if self._vitals.beside(peer, now) is None]
+        unknown = [peer for peer in unknown if self._links[peer].bulk_port]
         if unknown and self._rng.random() * seen.near < 1.0:  # others beside it look too
             return self._trials.begin(self._rng.choice(unknown), now)
         open_ = [

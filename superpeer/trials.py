@@ -156,6 +156,8 @@ class Trials:
         _, test = self._test
         self._test = None
         self._deadlines.cancel("test")
+        if len(test.groups) < self._config.groups_min:  # witnesses were busy: again, before long
+            self._tested[test.leaf] = now + self._config.test_pause_s - self._config.kept_s / 2
         if test.reports:
             self._book(test.leaf).enter_test(
                 test.reports,
