@@ -225,9 +225,9 @@ class StepDown:
         leaves = [leaf for leaf in self._leaves if leaf != self._me]
         self._rng.shuffle(leaves)
         effects: list[Effect] = []
-        roomiest = max(range(len(beside)), key=lambda at: rooms[at], default=None)
-        if roomiest is not None and self._me in self._leaves:
-            peer, each = beside[roomiest]
+        with_room = [one for one, room in zip(beside, rooms, strict=True) if room > 0] or beside
+        if with_room and self._me in self._leaves:  # the oldest link there is carries our own leaf
+            peer, each = min(with_room, key=lambda one: (one[1].since, one[0]))
             self.refuge = peer
             effects += self._moves.tell(self._me, Contact(peer, each.address), now)
         for (peer, each), number in zip(beside, shares(len(leaves), rooms), strict=True):
