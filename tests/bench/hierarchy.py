@@ -26,7 +26,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from common.addresses import Address
-from common.config import Config, LinkConfig, OverlayConfig, PromotionConfig, VitalsConfig
+from common.config import (
+    Config,
+    LinkConfig,
+    OverlayConfig,
+    ParentConfig,
+    PromotionConfig,
+    VitalsConfig,
+)
 from common.core import Notify
 from common.node import LEAF, SUPERPEER
 from deploy.churn import PROFILES
@@ -41,6 +48,7 @@ MEDIAN_RATE: Final = 2e5  # bytes/s: a tenth of real ones, as each block of a te
 RATE_MIN: Final = MEDIAN_RATE / 2
 TEST_BYTES: Final = int(8 * MEDIAN_RATE)  # as the setting is to real rates
 DECADES: Final = 3.0  # between the slowest and the fastest of 1,000
+ECHO_S: Final = 5.0
 DELAY_S: Final = 0.02
 SAMPLE_S: Final = 5.0
 STAYS_S: Final = 30.0
@@ -264,12 +272,14 @@ def remaining_s(age_s: float) -> float:
 
 
 def settings(rules: str, target: int) -> Config:
-    """Echoes are rarer, so that more nodes fit into an hour; fixed rules have no controller."""
+    """Echoes are rarer, so that more nodes fit into an hour, and a parent is silent for as many of
+    them before its heir is joined; fixed rules have no controller."""
     promotion = PromotionConfig(leaves_target=target, up_rate_min=RATE_MIN)
     if rules != "ours":
         promotion = replace(promotion, look_s=0.0)
     config = Config(
-        link=LinkConfig(echo_s=5.0, dead_s=15.0),
+        link=LinkConfig(echo_s=ECHO_S, dead_s=3 * ECHO_S),
+        parent=ParentConfig(silent_s=1.75 * ECHO_S),
         overlay=OverlayConfig(),
         promotion=promotion,
         vitals=VitalsConfig(test_bytes=TEST_BYTES),
