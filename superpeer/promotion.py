@@ -186,10 +186,7 @@ class Promotion:
             return "it is seen to send too little"
         if reachable is False:
             return "others cannot dial it"
-        least = min(float(self.config.leaves_min), self.capacity.most)
-        if self.capacity.target <= least < self.capacity.most and seen.leaves >= least:
-            return "few leaves are too many for it"
-        return ""
+        return "few leaves are too many for it" if self.capacity.is_overloaded(seen.leaves) else ""
 
     def _improve(self, now: float) -> list[Effect]:
         """Ask the worst beside us whether it goes for the best of ours."""

@@ -32,6 +32,7 @@ class SuperPeer:
     def __init__(self) -> None:
         self.now = 100.0
         self.leaves: dict[NodeId, None] = {}
+        self.seen: dict[NodeId, tuple[bool | None, float | None]] = {}
         self.links: dict[NodeId, LinkUp] = {}
         self.neighbours = dict.fromkeys(KEYS[1:3])
         for number in (1, 2):
@@ -43,6 +44,7 @@ class SuperPeer:
             leaves=self.leaves,
             links=self.links,
             neighbours=self.neighbours,
+            seen=lambda leaf, _now: self.seen.get(leaf, (None, None)),
         )
 
     def _link(self, number: int, address: Address | None = None) -> None:
@@ -190,3 +192,19 @@ def test_merit_grows_with_what_was_measured(uptime_s: float, rate: float, times:
     assert merit_of(uptime_s * times, rate) >= merit_of(uptime_s, rate)
     assert merit_of(uptime_s, rate * times) >= merit_of(uptime_s, rate)
     assert merit_of(uptime_s, None) == merit_of(uptime_s, 0.0)
+
+
+def test_who_is_seen_to_be_fast_stands_before_who_is_not_and_who_cannot_be_dialled_nowhere() -> (
+    None
+):
+    """Of three that came together; nobody could come to one that others cannot dial."""
+    node = SuperPeer()
+    node.seen = {KEYS[11]: (True, 1e7), KEYS[12]: (False, 1e9)}
+    for number in (10, 11, 12):
+        node.joins(number)
+    node.wait(CONFIG.tell_s)
+    assert node.members == [11, 10]
+    node.seen[KEYS[12]] = (True, 1e9)
+    node.core.changed(node.now)
+    node.wait(CONFIG.tell_s)
+    assert node.members == [12, 11, 10]
