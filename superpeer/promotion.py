@@ -146,14 +146,16 @@ class Promotion:
         unknown = [peer for peer in unknown if self._links[peer].bulk_port]
         if unknown and self._rng.random() * seen.near < 1.0:  # others beside it look too
             return self._trials.begin(self._rng.choice(unknown), now)
-        open_ = [
+        untested = [
             leaf for leaf, found in self.ranked(now) if self._lacks_witnesses(leaf, found, now)
         ]
-        told = {leaf: self._vitals.book(leaf).told_rate(self._vitals_config, now) for leaf in open_}
+        told = {
+            leaf: self._vitals.book(leaf).told_rate(self._vitals_config, now) for leaf in untested
+        }
         least = self.config.up_rate_min
-        open_ = [leaf for leaf in open_ if (told[leaf] or least) >= least]
-        open_.sort(key=lambda leaf: -(told[leaf] or 0.0))  # stable: else by rank
-        return self._trials.begin(open_[0], now) if open_ else []
+        untested = [leaf for leaf in untested if (told[leaf] or least) >= least]
+        untested.sort(key=lambda leaf: -(told[leaf] or 0.0))  # stable: else by rank
+        return self._trials.begin(untested[0], now) if untested else []
 
     def _lacks_witnesses(self, leaf: NodeId, found: Verdict, now: float) -> bool:
         open_ = {check.name for check in found.checks if check.outcome != "passes"}

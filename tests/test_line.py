@@ -194,9 +194,7 @@ def test_merit_grows_with_what_was_measured(uptime_s: float, rate: float, times:
     assert merit_of(uptime_s, None) == merit_of(uptime_s, 0.0)
 
 
-def test_who_is_seen_to_be_fast_stands_before_who_is_not_and_who_cannot_be_dialled_nowhere() -> (
-    None
-):
+def test_who_is_seen_to_be_fast_stands_before_others() -> None:
     """Of three that came together; nobody could come to one that others cannot dial."""
     node = SuperPeer()
     node.seen = {KEYS[11]: (True, 1e7), KEYS[12]: (False, 1e9)}
