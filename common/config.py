@@ -131,6 +131,8 @@ class VitalsConfig(Slice, frozen=True):
     dialbacks: int = 3  # the last so many different ones decide, by majority
     test_s: float = 5.0  # of a transfer test: FlashFlow's 30 s are dear here; 0: none
     test_pause_s: float = 60.0  # between two tests by one super-peer; wild guess
+    test_soon_s: float = 15.0  # ... while fewer than `known_share` are measured; wild guess
+    known_share: float = 0.5  # of the leaves that would be super-peers; wild guess
     test_bytes: int = 16 * 1024 * 1024  # that one witness may take in a test: ten show 32 MB/s
     test_bytes_day: int = 512 * 1024 * 1024  # that one leaf gives or takes so; wild guess
     test_witnesses: int = 10  # drawn at most: a third of liars is then three
@@ -157,7 +159,8 @@ class PromotionConfig(Slice, frozen=True):
     session_min_s: float = 3600.0  # ... or sessions of so long on average: LimeWire
     rtt_ref_s: float = 0.1  # a round trip that counts neither for nor against; wild guess
     rate_weight: float = 1.0  # score: the logarithms of value / threshold, weighted
-    age_weight: float = 0.5  # what remains of a session grows with the root of its age: Weibull 0.5
+    age_weight: float = 1.0  # of the logarithm of what remains of a session on average
+    session_scale_s: float = 4500.0  # ... which it follows from: Gnutella's, Weibull 0.5
     rtt_weight: float = 0.1
     points_max: float = 5.0  # of one input, either way: e^5 = 150 times the threshold
     offer_s: float = 5.0  # for the answer to an offer; wild guess
@@ -171,6 +174,9 @@ class PromotionConfig(Slice, frozen=True):
     reserved_s: float = 30.0  # ... during which nobody else near may
     refusals_share: float = 0.25  # of the neighbours may refuse: no liar holds us for ever
     drain_s: float = 20.0  # for the leaves to go; wild guess
+    swap_factor: float = 1.5  # so much better is who takes the place of another; wild guess
+    swap_s: float = 600.0  # who was promoted stays so long, however good others are; wild guess
+    swap_pause_s: float = 30.0  # between two exchanges that one super-peer asks for: `reserved_s`
 
 
 class ParentConfig(Slice, frozen=True):

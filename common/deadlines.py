@@ -11,6 +11,8 @@ from collections.abc import Hashable
 
 _SLACK = 64
 
+_Item = tuple[float, int, Hashable]
+
 
 class Deadlines:
     """The earliest deadline decides when a machine wants to be woken."""
@@ -18,15 +20,15 @@ class Deadlines:
     __slots__ = ("_count", "_heap", "_when")
 
     def __init__(self) -> None:
-        self._when: dict[Hashable, tuple[float, int]] = {}
-        self._heap: list[tuple[float, int, Hashable]] = []
+        self._when: dict[Hashable, _Item] = {}  # the very item of the heap
+        self._heap: list[_Item] = []
         self._count = 0
 
     def set(self, key: Hashable, when: float) -> None:
         """Set or move the deadline `key`."""
         self._count += 1
-        self._when[key] = (when, self._count)
-        heapq.heappush(self._heap, (when, self._count, key))
+        item = self._when[key] = (when, self._count, key)
+        heapq.heappush(self._heap, item)
         if len(self._heap) > 2 * len(self._when) + _SLACK:
             self._rebuild()
 
@@ -40,9 +42,12 @@ class Deadlines:
         return entry[0] if entry else None
 
     def earliest(self) -> float | None:
-        """The time of the next live deadline."""
-        self._skip_stale()
-        return self._heap[0][0] if self._heap else None
+        """The time of the next live deadline. Asked of each machine after each event: a third of
+        all time in a simulation went into it."""
+        heap = self._heap
+        if heap and self._when.get(heap[0][2]) is heap[0]:
+            return heap[0][0]
+        return heap[0][0] if heap and self._skip_stale() else None
 
     def pop_due(self, now: float) -> list[Hashable]:
         """Take out every key due at `now`, earliest first."""
@@ -59,12 +64,12 @@ class Deadlines:
     def _skip_stale(self) -> bool:
         """Drop moved and cancelled items from the top; whether anything is left."""
         while self._heap:
-            when, count, key = self._heap[0]
-            if self._when.get(key) == (when, count):
+            item = self._heap[0]
+            if self._when.get(item[2]) is item:
                 return True
             heapq.heappop(self._heap)
         return False
 
     def _rebuild(self) -> None:
-        self._heap = [(when, count, key) for key, (when, count) in self._when.items()]
+        self._heap = list(self._when.values())
         heapq.heapify(self._heap)

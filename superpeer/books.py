@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from common.config import VitalsConfig
 from common.ids import NodeId, node_text
 from common.vitals import Receipt, Record
-from superpeer.estimates import received_rate, witnessed_rate
+from superpeer.estimates import middle, received_rate, witnessed_rate
 from superpeer.verdict import Inputs
 
 RECEIVERS_MAX: Final = 64  # whose receipts are kept for one leaf, 200 B each
@@ -165,6 +165,18 @@ class Book:
         if self.tested is not None and _is_fresh(self.tested.at, config, now):
             found.append((self.tested.rate, self.tested.groups, list(self.tested.witnesses)))
         return max(found, key=lambda one: (min(one[1], config.groups_min), one[0] or 0.0))
+
+    def told_rate(self, config: VitalsConfig, now: float) -> float | None:
+        """What other super-peers say that they measured, the median of their words: it says whom
+        to test first, and how a super-peer does that we have not tested."""
+        rates = [
+            float(each.record.up_rate)
+            for each in self.told.values()
+            if each.record.up_rate is not None
+            and each.record.witnesses >= config.groups_min
+            and _is_fresh(each.at - each.record.age_s, config, now)
+        ]
+        return middle(rates) if rates else None
 
     def down_rate(self, config: VitalsConfig, now: float) -> float | None:
         """What it says that it gets, from whoever gives it most: for people, it decides nothing."""

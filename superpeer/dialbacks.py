@@ -130,7 +130,7 @@ class Dialbacks:
         guid = new_guid(self._rng)
         self._asked[guid] = _Asked(contact.node, by)
         self._deadlines.set(("asked", guid), now + self._config.dialback_answer_s)
-        ask = Examine(guid, contact) if neighbours else Errand(guid, contact)
+        ask = Examine(guid, contact) if by in neighbours else Errand(guid, contact)
         return [Send(by, ask)]
 
     def on_examined(self, peer: NodeId, message: Examined | ErrandDone, now: float) -> bool:

@@ -101,6 +101,7 @@ class Hierarchy:
             askable=self._overlay.askable,
             book=self.vitals.book,
             changed=self.vitals.changed,
+            known=lambda: self.vitals.known_share,
         )
 
     def _stepdown_of(self, config: Config, rng: Random, moves: Moves) -> StepDown:
@@ -114,6 +115,7 @@ class Hierarchy:
             leaves_max=config.cluster.leaves_max,
             close=self._close,
             leave=self._overlay.leave_all,
+            want=self._overlay.joining.want,
         )
 
     def keeps(self, peer: NodeId) -> bool:

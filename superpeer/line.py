@@ -55,7 +55,7 @@ class _Heard:
 
 class Line:
     """The ablest leaves known. `leaves`, `links` and `neighbours` are read as they are at the
-    moment."""
+    moment; `measured` is what others saw of a leaf."""
 
     def __init__(
         self,

@@ -105,10 +105,8 @@ class Machines:
         )
 
     def _measured(self, leaf: NodeId, now: float) -> Measured:
-        vitals = self.hierarchy.vitals
-        book = vitals.known(leaf)
-        reachable = None if book is None else book.reachable(self._config.vitals, now)
-        return Measured(vitals.up_rate(leaf, now), reachable)
+        reachable, rate = self.hierarchy.vitals.seen(leaf, now)
+        return Measured(rate, reachable)
 
     def _draining_of(self) -> Draining:
         """The end: leaves go to their heirs, neighbours get what they wait for."""

@@ -6,10 +6,12 @@ it is told to hang on itself and half of ours are told to move to it. Until then
 changes, so a leaf that says yes and does nothing, or comes up and hangs, costs no search: it is
 passed over for a time that doubles. One at a time.
 
-A cluster that is fuller than those beside it gives leaves to them instead. Stepping down is
+A cluster that is fuller than those beside it gives leaves to them instead. Where nothing is missing
+a better leaf may take the place of a worse super-peer (`superpeer.exchange`). Stepping down is
 `superpeer.stepdown`, which this looks for too.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
@@ -20,9 +22,10 @@ from common.core import Effect, LinkUp, Notify, Send
 from common.deadlines import Deadlines
 from common.ids import NodeId, node_text
 from common.messages.fields import Contact
-from common.messages.hierarchy import Offer, OfferAnswer
+from common.messages.hierarchy import Offer, OfferAnswer, Yielded
 from superpeer.capacity import Capacity
 from superpeer.drift import Drift, drift, shares, split_chance
+from superpeer.exchange import Exchange
 from superpeer.moves import Moves
 from superpeer.neighbour import Neighbour, staying
 from superpeer.stepdown import StepDown
@@ -31,6 +34,8 @@ from superpeer.verdict import Verdict, verdict
 from superpeer.vitals import Vitals
 
 FULLER: Final = 1.25  # than the mean: then leaves are given away; wild guess
+FALLEN: Final = 0.5  # of the least rate: who is seen to send less goes; wild guess
+TESTED_FROM: Final = 0.5  # of the target: where leaves are fewer, nobody is missed soon; guess
 SEEDS_TOLD: Final = 8  # neighbours named with an offer: what one wants at a time
 _LOOK: Final = "look"
 _OFFER: Final = "offer"
@@ -69,6 +74,9 @@ class Promotion:
         self.capacity = Capacity(config.promotion, self.leaves_max)
         self._over_since: float | None = None  # super-peers are missing
         self._offered: _Offered | None = None
+        self.exchange = Exchange(
+            self.config, rng, leaves=leaves, neighbours=neighbours, worth=self._worth_beside
+        )
         self.promotions = 0
         self._deadlines = Deadlines()
         self.dropped: Counter[str] = Counter()
@@ -101,6 +109,10 @@ class Promotion:
         found = [(leaf, self.verdict(leaf, now)) for leaf in self._candidates()]
         return sorted(found, key=lambda one: (not one[1].fit, -one[1].score, one[0]))
 
+    def _worth_beside(self, peer: NodeId, now: float) -> float | None:
+        inputs = self._vitals.beside(peer, now)
+        return None if inputs is None else verdict(inputs, self.config, self._vitals_config).worth
+
     def _candidates(self) -> list[NodeId]:
         return [leaf for leaf in self._leaves if leaf != self.me and leaf not in self._neighbours]
 
@@ -131,21 +143,40 @@ class Promotion:
         return [*self._shortlist(seen, now), *self._steer(seen, now)]
 
     def _shortlist(self, seen: Drift, now: float) -> list[Effect]:
-        """Where a super-peer may soon be missing, test the best leaf whose rate too few saw."""
-        if max(seen.own_mu, seen.near_mu) < -self.config.drift_near:
+        """Where a super-peer may be missing before long, test one beside us that nobody measured,
+        or the best leaf whose rate too few saw: who is said to be fast by others first."""
+        if max(seen.own_mu, seen.near_mu) < math.log(TESTED_FROM) or not self._trials.rested(now):
             return []
-        for leaf, found in self.ranked(now):
-            open_ = [check for check in found.checks if check.outcome != "passes"]
-            names = {check.name for check in open_} - {"rtt_s", "up_rate", "steadiness"}
-            if names == {"witnesses"} and self._trials.may_begin(leaf, now):
-                return self._trials.begin(leaf, now)
-        return []
+        beside = [peer for peer in staying(self._neighbours) if self._trials.may_begin(peer, now)]
+        unknown = [peer for peer in beside if self._vitals.beside(peer, now) is None]
+        unknown = [peer for peer in unknown if self._links[peer].bulk_port]
+        if unknown and self._rng.random() * seen.near < 1.0:  # others beside it look too
+            return self._trials.begin(self._rng.choice(unknown), now)
+        untested = [
+            leaf for leaf, found in self.ranked(now) if self._lacks_witnesses(leaf, found, now)
+        ]
+        told = {
+            leaf: self._vitals.book(leaf).told_rate(self._vitals_config, now) for leaf in untested
+        }
+        least = self.config.up_rate_min
+        untested = [leaf for leaf in untested if (told[leaf] or least) >= least]
+        untested.sort(key=lambda leaf: -(told[leaf] or 0.0))  # stable: else by rank
+        return self._trials.begin(untested[0], now) if untested else []
+
+    def _lacks_witnesses(self, leaf: NodeId, found: Verdict, now: float) -> bool:
+        open_ = {check.name for check in found.checks if check.outcome != "passes"}
+        lacks = open_ - {"rtt_s", "up_rate", "steadiness"} == {"witnesses"}
+        return lacks and self._trials.may_begin(leaf, now)
 
     def _steer(self, seen: Drift, now: float) -> list[Effect]:
+        effects = self.stepdown.pressed(self._unfit(seen, now), now)
+        if effects:
+            return effects
         chance = split_chance(seen, self.config)
         if not chance:
             self._over_since = None
-            return self._level(seen, now) or self.stepdown.look(seen, now)
+            effects = self._level(seen, now) or self.stepdown.look(seen, now)
+            return effects or self._improve(now)
         if self._over_since is None:
             self._over_since = now
         is_full = len(self._leaves) >= self.leaves_max
@@ -153,7 +184,29 @@ class Promotion:
             return []
         if now - self._over_since < self.config.sustain_s and not is_full:
             return []
-        return self._offer(now) if self._rng.random() < chance else []
+        best = next((leaf for leaf, found in self.ranked(now) if found.fit), None)
+        return self._offer(best, now) if best and self._rng.random() < chance else []
+
+    def _unfit(self, seen: Drift, now: float) -> str:
+        """Why we should be no super-peer, whatever the load of others; '' if we may stay."""
+        reachable, rate = self._vitals.seen(self.me, now)
+        if rate is not None and rate < FALLEN * self.config.up_rate_min:
+            return "it is seen to send too little"
+        if reachable is False:
+            return "others cannot dial it"
+        return "few leaves are too many for it" if self.capacity.is_overloaded(seen.leaves) else ""
+
+    def _improve(self, now: float) -> list[Effect]:
+        """Ask the worst beside us whether it goes for the best of ours."""
+        if self._offered is not None or self._moves.pending or self.stepdown.is_under_way:
+            return []
+        fit = [(found.worth, leaf) for leaf, found in self.ranked(now) if found.fit]
+        if not fit:
+            return []
+        worth, best = max(fit)
+        if self.verdict(best, now).need:
+            return []
+        return self.exchange.look(best, worth, now)
 
     def _level(self, seen: Drift, now: float) -> list[Effect]:
         """Give leaves to neighbours that have fewer, where we have more than we should."""
@@ -178,10 +231,14 @@ class Promotion:
 
     # --- offers -----------------------------------------------------------------------------
 
-    def _offer(self, now: float) -> list[Effect]:
-        best = next((leaf for leaf, found in self.ranked(now) if found.fit), None)
-        if best is None:
+    def on_yielded(self, peer: NodeId, message: Yielded, now: float) -> list[Effect]:
+        """A neighbour says whether it goes for a leaf of ours."""
+        leaf = self.exchange.on_yielded(peer, message, now)
+        if leaf is None or leaf not in self._leaves or self._offered is not None:
             return []
+        return self._offer(leaf, now)
+
+    def _offer(self, best: NodeId, now: float) -> list[Effect]:
         self._offered = _Offered(best)
         self._deadlines.set(_OFFER, now + self.config.offer_s)
         beside = [Contact(peer, each.address) for peer, each in staying(self._neighbours).items()]
@@ -208,6 +265,7 @@ class Promotion:
         self._deadlines.cancel(_OFFER)
         if offered is None:
             return []
+        self.exchange.failed(offered.leaf)
         config = self.config
         self._vitals.book(offered.leaf).hold_back(config.passed_over_s, config.flip_max_s, now)
         fields: dict[str, object] = {"node": node_text(offered.leaf), "reason": reason}
@@ -225,10 +283,12 @@ class Promotion:
         itself = self._moves.tell(peer, to, now) if peer in self._leaves else []
         free = self._moves.free(now, but=peer)
         free = [leaf for leaf in free if leaf != self.me and leaf not in self._neighbours]
-        half = free[: max(0, (len(self._leaves) - 1) // 2)]
+        takes_place = self.exchange.gives_way(peer, now) is not None  # of the other's leaves, then
+        half = [] if takes_place else free[: max(0, (len(self._leaves) - 1) // 2)]
         self._neighbours[peer].leaves += len(half)
         promoted = Notify("leaf_promoted", {"node": node_text(peer), "leaves": len(half)})
-        return [promoted, *itself, *self._moves.send(half, to, now)]
+        others = self.exchange.arrived(to, now) if takes_place else []
+        return [promoted, *itself, *others, *self._moves.send(half, to, now)]
 
     def lost(self, peer: NodeId, now: float) -> list[Effect]:
         """The link to a peer is gone."""

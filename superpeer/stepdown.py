@@ -1,6 +1,7 @@
 """Ceasing to be a super-peer: only a promoted node does, and nothing is lost by it.
 
     IDLE --not needed for long, the lot falls on us--> ASKING --enough neighbours agree--> EMPTYING
+    ASKING --a better one is to come--> YIELDING --it is our neighbour--> EMPTYING
     EMPTYING --no leaf is left, or it takes too long--> PARTING --no neighbour is left--> Demote
 
 Of two that ask at the same time the lower lot goes first; who has agreed to one agrees to no other
@@ -12,14 +13,14 @@ nothing new comes, and what is under way ends.
 import enum
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from common.config import PromotionConfig
 from common.core import Demote, Effect, Notify, Send
 from common.deadlines import Deadlines
 from common.ids import NodeId
 from common.messages.fields import Contact
-from common.messages.hierarchy import Reserve, Reserved
+from common.messages.hierarchy import Outdone, Reserve, Reserved, Yielded
 from superpeer.drift import Drift, leave_chance, shares
 from superpeer.moves import Moves
 from superpeer.neighbour import Neighbour, staying
@@ -28,6 +29,12 @@ LOT_BITS: Final = 48
 _ASKED: Final = "asked"
 _EMPTY: Final = "empty"
 _PART: Final = "part"
+_YIELD: Final = "yield"
+
+
+class _Successor(NamedTuple):
+    by: NodeId  # whose leaf it is
+    leaf: NodeId
 
 
 class Phase(enum.Enum):
@@ -35,13 +42,14 @@ class Phase(enum.Enum):
 
     IDLE = "idle"
     ASKING = "asking"
+    YIELDING = "yielding"
     EMPTYING = "emptying"
     PARTING = "parting"
 
 
 class StepDown:
     """Of one super-peer. `leaves` and `neighbours` are read as they are at the moment; `close` has
-    no leaf taken in any more, `leave` parts from all neighbours in peace."""
+    no leaf taken in any more, `leave` parts from all neighbours in peace, `want` makes one."""
 
     def __init__(
         self,
@@ -55,10 +63,14 @@ class StepDown:
         leaves_max: int,
         close: Callable[[], None],
         leave: Callable[[float], list[Effect]],
+        want: Callable[[Contact, float], list[Effect]] = lambda _contact, _now: [],
     ) -> None:
         self._me, self._config, self._rng = me, config, rng
         self._leaves, self._neighbours, self._moves = leaves, neighbours, moves
         self._leaves_max, self._close, self._leave = leaves_max, close, leave
+        self._want = want
+        self._successor: _Successor | None = None  # who is to take our place
+        self._pressed_since: float | None = None
         self.promoted_at: float | None = None  # None: we were started as a super-peer, and stay
         self.refuge: NodeId | None = None  # where our own leaf was told to go
         self._phase = Phase.IDLE
@@ -97,6 +109,48 @@ class StepDown:
             return []
         return self._ask(now) if self._rng.random() < chance else []
 
+    def pressed(self, why: str, now: float) -> list[Effect]:
+        """We are none to be a super-peer, or '': go after a while, if others have room."""
+        if not why or not self.may(now):
+            self._pressed_since = None
+            return []
+        if self._pressed_since is None:
+            self._pressed_since = now
+        waited = now - self._pressed_since >= self._config.idle_s
+        if not waited or self._phase is not Phase.IDLE or self._is_taken(now):
+            return []
+        beside = staying(self._neighbours).values()
+        if sum(max(0, self._leaves_max - each.leaves) for each in beside) < len(self._leaves):
+            return []
+        self._pressed_since = now  # if they refuse
+        return [Notify("unfit", {"reason": why}), *self._ask(now)]
+
+    # --- giving way to a better one ---------------------------------------------------------
+
+    def on_outdone(self, peer: NodeId, message: Outdone, now: float) -> list[Effect]:
+        """A neighbour has a better one, or that one has come. It can lie; but who is to take our
+        place must be our neighbour before we go, and the others must agree."""
+        if peer not in self._neighbours:
+            return []
+        successor, leaf = _Successor(peer, message.leaf.node), message.leaf.node
+        if message.is_there:
+            is_ours = self._phase is Phase.YIELDING and self._successor == successor
+            return [*self._want(message.leaf, now), *self.settle(now)] if is_ours else []
+        since = self.promoted_at
+        may = since is not None and now >= since + self._config.swap_s
+        free = self._phase is Phase.IDLE and not self._is_taken(now)
+        if not may or not free or leaf in (self._me, peer) or leaf in self._neighbours:
+            return [Send(peer, Yielded(leaf, False))]
+        self._successor = successor
+        return self._ask(now)
+
+    def _answer(self, yields: bool) -> list[Effect]:
+        """Tell whoever asked us to go whether we do."""
+        successor = self._successor
+        if not yields:
+            self._successor = None
+        return [] if successor is None else [Send(successor.by, Yielded(successor.leaf, yields))]
+
     def _ask(self, now: float) -> list[Effect]:
         self._phase, self._lot = Phase.ASKING, self._rng.getrandbits(LOT_BITS)
         self._granted = {}
@@ -110,11 +164,12 @@ class StepDown:
         before_us = self._phase is Phase.ASKING and (message.lot, peer) < (self._lot, self._me)
         is_free = self._phase is Phase.IDLE or before_us
         granted = is_free and not self._is_taken(now, but=peer)
+        effects: list[Effect] = [Send(peer, Reserved(message.lot, granted))]
         if granted:
             self._agreed = (peer, now + self._config.reserved_s)
             if before_us:
-                self._give_up(now)
-        return [Send(peer, Reserved(message.lot, granted))]
+                effects += self._give_up(now)
+        return effects
 
     def on_reserved(self, peer: NodeId, message: Reserved, now: float) -> list[Effect]:
         """A neighbour agrees, or does not."""
@@ -131,14 +186,22 @@ class StepDown:
         refused = sum(not each for each in self._granted.values())
         agreed = sum(self._granted.values())
         if not agreed or refused > self._config.refusals_share * len(self._neighbours):
-            self._give_up(now)
-            return []
+            return self._give_up(now)
         self._deadlines.cancel(_ASKED)
-        return self._empty(now)
+        if self._successor is None:
+            return self._empty(now)
+        self._phase = Phase.YIELDING
+        self._deadlines.set(_YIELD, now + self._config.reserved_s)
+        return self._answer(yields=True)
 
-    def _give_up(self, now: float) -> None:
+    def _give_up(self, now: float) -> list[Effect]:
+        asked = self._phase is Phase.ASKING
         self._phase, self._idle_since = Phase.IDLE, now
         self._deadlines.cancel(_ASKED)
+        if asked:
+            return self._answer(yields=False)
+        self._successor = None
+        return []
 
     def _is_taken(self, now: float, but: NodeId = b"") -> bool:
         agreed = self._agreed
@@ -148,7 +211,8 @@ class StepDown:
 
     def _empty(self, now: float) -> list[Effect]:
         """Send all leaves to the neighbours, in proportion to the room they have."""
-        self._phase = Phase.EMPTYING
+        self._phase, self._successor = Phase.EMPTYING, None
+        self._deadlines.cancel(_YIELD)
         self._close()
         self._moves.cancel()
         self._deadlines.set(_EMPTY, now + self._config.drain_s)
@@ -161,9 +225,9 @@ class StepDown:
         leaves = [leaf for leaf in self._leaves if leaf != self._me]
         self._rng.shuffle(leaves)
         effects: list[Effect] = []
-        roomiest = max(range(len(beside)), key=lambda at: rooms[at], default=None)
-        if roomiest is not None and self._me in self._leaves:
-            peer, each = beside[roomiest]
+        with_room = [one for one, room in zip(beside, rooms, strict=True) if room > 0] or beside
+        if with_room and self._me in self._leaves:  # the oldest link there is carries our own leaf
+            peer, each = min(with_room, key=lambda one: (one[1].since, one[0]))
             self.refuge = peer
             effects += self._moves.tell(self._me, Contact(peer, each.address), now)
         for (peer, each), number in zip(beside, shares(len(leaves), rooms), strict=True):
@@ -180,6 +244,10 @@ class StepDown:
         if self._agreed is not None and self._agreed[0] not in self._neighbours:
             self._agreed = None
             self.demotions += 1
+        successor = self._successor
+        is_there = successor is not None and successor.leaf in staying(self._neighbours)
+        if self._phase is Phase.YIELDING and is_there:
+            return self._empty(now)
         if self._phase is Phase.EMPTYING and not self._leaves:
             return self._part(now)
         if self._phase is Phase.PARTING and not self._neighbours:
@@ -206,6 +274,8 @@ class StepDown:
         for key in self._deadlines.pop_due(now):
             if key == _ASKED:
                 effects += self._counted(now)
+            elif key == _YIELD:
+                effects += self._give_up(now)
             elif key == _EMPTY:
                 effects += self._part(now)
             elif key == _PART:

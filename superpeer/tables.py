@@ -58,6 +58,8 @@ def _of_the_hierarchy(at: Hierarchy) -> Table:
         hierarchy.OfferAnswer: at.promotion.on_answer,
         hierarchy.Reserve: at.stepdown.on_reserve,
         hierarchy.Reserved: at.stepdown.on_reserved,
+        hierarchy.Outdone: at.stepdown.on_outdone,
+        hierarchy.Yielded: at.promotion.on_yielded,
     }
 
 

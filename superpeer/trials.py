@@ -46,7 +46,8 @@ class _Test:
 
 class Trials:
     """The test under way, and witnesses that we sent for others. `links`, `leaves` and `askable`
-    are read as they are at the moment; `changed` hears of each result."""
+    are read as they are at the moment; `changed` hears of each result, `known` is the share of
+    leaves that were measured."""
 
     def __init__(
         self,
@@ -59,10 +60,11 @@ class Trials:
         askable: Callable[[], list[NodeId]],
         book: Callable[[NodeId], Book],
         changed: Callable[[NodeId, float], None],
+        known: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._me, self._config, self._rng = me, config, rng
         self._links, self._leaves, self._askable = links, leaves, askable
-        self._book, self._changed = book, changed
+        self._book, self._changed, self._known = book, changed, known
         self._test: tuple[Guid, _Test] | None = None
         self._rests_until = 0.0
         self._tested: dict[NodeId, float] = {}  # our leaves, and when
@@ -76,13 +78,16 @@ class Trials:
     def may_begin(self, leaf: NodeId, now: float) -> bool:
         """Whether this leaf may be tested now."""
         config = self._config
-        rests = now < self._rests_until or self._test is not None or config.test_s <= 0
         lately = now < self._tested.get(leaf, float("-inf")) + config.kept_s / 2
-        return not rests and not lately
+        return self.rested(now) and not lately
+
+    def rested(self, now: float) -> bool:
+        """Whether any may be."""
+        return now >= self._rests_until and self._test is None and self._config.test_s > 0
 
     def begin(self, leaf: NodeId, now: float) -> list[Effect]:
-        """Test a leaf of ours, if there is anybody to see it."""
-        contact = self._leaves[leaf]
+        """Test a leaf of ours, or a neighbour, which tells its own leaf, if anybody can see it."""
+        contact = self._leaves.get(leaf) or Contact(leaf, self._links[leaf].address)
         guid, test = new_guid(self._rng), _Test(leaf)
         seconds = max(1, min(round(self._config.test_s), TEST_S_MAX))
         witnesses = self._config.test_witnesses
@@ -99,7 +104,9 @@ class Trials:
             for one in own:
                 test.asked[one] += 1
                 asks.append(Send(one, Errand(guid, contact, seconds)))
-        self._rests_until = now + self._config.test_pause_s
+        few = self._known() < self._config.known_share
+        soon_s = min(self._config.test_soon_s, self._config.test_pause_s)
+        self._rests_until = now + (soon_s if few else self._config.test_pause_s)
         if not asks:
             return []
         self._tested.pop(leaf, None)
@@ -108,7 +115,9 @@ class Trials:
             del self._tested[next(iter(self._tested))]
         self._test = guid, test
         self._deadlines.set("test", now + seconds + SLACK_S)
-        return [Send(leaf, Errand(guid, contact, seconds)), *asks]
+        is_ours = leaf in self._leaves
+        told = Errand(guid, contact, seconds) if is_ours else Examine(guid, contact, seconds, 0)
+        return [Send(leaf, told), *asks]
 
     def on_report(self, peer: NodeId, message: Examined | ErrandDone, now: float) -> list[Effect]:
         """A witness of a test of ours, or one that we sent for a neighbour, tells."""
@@ -147,6 +156,8 @@ class Trials:
         _, test = self._test
         self._test = None
         self._deadlines.cancel("test")
+        if len(test.groups) < self._config.groups_min:  # witnesses were busy: again, before long
+            self._tested[test.leaf] = now + self._config.test_pause_s - self._config.kept_s / 2
         if test.reports:
             self._book(test.leaf).enter_test(
                 test.reports,
@@ -170,6 +181,9 @@ class Trials:
             self.dropped["test_refused"] += 1
             return [Send(peer, Examined(message.guid, self._me, None))] * message.witnesses
         seconds = message.seconds
+        if contact.node == self._me:  # we are tested ourselves: our own leaf gives
+            ours = self._me in self._leaves and not message.witnesses
+            return [Send(self._me, Errand(message.guid, contact, seconds))] if ours else []
         able = (one for one in self._leaves if one != contact.node)
         drawn = draw(message.guid, able, message.witnesses)
         effects: list[Effect] = []

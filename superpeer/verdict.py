@@ -8,12 +8,13 @@ the product: rate times the time that a leaf is still likely to stay.
 """
 
 import math
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from common.config import PromotionConfig, VitalsConfig
 
+_WORTH: Final = ("up_rate", "steadiness")
 Outcome = Literal["passes", "fails", "left aside", "ranks"]
 
 
@@ -56,6 +57,12 @@ class Verdict(msgspec.Struct, frozen=True):
     score: float
     need: bool
     checks: tuple[Check, ...]
+
+    @property
+    def worth(self) -> float:
+        """The logarithm of rate times remaining time, whoever looks from wherever: what super-peers
+        and leaves are compared by."""
+        return sum(check.points for check in self.checks if check.name in _WORTH)
 
     @property
     def would_change(self) -> tuple[str, ...]:
@@ -130,17 +137,24 @@ def _steadiness(inputs: Inputs, config: PromotionConfig) -> Check:
     usual = _share(inputs.session_s or 0.0, config.session_min_s)
     value = max(now, usual)
     fine = value >= 1.0
+    remains = _remains(value * config.age_min_s, config) / _remains(config.age_min_s, config)
     missing_s = math.ceil(config.age_min_s - inputs.uptime_s)
     return Check(
         "steadiness",
         round(value, 6),
         1.0,
         config.age_weight,
-        _points(value, 1.0, config.age_weight, config.points_max),
+        _points(remains, 1.0, config.age_weight, config.points_max),
         _floor(fine, inputs.need),
         inputs.uptime_by,
         "" if fine else f"it stays {missing_s} s longer",
     )
+
+
+def _remains(age_s: float, config: PromotionConfig) -> float:
+    """What remains on average of a session of this age, but for a factor: of Weibull's with the
+    shape 0.5 it is 2 (scale + sqrt(age x scale))."""
+    return config.session_scale_s + math.sqrt(age_s * config.session_scale_s)
 
 
 def _round_trip(inputs: Inputs, config: PromotionConfig) -> Check:

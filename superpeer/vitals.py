@@ -13,6 +13,8 @@ from itertools import islice
 from random import Random
 from typing import Final
 
+import msgspec
+
 from common.config import VitalsConfig
 from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
@@ -109,6 +111,32 @@ class Vitals:
         rate, groups, _ = book.rate(self._config, now)
         wanted = max(1, min(self._config.groups_min, self._groups_there(node)))
         return rate if groups >= wanted else None
+
+    def seen(self, node: NodeId, now: float) -> tuple[bool | None, float | None]:
+        """Whether others can dial it, and what it is seen to send."""
+        book = self._books.get(node)
+        reachable = None if book is None else book.reachable(self._config, now)
+        return reachable, self.up_rate(node, now)
+
+    @property
+    def known_share(self) -> float:
+        """Of our leaves that would be super-peers, how many have a rate that was measured."""
+        books = [self._books[leaf] for leaf in self._leaves if leaf in self._books]
+        rates = [bool(book.tested or book.received) for book in books if book.willing]
+        return sum(rates) / len(rates) if rates else 1.0
+
+    def beside(self, peer: NodeId, now: float) -> Inputs | None:
+        """What is known of a neighbour as a super-peer, by ourselves or else by the words of
+        others; None where nobody measured it."""
+        each, book = self._neighbours[peer], self._books.get(peer)
+        if book is None:
+            return None
+        rate = self.up_rate(peer, now) or book.told_rate(self._config, now)
+        if rate is None:
+            return None
+        found = self.inputs(peer, now, need=True)
+        uptime_s = found.uptime_s + book.sessions_s + now - each.since
+        return msgspec.structs.replace(found, up_rate=rate, uptime_s=uptime_s, session_s=None)
 
     def _groups_there(self, node: NodeId) -> int:
         """How many others could measure it, as far as it matters: in a network of three super-peers
@@ -254,12 +282,15 @@ class Vitals:
         return []
 
     def _tell_records(self, now: float) -> list[Effect]:
-        """Those of our leaves that we know most of, to all neighbours."""
+        """Neighbours that we measured, and of our leaves as many as fit, to all neighbours."""
         self._deadlines.set(_RECORDS, now + self._config.records_s)
         if not self._neighbours:
             return []
+        beside = [peer for peer in self._neighbours if self.up_rate(peer, now) is not None]
         known = [leaf for leaf in self._leaves if leaf in self._books and leaf != self._me]
-        chosen = self._rng.sample(known, min(RECORDS_MAX, len(known)))
+        known = [leaf for leaf in known if leaf not in self._neighbours]
+        chosen = beside[:RECORDS_MAX]
+        chosen += self._rng.sample(known, min(RECORDS_MAX - len(chosen), len(known)))
         records = Records(tuple(self._record(leaf, now) for leaf in chosen))
         return [Send(peer, records) for peer in self._neighbours] if chosen else []
 

@@ -84,6 +84,8 @@ SAMPLES: tuple[Message, ...] = (
     hierarchy.Reserve(7),
     hierarchy.Reserved(7, True),
     hierarchy.Records((RECORD,)),
+    hierarchy.Outdone(CONTACT, True),
+    hierarchy.Yielded(NODE, True),
     swarm.Interested(ROOT, 123456),
     swarm.NotInterested(ROOT),
     swarm.Bitfield(ROOT, b"\xf0"),

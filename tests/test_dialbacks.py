@@ -36,7 +36,8 @@ def test_a_neighbour_dials_and_the_parent_too() -> None:
 
 
 def test_links_that_were_made_to_look_are_hung_up() -> None:
-    """Nobody keeps them, and the host cache is not filled with leaves."""
+    """Nobody keeps them but what a leaf dialled to its heir, and the host cache is not filled with
+    leaves."""
     network = pair()
     network.superpeer("third", "first")
     network.run(60.0)

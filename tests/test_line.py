@@ -32,6 +32,7 @@ class SuperPeer:
     def __init__(self) -> None:
         self.now = 100.0
         self.leaves: dict[NodeId, None] = {}
+        self.seen: dict[NodeId, tuple[bool | None, float | None]] = {}
         self.links: dict[NodeId, LinkUp] = {}
         self.neighbours = dict.fromkeys(KEYS[1:3])
         self.measured: dict[NodeId, Measured] = {}

@@ -197,3 +197,35 @@ def test_leaves_go_where_there_are_fewer() -> None:
     network.run(30.0)
     assert network.superpeer_status("other").leaves >= 3
     assert network.superpeer_status("first").promotions == 0
+
+
+def test_one_that_is_seen_to_send_too_little_steps_down() -> None:
+    """Its vitals have fallen: others have room, so it goes, whatever the load."""
+    network = crowd(8, leaves_max=10, flip_s=10.0, idle_s=5.0, up_rate_min=1e5)
+    assert network.until(lambda: len(promoted(network)) > 0, 120.0)
+    network.run(30.0)
+    name = promoted(network)[0]
+    core = network.core(name)
+    books = core._hierarchy.vitals
+    reports: dict[bytes, tuple[int, ...]] = {bytes([n]) * 32: (1000,) * 5 for n in range(5)}
+    now = network.host(name).clock
+    settings = network.config.vitals
+    books.book(core._me).tested = None
+    books.book(core._me).received.clear()
+    books.book(core._me).enter_test(reports, settings, groups=5, is_lower_bound=False, now=now)
+    assert network.until(lambda: network.noted_by(name, "stepped_down") > 0, 120.0)
+    unfit = [note for who, note in network.notes if who == name and note.name == "unfit"]
+    assert unfit[0].fields["reason"] == "it is seen to send too little"
+
+
+def test_one_for_which_few_leaves_are_too_many_steps_down() -> None:
+    """It is overloaded as long as its learned capacity stands at the least."""
+    network = crowd(8, leaves_max=10, flip_s=10.0, idle_s=5.0)
+    assert network.until(lambda: len(promoted(network)) > 0, 120.0)
+    network.run(30.0)
+    name = promoted(network)[0]
+    promotion = network.core(name)._hierarchy.promotion
+    promotion._waited_s = lambda: 10.0  # questions wait and wait
+    assert network.until(lambda: network.noted_by(name, "stepped_down") > 0, 300.0)
+    unfit = [note for who, note in network.notes if who == name and note.name == "unfit"]
+    assert unfit[0].fields["reason"] == "few leaves are too many for it"

@@ -196,3 +196,19 @@ def test_a_full_cluster_beside_empty_ones_makes_none() -> None:
     assert split_chance(drift(120, [10, 10, 10], 60.0), CONFIG) == 0.0
     assert split_chance(drift(120, [100, 110], 60.0), CONFIG) == 1.0
     assert split_chance(drift(90, [], 60.0), CONFIG) == 1.0
+
+
+def test_who_is_unfit_for_long_goes_if_the_others_have_room() -> None:
+    """Whatever the load; and not for a moment's weakness."""
+    peer = Peer(b"\x01", [b"\x02"], leaves=5)
+    peer.neighbours[b"\x02"].leaves = 96
+    slow = PromotionConfig(flip_s=0.0, idle_s=60.0)
+    peer.machine._config = slow
+    assert peer.machine.pressed("slow", 1.0) == []
+    assert peer.machine.pressed("slow", 61.0) == []  # room for four
+    peer.neighbours[b"\x02"].leaves = 95
+    assert peer.machine.pressed("", 62.0) == []
+    assert peer.machine.pressed("slow", 63.0) == []
+    assert peer.machine.pressed("slow", 122.0) == []
+    assert any(isinstance(one, Send) for one in peer.machine.pressed("slow", 123.0))
+    assert peer.machine.phase is Phase.ASKING

@@ -119,6 +119,21 @@ class Records(Message, frozen=True, array_like=True, gc=False):
     records: Annotated[tuple[Record, ...], Meta(max_length=RECORDS_MAX)]
 
 
+class Outdone(Message, frozen=True, array_like=True, gc=False):
+    """This leaf of mine would do better than you as a super-peer: do you go if it comes?
+    `is_there`: it has come."""
+
+    leaf: Contact
+    is_there: bool = False
+
+
+class Yielded(Message, frozen=True, array_like=True, gc=False):
+    """Whether I go when this leaf of yours has come."""
+
+    leaf: Bytes32
+    yields: bool
+
+
 class Home(Message, frozen=True, array_like=True, gc=False):
     """My parent is this one: there your receipts for me are of use."""
 

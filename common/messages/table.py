@@ -86,6 +86,8 @@ TABLE: Final = (
     Row(69, hierarchy.Reserve, To.SUPERPEER, Door.CONTROL),
     Row(70, hierarchy.Reserved, To.SUPERPEER, Door.CONTROL),
     Row(71, hierarchy.Records, To.SUPERPEER, Door.CONTROL),
+    Row(72, hierarchy.Outdone, To.SUPERPEER, Door.CONTROL),
+    Row(73, hierarchy.Yielded, To.SUPERPEER, Door.CONTROL),
     Row(80, swarm.Interested, To.LEAF, Door.BULK),
     Row(81, swarm.NotInterested, To.LEAF, Door.BULK),
     Row(82, swarm.Bitfield, To.LEAF, Door.BULK),

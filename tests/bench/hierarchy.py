@@ -26,7 +26,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from common.addresses import Address
-from common.config import Config, LinkConfig, OverlayConfig, PromotionConfig
+from common.config import (
+    Config,
+    LinkConfig,
+    OverlayConfig,
+    ParentConfig,
+    PromotionConfig,
+    VitalsConfig,
+)
 from common.core import Notify
 from common.node import LEAF, SUPERPEER
 from deploy.churn import PROFILES
@@ -37,19 +44,24 @@ from deploy.sim.shelf import Shelf
 from deploy.sim.world import World
 from superpeer.role import SuperPeer
 
-MEDIAN_RATE: Final = 2e6  # bytes/s
+MEDIAN_RATE: Final = 2e5  # bytes/s: a tenth of real ones, as each block of a test costs time here
+RATE_MIN: Final = MEDIAN_RATE / 2
+TEST_BYTES: Final = int(8 * MEDIAN_RATE)  # as the setting is to real rates
 DECADES: Final = 3.0  # between the slowest and the fastest of 1,000
+ECHO_S: Final = 5.0
 DELAY_S: Final = 0.02
 SAMPLE_S: Final = 5.0
 STAYS_S: Final = 30.0
 BAND: Final = 0.15
 GROWTH_S: Final = 2400.0  # until the first shock: longer than a flip guard
+HELD_S: Final = 1800.0  # after which it is asked first what the promoted hold
+HELD: Final = ("future", "attainable", "expected", "rate")
 DOWN_S: Final = 600.0
 UP_S: Final = 300.0
 ARRIVALS_S: Final = 300.0  # within which the first come
 KNOWN: Final = 20  # super-peers that a node that comes knows of
 RULE_S: Final = 30.0  # how often a fixed rule is looked at
-LIMEWIRE_UP: Final = 10_000.0
+LIMEWIRE_UP: Final = MEDIAN_RATE / 200  # 10 KB/s
 GTK_UPTIME_S: Final = 3600.0
 LIMEWIRE_UPTIME_S: Final = 7200.0
 
@@ -79,6 +91,7 @@ class Bench:
         self.config = settings(rules, target)
         self.target = target
         self.people: dict[int, Person] = {}
+        self.exchanges = 0
         self.wanted = 0  # leaves that there should be
         self.samples: list[tuple[float, int, int]] = []  # when, super-peers, leaves
         self.role_changes: list[float] = []
@@ -91,6 +104,7 @@ class Bench:
 
     def noted(self, host: Host, note: Notify) -> None:
         """A node changes its role."""
+        self.exchanges += note.name == "exchanged"
         if note.name in ("promotion_accepted", "stepped_down"):
             self.role_changes.append(self.world.now)
             person = self.people.get(host.number)
@@ -188,11 +202,10 @@ class Bench:
     def _ask(self, core: SuperPeer, person: Person) -> None:
         host = self.world.by_node[core._me]
         promotion, node = core._hierarchy.promotion, person.host.identity.node
-        promotion.ranked = lambda now: [(node, _Fit())]  # type: ignore[list-item,method-assign]
         if host.node is None:
             return
         effects: list[object] = []
-        host.node._perform(SUPERPEER, promotion._offer(host.clock), effects, host.clock)  # type: ignore[arg-type]
+        host.node._perform(SUPERPEER, promotion._offer(node, host.clock), effects, host.clock)  # type: ignore[arg-type]
         for effect in effects:
             host._perform(effect)  # type: ignore[arg-type]
         host._flush()
@@ -222,7 +235,8 @@ class Bench:
     def held(self, of: str) -> float | None:
         """What the promoted hold of what the best as many nodes hold: of capacity x remaining
         uptime as it will be, as an oracle knows it; of capacity x what remains of it on average at
-        their age, as anybody could know who had measured everybody; or of capacity."""
+        their age, as anybody could know who had measured everybody; or of capacity. `attainable`:
+        which part of the future the choice of such a one would hold, who does not know it."""
         now = self.world.now
         there = [each for each in self.people.values() if each.host is not self.first]
         chosen = [each for each in there if each.core is not None]
@@ -230,10 +244,14 @@ class Bench:
         def worth(each: Person) -> float:
             if of == "rate":
                 return each.up_rate
-            remains_s = each.until - now if of == "future" else remaining_s(now - each.began)
+            is_future = of in ("future", "attainable")
+            remains_s = each.until - now if is_future else remaining_s(now - each.began)
             return each.up_rate * remains_s
 
         best = sorted((worth(each) for each in there), reverse=True)[: len(chosen)]
+        if of == "attainable":
+            there.sort(key=lambda each: -each.up_rate * remaining_s(now - each.began))
+            chosen = there[: len(chosen)]
         return round(sum(map(worth, chosen)) / sum(best), 3) if best else None
 
     def flips(self) -> dict[str, float]:
@@ -253,19 +271,18 @@ def remaining_s(age_s: float) -> float:
     return 2 * (math.sqrt(age_s * scale_s) + scale_s)
 
 
-class _Fit:
-    fit, score = True, 0.0
-
-
 def settings(rules: str, target: int) -> Config:
-    """Echoes are rarer, so that more nodes fit into an hour; fixed rules have no controller."""
-    promotion = PromotionConfig(leaves_target=target, up_rate_min=1e6)
+    """Echoes are rarer, so that more nodes fit into an hour, and a parent is silent for as many of
+    them before its heir is joined; fixed rules have no controller."""
+    promotion = PromotionConfig(leaves_target=target, up_rate_min=RATE_MIN)
     if rules != "ours":
         promotion = replace(promotion, look_s=0.0)
     config = Config(
-        link=LinkConfig(echo_s=5.0, dead_s=15.0),
+        link=LinkConfig(echo_s=ECHO_S, dead_s=3 * ECHO_S),
+        parent=ParentConfig(silent_s=1.75 * ECHO_S),
         overlay=OverlayConfig(),
         promotion=promotion,
+        vitals=VitalsConfig(test_bytes=TEST_BYTES),
     )
     return replace(config, cluster=replace(config.cluster, leaves_max=int(target / 0.4)))
 
@@ -275,9 +292,11 @@ def measure(nodes: int, seed: int, rules: str, target: int) -> dict[str, object]
     began = time.perf_counter()
     bench = Bench(nodes, seed, rules, target)
     bench.crowd(nodes, ARRIVALS_S)
-    bench.run(GROWTH_S)
+    bench.run(HELD_S)
+    held = {of: bench.held(of) for of in HELD}
+    bench.run(GROWTH_S - HELD_S)
     grown, even = bench.samples[-1], bench.evenness()
-    held = {of: bench.held(of) for of in ("future", "expected", "rate")}
+    before = {of: bench.held(of) for of in HELD}
     halved_at = bench.world.now
     bench.halve()
     bench.run(DOWN_S)
@@ -301,9 +320,11 @@ def measure(nodes: int, seed: int, rules: str, target: int) -> dict[str, object]
         "p95_by_p50": even,
         "p95_by_p50_halved": even_down,
         "p95_by_p50_doubled": bench.evenness(),
-        "held_by_promoted": held,
-        "held_by_promoted_at_the_end": {of: bench.held(of) for of in held},
+        "held_by_promoted_30min": held,
+        "held_by_promoted_before_shocks": before,
+        "held_by_promoted_at_the_end": {of: bench.held(of) for of in HELD},
         "role_changes_per_node_30min": bench.flips(),
+        "exchanges": bench.exchanges,
         "violations": len(bench.world.violations),
         "events": bench.world.events,
         "virtual_s": round(bench.world.now),
