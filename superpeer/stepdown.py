@@ -16,8 +16,9 @@ from random import Random
 from typing import Final, NamedTuple
 
 from common.config import PromotionConfig
-from common.core import Demote, Effect, Notify, Send
+from common.core import Demote, Effect, Hangup, Notify, Send
 from common.deadlines import Deadlines
+from common.doors import Door
 from common.ids import NodeId
 from common.messages.fields import Contact
 from common.messages.hierarchy import Outdone, Reserve, Reserved, Yielded
@@ -26,6 +27,8 @@ from superpeer.moves import Moves
 from superpeer.neighbour import Neighbour, staying
 
 LOT_BITS: Final = 48
+REST_TIMES: Final = 10.0  # times the word that was not used: so long it is given to others
+STEPPED_DOWN: Final = "it is no super-peer any more"
 _ASKED: Final = "asked"
 _EMPTY: Final = "empty"
 _PART: Final = "part"
@@ -166,7 +169,8 @@ class StepDown:
         granted = is_free and not self._is_taken(now, but=peer)
         effects: list[Effect] = [Send(peer, Reserved(message.lot, granted))]
         if granted:
-            self._agreed = (peer, now + self._config.reserved_s)
+            if self._agreed is None or self._agreed[0] != peer:  # who asks again has no more time
+                self._agreed = (peer, now + self._config.reserved_s)
             if before_us:
                 effects += self._give_up(now)
         return effects
@@ -185,7 +189,8 @@ class StepDown:
         """All have answered, or the time is over: silence is no refusal, the dead are silent."""
         refused = sum(not each for each in self._granted.values())
         agreed = sum(self._granted.values())
-        if not agreed or refused > self._config.refusals_share * len(self._neighbours):
+        refusals_max = max(1.0, self._config.refusals_share * len(self._neighbours))
+        if not agreed or refused > refusals_max:
             return self._give_up(now)
         self._deadlines.cancel(_ASKED)
         if self._successor is None:
@@ -204,8 +209,14 @@ class StepDown:
         return []
 
     def _is_taken(self, now: float, but: NodeId = b"") -> bool:
-        agreed = self._agreed
-        return agreed is not None and agreed[0] != but and now < agreed[1]
+        """Whether another has our word. Who did not go within its time has no other for long, so
+        that nobody keeps all others from going."""
+        agreed, reserved_s = self._agreed, self._config.reserved_s
+        if agreed is not None and now >= agreed[1] + REST_TIMES * reserved_s:
+            agreed = self._agreed = None
+        if agreed is None:
+            return False
+        return now < agreed[1] if agreed[0] != but else now >= agreed[1]
 
     # --- going ------------------------------------------------------------------------------
 
@@ -242,8 +253,8 @@ class StepDown:
     def settle(self, now: float) -> list[Effect]:
         """Something may be over: leaves have gone, or neighbours."""
         if self._agreed is not None and self._agreed[0] not in self._neighbours:
+            self.demotions += now < self._agreed[1] + self._config.drain_s  # else it died later
             self._agreed = None
-            self.demotions += 1
         successor = self._successor
         is_there = successor is not None and successor.leaf in staying(self._neighbours)
         if self._phase is Phase.YIELDING and is_there:
@@ -264,7 +275,9 @@ class StepDown:
         self._phase = Phase.IDLE
         self.promoted_at = None
         self._deadlines.cancel(_PART)
-        return [Notify("stepped_down"), Demote()]
+        left = [leaf for leaf in self._leaves if leaf != self._me]  # who would hang on nothing
+        hung_up = [Hangup(leaf, Door.CONTROL, STEPPED_DOWN) for leaf in left]
+        return [*hung_up, Notify("stepped_down"), Demote()]
 
     # --- time -------------------------------------------------------------------------------
 

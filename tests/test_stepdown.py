@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.addresses import Address
 from common.config import PromotionConfig
-from common.core import Demote, Effect, Send
+from common.core import Demote, Effect, Hangup, Send
 from common.messages.cluster import ReHome
 from common.messages.fields import Contact
 from common.messages.hierarchy import Reserve, Reserved
@@ -212,3 +212,45 @@ def test_who_is_unfit_for_long_goes_if_the_others_have_room() -> None:
     assert peer.machine.pressed("slow", 122.0) == []
     assert any(isinstance(one, Send) for one in peer.machine.pressed("slow", 123.0))
     assert peer.machine.phase is Phase.ASKING
+
+
+def test_who_could_not_move_is_not_left_hanging_on_nothing() -> None:
+    """Its link ends with the role, so it looks for another parent."""
+    peer = Peer(b"a", [b"b"], leaves=2)
+    effects = peer.ask()
+    (reserve,) = [one for one in effects if isinstance(one, Send)]
+    assert isinstance(reserve.message, Reserve)
+    peer.machine.on_reserved(b"b", Reserved(reserve.message.lot, True), 1.0)
+    peer.neighbours.clear()
+    ended = [
+        *peer.machine.due(1.0 + CONFIG.drain_s),
+        *peer.machine.due(2.0 + 2 * CONFIG.drain_s),
+    ]
+    hung_up = [one.peer for one in ended if isinstance(one, Hangup)]
+    assert sorted(hung_up) == sorted(peer.leaves)
+    assert Demote() in ended
+
+
+def test_nobody_reserves_for_ever() -> None:
+    """Who asks again and again, and never goes, leaves room for others."""
+    peer = Peer(b"a", [b"b", b"m"])
+    granted = 0
+    for second in range(0, 4000, 20):
+        peer.machine.on_reserve(b"m", Reserve(0), float(second))
+        (said,) = peer.machine.on_reserve(b"b", Reserve(1), float(second) + 1.0)
+        assert isinstance(said, Send)
+        granted += isinstance(said.message, Reserved) and said.message.granted
+    assert granted >= 50
+
+
+def test_who_agreed_once_and_dies_later_did_not_step_down() -> None:
+    """Only who goes within its time is counted."""
+    peer = Peer(b"a", [b"b", b"c"])
+    peer.machine.on_reserve(b"b", Reserve(1), 1.0)
+    del peer.neighbours[b"b"]
+    peer.machine.settle(10_000.0)
+    assert peer.machine.demotions == 0
+    peer.machine.on_reserve(b"c", Reserve(1), 20_000.0)
+    del peer.neighbours[b"c"]
+    peer.machine.settle(20_001.0)
+    assert peer.machine.demotions == 1
