@@ -68,6 +68,8 @@ class Trials:
             "_deadlines",
             "_gate",
             "_given",
+            "_left",
+            "_out",
             "_given_today",
             "_giving",
         ),
@@ -85,6 +87,8 @@ class Trials:
         self._parent_address: Address | None = None
         self._open: tuple[Guid, float] | None = None  # the test of us, and until when
         self._giving: dict[NodeId, int] = {}  # bytes still to give to each witness
+        self._out: dict[NodeId, int] = {}  # of that, what has not left yet
+        self._left: dict[NodeId, int] = {}  # ... and what has
         self._given: dict[NodeId, int] = {}  # what it was given, for whose turn it is
         self._taking: _Taking | None = None
         self._given_today = self._taken_today = 0
@@ -186,7 +190,7 @@ class Trials:
         beyond what soon leaves is shared among them by lot."""
         effects: list[Effect] = []
         while self._giving and not self._budget.is_spent(now):
-            ready = [peer for peer in self._giving if self._budget.has_room(peer, now)]
+            ready = [peer for peer in self._giving if self._has_room(peer, now)]
             if not ready:
                 break
             peer = min(ready, key=self._given.__getitem__)
@@ -199,14 +203,22 @@ class Trials:
                 break
             self._giving[peer] -= length
             self._given[peer] += length
+            self._out[peer] = self._out.get(peer, 0) + length
             self._given_today += length
             self._budget.take(peer, length, now)
             effects.append(Send(peer, TrialData(self._giving[peer]), self._block[:length]))
         return effects
 
+    def _has_room(self, peer: NodeId, now: float) -> bool:
+        """Whether it may be given more: one whose link stands still, as it may on a full uplink,
+        must not hold what the others could have."""
+        taken, left = self._out.get(peer, 0), self._left.get(peer, 0)
+        return taken < 2 * SMALL_BLOCK + left // 4 and self._budget.has_room(peer, now)
+
     def _stop_giving(self, peer: NodeId) -> None:
         self._giving.pop(peer, None)
-        self._given.pop(peer, None)
+        for counts in (self._given, self._out, self._left):
+            counts.pop(peer, None)
         self._budget.forget(peer)
         if not self._giving:
             self._gate.leave()
@@ -215,6 +227,8 @@ class Trials:
         if event.peer not in self._giving:
             return []
         self._budget.left(event.peer, event.length, now)
+        self._out[event.peer] = max(0, self._out.get(event.peer, 0) - event.length)
+        self._left[event.peer] = self._left.get(event.peer, 0) + event.length
         return self._pump(now)
 
     # --- links, parent, time ----------------------------------------------------------------
