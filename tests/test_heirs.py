@@ -249,6 +249,23 @@ def test_a_full_heir_is_none_and_another_is_asked() -> None:
     assert found(world) == BOTH
 
 
+def test_what_we_refuse_of_a_leaf_its_heir_keeps_no_longer() -> None:
+    """Nothing of it is found when its parent dies; what it publishes next, its heir has."""
+    world = three()
+    assert sum(status(world, name).copied_files for name in ("sp2", "sp3")) == len(BOTH)
+    world.say("leaf1", "sp1", Publish(9, (Put(0, entry_of("blue lie.txt")),), (), bytes(64)))
+    world.advance(1.0)
+    assert found(world) == []
+    assert sum(status(world, name).copied_files for name in ("sp2", "sp3")) == 0
+    world.puppet("leaf1").generation = 9
+    world.publish("leaf1", "sp1", {"blue moon.txt": 1}, afresh=True)
+    world.advance(1.0)
+    assert status(world, "sp1").heirs == 1
+    world.kill("sp1")
+    world.advance(0.1)
+    assert found(world) == ["blue moon.txt", *BOTH]
+
+
 def test_heirs_are_spread_over_the_neighbours() -> None:
     """Who keeps fewest is next."""
     world = three()
