@@ -378,9 +378,9 @@ class Cluster:
         return self._leaves.get(peer)
 
     @property
-    def is_full(self) -> bool:
-        """Whether no leaf is taken that shares nothing."""
-        return len(self._leaves) >= self._config.leaves_max
+    def places_free(self) -> int:
+        """How many leaves more are taken that share nothing."""
+        return max(self._config.leaves_max - len(self._leaves), 0)
 
     def _let_go(self, peer: NodeId) -> list[Effect]:
         """A leaf is ours no longer."""

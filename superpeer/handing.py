@@ -33,7 +33,7 @@ class Handing:
                 effects = cluster.put_to_sleep(message.leaf, peer, now)
             else:
                 effects = cluster.drop(message.leaf, now)
-        elif cluster.is_full and message.leaf not in dormant:
+        elif not dormant.has_place(peer, message.leaf, cluster.places_free):
             return [Send(peer, Held(message.leaf, refused="it takes no more leaves"))]
         return effects + dormant.on_hold(peer, message, now)
 

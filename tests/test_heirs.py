@@ -21,7 +21,7 @@ from common.messages.cluster import (
     Welcome,
 )
 from common.messages.fields import Contact
-from common.messages.overlay import Held, Hold, Release
+from common.messages.overlay import Held, Hold, Release, Unlinked
 from superpeer.methods import Drain, Status
 from tests.overlay_world import NETWORK, World, entry_of
 
@@ -264,6 +264,30 @@ def test_what_we_refuse_of_a_leaf_its_heir_keeps_no_longer() -> None:
     world.kill("sp1")
     world.advance(0.1)
     assert found(world) == ["blue moon.txt", *BOTH]
+
+
+def test_an_heir_has_a_place_for_whom_it_inherits() -> None:
+    """It takes no more copies of one neighbour than leaves could come to it; when that one dies
+    nobody who goes to its heir is told busy."""
+    world = three(leaves_max=5)
+    for number in range(1, 3):  # they leave sp2 three places
+        world.leaf(f"there{number}")
+        world.join(f"there{number}", "sp2")
+    names = ["leaf1", *(f"more{number}" for number in range(4))]
+    for name in names[1:]:
+        world.leaf(name)
+        world.join(name, "sp1")
+    world.say("sp3", "sp1", Unlinked(leaving=True))  # so sp2 is the only heir there is
+    world.advance(1.0)
+    kept = world.core("sp2")._cluster.dormant._copies
+    mine = [name for name in names if world.identities[name].node in kept]
+    assert len(mine) == 3
+    world.kill("sp1")
+    for name in mine:
+        world.join(name, "sp2")
+        world.advance(0.1)
+        assert Welcome in [type(each) for each in world.puppet(name).heard[-2:]]
+    assert status(world, "sp2").leaves == 5
 
 
 def test_heirs_are_spread_over_the_neighbours() -> None:
