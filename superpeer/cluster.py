@@ -329,13 +329,13 @@ class Cluster:
         """Hold nothing of a leaf any more, and tell it why."""
         leaf = self._leaves[peer]
         self._findable.forget(peer)
-        self._heirs.emptied(peer)
+        released = self._heirs.emptied(peer, now)
         leaf.holding.forget()
         leaf.unindexed.clear()
         leaf.unacknowledged.clear()
         self._index.drop_leaf(peer)
         self._sweep_later(now)
-        return [Send(peer, Published(0, refused=why))]
+        return [*released, Send(peer, Published(0, refused=why))]
 
     def _busy(self, peer: NodeId) -> Effect:
         return Send(peer, Busy(self._config.busy_retry_s, self._alternatives()))
@@ -378,9 +378,9 @@ class Cluster:
         return self._leaves.get(peer)
 
     @property
-    def is_full(self) -> bool:
-        """Whether no leaf is taken that shares nothing."""
-        return len(self._leaves) >= self._config.leaves_max
+    def places_free(self) -> int:
+        """How many leaves more are taken that share nothing."""
+        return max(self._config.leaves_max - len(self._leaves), 0)
 
     def _let_go(self, peer: NodeId) -> list[Effect]:
         """A leaf is ours no longer."""

@@ -8,7 +8,8 @@ parent that gave it is lost it wakes at once, and lives for a lease unless the l
 parent is back it offers the copy again, which sleeps then. It is held as what a leaf itself
 publishes is, under the leaf's own signature: a parent can hold back what is new and forge nothing.
 Only neighbours give copies, with addresses that they may speak of; what the leaf itself says by
-joining goes first. All copies together have a budget, and no neighbour more than half of it.
+joining goes first. All copies together have a budget, and no neighbour more than half of it; nor do
+we keep more of one neighbour than would find places here, should it end.
 """
 
 from collections import Counter
@@ -93,6 +94,14 @@ class Dormant:
         """What may be shown of a leaf: nothing while it sleeps."""
         copy = self._copies.get(leaf)
         return copy if copy is not None and copy.awake else None
+
+    def has_place(self, peer: NodeId, leaf: NodeId, places_free: int) -> bool:
+        """Whether a leaf of a neighbour would find a place here should that one end: beside its
+        others that we are heir of, and those that are on their way to us now."""
+        if leaf in self._copies:
+            return True
+        coming = sum(each.awake or each.parent == peer for each in self._copies.values())
+        return coming < places_free
 
     # --- messages ---------------------------------------------------------------------------
 

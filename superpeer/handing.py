@@ -31,7 +31,7 @@ class Handing:
             if message.leaf in cluster.members or not is_later or dormant.fault(peer, message):
                 return [Send(peer, Held(message.leaf, 0, leaf.joins, OURS))]
             effects = cluster.put_to_sleep(message.leaf, peer, now)
-        elif cluster.is_full and message.leaf not in dormant:
+        elif not dormant.has_place(peer, message.leaf, cluster.places_free):
             return [Send(peer, Held(message.leaf, refused="it takes no more leaves"))]
         return effects + dormant.on_hold(peer, message, now)
 

@@ -138,12 +138,14 @@ class Heirs:
             known.slots.update(dict.fromkeys(known.share.holding.slots()))
         return self._queue(leaf, known, now)
 
-    def emptied(self, leaf: NodeId) -> None:
-        """We hold nothing of a leaf any more; what it publishes next is all that it shares."""
+    def emptied(self, leaf: NodeId, now: float) -> list[Effect]:
+        """We hold nothing of a leaf any more, so its heir is not to show any of it either; what it
+        publishes next is all that it shares."""
         known = self._leaves.get(leaf)
-        if known is not None:
-            known.afresh = True
-            known.slots.clear()
+        if known is None:
+            return []
+        self.peers_changed(now)
+        return self._release(leaf, known)
 
     def left(self, leaf: NodeId) -> list[Effect]:
         """A leaf is ours no longer."""

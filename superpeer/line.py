@@ -4,10 +4,11 @@ Each super-peer ranks those of its leaves that would be one and that others can 
 is known, by what was measured of them; a leaf that moves to another parent keeps the merit that it
 came with, or all other lines would name it and its own would not. It
 tells its neighbours of the ablest it knows, its own and those it was told of; so the ablest of the
-network reach everybody, and who is in the line stays there only as long as its parent says so
-anew. Leaves are told the line and keep it: they need it when there is nobody to ask
-(`leaf.succession`). Merit is coarse, and equals are ordered by a hash of their keys: a line that
-changes seldom is the same in more places.
+network reach everybody, and who is in the line stays there only as long as its parent says so anew:
+where such a word has come a long way it is passed on early, or it would be too old before it came
+to the end of a long overlay. Leaves are told the line and keep it: they need it when there is
+nobody to ask (`leaf.succession`). Merit is coarse, and equals are ordered by a hash of their keys:
+a line that changes seldom is the same in more places.
 """
 
 import math
@@ -31,8 +32,11 @@ from common.messages.fields import Contact
 HEARD_MAX: Final = 4 * LINE_MAX  # leaves of others that are remembered
 PER_GROUP_MAX: Final = 2  # of one neighbourhood (public: /16): one power cut must not take them all
 
+EARLY_SHARE: Final = 0.25  # of the time until all is said anew, between two that are early
+
 _TELL: Final = "tell"
 _REFRESH: Final = "refresh"
+_EARLY: Final = "early"
 
 
 class Measured(NamedTuple):
@@ -81,6 +85,8 @@ class Line:
         self._members: tuple[Contact, ...] = ()
         self._told: dict[NodeId, tuple[Contact, ...]] = {}  # what each leaf was told last
         self._told_at = -math.inf
+        self._said: dict[NodeId, float] = {}  # who neighbours heard of last, and how fresh it was
+        self._said_at = -math.inf
         self._deadlines = Deadlines()
 
     @property
@@ -121,6 +127,8 @@ class Line:
             if node not in self._leaves and (known is None or known.said_at < said_at):
                 self._heard[node] = _Heard(able.leaf, able.merit, said_at)
                 news |= known is None or (known.contact, known.merit) != (able.leaf, able.merit)
+                if self._is_stale(node, said_at, now):
+                    self._pass_on_early(now)
         self._trim()
         if news:
             self.changed(now)
@@ -136,9 +144,10 @@ class Line:
         ablest = tuple(islice(self._ranked(now), LINE_MAX))
         before, self._members = self._members, tuple(each.leaf for each in ablest)
         effects = self._tell_leaves()
-        if ablest and self._deadlines.get(_REFRESH) is None:
+        if ablest and (_REFRESH in due or _EARLY in due or before != self._members):
+            self._said = {each.leaf.node: now - each.age_s for each in ablest}
+            self._said_at = now
             self._deadlines.set(_REFRESH, now + self._pause())
-        if ablest and (_REFRESH in due or before != self._members):
             effects += [Send(peer, overlay.Ablest(ablest)) for peer in self._neighbours]
         return effects
 
@@ -192,6 +201,19 @@ class Line:
             for node, each in self._heard.items()
             if now - each.said_at < LINE_AGE_MAX and node not in self._leaves
         }
+
+    def _is_stale(self, node: NodeId, said_at: float, now: float) -> bool:
+        """Whether what we told of it is old, as it had come a long way, and this is far fresher."""
+        told = self._said.get(node)
+        if told is None or now - told <= self._config.refresh_s:
+            return False
+        return said_at - told >= self._config.refresh_s / 2
+
+    def _pass_on_early(self, now: float) -> None:
+        """Before it is time anyway, but not for each of many that come one by one."""
+        if self._deadlines.get(_EARLY) is None:
+            pause = EARLY_SHARE * self._config.refresh_s
+            self._deadlines.set(_EARLY, max(now + self._config.news_s, self._said_at + pause))
 
     def _trim(self) -> None:
         """The least able that others told us of give way."""

@@ -7,22 +7,19 @@ from msgspec.structs import replace
 
 from common.catalogue import Catalogue, Entry, statement
 from common.config import ClusterConfig, Config
-from common.core import Asked, Exited, Stopped
 from common.ids import Identity
 from common.messages.cluster import (
-    Busy,
     Heir,
     Join,
     Leave,
     Publish,
     Put,
-    ReHome,
     SearchHits,
     Welcome,
 )
 from common.messages.fields import Contact
-from common.messages.overlay import Held, Hold, Release
-from superpeer.methods import Drain, Status
+from common.messages.overlay import Held, Hold, Release, Unlinked
+from superpeer.methods import Status
 from tests.overlay_world import NETWORK, World, entry_of
 
 TRIANGLE = [("sp1", "sp2"), ("sp1", "sp3"), ("sp2", "sp3")]
@@ -249,6 +246,47 @@ def test_a_full_heir_is_none_and_another_is_asked() -> None:
     assert found(world) == BOTH
 
 
+def test_what_we_refuse_of_a_leaf_its_heir_keeps_no_longer() -> None:
+    """Nothing of it is found when its parent dies; what it publishes next, its heir has."""
+    world = three()
+    assert sum(status(world, name).copied_files for name in ("sp2", "sp3")) == len(BOTH)
+    world.say("leaf1", "sp1", Publish(9, (Put(0, entry_of("blue lie.txt")),), (), bytes(64)))
+    world.advance(1.0)
+    assert found(world) == []
+    assert sum(status(world, name).copied_files for name in ("sp2", "sp3")) == 0
+    world.puppet("leaf1").generation = 9
+    world.publish("leaf1", "sp1", {"blue moon.txt": 1}, afresh=True)
+    world.advance(1.0)
+    assert status(world, "sp1").heirs == 1
+    world.kill("sp1")
+    world.advance(0.1)
+    assert found(world) == ["blue moon.txt", *BOTH]
+
+
+def test_an_heir_has_a_place_for_whom_it_inherits() -> None:
+    """It takes no more copies of one neighbour than leaves could come to it; when that one dies
+    nobody who goes to its heir is told busy."""
+    world = three(leaves_max=5)
+    for number in range(1, 3):  # they leave sp2 three places
+        world.leaf(f"there{number}")
+        world.join(f"there{number}", "sp2")
+    names = ["leaf1", *(f"more{number}" for number in range(4))]
+    for name in names[1:]:
+        world.leaf(name)
+        world.join(name, "sp1")
+    world.say("sp3", "sp1", Unlinked(leaving=True))  # so sp2 is the only heir there is
+    world.advance(1.0)
+    kept = world.core("sp2")._cluster.dormant._copies
+    mine = [name for name in names if world.identities[name].node in kept]
+    assert len(mine) == 3
+    world.kill("sp1")
+    for name in mine:
+        world.join(name, "sp2")
+        world.advance(0.1)
+        assert Welcome in [type(each) for each in world.puppet(name).heard[-2:]]
+    assert status(world, "sp2").leaves == 5
+
+
 def test_heirs_are_spread_over_the_neighbours() -> None:
     """Who keeps fewest is next."""
     world = three()
@@ -259,36 +297,6 @@ def test_heirs_are_spread_over_the_neighbours() -> None:
     kept = [status(world, name).copies for name in ("sp2", "sp3")]
     assert max(kept) - min(kept) <= 2  # the asker's heir is one of the three as well
     assert sum(kept) + status(world, "sp1").copies == 8
-
-
-def test_a_drain_hands_every_leaf_over() -> None:
-    """Each is told its heir; those that go there are found and counted, and nobody is asked to be
-    an heir of one that leaves."""
-    world = three()
-    world.feed("sp1", Asked(7, "superpeer.drain", Drain(5.0)))
-    world.advance(0.1)
-    assert world.puppet("leaf1").heard[-1] == ReHome(contact(world, "sp2"))
-    world.join("leaf1", "sp2")
-    world.advance(0.1)
-    world.say("leaf1", "sp1", Leave(2))
-    assert found(world) == BOTH
-    assert ("sp1", Exited()) in world.effects
-    assert found(world) == BOTH
-    assert status(world, "sp2").index_uploads == 0
-
-
-def test_an_end_that_comes_sooner_is_heeded() -> None:
-    """A drain of a minute, then the word to stop within two seconds, while a leaf does not go; a
-    longer one changes nothing."""
-    world = three()
-    world.feed("sp1", Asked(7, "superpeer.drain", Drain(60.0)))
-    world.advance(1.0)
-    world.feed("sp1", Stopped(2.0))
-    world.feed("sp1", Stopped(30.0))
-    world.advance(1.1)
-    assert Exited() not in [effect for name, effect in world.effects if name == "sp1"]
-    world.advance(0.9)
-    assert ("sp1", Exited()) in world.effects
 
 
 def test_what_is_half_indexed_when_it_falls_asleep_is_indexed() -> None:
@@ -361,19 +369,3 @@ def test_a_leaf_of_an_older_release_has_an_heir_too(joins: int) -> None:
     world.advance(0.5)
     assert status(world, "sp1").leaves == 2
     assert sum(status(world, name).copies for name in ("sp2", "sp3")) >= 2
-
-
-def test_who_is_here_may_say_so_while_we_leave() -> None:
-    """A leaf that gave up its move joins its old parent again: it is told no busy, or it would go
-    before its heir has all; who is new is sent away."""
-    world = three()
-    world.core("sp1")._cluster.stop()
-    told = len(world.puppet("leaf1").heard)
-    world.say("leaf1", "sp1", Join(1, 1, 2, joins=2))
-    world.leaf("late")
-    world.connect("late", "sp1")
-    world.say("late", "sp1", Join(1, 0, 0))
-    world.advance(0.1)
-    assert [type(each) for each in world.puppet("leaf1").heard[told:]][:1] == [Welcome]
-    assert [type(each) for each in world.puppet("late").heard] == [Busy]
-    assert status(world, "sp1").leaves == 1

@@ -1,7 +1,9 @@
 """The line: the ablest leaves of the network, the same everywhere, and nobody who is gone."""
 
+from itertools import pairwise
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ from common.ids import Identity, NodeId
 from common.limits import LINE_AGE_MAX, LINE_MAX
 from common.messages import cluster, overlay
 from common.messages.fields import Contact
-from superpeer.line import HEARD_MAX, PER_GROUP_MAX, Line, Measured, merit_of
+from superpeer.line import EARLY_SHARE, HEARD_MAX, PER_GROUP_MAX, Line, Measured, merit_of
 
 CONFIG = LineConfig()
 KEYS = [Identity(bytes([number]) * 32).node for number in range(1, 101)]
@@ -146,6 +148,40 @@ def test_the_leaves_of_others_are_believed_as_long_as_somebody_says_so() -> None
         node.hears(2, *(able(20, 9, age) for age in ages[-1:]))
         node.core.changed(node.now)
     assert node.members == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_line_is_the_same_at_the_end_of_a_long_overlay(seed: int) -> None:
+    """A leaf at one end of ten links stands in line at the other one, and stays there."""
+    rng, hops = Random(seed), 10
+    chain = [SuperPeer() for _ in range(hops + 1)]
+    for node in chain:  # it hears 1 and tells 2
+        node.core._rng = Random(rng.random())
+    chain[0].joins(10)
+    here: list[bool] = []
+    for second in range(400):
+        for node, following in pairwise(chain):
+            for each in node.wait(1.0):
+                if isinstance(each.message, overlay.Ablest) and each.peer == KEYS[2]:
+                    following.hears(1, *each.message.members)
+        chain[-1].wait(1.0)
+        here += [chain[-1].members == [10]] if second >= 60 else []
+    assert all(here)
+
+
+def test_what_is_fresh_of_many_is_not_told_one_by_one() -> None:
+    """A full line of leaves far away, each said anew at a time of its own: neighbours hear it no
+    more often than a few times in the time in which they would anyway."""
+    node, seconds = SuperPeer(), 400
+    sent: list[Send] = []
+    for second in range(seconds):
+        for number in range(LINE_MAX):
+            if second % 20 == number:
+                node.hears(1, able(20 + number, age_s=30))
+        sent += node.wait(1.0)
+    told = [each for each in sent if isinstance(each.message, overlay.Ablest)]
+    early = EARLY_SHARE * CONFIG.refresh_s
+    assert sum(each.peer == KEYS[2] for each in told) <= seconds / early + LINE_MAX
 
 
 def test_nobody_tells_us_of_our_own() -> None:
