@@ -189,7 +189,10 @@ class Dialbacks:
                 return self._bulk_seen(peer, now, reached=True)
             self._no_longer_dials(peer)  # whose end would tell nothing of its door
             return None
-        if peer not in self._for_others or event.inbound:
+        if peer not in self._for_others:
+            return None
+        if event.inbound:  # its link crossed our dial: nothing is known, and we say so
+            self._deadlines.set(("other", peer), now)
             return None
         asked = self._for_others.pop(peer)
         self._deadlines.cancel(("other", peer))

@@ -5,13 +5,15 @@ from random import Random
 from msgspec.structs import replace
 
 from common.addresses import Address
-from common.config import VitalsConfig
-from common.core import Dial, Effect, LinkUp, Received
+from common.config import SwarmConfig, VitalsConfig
+from common.core import Dial, Effect, LinkDown, LinkUp, Received, Send
 from common.dialbudget import DialBudget
 from common.doors import Door
 from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, ErrandDone, Examine, Examined, Trial
 from common.messages.hierarchy import Vitals as Told
+from leaf.signals import Joined
+from leaf.vitals import Errands
 from superpeer.books import Book
 from superpeer.dialbacks import Dialbacks
 from tests.hierarchy_world import QUICK, Network, config
@@ -148,11 +150,12 @@ def test_test_data_is_for_tests_that_the_parent_announced() -> None:
 
 # --- bulk links that are there already ----------------------------------------------------------
 
-LEAF, AT = b"l" * 32, Address.of("20.1.0.1", 1214)
+LEAF, OTHER, ANOTHERS = b"l" * 32, b"o" * 32, b"a" * 32
+AT, GUID = Address.of("20.1.0.1", 1214), b"g" * 16
 
 
 class Looking:
-    """A super-peer with one leaf, at whose bulk door it looks itself."""
+    """A super-peer with one leaf, at whose bulk door it looks itself, and a neighbour."""
 
     def __init__(self) -> None:
         self.book = Book()
@@ -160,7 +163,7 @@ class Looking:
             b"m" * 32,
             VitalsConfig(),
             Random(1),
-            links={LEAF: LinkUp(LEAF, Door.CONTROL, AT, AT, True, 1215)},
+            links={each: LinkUp(each, Door.CONTROL, AT, AT, True, 1215) for each in (LEAF, OTHER)},
             leaves={LEAF: Contact(LEAF, AT)},
             askable=list,
             book=lambda _leaf: self.book,
@@ -210,3 +213,17 @@ def test_a_bulk_link_that_the_leaf_dialled_tells_nothing_of_its_door() -> None:
     looking.up(now + 0.1, inbound=True)
     looking.core.lost(LEAF, Door.BULK, now + 3.0)
     assert looking.reached is None
+
+
+def test_a_link_that_crosses_a_dial_back_tells_nothing_of_the_control_door() -> None:
+    """Whether we dialled for a neighbour or, as a leaf, for our parent; its end says nothing."""
+    core, errands = Looking().core, Errands(b"m" * 32, VitalsConfig(), SwarmConfig())
+    contact, crosses = Contact(ANOTHERS, AT), LinkUp(ANOTHERS, Door.CONTROL, AT, AT, True)
+    assert core.on_examine(OTHER, Examine(GUID, contact), 0.1) == [Dial(ANOTHERS, AT, Door.CONTROL)]
+    assert core.linked(crosses, 0.2) is None
+    assert core.due(0.2) == [Send(OTHER, Examined(GUID, b"m" * 32, None))]
+    assert core.lost(ANOTHERS, Door.CONTROL, 1.0) == []
+    errands.handle(Joined(OTHER, AT, 0, 100), 0.0)
+    errands.handle(Received(OTHER, Errand(GUID, contact)), 0.1)
+    assert errands.handle(crosses, 0.2) == [Send(OTHER, ErrandDone(GUID, None))]
+    assert errands.handle(LinkDown(ANOTHERS, Door.CONTROL, "lost"), 1.0) == []
