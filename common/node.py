@@ -70,7 +70,7 @@ class Node:
     """One identity with its links and roles; see the contract in `common.core`."""
 
     __slots__ = (
-        *("_dropped", "_exited", "_factories", "_first", "_inbox", "_links", "_me"),
+        *("_dialled", "_dropped", "_exited", "_factories", "_first", "_inbox", "_links", "_me"),
         *("_own_doors", "_rng", "_roles"),
     )
 
@@ -91,6 +91,7 @@ class Node:
         self._rng = rng
         self._inbox: list[tuple[str | None, Event]] = []  # a role, or None for all
         self._first: dict[type[Event], Event] = {}  # what a role must know before all else
+        self._dialled: dict[NodeId, dict[str, None]] = {}  # at bulk doors, and by which roles
         self._own_doors: dict[Door, None] = {}  # doors by which a role hangs on ourselves
         self._roles: dict[str, Core] = {name: factories[name](rng) for name in start}
         self._exited: dict[str, None] = {}
@@ -157,6 +158,8 @@ class Node:
             elif isinstance(out, Received):
                 self._deliver(out)
             else:
+                if isinstance(out, LinkDown) and out.door is Door.BULK:
+                    self._dialled.pop(out.peer, None)
                 self._inbox.append((None, out))
 
     def _deliver(self, received: Received) -> None:
@@ -176,8 +179,10 @@ class Node:
             else:
                 self._sort(handler(self, name, effect, now), effects)
 
-    def _dial(self, _name: str, dial: Dial, now: float) -> list[Effect | Event]:
+    def _dial(self, name: str, dial: Dial, now: float) -> list[Effect | Event]:
         if dial.peer != self._me:
+            if dial.door is Door.BULK:
+                self._dialled.setdefault(dial.peer, {})[name] = None
             return self._links.dial(dial.peer, dial.address, dial.door, now)
         if dial.door in self._own_doors:
             return []
@@ -199,8 +204,12 @@ class Node:
         data = memoryview(send.data)
         return [Received(self._me, send.message, data), Sent(self._me, len(data))]
 
-    def _hang_up(self, _name: str, hangup: Hangup, _now: float) -> list[Effect | Event]:
+    def _hang_up(self, name: str, hangup: Hangup, _now: float) -> list[Effect | Event]:
+        """End a link; a bulk link that another role has dialled as well is left to that one."""
         if hangup.peer != self._me:
+            by = self._dialled.get(hangup.peer, {}) if hangup.door is Door.BULK else {}
+            if by.pop(name, self) is None and any(role in self._roles for role in by):
+                return []
             return self._links.hang_up(hangup.peer, hangup.door, hangup.reason)
         if self._own_doors.pop(hangup.door, self) is self:
             return []

@@ -6,7 +6,7 @@ so whether the parent is silent while the heir is not. A watch that comes late w
 accuses nobody.
 """
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Final
 
 from common.addresses import Address, may_tell
@@ -34,15 +34,23 @@ _LOOK: Final = "look"
 
 
 class Heir:
-    """Who it is and whether it can be joined at once. `links` are the control links that are up."""
+    """Who it is and whether it can be joined at once. `links` are the control links that are up; a
+    node that `keeps_links` needs those that we made as a super-peer, maybe."""
 
     __slots__ = (
-        *("_config", "_deadlines", "_dialled", "_heard", "_links", "_me", "_parent", "_pause_s"),
-        *("_budget", "_proven", "_rtt_s", "contact"),
+        *("_budget", "_config", "_deadlines", "_dialled", "_heard", "_keeps_links", "_links"),
+        *("_me", "_parent", "_pause_s", "_proven", "_rtt_s", "contact"),
     )
 
-    def __init__(self, me: NodeId, config: ParentConfig, links: Container[NodeId]) -> None:
+    def __init__(
+        self,
+        me: NodeId,
+        config: ParentConfig,
+        links: Container[NodeId],
+        keeps_links: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._me = me
+        self._keeps_links = keeps_links
         self._config = config
         self._links = links
         self.contact: Contact | None = None
@@ -121,7 +129,8 @@ class Heir:
         """It is our heir no longer; a link that we made for it goes."""
         contact, dialled = self.contact, self._dialled
         self._lay_down()
-        if contact is None or not dialled or contact.node not in self._links:
+        ours = dialled and not self._keeps_links()
+        if contact is None or not ours or contact.node not in self._links:
             return []
         return [Hangup(contact.node, Door.CONTROL, "it is our heir no longer")]
 

@@ -82,7 +82,7 @@ class Parent:
         self._joins = 0  # said in this life
         self._rounds = rounds
         self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
-        self.heir = Heir(me, config, self._links)
+        self.heir = Heir(me, config, self._links, lambda: rounds.promoted)
         self._state = State.SEEKING
         self._candidate: Candidate | None = None  # whom we join or joined
         self._dialled = False  # the link to it is ours to end
@@ -210,7 +210,8 @@ class Parent:
             return []
         text = f"{candidate.name}: {'the link broke' if reason == 'lost' else reason}"
         effects: list[Effect] = []
-        if self._dialled:
+        keeps_link = self._rounds.promoted and candidate.node != self._me  # as a super-peer, maybe
+        if self._dialled and not keeps_link:
             effects.append(Hangup(candidate.node, Door.CONTROL, reason))
         if was_joined:
             return effects + self._orphaned(candidate.node, reason, text, now)

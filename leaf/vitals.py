@@ -85,10 +85,12 @@ class Errands:
         if event.door is not Door.CONTROL:
             return []
         self._links[event.peer] = event.inbound
-        guid = None if event.inbound else self._open.pop(event.peer, None)
+        guid = self._open.pop(event.peer, None)
         if guid is None:
             return []
         self._deadlines.cancel(event.peer)
+        if event.inbound:  # its link crossed our dial
+            return [self._done(guid, None)]
         return [self._done(guid, True), Hangup(event.peer, Door.CONTROL, SEEN)]
 
     def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:

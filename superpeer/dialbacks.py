@@ -68,9 +68,8 @@ class Dialbacks:
         self._pace = Bucket(max(config.dialbacks_per_s, 1e-9), 8, 0.0)
         self._asked: dict[Guid, _Asked] = {}
         self._bulk: dict[NodeId, None] = {}  # bulk doors that we dial ourselves now
-        self._unable: dict[
-            tuple[NodeId, NodeId], float
-        ] = {}  # leaf, who could not tell; until when
+        self._unable: dict[tuple[NodeId, NodeId], float] = {}  # leaf, who cannot tell; how long
+        self._bulk_links: dict[NodeId, bool] = {}  # that are up, and whether the other end dialled
         self._for_others: dict[NodeId, _ForOthers] = {}  # whom we dial for a neighbour
         self._deadlines = Deadlines()
         self.dropped: Counter[str] = Counter()
@@ -105,11 +104,16 @@ class Dialbacks:
         return effects + self._ask_another(Contact(leaf, link.address), now)
 
     def _may_dial_bulk(self, leaf: NodeId, link: LinkUp, now: float) -> bool:
-        """Its port is what the leaf says, so this too is seldom, and of the same budget."""
+        """Its port is what the leaf says, so this too is seldom, and of the same budget. Where
+        there is a link no other is made: who dialled that one tells, or nothing does."""
         if not link.bulk_port or leaf in self._bulk:
             return False
         known = self._book(leaf).bulk_reached
         if known is not None and now < known.at + self._config.kept_s:
+            return False
+        if leaf in self._bulk_links:
+            if not self._bulk_links[leaf]:
+                self._bulk_known(leaf, now, reached=True)
             return False
         return self._budget.take(link.address.at(link.bulk_port), now)
 
@@ -186,8 +190,15 @@ class Dialbacks:
         """A link that is up for a dial-back; None if this one is not."""
         peer = event.peer
         if event.door is Door.BULK:
-            return self._bulk_seen(peer, now, reached=True) if not event.inbound else None
-        if peer not in self._for_others or event.inbound:
+            self._bulk_links[peer] = event.inbound
+            if not event.inbound:
+                return self._bulk_seen(peer, now, reached=True)
+            self._no_longer_dials(peer)  # whose end would tell nothing of its door
+            return None
+        if peer not in self._for_others:
+            return None
+        if event.inbound:  # its link crossed our dial: nothing is known, and we say so
+            self._deadlines.set(("other", peer), now)
             return None
         asked = self._for_others.pop(peer)
         self._deadlines.cancel(("other", peer))
@@ -197,6 +208,7 @@ class Dialbacks:
     def lost(self, peer: NodeId, door: Door, now: float) -> list[Effect]:
         """A link is gone, or could not be made."""
         if door is Door.BULK:
+            self._bulk_links.pop(peer, None)
             return self._bulk_seen(peer, now, reached=False) or []
         asked = self._for_others.pop(peer, None)
         if asked is None:
@@ -207,11 +219,17 @@ class Dialbacks:
     def _bulk_seen(self, peer: NodeId, now: float, *, reached: bool) -> list[Effect] | None:
         if peer not in self._bulk:
             return None
-        del self._bulk[peer]
-        self._deadlines.cancel(("bulk", peer))
-        self._book(peer).enter_bulk(reached, now)
-        self._settled(peer, now)
+        self._no_longer_dials(peer)
+        self._bulk_known(peer, now, reached=reached)
         return [Hangup(peer, Door.BULK, SEEN)] if reached else []
+
+    def _no_longer_dials(self, peer: NodeId) -> None:
+        self._bulk.pop(peer, None)
+        self._deadlines.cancel(("bulk", peer))
+
+    def _bulk_known(self, leaf: NodeId, now: float, *, reached: bool) -> None:
+        self._book(leaf).enter_bulk(reached, now)
+        self._settled(leaf, now)
 
     def due(self, now: float) -> list[Effect]:
         """Look at leaves, and give up waiting."""

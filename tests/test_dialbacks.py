@@ -1,12 +1,21 @@
 """Can others dial it? Who is asked, who answers, what liars and strangers get."""
 
+from random import Random
+
 from msgspec.structs import replace
 
 from common.addresses import Address
-from common.core import Received
+from common.config import SwarmConfig, VitalsConfig
+from common.core import Dial, Effect, LinkDown, LinkUp, Received, Send
+from common.dialbudget import DialBudget
+from common.doors import Door
 from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, ErrandDone, Examine, Examined, Trial
 from common.messages.hierarchy import Vitals as Told
+from leaf.signals import Joined
+from leaf.vitals import Errands
+from superpeer.books import Book
+from superpeer.dialbacks import Dialbacks
 from tests.hierarchy_world import QUICK, Network, config
 
 
@@ -150,3 +159,84 @@ def test_where_the_only_neighbour_is_its_heir_a_leaf_of_ours_looks() -> None:
     network.run(40.0)
     assert [network.status(f"leaf{number}").reachable for number in range(2)] == [True, True]
     assert network.conversation(Errand)
+
+
+# --- bulk links that are there already ----------------------------------------------------------
+
+LEAF, OTHER, ANOTHERS = b"l" * 32, b"o" * 32, b"a" * 32
+AT, GUID = Address.of("20.1.0.1", 1214), b"g" * 16
+
+
+class Looking:
+    """A super-peer with one leaf, at whose bulk door it looks itself, and a neighbour."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.core = Dialbacks(
+            b"m" * 32,
+            VitalsConfig(),
+            Random(1),
+            links={each: LinkUp(each, Door.CONTROL, AT, AT, True, 1215) for each in (LEAF, OTHER)},
+            leaves={LEAF: Contact(LEAF, AT)},
+            askable=list,
+            book=lambda _leaf: self.book,
+            budget=DialBudget(per_s=2, burst=8, target_s=60, again_s=1),
+            in_use=lambda _peer: False,
+            changed=lambda _leaf, _now: None,
+        )
+        self.core.arrived(LEAF, 0.0)
+
+    def up(self, now: float, *, inbound: bool) -> None:
+        """A bulk link between it and a leaf of our own node; nothing is hung up."""
+        up = LinkUp(LEAF, Door.BULK, AT.at(1215), AT, inbound)
+        assert not self.core.linked(up, now)
+
+    def look(self) -> tuple[list[Effect], float]:
+        """The next look at it, and when that was."""
+        now = self.core.wakeup() or 0.0
+        return self.core.due(now), now
+
+    @property
+    def reached(self) -> bool | None:
+        """What is known of its bulk door."""
+        return None if self.book.bulk_reached is None else self.book.bulk_reached.reached
+
+
+def test_a_bulk_link_that_our_node_dialled_tells_that_its_door_is_open() -> None:
+    """Nothing is dialled, and nothing of the end of that link counts."""
+    looking = Looking()
+    looking.up(0.5, inbound=False)
+    effects, now = looking.look()
+    assert effects == []
+    assert looking.reached is True
+    assert looking.core.lost(LEAF, Door.BULK, now + 3.0) == []
+    assert looking.reached is True
+
+
+def test_a_bulk_link_that_the_leaf_dialled_tells_nothing_of_its_door() -> None:
+    """Neither while it is there nor by its end, whether it came before our dial or crossed it."""
+    looking = Looking()
+    looking.up(0.5, inbound=True)
+    effects, now = looking.look()
+    assert effects == []
+    looking.core.lost(LEAF, Door.BULK, now + 3.0)
+    assert looking.reached is None
+    effects, now = looking.look()
+    assert effects == [Dial(LEAF, AT.at(1215), Door.BULK)]
+    looking.up(now + 0.1, inbound=True)
+    looking.core.lost(LEAF, Door.BULK, now + 3.0)
+    assert looking.reached is None
+
+
+def test_a_link_that_crosses_a_dial_back_tells_nothing_of_the_control_door() -> None:
+    """Whether we dialled for a neighbour or, as a leaf, for our parent; its end says nothing."""
+    core, errands = Looking().core, Errands(b"m" * 32, VitalsConfig(), SwarmConfig())
+    contact, crosses = Contact(ANOTHERS, AT), LinkUp(ANOTHERS, Door.CONTROL, AT, AT, True)
+    assert core.on_examine(OTHER, Examine(GUID, contact), 0.1) == [Dial(ANOTHERS, AT, Door.CONTROL)]
+    assert core.linked(crosses, 0.2) is None
+    assert core.due(0.2) == [Send(OTHER, Examined(GUID, b"m" * 32, None))]
+    assert core.lost(ANOTHERS, Door.CONTROL, 1.0) == []
+    errands.handle(Joined(OTHER, AT, 0, 100), 0.0)
+    errands.handle(Received(OTHER, Errand(GUID, contact)), 0.1)
+    assert errands.handle(crosses, 0.2) == [Send(OTHER, ErrandDone(GUID, None))]
+    assert errands.handle(LinkDown(ANOTHERS, Door.CONTROL, "lost"), 1.0) == []

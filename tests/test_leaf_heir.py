@@ -3,7 +3,16 @@
 import pytest
 
 from common.addresses import Address
-from common.core import Dial, Effect, Hangup, LinkDown, LinkMeasured, Send, Woke
+from common.core import (
+    Dial,
+    Effect,
+    Hangup,
+    LinkDown,
+    LinkMeasured,
+    Promoted,
+    Send,
+    Woke,
+)
 from common.doors import Door
 from common.messages.cluster import Busy, Heir, Join, Leave, ReHome, Welcome
 from common.messages.fields import Contact
@@ -106,6 +115,26 @@ def test_a_move_to_another_than_the_heir_lets_go_of_it() -> None:
     effects = seeking.hears(3, WELCOME)
     assert Hangup(KEYS[2], Door.CONTROL, "it is our heir no longer") in effects
     assert seeking.core.contact == contact(3)
+
+
+@pytest.mark.parametrize("how", ["named", "moved", "busy"])
+def test_a_promoted_node_ends_no_link_that_it_may_need_as_a_super_peer(how: str) -> None:
+    """Its parent and its heir are neighbours by then, over the links that the leaf made; a leaf
+    alone ends them."""
+    for promoted in (True, False):
+        seeking = warm()
+        if promoted:
+            seeking.feed(Promoted(KEYS[0], ((KEYS[1], at(1)), (KEYS[2], at(2)))))
+        if how == "named":
+            effects = seeking.hears(1, Heir(contact(3)))
+        elif how == "moved":
+            seeking.hears(1, ReHome(contact(3)))
+            seeking.link_up(3)
+            effects = seeking.hears(3, WELCOME)
+        else:
+            effects = seeking.hears(1, Busy(10.0))
+        ended = [each.peer for each in effects if isinstance(each, Hangup)]
+        assert not ended if promoted else KEYS[1 if how == "busy" else 2] in ended
 
 
 def test_a_silent_parent_is_left_for_an_heir_that_is_not() -> None:

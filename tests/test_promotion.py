@@ -87,6 +87,21 @@ def test_the_conversation_of_a_promotion() -> None:
     ]
 
 
+def test_an_heir_that_becomes_a_neighbour_keeps_its_link() -> None:
+    """Who is promoted is linked with it as a leaf; none of the neighbours is lost by the move."""
+    network = Network(config(6))
+    network.superpeer("first")
+    network.superpeer("second", "first")
+    network.superpeer("third", "first", "second")
+    for number in range(10):
+        network.leaf(f"leaf{number}", ("first", "second", "third")[max(0, number // 2 - 2)])
+    assert network.until(lambda: network.superpeer_status("first").promotions > 0, 200.0)
+    network.run(10.0)
+    (fourth,) = promoted(network)
+    assert network.superpeer_status(fourth).neighbours == 3
+    assert not [note for _, note in network.notes if note.name == "neighbour_lost"]
+
+
 def test_who_cannot_be_dialled_is_not_promoted() -> None:
     """Behind a wall: it hears so itself, and another one is taken although it is no better."""
     network = crowd(2)
