@@ -44,6 +44,9 @@ FOLLOWERS: Final = 100  # leaves that ask for each that follows at once: of 150 
 ASKERS_MAX: Final = LINE_MAX * FOLLOWERS  # that are counted
 VOUCHERS_MIN: Final = 2  # others that ask us, where our line does not name us
 ASKED_AGAIN: Final = 4  # of the line, when somebody has been named: he, or they, know others
+NAMES_MAX: Final = (
+    4  # super-peers that one of the line names, all of no use, until it is silent to us
+)
 SOON_S: Final = 3.0  # until we ask again where a super-peer was named and was of no use: it is full
 
 _DECIDE: Final = "decide"
@@ -55,7 +58,7 @@ class Succession:
 
     __slots__ = (
         *("_alone", "_asked", "_askers", "_config", "_deadlines", "_has_named"),
-        *("_is_superpeer", "_line", "_me", "_meeting", "_parent", "_parent_address"),
+        *("_is_superpeer", "_line", "_me", "_meeting", "_names", "_parent", "_parent_address"),
         *("_pause_s", "_promotes", "_rng", "_since", "_tried"),
     )
 
@@ -81,6 +84,7 @@ class Succession:
         self._since: float | None = None  # when all this began
         self._pause_s = self._config.line_s
         self._asked: dict[NodeId, Contact | None] = {}  # who answered, and whom it named
+        self._names: dict[NodeId, set[NodeId]] = {}  # whom each has named since all this began
         self._tried: dict[NodeId, None] = {}  # named before, and of no use
         self._has_named = False  # the line has, since all this began
         self._askers: dict[Address, None] = {}  # who asked us since we had a parent
@@ -150,8 +154,17 @@ class Succession:
             named = Contact(named.node, event.address)
         elif named is not None and not may_tell(named.address, event.address):
             return []
-        self._asked[pong.node] = named
+        if named is None or self._may_name(pong.node, named.node):
+            self._asked[pong.node] = named
         return []
+
+    def _may_name(self, by: NodeId, superpeer: NodeId) -> bool:
+        """Who names another one each time, and none that takes us, keeps us from following."""
+        names = self._names.setdefault(by, set())
+        if superpeer not in names and len(names) >= NAMES_MAX:
+            return False
+        names.add(superpeer)
+        return True
 
     # --- deciding ---------------------------------------------------------------------------
 

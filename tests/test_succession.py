@@ -23,7 +23,7 @@ from common.messages.fields import Contact
 from common.messages.link import Ping, Pong
 from common.network import Network
 from leaf.signals import Alone, Joined, Named, Orphaned
-from leaf.succession import ASKERS_MAX, FOLLOWERS, VOUCHERS_MIN, Succession
+from leaf.succession import ASKERS_MAX, FOLLOWERS, NAMES_MAX, VOUCHERS_MIN, Succession
 
 NETWORK = Network("test")
 CONFIG = ParentConfig()
@@ -191,6 +191,18 @@ def test_only_who_would_be_one_follows(promotes: bool) -> None:
     stranger = Orphan(3, 4)
     stranger.wait(60.0, 3, 4)
     assert not stranger.promotions
+
+
+def test_who_names_somebody_new_each_time_is_soon_silent() -> None:
+    """Or one of the line could keep all orphans from following."""
+    orphan, invented = Orphan(2, 3, 4), iter(range(100, 256))
+    for _ in range(100):
+        if at(3) in orphan.pings:
+            number = next(invented)
+            orphan.pong(3, Contact(Identity(bytes([number]) * 32).node, at(number)))
+        orphan.wait(CONFIG.line_s / 2, 4)
+    assert len(orphan.named) == NAMES_MAX
+    assert len(orphan.promotions) == 1
 
 
 def test_lies_about_others_are_not_heard() -> None:
