@@ -44,9 +44,7 @@ FOLLOWERS: Final = 100  # leaves that ask for each that follows at once: of 150 
 ASKERS_MAX: Final = LINE_MAX * FOLLOWERS  # that are counted
 VOUCHERS_MIN: Final = 2  # others that ask us, where our line does not name us
 ASKED_AGAIN: Final = 4  # of the line, when somebody has been named: he, or they, know others
-NAMES_MAX: Final = (
-    4  # super-peers that one of the line names, all of no use, until it is silent to us
-)
+NAMES_MAX: Final = 4  # super-peers, all of no use, that one of the line may name to us
 SOON_S: Final = 3.0  # until we ask again where a super-peer was named and was of no use: it is full
 
 _DECIDE: Final = "decide"
