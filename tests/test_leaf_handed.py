@@ -70,7 +70,7 @@ def charged(*, tests: bool) -> int:
         world.feed("source0", Received(world.node("s"), Errand(guid, me, 5)))
         world.feed("source0", Received(world.node("asker"), Trial(20 * BLOCK, guid)))
     world.advance(10.0)
-    assert sum(type(said) is TrialData for *_, said in world.sent) == (20 if tests else 0)
+    assert any(type(said) is TrialData for *_, said in world.sent) == tests
     leaf = world.nodes["source0"]
     assert isinstance(leaf, Leaf)
     trials, uploads = leaf._ranks.trials, leaf._machines["uploads"]
