@@ -287,11 +287,12 @@ class Fetch:
     # --- asking -----------------------------------------------------------------------------
 
     def _pump_all(self, now: float) -> list[Effect]:
-        """Ask all that can be asked, of those that never let us wait first."""
+        """Ask all that can be asked, of those that never let us wait first. Of hundreds that are
+        known few are ready, and each dial that ends comes here."""
         effects: list[Effect] = []
-        everybody = list(self.sources)
-        self._rng.shuffle(everybody)  # or all who begin together ask the same one for hashes
-        for source in sorted(everybody, key=lambda each: each.snubs):
+        ready = [each for each in self.sources if each.ready]
+        self._rng.shuffle(ready)  # or all who begin together ask the same one for hashes
+        for source in sorted(ready, key=lambda each: each.snubs):
             effects += self._pump(source, now)
         return effects
 
