@@ -224,7 +224,7 @@ class Vitals:
         for vouched in message.vouched:
             if vouched.receipt.giver not in self._leaves or not credit.take(now):
                 self.dropped["receipts_not_wanted"] += 1
-            elif is_vouched(vouched, message.by, self._network):
+            elif self._is_long(vouched.receipt) and is_vouched(vouched, message.by, self._network):
                 self._enter(vouched.receipt, vouched.group, now)
             else:
                 self.dropped["receipt_false"] += 1
@@ -236,18 +236,16 @@ class Vitals:
 
     def _holds(self, receipt: Receipt) -> bool:
         """Whether it is worth anything: long enough, and signed."""
-        config = self._config
-        is_long = receipt.span_us >= 1e6 * config.window_s and receipt.length >= config.window_bytes
-        return is_long and receipt.giver != receipt.receiver and is_receipt(receipt, self._network)
+        return self._is_long(receipt) and is_receipt(receipt, self._network)
 
     def _enter(self, receipt: Receipt, group: bytes, now: float) -> None:
-        if self._holds_span(receipt) and self.book(receipt.giver).enter_receipt(
-            receipt, group, now
-        ):
+        if self.book(receipt.giver).enter_receipt(receipt, group, now):
             self.changed(receipt.giver, now)
 
-    def _holds_span(self, receipt: Receipt) -> bool:
-        return receipt.span_us >= 1e6 * self._config.window_s and receipt.giver != receipt.receiver
+    def _is_long(self, receipt: Receipt) -> bool:
+        config = self._config
+        is_long = receipt.span_us >= 1e6 * config.window_s and receipt.length >= config.window_bytes
+        return is_long and receipt.giver != receipt.receiver
 
     def _carry(self, message: Carried, came_from: NodeId = b"") -> list[Effect]:
         """To its super-peer, or one link nearer to it."""
