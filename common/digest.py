@@ -4,7 +4,7 @@ Each key has a place; a place that is not set proves that no entry has the key, 
 proves nothing. The digest of an index has `bits` so that 1 to 4 % of its 2^bits places are set; so
 sparse a filter is best sent as the places that are set, a good byte each (compressed Bloom filters,
 Mitzenmacher 2002). The place in a smaller digest is the beginning of that in a larger one. Who
-sends what to whom is `superpeer.digests`.
+sends what to whom is `superpeer.digests.digests`.
 """
 
 import zlib

@@ -16,10 +16,10 @@ from deploy.report import Tally
 from deploy.standing import Standing
 from deploy.strictness import STEADY, Strictness
 from deploy.workload import Download, Outcome, Question
-from leaf.hits import SOURCES_KEPT_MAX
 from leaf.methods import SearchResult
-from leaf.search import SOURCES_PER_ROW
-from superpeer.reach import FINE_IDS_MAX
+from leaf.search.hits import SOURCES_KEPT_MAX
+from leaf.search.search import SOURCES_PER_ROW
+from superpeer.overlay.reach import FINE_IDS_MAX
 
 Counts = dict[str, int]  # of sources, by the id of a file
 

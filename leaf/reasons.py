@@ -1,6 +1,7 @@
 """Why a download waits or is slow, as `leaf why` shows it: what was measured, never a guess.
 
-Only the shape of the answer; what goes in is found by `leaf.whys`. Durations count from now.
+Only the shape of the answer; what goes in is found by `leaf.downloads.whys`. Durations count from
+now.
 """
 
 import msgspec

@@ -41,19 +41,25 @@ from common.messages.fields import Contact
 from common.network import Network
 from common.schedule import NOTHING_SET, LimitsRecord
 from common.storage import BytesRead, ReadFailed
-from leaf.credit import Asking
-from leaf.downloads import Downloads
-from leaf.foldergets import FolderGets
+from leaf.downloads.downloads import Downloads
+from leaf.downloads.foldergets import FolderGets
+from leaf.downloads.whys import Whys
 from leaf.handed import Handed
-from leaf.ledger import Ledger
-from leaf.library import Library
-from leaf.limits import Limits
+from leaf.library.library import Library
+from leaf.library.publish import Publisher
+from leaf.links.limits import Limits
+from leaf.links.links import BulkLinks
+from leaf.links.pushed import Pushed
+from leaf.links.relayed import RelayedPeers
 from leaf.methods import Nothing, Peer, Status
-from leaf.parent import Parent
-from leaf.publish import Publisher
-from leaf.ranks import Machine, Ranks
-from leaf.rounds import Rounds
-from leaf.search import Searches
+from leaf.parent.credit import Asking
+from leaf.parent.parent import Parent
+from leaf.parent.rounds import Rounds
+from leaf.parent.succession import Succession
+from leaf.parent.wayin import WayIn
+from leaf.ranks.ranks import Machine, Ranks
+from leaf.search.search import Searches
+from leaf.search.wishes import Wishes
 from leaf.signals import (
     NOBODY,
     OURS,
@@ -66,21 +72,15 @@ from leaf.signals import (
     ToWeb,
     Wanted,
 )
-from leaf.succession import Succession
-from leaf.swarm.exchange import Exchange
-from leaf.swarm.idle import IdleLinks
-from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
-from leaf.swarm.pushed import Pushed
-from leaf.swarm.relayed import RelayedPeers
-from leaf.swarm.stock import Stock
-from leaf.swarm.upload import Uploads
 from leaf.swarm.webpeers import WebPeers
-from leaf.swarm.webseed import WebSeed
 from leaf.tables import DISK, EVENTS, MESSAGES, METHODS, SIGNALS, STOPPED, Names
-from leaf.wayin import WayIn
-from leaf.whys import Whys
-from leaf.wishes import Wishes
+from leaf.uploads.exchange import Exchange
+from leaf.uploads.idle import IdleLinks
+from leaf.uploads.ledger import Ledger
+from leaf.uploads.stock import Stock
+from leaf.uploads.upload import Uploads
+from leaf.uploads.webseed import WebSeed
 
 STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
 

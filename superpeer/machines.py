@@ -14,24 +14,24 @@ from common.meeting import Meeting, Seed
 from common.messages.overlay import QueryBody
 from common.network import Network
 from common.proofs import Proofs
-from superpeer.cluster import Cluster
-from superpeer.credit import Credit
-from superpeer.desks import desks
-from superpeer.digests import Digests
-from superpeer.draining import Draining
-from superpeer.flood import Flood
-from superpeer.guide import Guide
-from superpeer.handing import Handing
-from superpeer.hierarchy import Hierarchy
-from superpeer.line import Line, Measured
-from superpeer.lookout import Lookout
-from superpeer.overlay import Overlay
-from superpeer.pushes import Pushes
-from superpeer.questions import Questions
-from superpeer.relays import Relays
-from superpeer.reunion import Reunion
-from superpeer.search import Searches
-from superpeer.wishes import Wishes
+from superpeer.cluster.cluster import Cluster
+from superpeer.cluster.draining import Draining
+from superpeer.cluster.handing import Handing
+from superpeer.digests.digests import Digests
+from superpeer.flood.flood import Flood
+from superpeer.flood.guide import Guide
+from superpeer.hierarchy.hierarchy import Hierarchy
+from superpeer.overlay.lookout import Lookout
+from superpeer.overlay.overlay import Overlay
+from superpeer.relays.pushes import Pushes
+from superpeer.relays.relays import Relays
+from superpeer.search.credit import Credit
+from superpeer.search.desks import desks
+from superpeer.search.questions import Questions
+from superpeer.search.search import Searches
+from superpeer.search.wishes import Wishes
+from superpeer.succession.line import Line, Measured
+from superpeer.succession.reunion import Reunion
 
 
 class Machines:

@@ -42,13 +42,13 @@ from common.messages.fields import Contact
 from common.messages.link import Ping
 from common.network import Network
 from common.storage import Restored
-from superpeer.draining import BYE
-from superpeer.explaining import explained
+from superpeer.cluster.draining import BYE
+from superpeer.hierarchy.explaining import explained
 from superpeer.listing import listed
 from superpeer.machines import Machines
 from superpeer.methods import Drain, Status
+from superpeer.search.wishes import STANDING
 from superpeer.tables import of_others, of_ourselves, of_wishes
-from superpeer.wishes import STANDING
 
 _OnEvent = Callable[[Any, float], list[Effect]]
 

@@ -7,9 +7,9 @@ from common.core import Effect
 from common.ids import NodeId
 from common.messages import cluster, hierarchy, overlay, relay
 from common.messages.fields import Message
-from superpeer.hierarchy import Hierarchy
+from superpeer.hierarchy.hierarchy import Hierarchy
 from superpeer.machines import Machines
-from superpeer.questions import Questions
+from superpeer.search.questions import Questions
 
 OnMessage = Callable[[NodeId, Any, float], list[Effect]]
 Table = dict[type[Message], OnMessage]

@@ -7,10 +7,10 @@ from common.limits import HITS_PER_FRAME_MAX
 from common.messages.cluster import Hit, Published, Put, Welcome
 from common.messages.overlay import Query, QueryBody, QueryDone
 from common.terms import parse
-from superpeer.findable import SHORT_PAGES_MAX
-from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
-from superpeer.matching import LOOKS_MAX
-from superpeer.query import Gap
+from superpeer.cluster.findable import SHORT_PAGES_MAX
+from superpeer.flood.hitflow import HITS_PER_WINDOW, WINDOW_S
+from superpeer.flood.query import Gap
+from superpeer.index.matching import LOOKS_MAX
 from tests.overlay_world import entry_of, signed
 from tests.test_cluster import Bench
 from tests.test_flood import ASKER, BODY, GUID, NONCE, OTHER, flood, hit

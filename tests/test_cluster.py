@@ -16,10 +16,10 @@ from common.messages.cluster import Busy, Hit, Join, Publish, Published, Put, We
 from common.messages.fields import Contact
 from common.messages.overlay import QueryBody
 from common.terms import parse
-from superpeer.cluster import Cluster
-from superpeer.credit import Credit
-from superpeer.share import INDEX_SLICE
-from superpeer.wishes import Wishes
+from superpeer.cluster.cluster import Cluster
+from superpeer.index.share import INDEX_SLICE
+from superpeer.search.credit import Credit
+from superpeer.search.wishes import Wishes
 from tests.overlay_world import NETWORK, Puppet, entry_of, signed
 
 OTHER = Contact(b"o" * 32, Address.of("10.0.0.2", 1214))

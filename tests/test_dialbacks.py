@@ -12,10 +12,10 @@ from common.doors import Door
 from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, ErrandDone, Examine, Examined, Trial
 from common.messages.hierarchy import Vitals as Told
+from leaf.ranks.vitals import Errands
 from leaf.signals import Joined
-from leaf.vitals import Errands
-from superpeer.books import Book
-from superpeer.dialbacks import Dialbacks
+from superpeer.vitals.books import Book
+from superpeer.vitals.dialbacks import Dialbacks
 from tests.hierarchy_world import QUICK, Network, config
 
 

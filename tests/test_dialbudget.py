@@ -16,7 +16,7 @@ from common.meeting import Meeting
 from common.messages.fields import Contact
 from common.messages.overlay import Link, Linked, Neighbourhood, Unlinked
 from common.network import Network
-from superpeer.overlay import Overlay
+from superpeer.overlay.overlay import Overlay
 
 HOUR_S = 3600.0
 PUBLIC = Address.of("30.0.0.1", 4000)

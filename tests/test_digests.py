@@ -17,9 +17,9 @@ from common.digest import CountedPlaces, fullest, pack_places, statement
 from common.ids import Identity
 from common.limits import CONTROL_FRAME_BYTES_MAX, DEGREE_MAX, DIGEST_BITS_MAX
 from common.messages.overlay import Patch, Patches
-from superpeer import copies, digests
-from superpeer.copies import WAITING_BYTES_MAX, Copy, patch_bytes, reading_pace
-from superpeer.digests import LAG_MAX, Digests
+from superpeer.digests import copies, digests
+from superpeer.digests.copies import WAITING_BYTES_MAX, Copy, patch_bytes, reading_pace
+from superpeer.digests.digests import LAG_MAX, Digests
 
 KEYS = [Identity(bytes([number]) * 32) for number in range(1, 6)]
 A, B, C, D, E = (identity.node for identity in KEYS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superpeer.estimates import GAIN_MAX, left_out, middle, received_rate, witnessed_rate
+from superpeer.vitals.estimates import GAIN_MAX, left_out, middle, received_rate, witnessed_rate
 
 LIARS = 0.3
 SECONDS = 5

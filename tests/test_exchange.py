@@ -13,9 +13,9 @@ from common.messages.fields import Contact
 from common.messages.hierarchy import Outdone, Reserve, Reserved, Yielded
 from deploy.sim.paths import Access
 from leaf.methods import SearchResult
-from superpeer.exchange import Exchange
-from superpeer.neighbour import Neighbour
-from superpeer.stepdown import Phase
+from superpeer.hierarchy.exchange import Exchange
+from superpeer.hierarchy.stepdown import Phase
+from superpeer.overlay.neighbour import Neighbour
 from tests.hierarchy_world import Network, config
 from tests.test_stepdown import Peer
 

@@ -5,7 +5,7 @@ from common.core import Hangup
 from common.messages.fields import Contact
 from common.messages.overlay import Link, Unlinked
 from common.storage import RememberSuperPeer, Restored
-from superpeer.feelers import FELT
+from superpeer.overlay.feelers import FELT
 from tests.overlay_world import World, neighbours
 
 CONFIG = Config(

@@ -7,7 +7,7 @@ from common.errors import Exit
 from common.limits import FOLDER_FILES_MAX
 from common.manifest import FolderFile
 from common.storage import FolderRecord
-from leaf.fetchedfolder import FILES_ACTIVE_MAX, MANIFEST, FetchedFolder
+from leaf.downloads.fetchedfolder import FILES_ACTIVE_MAX, MANIFEST, FetchedFolder
 
 MANIFEST_ROOT = b"m" * 32
 RECORD = FolderRecord(1, MANIFEST_ROOT, 9, "a.folder", "/a", "rename", (), "fetching")

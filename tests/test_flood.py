@@ -24,12 +24,12 @@ from common.messages.overlay import (
     query_guid,
 )
 from common.terms import parse
-from superpeer.digests import Digests
-from superpeer.flood import STEPS_MAX, Evaluate, Flood
-from superpeer.guide import Guide
-from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
-from superpeer.neighbour import Neighbour
-from superpeer.query import Gap
+from superpeer.digests.digests import Digests
+from superpeer.flood.flood import STEPS_MAX, Evaluate, Flood
+from superpeer.flood.guide import Guide
+from superpeer.flood.hitflow import HITS_PER_WINDOW, WINDOW_S
+from superpeer.flood.query import Gap
+from superpeer.overlay.neighbour import Neighbour
 from tests.overlay_world import entry_of
 
 ME, ASKER, OTHER, STRANGER = b"m" * 32, b"a" * 32, b"o" * 32, b"s" * 32

@@ -13,6 +13,8 @@ import ast
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.source_code import (
     CORES,
     FOLDERS,
@@ -29,6 +31,34 @@ from tests.source_code import (
     wrong_imports,
 )
 
+# Which folder of a role may import which others: from the ground up, each only what stands above it
+# here. `SPOKEN` any may: the calls and signals that all of a role have in common.
+ROOMS = {
+    "superpeer": {
+        "relays": (),
+        "index": (),
+        "digests": (),
+        "overlay": (),
+        "flood": ("digests", "overlay"),
+        "search": ("digests", "flood", "overlay"),
+        "heirs": ("index",),
+        "cluster": ("flood", "heirs", "index", "search"),
+        "vitals": ("overlay",),
+        "succession": ("overlay",),
+        "hierarchy": ("cluster", "overlay", "vitals"),
+    },
+    "leaf": {
+        "links": (),
+        "swarm": ("links",),
+        "library": (),
+        "parent": ("library",),
+        "search": ("library", "swarm"),
+        "downloads": ("library", "links", "parent", "swarm"),
+        "uploads": ("downloads", "library", "links", "swarm"),
+        "ranks": ("links", "uploads"),
+    },
+}
+SPOKEN = ("methods", "reasons", "signals")
 BOTH_ROLES = ("leaf/assembly.py", "leaf/cli.py", "superpeer/assembly.py", "superpeer/cli.py")
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
@@ -79,6 +109,36 @@ def test_nothing_below_imports_an_entry_point() -> None:
     ]
     below = [path for path in sources(*PACKAGES) if not is_assembly(path)]
     none_of(wrong_imports(below, *modules))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_rooms_import_down_only(role: str) -> None:
+    """A folder of a role imports the folders that the table allows it, and nothing above it."""
+    rooms = ROOMS[role]
+    inside = [p for p in sources(role) if len(p.relative_to(ROOT / role).parts) > 1]
+    inside = [path for path in inside if not is_assembly(path)]
+    assert {path.parent.name for path in inside} == set(rooms)
+    none_of(
+        [
+            f"{name_of(path)}:{each.line} imports {each.module}"
+            for path in inside
+            for each in imports(path)
+            if each.within(role)
+            and not any(
+                each.within(f"{role}.{room}")
+                for room in (path.parent.name, *rooms[path.parent.name], *SPOKEN)
+            )
+        ]
+    )
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_rooms_go_in_no_circle(role: str) -> None:
+    """The table of folders can be read from the ground up."""
+    below: list[str] = []
+    for room, allowed in ROOMS[role].items():
+        assert set(allowed) <= set(below), room
+        below.append(room)
 
 
 def test_no_floor_sees_deploy_or_tests() -> None:

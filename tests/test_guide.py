@@ -11,13 +11,13 @@ from common.ids import Identity
 from common.limits import DIGEST_BITS_MAX
 from common.messages.overlay import Query, QueryBody
 from common.terms import Terms, matches, parse
-from superpeer.credence import Credence
-from superpeer.digests import Digests
-from superpeer.guide import Guide, places
-from superpeer.index import Index
-from superpeer.neighbour import Neighbour
-from superpeer.query import Tree
-from superpeer.reach import short_id, unpack
+from superpeer.digests.digests import Digests
+from superpeer.flood.credence import Credence
+from superpeer.flood.guide import Guide, places
+from superpeer.flood.query import Tree
+from superpeer.index.index import Index
+from superpeer.overlay.neighbour import Neighbour
+from superpeer.overlay.reach import short_id, unpack
 
 NAMES = ["The Two Towers.ogg", "京都タワー 第1話.mkv", "???", "---.bin", "สวัสดี ชาวโลก.txt"]
 PARTS = [

@@ -12,7 +12,7 @@ from common.catalogue import Entry
 from common.digest import CountedPlaces, place_of_word
 from common.limits import FILE_SIZE_MAX
 from common.terms import Terms, matches
-from superpeer.index import SWEEP_SLACK_DOCS, Index
+from superpeer.index.index import SWEEP_SLACK_DOCS, Index
 
 ANY = 10_000
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32

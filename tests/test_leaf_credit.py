@@ -16,7 +16,7 @@ from common.messages.cluster import (
 )
 from common.messages.fields import Message
 from common.terms import Terms
-from leaf.credit import WAITING_MAX, Asking
+from leaf.parent.credit import WAITING_MAX, Asking
 
 PARENT, OTHER = b"p" * 32, b"o" * 32
 NOTHING = Coverage(1, 1, 0, 0.0, complete=True)

@@ -5,7 +5,7 @@ import pytest
 from common.core import Fail, Notify
 from common.errors import Exit
 from common.manifest import MAGIC, FolderFile, manifest_of
-from leaf.foldershares import GATHER_S
+from leaf.library.foldershares import GATHER_S
 from leaf.methods import (
     Get,
     GetResult,

@@ -5,7 +5,7 @@ import pytest
 from common.core import Exited, Fail, Stopped
 from common.errors import Exit
 from common.torrent import file_id
-from leaf import fetchedfolder, foldergets
+from leaf.downloads import fetchedfolder, foldergets
 from leaf.methods import (
     Chosen,
     Get,

@@ -11,8 +11,8 @@ from common.storage import (
     SharedFile,
     ShareSettled,
 )
-from leaf.foldershares import GATHER_S
-from leaf.library import Library
+from leaf.library.foldershares import GATHER_S
+from leaf.library.library import Library
 from leaf.methods import Share, SharedRow, Unshare
 from leaf.signals import Acknowledged, Offered, Withdrawn
 from tests.memory_disk import shared

@@ -10,11 +10,11 @@ from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, Trial, TrialData
 from common.messages.swarm import Piece
 from leaf.handed import Handed
-from leaf.ledger import Ledger
+from leaf.ranks.trials import BLOCK
 from leaf.role import Leaf
-from leaf.swarm.upload import Uploads
 from leaf.tables import EVENTS, TEST_SENT
-from leaf.trials import BLOCK
+from leaf.uploads.ledger import Ledger
+from leaf.uploads.upload import Uploads
 from tests.leaf_scene import MIB, begun, content, network
 
 PEER, OTHER = b"p" * 32, b"o" * 32

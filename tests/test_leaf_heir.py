@@ -16,7 +16,7 @@ from common.core import (
 from common.doors import Door
 from common.messages.cluster import Busy, Heir, Join, Leave, ReHome, Welcome
 from common.messages.fields import Contact
-from leaf.heir import NAMED_BURST
+from leaf.parent.heir import NAMED_BURST
 from leaf.signals import Inherits, Joined, Orphaned
 from tests.test_leaf_parent import CONFIG, KEYS, Seeking, at, dialled, seed
 

@@ -29,12 +29,12 @@ from common.messages.fields import Contact
 from common.messages.link import Ping, Pong
 from common.network import Network
 from common.storage import RememberPin, Restored
-from leaf.candidates import FAILURES_MAX, PINGED_MAX, near_within_s
-from leaf.parent import Parent
-from leaf.publish import Publisher
-from leaf.rounds import Rounds
+from leaf.library.publish import Publisher
+from leaf.parent.candidates import FAILURES_MAX, PINGED_MAX, near_within_s
+from leaf.parent.parent import Parent
+from leaf.parent.rounds import Rounds
+from leaf.parent.succession import Succession
 from leaf.signals import Alone
-from leaf.succession import Succession
 
 ME = Identity(bytes(32))
 NETWORK = Network("test")

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from common.config import SwarmConfig
 from common.core import Sent, Stopped, Woke
 from common.storage import GivingRecord, RememberGiving, Restored
-from leaf import ledger as module
-from leaf.ledger import GIVEN_SHARE, NEW_BYTES, WEIGHT_MAX, Ledger
 from leaf.signals import Given
+from leaf.uploads import ledger as module
+from leaf.uploads.ledger import GIVEN_SHARE, NEW_BYTES, WEIGHT_MAX, Ledger
 
 A, B, C = (bytes([number]) * 32 for number in range(3))
 

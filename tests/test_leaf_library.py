@@ -17,9 +17,9 @@ from common.storage import (
     UnfollowShare,
 )
 from common.torrent import parse_magnet
-from leaf.library import SHARES_MAX, Library
+from leaf.library.library import SHARES_MAX, Library
+from leaf.library.shared import entry_of, path_of
 from leaf.methods import HashProgress, Nothing, Share, SharedRow, Unshare
-from leaf.shared import entry_of, path_of
 from leaf.signals import Acknowledged, Joined, Offered, Orphaned, Withdrawn
 from tests.memory_disk import shared
 

@@ -31,12 +31,12 @@ from common.messages.swarm import Interested
 from common.network import Network
 from common.storage import Restored
 from common.vitals import is_receipt
-from leaf.moving import LEAVE_TIMES, MOVED
-from leaf.parent import Parent
-from leaf.promotion import SEEDS_MAX, Offers
-from leaf.publish import Publisher
-from leaf.receipts import GIVERS_MAX, ReceiptBook
-from leaf.rounds import Rounds
+from leaf.library.publish import Publisher
+from leaf.parent.moving import LEAVE_TIMES, MOVED
+from leaf.parent.parent import Parent
+from leaf.parent.rounds import Rounds
+from leaf.ranks.promotion import SEEDS_MAX, Offers
+from leaf.ranks.receipts import GIVERS_MAX, ReceiptBook
 from leaf.signals import Acknowledged, Given, Joined, Offered
 
 ME = Identity(bytes(32))

@@ -33,13 +33,13 @@ from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping, Pong
 from common.network import Network
 from common.storage import RememberPin, RememberSuperPeer, Restored
-from leaf.candidates import ALTERNATIVES_MAX, FAILURES_MAX
+from leaf.library.publish import Publisher
 from leaf.methods import Nothing, PinReset
-from leaf.parent import Parent
-from leaf.publish import Publisher
-from leaf.rounds import Rounds
+from leaf.parent.candidates import ALTERNATIVES_MAX, FAILURES_MAX
+from leaf.parent.parent import Parent
+from leaf.parent.rounds import Rounds
+from leaf.parent.wayin import WayIn
 from leaf.signals import Alone, Joined, Orphaned
-from leaf.wayin import WayIn
 
 ME = Identity(bytes(32))
 NETWORK = Network("test")

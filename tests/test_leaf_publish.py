@@ -11,9 +11,9 @@ from common.config import ParentConfig
 from common.core import Effect, Event, Notify, Received, Send, Woke
 from common.ids import Identity
 from common.messages.cluster import Publish, Published
-from leaf.publish import Publisher
+from leaf.library.publish import Publisher
 from leaf.signals import Acknowledged, Joined, Offered, Orphaned
-from superpeer.holding import Holding, PublishError
+from superpeer.index.holding import Holding, PublishError
 
 ME = Identity(bytes(32))
 PARENT = Identity(b"p" * 32).node

@@ -16,9 +16,9 @@ from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hit, SearchDone, SearchHits
 from common.messages.fields import Contact
 from common.torrent import file_id, magnet
-from leaf.hits import SOURCES_WEIGHT
 from leaf.methods import CoverageRow, Get, HitRow, Search, SearchResult
-from leaf.search import Searches
+from leaf.search.hits import SOURCES_WEIGHT
+from leaf.search.search import Searches
 from leaf.signals import Inherits, Joined, Orphaned, Wanted
 
 PARENT = bytes(32)

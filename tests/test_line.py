@@ -15,7 +15,14 @@ from common.ids import Identity, NodeId
 from common.limits import LINE_AGE_MAX, LINE_MAX
 from common.messages import cluster, overlay
 from common.messages.fields import Contact
-from superpeer.line import EARLY_SHARE, HEARD_MAX, PER_GROUP_MAX, Line, Measured, merit_of
+from superpeer.succession.line import (
+    EARLY_SHARE,
+    HEARD_MAX,
+    PER_GROUP_MAX,
+    Line,
+    Measured,
+    merit_of,
+)
 
 CONFIG = LineConfig()
 KEYS = [Identity(bytes([number]) * 32).node for number in range(1, 101)]

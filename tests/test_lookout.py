@@ -27,7 +27,7 @@ from common.messages.link import Ping, Pong
 from common.messages.overlay import Link
 from common.network import Network
 from common.storage import Restored
-from superpeer.joining import STRANGERS_MAX
+from superpeer.overlay.joining import STRANGERS_MAX
 from superpeer.role import SuperPeer
 
 ME = Identity(bytes(32))

@@ -5,8 +5,8 @@ import pytest
 from common.catalogue import Entry
 from common.digest import CountedPlaces
 from common.terms import Terms, matches
-from superpeer.index import Index
-from superpeer.matching import LOOKS_MAX, PREFIX_WORDS_MAX, UNIONS_MAX
+from superpeer.index.index import Index
+from superpeer.index.matching import LOOKS_MAX, PREFIX_WORDS_MAX, UNIONS_MAX
 from tests.test_index import ANY, A, B, C, entry, everything, some_index
 
 

@@ -10,9 +10,9 @@ from common.messages.fields import Contact
 from common.messages.link import Pong
 from common.messages.overlay import Link, Linked, Neighbourhood, Unlinked
 from common.storage import RememberPin
-from superpeer.joining import NEIGHBOUR_TRIES_MAX, STRANGER_TRIES_MAX
 from superpeer.methods import Graph
-from superpeer.overlay import NOTES_BURST
+from superpeer.overlay.joining import NEIGHBOUR_TRIES_MAX, STRANGER_TRIES_MAX
+from superpeer.overlay.overlay import NOTES_BURST
 from tests.overlay_world import World, neighbours
 
 NARROW = Config(overlay=OverlayConfig(degree_max=1))

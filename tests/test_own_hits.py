@@ -1,7 +1,7 @@
 """A parent's own hits: at once where they are few, in windows where they are many, and alone."""
 
 from common.messages.cluster import Coverage, SearchDone, SearchHits
-from superpeer.search import AT_ONCE_S, HITS_AT_ONCE
+from superpeer.search.search import AT_ONCE_S, HITS_AT_ONCE
 from tests.overlay_world import World
 
 FILES = 2 * HITS_AT_ONCE + 50

@@ -8,8 +8,8 @@ from common.meeting import OTHERS_MAX, Facts, Meeting, padded_ping
 from common.messages.fields import Contact
 from common.messages.link import Pong
 from common.network import Network
-from superpeer.neighbour import Neighbour
-from superpeer.pongs import SEEN_MAX, Pongs
+from superpeer.overlay.neighbour import Neighbour
+from superpeer.overlay.pongs import SEEN_MAX, Pongs
 from tests.overlay_world import World, neighbours
 
 ASKER = Address.of("10.9.9.9", 1214)

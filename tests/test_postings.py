@@ -6,7 +6,7 @@ from array import array
 import pytest
 from pyroaring import BitMap
 
-from superpeer.postings import ARRAY_DOCS_MAX, FRESH_DOCS_MAX, PACKED_DOCS_MAX, Postings
+from superpeer.index.postings import ARRAY_DOCS_MAX, FRESH_DOCS_MAX, PACKED_DOCS_MAX, Postings
 
 
 def filled(count: int, key: str = "word") -> Postings[str]:

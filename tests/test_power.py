@@ -102,7 +102,7 @@ def test_a_larger_file_gets_more() -> None:
     three_for_two = 3 * len(mechanical.cores(ROOT)) // 2
     chosen = [each.file for each in mechanical.sample(ROOT, three_for_two, seed=1)]
     counts = {file: chosen.count(file) for file in mechanical.cores(ROOT)}
-    assert counts["leaf/library.py"] > counts["common/rates.py"]
+    assert counts["leaf/library/library.py"] > counts["common/rates.py"]
     assert max(counts.values()) <= 20
     assert sum(count > 0 for count in counts.values()) > 0.8 * len(counts)
 
@@ -116,7 +116,7 @@ def test_a_mutant_tells_what_it_changes() -> None:
 def test_only_cores_are_changed() -> None:
     """Neither the shell nor what meets people, nor tables of values."""
     files = mechanical.cores(ROOT)
-    assert {"common/links.py", "superpeer/flood.py", "leaf/swarm/fetch.py"} <= set(files)
+    assert {"common/links.py", "superpeer/flood/flood.py", "leaf/swarm/fetch.py"} <= set(files)
     assert not [file for file in files if "shell" in file or "commands" in file or "cli" in file]
     assert "common/limits.py" not in files
 
@@ -179,7 +179,7 @@ def test_tests_near_come_first() -> None:
     """The file that is called as the module, then those that import it."""
     near = judges.beside(ROOT, "leaf/swarm/fetch.py")
     assert near[0] == "tests/test_swarm_fetch.py"
-    assert "tests/test_leaf_parent.py" in judges.beside(ROOT, "leaf/parent.py")[:1]
+    assert "tests/test_leaf_parent.py" in judges.beside(ROOT, "leaf/parent/parent.py")[:1]
     assert len(judges.beside(ROOT, "common/rates.py")) < len(judges.pure_tests(ROOT))
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superpeer.prefixes import LIST_WORDS_MAX, Prefixes
+from superpeer.index.prefixes import LIST_WORDS_MAX, Prefixes
 
 words_of_few_letters = st.text("abc", min_size=1, max_size=6)
 

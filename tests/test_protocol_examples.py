@@ -24,7 +24,7 @@ from common.names import extension, safe_name, words
 from common.network import Network
 from common.terms import Terms
 from common.torrent import file_id, info_hash, magnet
-from superpeer.reach import Reach, nearby, short_id
+from superpeer.overlay.reach import Reach, nearby, short_id
 
 TEXT = (Path(__file__).parent.parent / "PROTOCOL.md").read_text(encoding="utf-8")
 

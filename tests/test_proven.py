@@ -4,8 +4,8 @@ import pytest
 from msgspec.structs import replace
 
 from common.messages.fields import Contact
-from superpeer import proven
-from superpeer.proven import Proven
+from superpeer.cluster import proven
+from superpeer.cluster.proven import Proven
 from tests.samples import HIT
 
 A = HIT.source.node

@@ -16,12 +16,12 @@ from deploy.report import Tally
 from deploy.scenario import Content, Overlay, Phase, Scenario
 from deploy.sim.acts import Acts
 from deploy.sim.stage import Stage
+from leaf.links.links import BulkLinks
+from leaf.links.pushed import Pushed
 from leaf.methods import Get, GetResult
 from leaf.signals import Joined, Orphaned, PushWanted, SourcesWanted
-from leaf.swarm.links import BulkLinks
 from leaf.swarm.locate import Locator
-from leaf.swarm.pushed import Pushed
-from superpeer.pushes import BURST, Pushes
+from superpeer.relays.pushes import BURST, Pushes
 from tests.leaf_scene import MIB, content, found, network
 
 CONFIG = SwarmConfig()

@@ -7,9 +7,9 @@ from common.doors import Door
 from common.ids import NodeId
 from common.messages.cluster import Forget, Search
 from common.terms import Terms
-from superpeer.credit import CHANGE_S, CREDIT_MIN, HEARD_S, OPEN_TOTAL, SLACK, Credit
-from superpeer.questions import AT_ONCE_MAX, WORK_PER_TURN, Desk, Questions
-from superpeer.turns import IN_A_ROW
+from superpeer.search.credit import CHANGE_S, CREDIT_MIN, HEARD_S, OPEN_TOTAL, SLACK, Credit
+from superpeer.search.questions import AT_ONCE_MAX, WORK_PER_TURN, Desk, Questions
+from superpeer.search.turns import IN_A_ROW
 
 A, B = b"a" * 32, b"b" * 32
 

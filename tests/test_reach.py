@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.limits import NEARBY_IDS_MAX, REACH_IDS_MAX
 from common.messages.overlay import Extent
-from superpeer.reach import FINE_IDS_MAX, Reach, nearby, short_id, unpack
+from superpeer.overlay.reach import FINE_IDS_MAX, Reach, nearby, short_id, unpack
 
 IDS = st.sets(st.integers(0, 2**32 - 1), max_size=50)
 

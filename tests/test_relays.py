@@ -17,10 +17,10 @@ from deploy.report import Tally
 from deploy.scenario import Content, Hosts, Overlay, Phase, Scenario
 from deploy.sim.acts import Acts
 from deploy.sim.stage import Stage
+from leaf.links.relayed import AWAITED_S, BEYOND_MAX, WAITING_BYTES_MAX, RelayedPeers
 from leaf.methods import Get, GetResult
 from leaf.signals import FromRelay, Joined, RelayWanted, ToRelay
-from leaf.swarm.relayed import AWAITED_S, BEYOND_MAX, WAITING_BYTES_MAX, RelayedPeers
-from superpeer.relays import (
+from superpeer.relays.relays import (
     IDLE_S,
     NAMED_MAX,
     NAMED_S,

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from common.addresses import Address
 from common.messages.fields import Contact
-from superpeer import seekers as module
-from superpeer.seekers import NAMED_MAX, SEEKERS_MAX, SOUGHT_S, Seekers
+from superpeer.search import seekers as module
+from superpeer.search.seekers import NAMED_MAX, SEEKERS_MAX, SOUGHT_S, Seekers
 
 ROOT, OTHER = b"r" * 32, b"o" * 32
 

@@ -27,12 +27,12 @@ from common.messages.cluster import (
     WishHits,
 )
 from common.terms import parse
-from leaf.library import Library
+from leaf.library.library import Library
 from leaf.methods import WishAdd
+from leaf.search.wishes import FILES_MAX
+from leaf.search.wishes import Wishes as LeafWishes
 from leaf.signals import Joined
-from leaf.wishes import FILES_MAX
-from leaf.wishes import Wishes as LeafWishes
-from superpeer.wishes import CHECKS_MAX, HITS_MAX, NEAR_LINKS, STANDING, Wishes
+from superpeer.search.wishes import CHECKS_MAX, HITS_MAX, NEAR_LINKS, STANDING, Wishes
 from tests.test_leaf_search import hit
 
 LEAF = b"l" * 32

@@ -12,10 +12,10 @@ from common.core import Demote, Effect, Hangup, Send
 from common.messages.cluster import ReHome
 from common.messages.fields import Contact
 from common.messages.hierarchy import Reserve, Reserved
-from superpeer.drift import drift, leave_chance, shares, split_chance
-from superpeer.moves import Moves
-from superpeer.neighbour import Neighbour
-from superpeer.stepdown import Phase, StepDown
+from superpeer.hierarchy.drift import drift, leave_chance, shares, split_chance
+from superpeer.hierarchy.moves import Moves
+from superpeer.hierarchy.stepdown import Phase, StepDown
+from superpeer.overlay.neighbour import Neighbour
 
 CONFIG = PromotionConfig(flip_s=0.0, idle_s=0.0)
 ADDRESS = Address.of("10.0.0.1", 1214)

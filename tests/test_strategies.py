@@ -1,6 +1,6 @@
 """How a search goes on: what each strategy asks next."""
 
-from superpeer.strategies import PROBED_LINKS, Dynamic, Flood, Progress, Rings, Step
+from superpeer.search.strategies import PROBED_LINKS, Dynamic, Flood, Progress, Rings, Step
 
 DEEPER = Step(deeper=True, links=None)
 

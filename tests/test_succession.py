@@ -22,8 +22,8 @@ from common.messages.cluster import Line
 from common.messages.fields import Contact
 from common.messages.link import Ping, Pong
 from common.network import Network
+from leaf.parent.succession import ASKERS_MAX, FOLLOWERS, NAMES_MAX, VOUCHERS_MIN, Succession
 from leaf.signals import Alone, Joined, Named, Orphaned
-from leaf.succession import ASKERS_MAX, FOLLOWERS, NAMES_MAX, VOUCHERS_MIN, Succession
 
 NETWORK = Network("test")
 CONFIG = ParentConfig()

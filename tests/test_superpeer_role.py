@@ -21,8 +21,8 @@ from common.messages.fields import Contact
 from common.messages.link import Bye
 from common.messages.overlay import Prune, Unlinked
 from common.messages.swarm import Interested
-from superpeer.credit import SLACK
 from superpeer.methods import METHODS, Drain, Drained, Listing, Nothing, Status
+from superpeer.search.credit import SLACK
 from tests.overlay_world import World
 
 

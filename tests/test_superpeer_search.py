@@ -12,7 +12,7 @@ from common.core import Effect, Event, Received, Send
 from common.limits import REACH_IDS_MAX, TTL_MAX
 from common.messages.cluster import Coverage, Hit, Locate, SearchDone, SearchHits, Sources
 from common.messages.overlay import Extend, Extent, Link, Query, QueryDone, QueryHits
-from superpeer.reach import nearby, pack
+from superpeer.overlay.reach import nearby, pack
 from tests.overlay_world import Puppet, World, entry_of
 
 Edges = list[tuple[int, int]]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from common.config import PromotionConfig, VitalsConfig
-from superpeer.books import Book
-from superpeer.verdict import Inputs, Verdict, verdict
+from superpeer.vitals.books import Book
+from superpeer.vitals.verdict import Inputs, Verdict, verdict
 
 CONFIG, VITALS = PromotionConfig(), VitalsConfig()
 FINE = Inputs(

@@ -1,6 +1,6 @@
 """How much is read ahead for others: what leaves in a moment, and no more."""
 
-from leaf.swarm.budget import ALL_BYTES_MAX, BYTES_MIN, LINKS_S, STALLED_S, Budget
+from leaf.uploads.budget import ALL_BYTES_MAX, BYTES_MIN, LINKS_S, STALLED_S, Budget
 
 A, B = b"a" * 32, b"b" * 32
 PIECE = 16_384

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.swarm.caps import BURST_S, GRAIN_S, Cap, Gate
+from leaf.links.caps import BURST_S, GRAIN_S, Cap, Gate
 
 RATES = st.integers(1_000, 100_000_000)
 

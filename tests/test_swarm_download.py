@@ -5,9 +5,9 @@ from random import Random
 from common.config import SwarmConfig
 from common.merkle import piece_count, piece_span
 from common.storage import DownloadRecord, PartOpened
+from leaf.links.links import BulkLinks
 from leaf.signals import Started
 from leaf.swarm.download import Download
-from leaf.swarm.links import BulkLinks
 
 SIZE = 5 * 16384 + 100  # the last of six pieces is short
 

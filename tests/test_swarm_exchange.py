@@ -119,7 +119,7 @@ def orphaned(monkeypatch: pytest.MonkeyPatch) -> Watched:
     """Two leaves know one source, which serves nobody; one of them another too. Then the only
     super-peer dies, before anybody has named anybody: it names no seekers, as if each had its own.
     """
-    monkeypatch.setattr("superpeer.seekers.Seekers.meet", lambda *_: ())
+    monkeypatch.setattr("superpeer.search.seekers.Seekers.meet", lambda *_: ())
     world = stuck()
     for name in ("asker", "other"):
         world.leaf(name, seed_of(world), config=SLOW)
@@ -173,7 +173,7 @@ def test_the_conversation_of_an_exchange(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_without_it_the_download_would_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same scene where nobody names anybody: nothing comes."""
-    monkeypatch.setattr("leaf.swarm.exchange.Exchange._tell", lambda *_: [])
+    monkeypatch.setattr("leaf.uploads.exchange.Exchange._tell", lambda *_: [])
     world = orphaned(monkeypatch)
     world.advance(10 * SWARM.exchange_s)
     assert not world.disks["asker"].files

@@ -26,9 +26,9 @@ from common.messages.swarm import (
     Unchoke,
 )
 from common.storage import KeepLayer, PiecesWritten, WritePieces
+from leaf.links.links import BulkLinks
 from leaf.signals import Allotted, PiecesProven, SourcesFound, SourcesUnwanted, SourcesWanted
 from leaf.swarm.fetch import Fetch
-from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State
 from leaf.swarm.source import REQUEST_BYTES_FIRST, REQUEST_S, WINDOW_S
 from leaf.swarm.sources import PUSH_S, SOURCES_ENOUGH, SOURCES_MAX, TRIES_MAX

@@ -10,9 +10,9 @@ from common.limits import PEERS_TOLD_MAX
 from common.messages.fields import Contact
 from common.messages.swarm import Bitfield, Peers, Request
 from leaf.role import Leaf
-from leaf.swarm.exchange import EARLY_SHARE, HEARSAY_MAX, STRIKES_MAX, TRIED_S
 from leaf.swarm.source import Phase
-from leaf.swarm.upload import Uploads
+from leaf.uploads.exchange import EARLY_SHARE, HEARSAY_MAX, STRIKES_MAX, TRIED_S
+from leaf.uploads.upload import Uploads
 from tests.exchange_scene import (
     DATA,
     ROOT,

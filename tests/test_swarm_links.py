@@ -9,8 +9,8 @@ from common.doors import Door
 from common.messages.cluster import Forget, Locate, Sources
 from common.messages.fields import Contact
 from common.messages.swarm import NotInterested
+from leaf.links.links import STRANGERS_PER_SLOT, BulkLinks
 from leaf.signals import Joined, Orphaned, SourcesFound, SourcesUnwanted, SourcesWanted
-from leaf.swarm.links import STRANGERS_PER_SLOT, BulkLinks
 from leaf.swarm.locate import QUESTIONS_MAX, Locator
 
 CONFIG = SwarmConfig()

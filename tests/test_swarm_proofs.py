@@ -17,9 +17,9 @@ from common.messages.swarm import (
     TreeRequest,
 )
 from common.storage import FilesShared
-from leaf.swarm.budget import BYTES_MIN
 from leaf.swarm.layer import AGAIN_S
-from leaf.swarm.proofs import LINE_BYTES_MAX, Proofs
+from leaf.uploads.budget import BYTES_MIN
+from leaf.uploads.proofs import LINE_BYTES_MAX, Proofs
 from tests.memory_disk import shared, tree_of
 from tests.test_swarm_fetch import ROOT as FILE
 from tests.test_swarm_fetch import TREE, A, B, Fetching, requests

@@ -18,9 +18,9 @@ from common.merkle import piece_count, piece_size_bytes
 from common.messages.fields import Contact
 from common.messages.swarm import Bitfield, Cancel, Piece, Request, Unchoke
 from common.storage import PiecesWritten, WritePieces
+from leaf.links.links import BulkLinks
 from leaf.signals import Allotted, SourcesFound, Streamed
 from leaf.swarm.fetch import Fetch
-from leaf.swarm.links import BulkLinks
 from leaf.swarm.picker import Picker
 from leaf.swarm.pieces import Pieces, State, marked
 from leaf.swarm.readahead import AHEAD_BYTES_MIN, AHEAD_S, window

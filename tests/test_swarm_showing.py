@@ -12,10 +12,10 @@ from common.limits import HAVE_PIECES_MAX
 from common.merkle import piece_count
 from common.messages.swarm import Bitfield, Have
 from common.storage import SharedFile
-from leaf.swarm.firstcopy import PATIENCE_S, FirstCopy
 from leaf.swarm.picker import run_around
 from leaf.swarm.pieces import haves, pack, pieces_of
-from leaf.swarm.showing import Showing
+from leaf.uploads.firstcopy import PATIENCE_S, FirstCopy
+from leaf.uploads.showing import Showing
 
 PIECE = 16384
 COUNT = 200

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config import SwarmConfig
-from leaf.swarm.slots import Slots
+from leaf.uploads.slots import Slots
 
 CONFIG = SwarmConfig(upload_slots=3)
 LEAVES = [bytes([number]) * 32 for number in range(1, 9)]

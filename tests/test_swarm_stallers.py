@@ -8,9 +8,9 @@ from common.config import SwarmConfig
 from common.ids import NodeId
 from common.merkle import piece_count
 from common.messages.fields import Contact
-from leaf.swarm.caps import Cap, Gate
+from leaf.links.caps import Cap, Gate
+from leaf.links.links import BulkLinks
 from leaf.swarm.layer import ASKED_MAX, LayerFetch
-from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State
 from leaf.swarm.requests import ENDGAME_SHARE, OWERS_MAX, Requests
 from leaf.swarm.source import Phase, Source

@@ -1,6 +1,6 @@
 """Piece layers at hand: how many are kept, and how much memory that is."""
 
-from leaf.swarm.trees import TREES_BYTES_MAX, TREES_MAX, Trees
+from leaf.uploads.trees import TREES_BYTES_MAX, TREES_MAX, Trees
 from tests.bench.tebibyte import tree_of_zeros
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaf.swarm.turns import Turns
+from leaf.uploads.turns import Turns
 
 A, B, C = (bytes([number]) * 32 for number in range(3))
 ROOT = bytes(32)

@@ -36,16 +36,16 @@ from common.storage import (
     RememberLine,
     Restored,
 )
-from leaf.downloads import Downloads
-from leaf.ledger import Ledger
-from leaf.library import Library
+from leaf.downloads.downloads import Downloads
+from leaf.library.library import Library
+from leaf.links.links import BulkLinks
 from leaf.signals import SourcesFound, Withdrawn
-from leaf.swarm.budget import LEAF_BYTES_MAX, STALLED_S
-from leaf.swarm.links import BulkLinks
-from leaf.swarm.slots import Change, Slots, Waits, Weight
-from leaf.swarm.stock import Stock
-from leaf.swarm.upload import Uploads
-from leaf.swarm.wants import PROOFS_EACH
+from leaf.uploads.budget import LEAF_BYTES_MAX, STALLED_S
+from leaf.uploads.ledger import Ledger
+from leaf.uploads.slots import Change, Slots, Waits, Weight
+from leaf.uploads.stock import Stock
+from leaf.uploads.upload import Uploads
+from leaf.uploads.wants import PROOFS_EACH
 from tests.memory_disk import MemoryDisk, shared, tree_of
 
 DATA = Random(1).randbytes(100_000)  # 7 pieces

@@ -26,7 +26,7 @@ from common.messages.cluster import Hit, Hop
 from common.messages.fields import Contact
 from common.messages.overlay import Extent, Query, QueryDone, QueryHits
 from leaf.methods import HopRow, Search, SearchResult, TraceOf, TraceResult
-from superpeer.tracing import TRACES_BURST, Trail
+from superpeer.flood.tracing import TRACES_BURST, Trail
 from tests.test_flood import ASKER, flood, hit, query
 from tests.wish_world import Row
 

@@ -16,12 +16,12 @@ from common.ids import Identity
 from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, ErrandDone, Examine, Trial
 from deploy.sim.paths import Access
+from leaf.links.caps import Cap
+from leaf.ranks.trials import TESTED
+from leaf.ranks.trials import Trials as LeafTrials
 from leaf.signals import Joined, Orphaned
-from leaf.swarm.caps import Cap
-from leaf.trials import TESTED
-from leaf.trials import Trials as LeafTrials
-from superpeer.books import Book
-from superpeer.trials import Trials, draw
+from superpeer.vitals.books import Book
+from superpeer.vitals.trials import Trials, draw
 from tests.hierarchy_world import QUICK, Network, config
 
 FAST = 12_500_000.0

@@ -5,7 +5,7 @@ from itertools import groupby
 from hypothesis import given
 from hypothesis import strategies as st
 
-from superpeer.turns import IN_A_ROW, Turns, Waiting
+from superpeer.search.turns import IN_A_ROW, Turns, Waiting
 
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
 

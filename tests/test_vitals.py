@@ -19,8 +19,8 @@ from common.vitals import (
     sign_record,
     vouch,
 )
-from superpeer.books import RECEIVERS_MAX, Book
-from superpeer.vitals import BOOKS_MAX, RECORDS_PER_S, Vitals
+from superpeer.vitals.books import RECEIVERS_MAX, Book
+from superpeer.vitals.vitals import BOOKS_MAX, RECORDS_PER_S, Vitals
 from tests.overlay_world import World
 
 NETWORK = "test"

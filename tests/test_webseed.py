@@ -18,12 +18,12 @@ from common.storage import (
     SharedFile,
 )
 from common.web import SPAN_BYTES_MAX, WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
-from leaf.downloads import Downloads
-from leaf.library import Library
+from leaf.downloads.downloads import Downloads
+from leaf.library.library import Library
+from leaf.links.links import BulkLinks
 from leaf.methods import GetResult
-from leaf.swarm.links import BulkLinks
-from leaf.swarm.stock import Stock
-from leaf.swarm.webseed import WebSeed
+from leaf.uploads.stock import Stock
+from leaf.uploads.webseed import WebSeed
 from tests.leaf_scene import begun, content, network
 from tests.leaf_world import World
 from tests.memory_disk import MemoryDisk, tree_of

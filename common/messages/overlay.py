@@ -45,8 +45,8 @@ from common.terms import Terms
 
 _QUERY: Final = b"superpeer query 1\0"
 
-Nearby = Annotated[bytes, Meta(max_length=4 * NEARBY_IDS_MAX)]  # `superpeer.reach.nearby`
-Ids = Annotated[bytes, Meta(max_length=2 * REACH_IDS_MAX)]  # `superpeer.reach.pack`
+Nearby = Annotated[bytes, Meta(max_length=4 * NEARBY_IDS_MAX)]  # `superpeer.overlay.reach.nearby`
+Ids = Annotated[bytes, Meta(max_length=2 * REACH_IDS_MAX)]  # `superpeer.overlay.reach.pack`
 Links = Annotated[int, Meta(ge=0, le=DEGREE_MAX)]
 Bits = Annotated[int, Meta(ge=0, le=DIGEST_BITS_MAX)]
 Merit = Annotated[int, Meta(ge=0, le=MERIT_MAX)]

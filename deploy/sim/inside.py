@@ -12,21 +12,21 @@ from common.shell.disk.jobs import Disk
 from common.shell.disk.parts import PartFile
 from deploy.sim.disk import SimulatedDisk
 from deploy.sim.host import Host
-from leaf.downloads import Downloads
-from leaf.library import Library
-from leaf.parent import Parent
-from leaf.publish import Publisher
+from leaf.downloads.downloads import Downloads
+from leaf.library.library import Library
+from leaf.library.publish import Publisher
+from leaf.links.relayed import RelayedPeers
+from leaf.parent.parent import Parent
 from leaf.role import Leaf
-from leaf.search import Searches as LeafSearches
-from leaf.swarm.relayed import RelayedPeers
-from leaf.swarm.upload import Uploads
-from leaf.wishes import Wishes as LeafWishes
-from superpeer.cluster import Cluster
-from superpeer.flood import Flood
-from superpeer.overlay import Overlay
+from leaf.search.search import Searches as LeafSearches
+from leaf.search.wishes import Wishes as LeafWishes
+from leaf.uploads.upload import Uploads
+from superpeer.cluster.cluster import Cluster
+from superpeer.flood.flood import Flood
+from superpeer.overlay.overlay import Overlay
 from superpeer.role import SuperPeer
-from superpeer.search import Searches
-from superpeer.wishes import Wishes
+from superpeer.search.search import Searches
+from superpeer.search.wishes import Wishes
 
 R = TypeVar("R")
 V = TypeVar("V")

@@ -45,10 +45,10 @@ from common.storage import (
     PiecesWritten,
     RememberDownload,
 )
+from leaf.links.links import BulkLinks
 from leaf.signals import Allotted, Halted, Resumed, SourcesFound, Started, Streamed
 from leaf.swarm.acquaintances import Acquaintances
 from leaf.swarm.fetch import Fetch
-from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces
 from leaf.swarm.pieces import State as Piece
 from leaf.swarm.troubles import FULL, RETRY_S, Troubles

@@ -32,10 +32,10 @@ from common.messages.swarm import (
 )
 from common.rates import Rate
 from common.storage import KeepLayer, PiecesWritten, WritePieces
+from leaf.links.caps import Gate
+from leaf.links.links import BulkLinks
 from leaf.signals import Allotted, Given, PiecesProven, SourcesFound, SourcesUnwanted, Streamed
-from leaf.swarm.caps import Gate
 from leaf.swarm.layer import AGAIN_S, LayerFetch
-from leaf.swarm.links import BulkLinks
 from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
 from leaf.swarm.requests import Requests
 from leaf.swarm.source import SNUBS_MAX, Phase, Source

@@ -17,7 +17,7 @@ from common.ids import NodeId
 from common.limits import REQUEST_BYTES_MAX
 from common.merkle import piece_span
 from common.messages.swarm import Cancel, Request
-from leaf.swarm.caps import Gate
+from leaf.links.caps import Gate
 from leaf.swarm.picker import NO_WINDOW, Picker, Run
 from leaf.swarm.pieces import Pieces, State
 from leaf.swarm.readahead import window

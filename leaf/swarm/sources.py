@@ -18,8 +18,8 @@ from common.doors import Door
 from common.ids import NodeId, node_text
 from common.messages.fields import Contact
 from common.messages.swarm import Interested, NotInterested
+from leaf.links.links import BulkLinks
 from leaf.signals import PushWanted, SourcesUnwanted, SourcesWanted
-from leaf.swarm.links import BulkLinks
 from leaf.swarm.source import Phase, Source
 
 SOURCES_MAX: Final = 200  # known for one file, as a list of hosts has

@@ -36,7 +36,7 @@ from leaf.signals import FromWeb, PiecesProven, ToWeb, Wanted
 
 PLACES_MAX: Final = 1_000  # web servers known, for all downloads
 FETCHES_MAX: Final = 4  # ranges under way at one server: it is no swarm; browsers open 6
-LAYERS_MAX: Final = 8  # kept to be shown to a download, as `leaf.swarm.trees` does
+LAYERS_MAX: Final = 8  # kept to be shown to a download, as `leaf.uploads.trees` does
 
 _NOWHERE: Final = Address.of("127.0.0.1", 1)  # a link to it never leaves the node
 

@@ -2,7 +2,7 @@
 
 Invariant: every state has a cause, so that a download never waits without a reason that is shown.
 A view: nothing is changed. What the parent and other downloads have to do with it is added by
-`leaf.whys`.
+`leaf.downloads.whys`.
 """
 
 from common.ids import node_text

@@ -9,11 +9,11 @@ measured in Gnutella (`deploy.churn`), each in a network of its own; `--refusing
 filled up by the attacker and take nobody; some ask the victim by themselves, and nearly always find
 it full. The victim starts again every day with what it remembers.
 
-The victim is the real `superpeer.overlay`; only the world around it is modelled. `p_surrounded` is
-the share of trials in which all its neighbours were hostile at any look (one a minute, from two
-minutes after a start on). As that may never happen, `p_model` says how likely it is if the links
-by its own lot were independent: the hostile share of them, to the power of how many there are,
-averaged over all looks.
+The victim is the real `superpeer.overlay.overlay`; only the world around it is modelled.
+`p_surrounded` is the share of trials in which all its neighbours were hostile at any look (one a
+minute, from two minutes after a start on). As that may never happen, `p_model` says how likely it
+is if the links by its own lot were independent: the hostile share of them, to the power of how many
+there are, averaged over all looks.
 """
 
 import argparse
@@ -40,7 +40,7 @@ from common.network import Network
 from common.shell.disk.store import SUPER_PEERS_MAX
 from common.storage import RememberSuperPeer
 from deploy.churn import timeline
-from superpeer.overlay import Overlay
+from superpeer.overlay.overlay import Overlay
 
 NETWORK: Final = Network("public")
 ME: Final = Contact(b"\xff" * 32, Address.of("9.9.9.9", 1214))
@@ -311,7 +311,7 @@ class Siege:
             self._tell(self.overlay.on_unlinked(peer, Unlinked(named), self.now))
 
     def _takes(self, peer: NodeId, link: Link) -> bool:
-        """Whether an honest one takes the victim, by the rule of `superpeer.places`."""
+        """Whether an honest one takes the victim, by the rule of `superpeer.overlay.places`."""
         if peer in self._full:
             return False
         chose_few = link.chosen is not None and link.chosen < OverlayConfig().degree_min

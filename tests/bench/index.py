@@ -32,7 +32,7 @@ from common.catalogue import Entry
 from common.digest import CountedPlaces
 from common.names import words
 from common.terms import Terms, entry_words, matches
-from superpeer.index import Index
+from superpeer.index.index import Index
 from tests.bench import corpora
 
 LIMIT: Final = 50

@@ -24,7 +24,7 @@ from common.digest import place_of_word
 from common.limits import DIGEST_BITS_MAX
 from common.messages.cluster import Wish
 from common.terms import parse
-from superpeer.wishes import Wishes
+from superpeer.search.wishes import Wishes
 
 WORDS: Final = 20_000
 BITS: Final = 20

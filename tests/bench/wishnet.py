@@ -29,7 +29,7 @@ from deploy.sim.paths import Access
 from deploy.sim.shelf import Shelf
 from deploy.sim.world import World
 from leaf.methods import WishAdd
-from superpeer.wishes import Wishes
+from superpeer.search.wishes import Wishes
 
 COUNTED = (Query, QueryDone, QueryHits, Extend)
 SHARED = 10

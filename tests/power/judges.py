@@ -154,11 +154,12 @@ def pure_tests(root: Path) -> list[str]:
 def beside(root: Path, file: str) -> list[str]:
     """Of those: what is called as the module, then what imports it."""
     parts = file.removesuffix(".py").split("/")
-    names = [f"tests/test_{'_'.join(parts[at:])}.py" for at in range(len(parts))]
+    called = [*(parts[at:] for at in range(len(parts))), [parts[0], parts[-1]]]
+    names = [f"tests/test_{'_'.join(each)}.py" for each in called]
     files = pure_tests(root)
-    called = [name for name in names if name in files]
+    named = [name for name in names if name in files]
     importing = [name for name in files if file in _imported(root, root / name)]
-    return list(dict.fromkeys([*called, *importing]))
+    return list(dict.fromkeys([*named, *importing]))
 
 
 def _reached(root: Path, path: Path) -> list[str]:

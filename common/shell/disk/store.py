@@ -30,7 +30,7 @@ from common.shell.disk.scan import Known
 from common.storage import DownloadRecord, FolderRecord, GivingRecord, WishRecord
 
 SCHEMA_VERSION: Final = 1
-GIVING_MAX: Final = 10_000  # as many as `leaf.ledger` keeps
+GIVING_MAX: Final = 10_000  # as many as `leaf.uploads.ledger` keeps
 SUPER_PEERS_MAX: Final = 1000  # as many as `common.hostcache` keeps of those that worked
 _BROKEN: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _ERRNO: Final = {

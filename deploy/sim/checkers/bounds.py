@@ -20,10 +20,10 @@ from common.messages.overlay import Prune, QueryHits
 from deploy.sim.host import Host
 from deploy.sim.inside import SuperPeerInside, leaf_of, links_of, superpeer_of
 from deploy.sim.schedule import Schedule
-from leaf.swarm.budget import ALL_BYTES_MAX
-from superpeer.hitflow import HITS_PER_WINDOW, WINDOW_S
-from superpeer.query import Tree
-from superpeer.wishes import STANDING
+from leaf.uploads.budget import ALL_BYTES_MAX
+from superpeer.flood.hitflow import HITS_PER_WINDOW, WINDOW_S
+from superpeer.flood.query import Tree
+from superpeer.search.wishes import STANDING
 
 MOMENT_EVENTS_MAX = 20_000  # of one host without time passing
 DIALS_MAX = 60  # of one address by one host within DIALS_S: pauses double from 0.1 s on

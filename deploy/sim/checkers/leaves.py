@@ -16,7 +16,7 @@ from common.messages.cluster import Busy
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
 from deploy.sim.inside import LeafInside, leaf_of, links_of
-from leaf.parent import State
+from leaf.parent.parent import State
 from leaf.swarm.source import Phase
 
 SLACK_S = 1.0

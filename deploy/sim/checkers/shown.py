@@ -15,8 +15,8 @@ from common.torrent import file_id
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
 from deploy.sim.inside import leaf_of
-from leaf.hits import Row
 from leaf.methods import Search, SearchResult
+from leaf.search.hits import Row
 
 
 class Shown:

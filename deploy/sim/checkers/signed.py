@@ -9,7 +9,7 @@ from common.messages.cluster import Publish
 from common.messages.overlay import Hold
 from deploy.sim.host import Host
 from deploy.sim.inside import links_of, superpeer_of
-from superpeer.share import Share
+from superpeer.index.share import Share
 
 
 class Signed:

@@ -13,7 +13,7 @@ from common.storage import RememberWish, WishRecord
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
 from deploy.sim.inside import leaf_of
-from leaf.wishes import FILES_MAX
+from leaf.search.wishes import FILES_MAX
 
 
 class Wishes:

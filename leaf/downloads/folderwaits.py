@@ -1,0 +1,184 @@
+"""Those who wait for a folder, and what people are told of one.
+
+As with a single file (`leaf.downloads.askers`): progress a few times a second, one answer, and
+patience that runs only while none of the files under way has a source. A folder goes on without its
+askers.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from common.core import Answer, Effect, Fail, Tell
+from common.deadlines import Deadlines
+from common.errors import Exit
+from leaf.downloads.askers import PROGRESS_S, STOPPED_HINT, rows_of
+from leaf.downloads.fetchedfolder import FetchedFolder
+from leaf.methods import DownloadRow, GetProgress, GetResult
+from leaf.signals import FolderWanted
+from leaf.swarm.download import Download, State
+
+
+@dataclass(slots=True)
+class _Waiting:
+    wish: FolderWanted
+    folder: FetchedFolder
+    began: float
+    received_before: int
+    quiet_since: float | None = None
+    told: GetProgress | None = None
+
+
+class FolderWaits:
+    """Everybody who waits for a folder; as many as there are calls open."""
+
+    __slots__ = ("_waiting", "deadlines")
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, _Waiting] = {}  # by call
+        self.deadlines = Deadlines()
+
+    @property
+    def folders(self) -> list[FetchedFolder]:
+        """Those that somebody waits for."""
+        return list({each.folder.id: each.folder for each in self._waiting.values()}.values())
+
+    def add(self, wish: FolderWanted, folder: FetchedFolder, now: float) -> None:
+        """Who wished this waits for this folder."""
+        self._waiting[wish.call] = _Waiting(wish, folder, now, folder.received_bytes)
+        self.deadlines.set("progress", now)
+
+    def leave(self, call: int) -> None:
+        """Nobody waits in this call any more."""
+        self._waiting.pop(call, None)
+
+    def release(self, folder: FetchedFolder) -> list[FolderWanted]:
+        """The wishes of those who waited for it; nobody does any more."""
+        return [each.wish for each in self._released(folder)]
+
+    def _released(self, folder: FetchedFolder) -> list[_Waiting]:
+        found = [each for each in self._waiting.values() if each.folder is folder]
+        for each in found:
+            self.leave(each.wish.call)
+        return found
+
+    def done(self, folder: FetchedFolder, now: float) -> list[Effect]:
+        """It is there."""
+        effects: list[Effect] = []
+        for each in self._released(folder):
+            received = folder.received_bytes - each.received_before
+            effects.append(Answer(each.wish.call, result_of(folder, now - each.began, received)))
+        return effects
+
+    def fail(self, folder: FetchedFolder, code: Exit, message: str, hint: str = "") -> list[Effect]:
+        """It does not come, or not for who waits now."""
+        return [Fail(each.wish.call, code, message, hint) for each in self._released(folder)]
+
+    def stop(self) -> list[Effect]:
+        """The program ends."""
+        calls, self._waiting = list(self._waiting), {}
+        reason = "The leaf stops before the folder is there."
+        return [Fail(call, Exit.UNFINISHED, reason, STOPPED_HINT) for call in calls]
+
+    def tell(self, under_way: "dict[str, list[Download]]", now: float) -> list[Effect]:
+        """Progress, by the files of each folder that are under way; who has waited long enough for
+        a source is let go."""
+        if self._waiting:
+            self.deadlines.set("progress", now + PROGRESS_S)
+        effects: list[Effect] = []
+        for call, each in list(self._waiting.items()):
+            files = under_way.get(each.folder.id, [])
+            told = progress_of(each.folder, files, now)
+            if told != each.told:
+                each.told = told
+                effects.append(Tell(call, told))
+            effects += self._patience(call, each, files, now)
+        return effects
+
+    def _patience(
+        self, call: int, each: _Waiting, files: list[Download], now: float
+    ) -> list[Effect]:
+        is_looking = each.folder.state is State.FETCHING and files
+        if not is_looking or any(f.is_supplied or f.state is not State.FETCHING for f in files):
+            each.quiet_since = None
+            return []
+        if each.quiet_since is None:
+            each.quiet_since = now
+        timeout_s = each.wish.params.timeout
+        if now - each.quiet_since < timeout_s:
+            return []
+        self.leave(call)
+        message = f"No source of it was reachable within {timeout_s:g} s."
+        hint = "The folder stays in the queue and goes on as soon as there is one."
+        return [Fail(call, Exit.UNREACHABLE, message, hint)]
+
+
+# --- what people see ------------------------------------------------------------------------
+
+
+def row_of(folder: FetchedFolder, files: Iterable[Download], now: float) -> DownloadRow:
+    """A folder as a list of downloads shows it; `files` are those under way."""
+    record, under_way = folder.record, list(files)
+    wanted = [each for each in under_way if each.record.root != record.root]
+    done = record.bytes if folder.state is State.DONE else folder.done_bytes
+    done += sum(each.done_bytes for each in wanted)
+    rate = sum((row.rate for row in rows_of(under_way, now)), 0.0)
+    left = record.bytes - done
+    troubles = [each.record.reason for each in under_way if each.record.reason]
+    reason = record.reason or next(iter(troubles), "") or _patience_of(folder, under_way)
+    return DownloadRow(
+        id=folder.id,
+        path=record.target,
+        size=record.bytes,
+        done_bytes=done,
+        rate=round(rate, 1),
+        eta_s=round(left / rate, 1) if rate >= 1.0 and left > 0 else None,
+        state=record.state,
+        reason=reason,
+        files=record.files,
+    )
+
+
+def progress_of(folder: FetchedFolder, files: Iterable[Download], now: float) -> GetProgress:
+    """A folder as a bar shows it."""
+    under_way = list(files)
+    row = row_of(folder, under_way, now)
+    swarms = [each.fetch.sources for each in under_way if each.fetch is not None]
+    linked = {source.peer: None for sources in swarms for source in sources.linked}
+    return GetProgress(
+        id=row.id,
+        path=row.path,
+        size=row.size,
+        done_bytes=row.done_bytes,
+        rate=row.rate,
+        eta_s=row.eta_s,
+        sources=len(linked),
+        state=row.state,
+        reason=row.reason,
+        files=row.files,
+        files_done=folder.done_files,
+    )
+
+
+def result_of(folder: FetchedFolder, elapsed_s: float, received_bytes: int) -> GetResult:
+    """A finished folder, or one that was begun."""
+    is_done = folder.state is State.DONE
+    return GetResult(
+        path=folder.record.target,
+        id=folder.id,
+        size=folder.record.bytes,
+        elapsed_s=round(elapsed_s, 6),
+        bytes_received=received_bytes,
+        sources=len(folder.givers),
+        verified=is_done and folder.verified,
+        files=folder.record.files,
+        renamed=folder.renamed or None,
+    )
+
+
+def _patience_of(folder: FetchedFolder, under_way: list[Download]) -> str:
+    """Why it waits, where nothing has gone wrong."""
+    if folder.state is not State.FETCHING:
+        return ""
+    if under_way and not any(each.is_supplied for each in under_way):
+        return "no source is reachable yet"
+    return "" if folder.is_loaded else "the list of its files is on its way"

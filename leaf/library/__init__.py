@@ -1,0 +1,1 @@
+"""What a leaf shares, and what its parent holds of that."""

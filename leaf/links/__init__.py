@@ -1,0 +1,1 @@
+"""Links to other leaves: dialled, pushed or relayed, and how much may go over them."""

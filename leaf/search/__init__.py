@@ -1,0 +1,1 @@
+"""What a leaf asks, and what it goes on asking."""

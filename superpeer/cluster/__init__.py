@@ -1,0 +1,1 @@
+"""Our leaves: who they are, whose they are, and what of them is found."""

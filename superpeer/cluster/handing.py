@@ -1,0 +1,75 @@
+"""Leaves between super-peers: whose they are when two think so, and who inherits when a link goes.
+
+What a leaf says by joining goes first: while its link is up it is ours, whatever a neighbour says.
+A leaf whose link we have lost is another's as soon as its heir tells that it has joined there, by a
+later join of the same life. So two that hold the same leaf after a partition agree within a message
+of meeting again, and before that for no longer than a lease.
+"""
+
+from common.core import Effect, Notify, Send
+from common.ids import NodeId, node_text
+from common.messages.overlay import Held, Hold, Release
+from superpeer.cluster.cluster import OURS, Cluster
+
+
+class Handing:
+    """What super-peers say to one another of leaves."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    # --- messages ---------------------------------------------------------------------------
+
+    def on_hold(self, peer: NodeId, message: Hold, now: float) -> list[Effect]:
+        """A neighbour wants us to be the heir of a leaf, which may have been ours until now."""
+        cluster, dormant = self._cluster, self._cluster.dormant
+        leaf = cluster.get(message.leaf)
+        effects: list[Effect] = []
+        if leaf is not None:
+            # another life would cost what we have of this one, and nobody has signed its number
+            is_later = message.epoch == leaf.epoch and message.joins > leaf.joins
+            if message.leaf in cluster.members or not is_later or dormant.fault(peer, message):
+                return [Send(peer, Held(message.leaf, 0, leaf.joins, OURS))]
+            effects = cluster.put_to_sleep(message.leaf, peer, now)
+        elif not dormant.has_place(peer, message.leaf, cluster.places_free):
+            return [Send(peer, Held(message.leaf, refused="it takes no more leaves"))]
+        return effects + dormant.on_hold(peer, message, now)
+
+    def on_held(self, peer: NodeId, message: Held, now: float) -> list[Effect]:
+        """An heir answers, or tells that a leaf which we lost is its own."""
+        cluster = self._cluster
+        leaf, heir = cluster.get(message.leaf), cluster.heirs.heir_of(message.leaf)
+        is_heir = heir is not None and heir.node == peer
+        if leaf is None or not is_heir or message.joins <= leaf.joins:
+            return cluster.heirs.on_held(peer, message, now)
+        if message.leaf in cluster.members:  # who will say so itself in a moment
+            return cluster.heirs.on_moving(peer, message.leaf, now)
+        return cluster.moved_away(message.leaf, now) + cluster.heirs.on_held(peer, message, now)
+
+    def on_release(self, peer: NodeId, message: Release, now: float) -> list[Effect]:
+        """We are the heir of this one no longer."""
+        return self._cluster.dormant.on_release(peer, message, now)
+
+    # --- neighbours -------------------------------------------------------------------------
+
+    def linked(self, peer: NodeId, now: float) -> list[Effect]:
+        """A neighbour is there, or there again: it may not know whose leaves have come to us."""
+        self._cluster.heirs.peers_changed(now)
+        return [
+            effect
+            for leaf in self._cluster.members
+            if (kept := self._cluster.get(leaf)) is not None and kept.came_from == peer
+            for effect in self._cluster.tell_moved(leaf)
+        ]
+
+    def parted(self, peer: NodeId, now: float) -> None:
+        """It is no neighbour any more, though its link may stay."""
+        self._cluster.heirs.peers_changed(now)
+        self._cluster.dormant.parent_parted(peer, now)
+
+    def lost(self, peer: NodeId, now: float) -> list[Effect]:
+        """The link is gone: what we inherit is found at once."""
+        woken = self._cluster.dormant.parent_lost(peer, now)
+        fields: dict[str, object] = {"node": node_text(peer), "leaves": len(woken)}
+        self._cluster.heirs.peer_lost(peer, now)
+        return [Notify("copies_woken", fields)] if woken else []

@@ -1,0 +1,1 @@
+"""What neighbours and theirs have, by their own word."""

@@ -1,0 +1,1 @@
+"""A query among super-peers: everyone's part of its tree."""

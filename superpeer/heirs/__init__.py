@@ -1,0 +1,1 @@
+"""Copies of what leaves share, kept for others until a parent is gone."""

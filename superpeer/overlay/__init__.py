@@ -1,0 +1,1 @@
+"""The neighbours of a super-peer: who they are, how many, how near, and how far they all reach."""

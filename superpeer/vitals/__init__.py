@@ -1,0 +1,1 @@
+"""What others measured of our leaves, and what that makes of each."""
