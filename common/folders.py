@@ -1,12 +1,13 @@
 """Events and effects about folders that are shared or fetched as one thing.
 
 The shell makes and reads manifests in worker threads and keeps them among the node's own things;
-which files a folder has, and what becomes of them, is decided in cores. See `common.manifest`.
+which files a folder has, and what becomes of them, is decided in cores. See
+`common.content.manifest`.
 """
 
+from common.content.manifest import FolderFile
 from common.core import Effect, Event
 from common.errors import Exit
-from common.manifest import FolderFile
 from common.storage import FolderRecord, SharedFile
 
 

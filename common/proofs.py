@@ -8,7 +8,14 @@ here.
 from collections.abc import Sequence
 from typing import Final
 
-from common.catalogue import EMPTY, PROOF_HASHES_MAX, Entry, inner_hash, slot_hash, statement
+from common.content.catalogue import (
+    EMPTY,
+    PROOF_HASHES_MAX,
+    Entry,
+    inner_hash,
+    slot_hash,
+    statement,
+)
 from common.ids import NodeId, is_signed
 from common.messages.cluster import Hit
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from common.asking import TermsError, taken_apart
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.limits import (
     FILE_SIZE_MAX,
     PHRASE_CHARS_MAX,

@@ -7,7 +7,7 @@ passes it on by its table and the shell never sees it. So no machine holds anoth
 from typing import Final
 
 from common.addresses import Address
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.core import Answer, Effect, Event, Fail
 from common.errors import Exit
 from common.ids import NodeId

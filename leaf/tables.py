@@ -34,8 +34,8 @@ from common.storage import (
     ShareProgressed,
     ShareSettled,
 )
-from common.web import WebAsked, WebLeft, WebTaken
-from common.webget import WebFailed, WebFetched
+from common.web.web import WebAsked, WebLeft, WebTaken
+from common.web.webget import WebFailed, WebFetched
 from leaf.signals import (
     Acknowledged,
     Adopted,

@@ -6,9 +6,9 @@ Links here have no limits of their own, so what is measured is the caps alone.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from common.content.torrent import file_id
 from common.core import Event, Received
 from common.messages.swarm import Piece
-from common.torrent import file_id
 from leaf.methods import Get, Limit, LimitRow
 from tests.leaf_world import World
 from tests.memory_disk import tree_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.merkle import FileHasher, FileTree, piece_size_bytes
+from common.content.merkle import FileHasher, FileTree, piece_size_bytes
 from common.shell.disk.diskcalls import DiskCalls
 from common.shell.disk.parts import PartFile
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from common.addresses import Address
 from common.config import Config, SwarmConfig
+from common.content.torrent import file_id
 from common.core import Dial, Effect, Received
 from common.messages.fields import Contact
 from common.messages.swarm import Peers
-from common.torrent import file_id
 from leaf.methods import Get
 from leaf.role import Leaf
 from leaf.swarm.source import Phase

@@ -4,6 +4,25 @@ from collections.abc import Callable
 from functools import cache
 from typing import ClassVar
 
+from common.content.manifest import (
+    MAGIC,
+    FolderFile,
+    ManifestError,
+    chooser,
+    manifest_name,
+    manifest_of,
+    parse_manifest,
+    places,
+)
+from common.content.merkle import (
+    FileHasher,
+    FileTree,
+    layer_root,
+    piece_count,
+    piece_hash,
+    piece_span,
+)
+from common.content.merkle import piece_size_bytes as piece_bytes_of
 from common.core import Effect, Event
 from common.folders import (
     DropManifest,
@@ -15,18 +34,6 @@ from common.folders import (
     ReadManifest,
     RememberFolder,
 )
-from common.manifest import (
-    MAGIC,
-    FolderFile,
-    ManifestError,
-    chooser,
-    manifest_name,
-    manifest_of,
-    parse_manifest,
-    places,
-)
-from common.merkle import FileHasher, FileTree, layer_root, piece_count, piece_hash, piece_span
-from common.merkle import piece_size_bytes as piece_bytes_of
 from common.schedule import LimitsRecord, RememberLimits
 from common.storage import (
     BytesRead,

@@ -15,8 +15,9 @@ from msgspec.structs import replace as replaced
 
 from common import wire
 from common.addresses import Address
-from common.catalogue import Catalogue, Entry, statement
 from common.config import Config
+from common.content.catalogue import Catalogue, Entry, statement
+from common.content.merkle import EMPTY_ROOT
 from common.core import (
     Answer,
     Asked,
@@ -39,7 +40,6 @@ from common.core import (
 from common.doors import Door
 from common.ids import Identity, NodeId, node_text
 from common.meeting import Seed
-from common.merkle import EMPTY_ROOT
 from common.messages.cluster import Join, Publish, Put
 from common.messages.cluster import Search as SearchMessage
 from common.messages.fields import Message

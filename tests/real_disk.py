@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+from common.content.merkle import FileHasher, FileTree
 from common.core import Effect, Event
-from common.merkle import FileHasher, FileTree
 from common.shell.disk.jobs import Disk
 from common.shell.disk.shares import Shares
 from common.shell.disk.store import Store

@@ -1,7 +1,7 @@
 """One sample of every message, for golden bytes and for the shapes that must survive the wire."""
 
 from common.addresses import Address
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.messages import cluster, control, hierarchy, link, overlay, relay, swarm
 from common.messages.fields import Contact, Message
 from common.terms import Terms

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
+from common.content.merkle import FileHasher, FileTree, piece_count, piece_span
 from common.core import Effect, Event, Notify
-from common.merkle import FileHasher, FileTree, piece_count, piece_span
 from common.storage import (
     BytesRead,
     ClosePart,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.catalogue import (
+from common.content.catalogue import (
     EMPTY,
     PROOF_HASHES_MAX,
     Catalogue,

@@ -5,8 +5,8 @@ from random import Random
 import pytest
 
 from common.addresses import Address
-from common.catalogue import statement, verify
 from common.config import ClusterConfig, WishConfig
+from common.content.catalogue import statement, verify
 from common.core import Hangup, LinkUp, Send
 from common.digest import CountedPlaces
 from common.doors import Door

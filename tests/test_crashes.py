@@ -120,7 +120,7 @@ _CHILD = """
 import random, signal, sys, time
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from common.merkle import FileHasher
+from common.content.merkle import FileHasher
 from common.shell.disk.parts import PartFile
 
 target, size, seed = Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])

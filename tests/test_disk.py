@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.merkle import piece_span
+from common.content.merkle import piece_span
 from common.storage import (
     BytesRead,
     ClosePart,

@@ -10,11 +10,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from common.merkle import FileHasher, FileTree
-from common.metainfo import torrent_file
+from common.content.merkle import FileHasher, FileTree
+from common.content.metainfo import torrent_file
+from common.content.torrent import info_hash, magnet, parse_magnet
+from common.content.webseeds import URL_CHARS_MAX
 from common.shell.desk.options import run
-from common.torrent import info_hash, magnet, parse_magnet
-from common.webseeds import URL_CHARS_MAX
 from leaf.cli import cli as leaf_cli
 from tests.commandline import Program, runner
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.content.manifest import FolderFile
 from common.errors import Exit
 from common.limits import FOLDER_FILES_MAX
-from common.manifest import FolderFile
 from common.storage import FolderRecord
 from leaf.downloads.fetchedfolder import FILES_ACTIVE_MAX, MANIFEST, FetchedFolder
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from common.content.torrent import parse_magnet
 from common.shell.desk.home import home_at
 from common.shell.desk.numbers import link_of
-from common.torrent import parse_magnet
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
 from leaf.methods import Get, GetResult, Search, TraceOf, WishAdd, WishChosen

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.addresses import Address
-from common.catalogue import Entry
 from common.config import DigestConfig
+from common.content.catalogue import Entry
 from common.digest import CountedPlaces, may_have
 from common.ids import Identity
 from common.limits import DIGEST_BITS_MAX

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from common.catalogue import Catalogue, Entry, statement
 from common.config import ClusterConfig, Config
+from common.content.catalogue import Catalogue, Entry, statement
 from common.ids import Identity
 from common.messages.cluster import (
     Heir,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.http import (
+from common.web.http import (
     FIELDS_MAX,
     Answer,
     BadRequestError,

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.digest import CountedPlaces, place_of_word
 from common.limits import FILE_SIZE_MAX
 from common.terms import Terms, matches

@@ -1,9 +1,9 @@
 """Downloads as people meet them: waiting, pausing, going on, ending."""
 
+from common.content.torrent import file_id
 from common.core import Exited, Fail, Stopped
 from common.errors import Exit
 from common.storage import Restored
-from common.torrent import file_id
 from leaf.methods import (
     Chosen,
     Get,

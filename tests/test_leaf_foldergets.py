@@ -2,9 +2,9 @@
 
 import pytest
 
+from common.content.manifest import MAGIC, FolderFile, manifest_of
 from common.core import Fail, Notify
 from common.errors import Exit
-from common.manifest import MAGIC, FolderFile, manifest_of
 from leaf.library.foldershares import GATHER_S
 from leaf.methods import (
     Get,

@@ -2,9 +2,9 @@
 
 import pytest
 
+from common.content.torrent import file_id
 from common.core import Exited, Fail, Stopped
 from common.errors import Exit
-from common.torrent import file_id
 from leaf.downloads import fetchedfolder, foldergets
 from leaf.methods import (
     Chosen,

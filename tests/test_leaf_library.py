@@ -3,6 +3,7 @@
 import pytest
 
 from common.addresses import Address
+from common.content.torrent import parse_magnet
 from common.core import Answer, Asked, AskerLeft, Effect, Fail, Tell
 from common.errors import Exit, UserError
 from common.storage import (
@@ -16,7 +17,6 @@ from common.storage import (
     ShareSettled,
     UnfollowShare,
 )
-from common.torrent import parse_magnet
 from leaf.library.library import SHARES_MAX, Library
 from leaf.library.shared import entry_of, path_of
 from leaf.methods import HashProgress, Nothing, Share, SharedRow, Unshare

@@ -2,9 +2,9 @@
 
 import pytest
 
+from common.content.merkle import HASH_BYTES, piece_count
 from common.core import Fail, Hangup
 from common.errors import Exit
-from common.merkle import HASH_BYTES, piece_count
 from common.schedule import CapWindow, LimitsRecord, minute_text
 from common.storage import Restored
 from leaf.methods import Get, Limit, LimitRow, Nothing, Status
@@ -161,7 +161,7 @@ def test_fewer_slots_are_given() -> None:
 
 
 def _id_of(data: bytes) -> str:
-    from common.torrent import file_id
+    from common.content.torrent import file_id
     from tests.memory_disk import tree_of
 
     return file_id(tree_of(data).root, len(data))

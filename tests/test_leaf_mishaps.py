@@ -2,10 +2,10 @@
 
 import pytest
 
+from common.content.torrent import file_id
 from common.core import Fail, Notify, Stopped
 from common.errors import Exit
 from common.storage import DownloadRecord, Restored
-from common.torrent import file_id
 from leaf.methods import Chosen, Get, GetResult, Remove, Search, SearchResult
 from tests.leaf_scene import MIB, begun, content, found, network, rows, seed_of
 from tests.leaf_world import World

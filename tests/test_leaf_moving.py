@@ -5,8 +5,8 @@ from random import Random
 import pytest
 
 from common.addresses import Address
-from common.catalogue import Entry
 from common.config import ParentConfig, PromotionConfig, VitalsConfig
+from common.content.catalogue import Entry
 from common.core import (
     Bound,
     Demoted,

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.addresses import Address
-from common.catalogue import Entry
 from common.config import ParentConfig
+from common.content.catalogue import Entry
 from common.core import Effect, Event, Notify, Received, Send, Woke
 from common.ids import Identity
 from common.messages.cluster import Publish, Published

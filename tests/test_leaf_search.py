@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from common.addresses import Address
-from common.catalogue import Catalogue, Entry, statement
 from common.config import SearchConfig
+from common.content.catalogue import Catalogue, Entry, statement
+from common.content.torrent import file_id, magnet
 from common.core import Answer, Asked, AskerLeft, Effect, Event, Fail, Received, Send, Tell, Woke
 from common.errors import Exit, UserError
 from common.ids import Identity
@@ -15,7 +16,6 @@ from common.limits import SEARCH_BYTES_MAX
 from common.messages import cluster
 from common.messages.cluster import Coverage, Forget, Hit, SearchDone, SearchHits
 from common.messages.fields import Contact
-from common.torrent import file_id, magnet
 from leaf.methods import CoverageRow, Get, HitRow, Search, SearchResult
 from leaf.search.hits import SOURCES_WEIGHT
 from leaf.search.search import Searches

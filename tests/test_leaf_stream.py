@@ -2,10 +2,10 @@
 
 import pytest
 
+from common.content.torrent import file_id
 from common.core import Fail
 from common.errors import Exit
 from common.storage import Restored
-from common.torrent import file_id
 from leaf.methods import Chosen, Get, GetProgress, GetResult
 from leaf.role import Leaf
 from leaf.swarm.download import Download

@@ -7,15 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common import manifest
-from common.limits import (
-    FILE_NAME_BYTES_MAX,
-    FILE_SIZE_MAX,
-    FOLDER_FILES_MAX,
-    FOLDER_PATTERNS_MAX,
-    PATH_DEPTH_MAX,
-)
-from common.manifest import (
+from common.content import manifest
+from common.content.manifest import (
     MAGIC,
     FolderFile,
     ManifestError,
@@ -27,7 +20,14 @@ from common.manifest import (
     parse_manifest,
     places,
 )
-from common.merkle import EMPTY_ROOT
+from common.content.merkle import EMPTY_ROOT
+from common.limits import (
+    FILE_NAME_BYTES_MAX,
+    FILE_SIZE_MAX,
+    FOLDER_FILES_MAX,
+    FOLDER_PATTERNS_MAX,
+    PATH_DEPTH_MAX,
+)
 from common.names import safe_folder, safe_name
 
 ROOT = sha256(b"a").digest()

@@ -4,6 +4,7 @@ import errno
 
 import pytest
 
+from common.content.manifest import MAGIC, FolderFile, manifest_of, parse_manifest
 from common.errors import Exit
 from common.folders import (
     DropManifest,
@@ -15,7 +16,6 @@ from common.folders import (
     ReadManifest,
 )
 from common.limits import FOLDER_FILES_MAX
-from common.manifest import MAGIC, FolderFile, manifest_of, parse_manifest
 from common.storage import BytesRead, ReadLayer, ReadShared, SharedFile
 from tests.memory_disk import shared
 from tests.simulated_disk import World, tree_of

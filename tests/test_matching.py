@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.digest import CountedPlaces
 from common.terms import Terms, matches
 from superpeer.index.index import Index

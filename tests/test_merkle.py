@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.limits import FILE_SIZE_MAX, PIECES_PER_FILE_MAX
-from common.merkle import (
+from common.content.merkle import (
     BLOCK_BYTES,
     EMPTY_ROOT,
     HASH_BYTES,
@@ -27,6 +26,7 @@ from common.merkle import (
     piece_span,
     verify_layer,
 )
+from common.limits import FILE_SIZE_MAX, PIECES_PER_FILE_MAX
 
 SIZES = [1, 16383, 16384, 16385, 32768, 49152, 49153, 100_000, 131_072, 131_073, 1_000_000]
 

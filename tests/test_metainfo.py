@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.bencode import Value, bencode
-from common.merkle import (
+from common.content.bencode import Value, bencode
+from common.content.merkle import (
     EMPTY_ROOT,
     FileHasher,
     FileTree,
@@ -19,9 +19,9 @@ from common.merkle import (
     layer_root,
     piece_size_bytes,
 )
-from common.metainfo import torrent_file
-from common.torrent import info, info_hash, torrent_piece_length
-from common.webseeds import web_seeds
+from common.content.metainfo import torrent_file
+from common.content.torrent import info, info_hash, torrent_piece_length
+from common.content.webseeds import web_seeds
 
 KIB, MIB = 1024, 1024 * 1024
 NAME = "Ärger & Söhne 日本.bin"

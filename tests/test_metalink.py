@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.metalink import PlainHasher, PlainHashes, metalink
+from common.content.metalink import PlainHasher, PlainHashes, metalink
 from common.names import safe_name
 
 SPACE = "{urn:ietf:params:xml:ns:metalink}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.merkle import piece_size_bytes
+from common.content.merkle import piece_size_bytes
 from common.shell.disk.diskcalls import DiskCalls
 from common.shell.disk.pairs import PartBusyError
 from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, PiecesLostError

@@ -12,8 +12,8 @@ import pytest
 
 from common import limits
 from common.addresses import Address
-from common.catalogue import Entry
 from common.config import Config
+from common.content.catalogue import Entry
 from common.ids import Identity
 from common.messages.cluster import Coverage, Hit, Hop, Put, SearchDone
 from common.messages.fields import Contact

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from pyroaring import BitMap
 
-from common import merkle, wire
-from common.catalogue import Catalogue, Entry, slot_hash, statement
+from common import wire
+from common.content import merkle
+from common.content.catalogue import Catalogue, Entry, slot_hash, statement
+from common.content.torrent import file_id, info_hash, magnet
 from common.digest import pack_places, place_of_root, place_of_word
 from common.digest import statement as statement_of_digest
 from common.ids import Identity, curve_key, is_signed, node_text
@@ -23,7 +25,6 @@ from common.messages.overlay import Query, QueryBody, query_guid
 from common.names import extension, safe_name, words
 from common.network import Network
 from common.terms import Terms
-from common.torrent import file_id, info_hash, magnet
 from superpeer.overlay.reach import Reach, nearby, short_id
 
 TEXT = (Path(__file__).parent.parent / "PROTOCOL.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.content.merkle import FileHasher
 from common.limits import PATH_DEPTH_MAX
-from common.merkle import FileHasher
 from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.files import FileChangedError, FileStamp
 from common.shell.disk.scan import (

@@ -7,16 +7,16 @@ import pytest
 
 from common.addresses import Address
 from common.config import Config, FloodConfig, SwarmConfig
+from common.content.merkle import verify_layer
+from common.content.torrent import file_id
 from common.core import Bound, Event, FrameReceived, LinkOpened, LinkUp, Received, SendFrame
 from common.doors import Door
 from common.hello import Greeter
 from common.ids import Identity
-from common.merkle import verify_layer
 from common.messages.cluster import Publish, Welcome
 from common.messages.link import Echo, Hello
 from common.messages.swarm import Interested, Piece, Request, TreeHashes, TreeRequest
 from common.node import LEAF, SUPERPEER
-from common.torrent import file_id
 from deploy.sim import hostile
 from deploy.sim.chaos.run import run
 from deploy.sim.disk import SimulatedDisk

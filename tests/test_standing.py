@@ -9,8 +9,8 @@ from pyroaring import BitMap
 
 from common.addresses import Address
 from common.calendar import utc_text
-from common.catalogue import Entry
 from common.config import WishConfig
+from common.content.catalogue import Entry
 from common.core import Asked, Effect, Received, Send
 from common.digest import BITS_MIN, place_of_word
 from common.limits import DIGEST_BITS_MAX, TTL_MAX, WISHES_PER_LEAF_MAX

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.addresses import Address
-from common.merkle import FileTree
+from common.content.merkle import FileTree
 from common.schedule import NOTHING_SET, CapWindow, LimitsRecord
 from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.files import FileStamp

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from common.content.manifest import MAGIC
 from common.errors import Exit, UserError
-from common.manifest import MAGIC
 from leaf.cli import cli
 from leaf.commands.streaming import Outflow
 from leaf.methods import GetProgress, GetResult

@@ -3,7 +3,7 @@
 from random import Random
 
 from common.config import SwarmConfig
-from common.merkle import piece_count, piece_span
+from common.content.merkle import piece_count, piece_span
 from common.storage import DownloadRecord, PartOpened
 from leaf.links.links import BulkLinks
 from leaf.signals import Started

@@ -6,10 +6,10 @@ import pytest
 
 from common.addresses import Address
 from common.config import SwarmConfig
+from common.content.merkle import piece_count, piece_span
 from common.core import Dial, Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Woke
 from common.doors import Door
 from common.limits import REQUEST_BYTES_MAX
-from common.merkle import piece_count, piece_span
 from common.messages.fields import Contact, Message
 from common.messages.swarm import (
     Bitfield,

@@ -2,8 +2,8 @@
 
 from random import Random
 
+from common.content.merkle import HASH_BYTES, LayerTree, layer_root, piece_count
 from common.limits import TREE_HASHES_MAX
-from common.merkle import HASH_BYTES, LayerTree, layer_root, piece_count
 from common.messages.swarm import TreeHashes, TreeRequest
 from leaf.swarm.layer import LayerFetch
 

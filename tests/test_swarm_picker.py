@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
+from common.content.merkle import piece_count, piece_size_bytes
 from common.limits import REQUEST_BYTES_MAX
-from common.merkle import piece_count, piece_size_bytes
 from leaf.swarm.picker import RANDOM_FIRST, Picker
 from leaf.swarm.pieces import Pieces, State, marked
 

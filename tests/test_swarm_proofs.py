@@ -5,8 +5,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.content.merkle import HASH_BYTES, piece_count
 from common.core import Effect, Received, Send, Sent
-from common.merkle import HASH_BYTES, piece_count
 from common.messages.swarm import (
     Interested,
     NotInterested,

@@ -11,10 +11,10 @@ from pyroaring import BitMap
 
 from common.addresses import Address
 from common.config import SwarmConfig
+from common.content.merkle import piece_count, piece_size_bytes
 from common.core import Effect, Event, LinkUp, Received, Send, Woke
 from common.doors import Door
 from common.limits import REQUEST_BYTES_MAX
-from common.merkle import piece_count, piece_size_bytes
 from common.messages.fields import Contact
 from common.messages.swarm import Bitfield, Cancel, Piece, Request, Unchoke
 from common.storage import PiecesWritten, WritePieces

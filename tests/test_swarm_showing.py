@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from common import wire
+from common.content.merkle import piece_count
 from common.core import Effect, Send
 from common.limits import HAVE_PIECES_MAX
-from common.merkle import piece_count
 from common.messages.swarm import Bitfield, Have
 from common.storage import SharedFile
 from leaf.swarm.picker import run_around

@@ -5,8 +5,8 @@ from random import Random
 
 from common.addresses import Address
 from common.config import SwarmConfig
+from common.content.merkle import piece_count
 from common.ids import NodeId
-from common.merkle import piece_count
 from common.messages.fields import Contact
 from leaf.links.caps import Cap, Gate
 from leaf.links.links import BulkLinks

@@ -6,11 +6,11 @@ import pytest
 
 from common.addresses import Address
 from common.config import SwarmConfig
+from common.content.merkle import verify_layer
 from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Sent, Stopped, Woke
 from common.doors import Door
 from common.ids import Identity
 from common.limits import OPEN_REQUESTS_MAX
-from common.merkle import verify_layer
 from common.messages.fields import Contact, Message
 from common.messages.swarm import (
     Bitfield,

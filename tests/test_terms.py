@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.asking import TermsError
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.limits import (
     FILE_SIZE_MAX,
     PHRASE_CHARS_MAX,

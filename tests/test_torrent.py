@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.limits import FILE_SIZE_MAX
-from common.merkle import EMPTY_ROOT, FileHasher
-from common.torrent import (
+from common.content.merkle import EMPTY_ROOT, FileHasher
+from common.content.torrent import (
     LINK_CHARS_MAX,
     LINK_FIELDS_MAX,
     LINK_SUPERS_MAX,
@@ -24,6 +23,7 @@ from common.torrent import (
     parse_magnet,
     torrent_piece_length,
 )
+from common.limits import FILE_SIZE_MAX
 
 MIB = 1024 * 1024
 ROOT = bytes(range(32))

@@ -7,8 +7,8 @@ from msgspec.structs import replace as replaced
 
 from common import wire
 from common.addresses import Address
-from common.catalogue import Entry
 from common.config import Config, OverlayConfig
+from common.content.catalogue import Entry
 from common.core import Fail, Send
 from common.ids import node_text
 from common.limits import (

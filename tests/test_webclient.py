@@ -8,11 +8,11 @@ from random import Random
 import pytest
 
 from common.addresses import Address
+from common.content.merkle import FileHasher, piece_count
+from common.content.webseeds import refusal
 from common.core import Event
-from common.merkle import FileHasher, piece_count
 from common.shell.net.webclient import IDLE_MAX, REDIRECTS_MAX, WebClient, WebClientLimits
-from common.webget import WebFailed, WebFetch, WebFetched, WebFetchLayer, WebStop
-from common.webseeds import refusal
+from common.web.webget import WebFailed, WebFetch, WebFetched, WebFetchLayer, WebStop
 
 DATA = Random(1).randbytes(200_000)  # 13 pieces
 SIZE = len(DATA)

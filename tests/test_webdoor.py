@@ -12,7 +12,7 @@ from common.addresses import Address, Scope
 from common.core import Effect, Event
 from common.errors import Exit, UserError
 from common.shell.net.webdoor import REFUSALS_MAX, WebDoor, WebLimits
-from common.web import WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
+from common.web.web import WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
 
 MIB = 1024 * 1024
 GET = b"GET %s HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from common.content.merkle import piece_span
+from common.content.torrent import magnet, parse_magnet
+from common.content.webseeds import URLS_MAX
 from common.core import Effect, Notify
-from common.merkle import piece_span
-from common.torrent import magnet, parse_magnet
-from common.webget import WebFailed, WebFetch, WebFetched, WebFetchLayer, WebStop
-from common.webseeds import URLS_MAX
+from common.web.webget import WebFailed, WebFetch, WebFetched, WebFetchLayer, WebStop
 from leaf.methods import Chosen, Get, GetResult
 from leaf.signals import ToWeb, Wanted
 from leaf.swarm.webpeers import FETCHES_MAX, PLACES_MAX, WebPeers, contact_of

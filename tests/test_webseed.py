@@ -6,7 +6,6 @@ import pytest
 
 from common.config import SwarmConfig
 from common.core import Effect, Event, Woke
-from common.http import Request
 from common.ids import Identity
 from common.storage import (
     FilesShared,
@@ -17,7 +16,8 @@ from common.storage import (
     Restored,
     SharedFile,
 )
-from common.web import SPAN_BYTES_MAX, WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
+from common.web.http import Request
+from common.web.web import SPAN_BYTES_MAX, WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
 from leaf.downloads.downloads import Downloads
 from leaf.library.library import Library
 from leaf.links.links import BulkLinks

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.webseeds import URL_CHARS_MAX, URLS_MAX, as_seed, web_seeds
+from common.content.webseeds import URL_CHARS_MAX, URLS_MAX, as_seed, web_seeds
 
 
 def test_a_folder_gets_the_name_of_the_file() -> None:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 
 from common.config import Config, SwarmConfig
+from common.content.torrent import file_id
 from common.core import Effect, Event, Fail, Received
 from common.errors import Exit
 from common.ids import node_text
 from common.messages.fields import Message
 from common.messages.swarm import Bitfield, Choke, Have, Unchoke
 from common.storage import Restored, WritePieces
-from common.torrent import file_id
 from leaf.methods import Chosen, Get, GetResult, Limit, Remove, WhyOf
 from leaf.reasons import Cause, Counts, Why
 from tests.folder_scene import found as found_folder

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from common.addresses import Address
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.limits import (
     CONTAINER_ITEMS_MAX,
     FILES_PER_LEAF_MAX,

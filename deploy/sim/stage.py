@@ -14,12 +14,12 @@ import msgspec
 
 from common.addresses import Address
 from common.config import Config, scaled
+from common.content.torrent import file_id
 from common.core import Notify
 from common.ids import node_text
 from common.meeting import Seed
 from common.node import LEAF, SUPERPEER, Node
 from common.storage import SharedFile
-from common.torrent import file_id
 from deploy import content, hosts
 from deploy.content import Source
 from deploy.oracle import Held, Oracle

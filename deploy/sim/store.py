@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from common.addresses import Address
+from common.content.merkle import FileHasher, FileTree
 from common.ids import NodeId
-from common.merkle import FileHasher, FileTree
 from common.schedule import LimitsRecord
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import FileChangedError, FileStamp, check_stamp, open_beneath

@@ -23,8 +23,8 @@ from common.shell.desk.output import Output, unwritten
 from leaf.commands.identify import looked_at, timed_out
 
 if TYPE_CHECKING:
-    from common.merkle import FileTree
-    from common.metalink import PlainHashes
+    from common.content.merkle import FileTree
+    from common.content.metalink import PlainHashes
 
 
 class Kind(StrEnum):
@@ -112,8 +112,8 @@ def hashed_file(
     clock: Callable[[], float] = time.monotonic,
 ) -> Hashed:
     """Read a file once; with `plain` for its plain hashes too. Raises UserError (exit 8 or 124)."""
-    from common.merkle import FileHasher
-    from common.metalink import PlainHasher
+    from common.content.merkle import FileHasher
+    from common.content.metalink import PlainHasher
     from common.shell.disk.files import FileStamp
     from common.shell.disk.scan import FoundFile, HashCancelledError, read_through
 
@@ -158,8 +158,8 @@ def _kind(**chosen: bool) -> Kind:
 
 
 def _seeds(urls: tuple[str, ...], name: str) -> tuple[str, ...]:
+    from common.content.webseeds import web_seeds
     from common.names import safe_name
-    from common.webseeds import web_seeds
 
     try:
         return web_seeds(urls, safe_name(name))
@@ -169,8 +169,8 @@ def _seeds(urls: tuple[str, ...], name: str) -> tuple[str, ...]:
 
 
 def _artefact(kind: Kind, name: str, hashed: Hashed, urls: tuple[str, ...]) -> bytes:
-    from common.metainfo import torrent_file
-    from common.metalink import metalink
+    from common.content.metainfo import torrent_file
+    from common.content.metalink import metalink
 
     tree = hashed.tree
     if kind is Kind.TORRENT:
@@ -182,7 +182,7 @@ def _artefact(kind: Kind, name: str, hashed: Hashed, urls: tuple[str, ...]) -> b
 
 
 def _link(name: str, tree: "FileTree", urls: tuple[str, ...]) -> str:
-    from common.torrent import LINK_CHARS_MAX, magnet
+    from common.content.torrent import LINK_CHARS_MAX, magnet
 
     link = magnet(name, tree.root, tree.size, urls=urls)
     if len(link) > LINK_CHARS_MAX:
@@ -254,8 +254,8 @@ def _document(
     artefact: bytes,
     written: Path | None,
 ) -> Exported:
+    from common.content.torrent import file_id
     from common.names import safe_name
-    from common.torrent import file_id
 
     tree, name = hashed.tree, Path(path).name
     content = None

@@ -155,8 +155,8 @@ def search(
 
 def _keep_numbers(invocation: Invocation, found: "SearchResult") -> None:
     """What `get NUMBER` means from now on; a home that takes no file costs only that."""
+    from common.content.torrent import magnet, parse_file_id
     from common.shell.desk.numbers import keep_links
-    from common.torrent import magnet, parse_file_id
 
     links = [magnet(hit.name, *parse_file_id(hit.id)) for hit in found.hits]
     try:

@@ -46,9 +46,9 @@ def rows_of(
     clock: Callable[[], float] = time.monotonic,
 ) -> list[IdRow]:
     """Hash each file; `on_bytes` hears of done and total. Raises UserError (exit 8 or 124)."""
+    from common.content.torrent import file_id, magnet
     from common.shell.disk.files import FileStamp
     from common.shell.disk.scan import FoundFile, HashCancelledError, hash_file
-    from common.torrent import file_id, magnet
 
     found = [looked_at(path) for path in files]
     total, done = sum(status.st_size for _, status in found), 0

@@ -10,8 +10,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from common.content.manifest import MAGIC
 from common.errors import Exit, UserError
-from common.manifest import MAGIC
 from common.shell.desk.options import Invocation
 from common.shell.desk.output import unwritten
 

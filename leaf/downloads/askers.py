@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from common.content.torrent import file_id
 from common.core import Answer, Effect, Fail, Tell
 from common.deadlines import Deadlines
 from common.errors import Exit, UserError
-from common.torrent import file_id
 from leaf.methods import DownloadRow, GetProgress, GetResult
 from leaf.signals import Wanted
 from leaf.swarm.download import CORRUPT_REASON, Download, State

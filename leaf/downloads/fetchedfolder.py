@@ -10,12 +10,12 @@ from typing import Final
 
 import msgspec
 
+from common.content.manifest import FolderFile
+from common.content.torrent import file_id
 from common.errors import Exit
 from common.ids import NodeId
-from common.manifest import FolderFile
 from common.messages.fields import Contact
 from common.storage import FolderRecord
-from common.torrent import file_id
 from leaf.swarm.download import Download, State
 
 FILES_ACTIVE_MAX: Final = 24  # of one folder: three times those that fetch at once; wild guess

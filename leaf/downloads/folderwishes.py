@@ -3,18 +3,18 @@
 from collections.abc import Iterable
 from typing import cast
 
-from common.errors import Exit, UserError
-from common.limits import MANIFEST_BYTES_MAX
-from common.manifest import (
+from common.content.manifest import (
     ManifestError,
     chooser,
     folder_name,
     is_manifest_name,
     manifest_name,
 )
+from common.content.torrent import file_id
+from common.errors import Exit, UserError
+from common.limits import MANIFEST_BYTES_MAX
 from common.names import safe_name
 from common.storage import FolderRecord
-from common.torrent import file_id
 from leaf.downloads.fetchedfolder import FetchedFolder
 from leaf.methods import Exists, Get
 from leaf.signals import NOBODY, FolderFound, FolderWanted, Wanted

@@ -4,7 +4,7 @@ Published under keys of our own, by the name that the file has here. What is sai
 once, when it begins to be servable and when it ends.
 """
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.core import Effect
 from common.names import safe_name
 from common.storage import DownloadRecord

@@ -6,10 +6,10 @@ removed, since they are served.
 
 from typing import Final
 
+from common.content.torrent import file_id
 from common.errors import Exit, UserError
 from common.names import safe_name
 from common.storage import DownloadRecord
-from common.torrent import file_id
 from leaf.downloads.askers import id_of
 from leaf.signals import Wanted
 from leaf.swarm.download import Download, State

@@ -10,7 +10,7 @@ its files. Files are not opened here.
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.core import Answer, Asked, AskerLeft, Effect, Event, Fail, Notify, Tell, Woke
 from common.errors import Exit, UserError
 from common.folders import DropManifest, ManifestFailed, ManifestMade

@@ -15,13 +15,13 @@ import heapq
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from common.catalogue import Catalogue, Entry, statement
 from common.config import ParentConfig
+from common.content.catalogue import Catalogue, Entry, statement
+from common.content.manifest import is_manifest_name
 from common.core import Effect, Event, Notify, Received, Send, Woke
 from common.deadlines import Deadlines
 from common.ids import Identity, NodeId
 from common.limits import CONTAINER_ITEMS_MAX, FILES_PER_LEAF_MAX
-from common.manifest import is_manifest_name
 from common.messages.cluster import Publish, Published, Put
 from leaf.signals import Acknowledged, Joined, Offered, Orphaned
 

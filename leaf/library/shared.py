@@ -1,11 +1,11 @@
 """A shared file by its names: its path here, its entry for the network, its row for people."""
 
 from common.addresses import Address
-from common.catalogue import Entry
+from common.content.catalogue import Entry
+from common.content.torrent import file_id, magnet
 from common.ids import NodeId, node_text
 from common.names import safe_folder, safe_name
 from common.storage import SharedFile
-from common.torrent import file_id, magnet
 from leaf.methods import SharedRow
 
 

@@ -13,7 +13,7 @@ capped is content, piece hashes among it: words and the headers of packets come 
 from collections import deque
 from typing import Final
 
-from common.merkle import BLOCK_BYTES
+from common.content.merkle import BLOCK_BYTES
 
 BURST_S: Final = 0.1  # what was left unused for so long may be made up for: a late wake, a pause
 SPARES_MAX: Final = 64  # given back, and not used by who books next; the oldest are forgotten

@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from common.addresses import Address, may_tell
+from common.content.merkle import EMPTY_ROOT
+from common.content.torrent import file_id
 from common.ids import NodeId
-from common.merkle import EMPTY_ROOT
 from common.messages.cluster import Hit
 from common.messages.fields import Contact
 from common.names import safe_name
 from common.proofs import Proofs
 from common.terms import Terms, fit, matches
-from common.torrent import file_id
 from leaf.methods import HitRow
 
 NAMES_SHOWN_MAX: Final = 20  # different names of one content; wild guess

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
+from common.content.manifest import is_manifest_name
+from common.content.torrent import LinkError, file_id, parse_file_id, parse_magnet
 from common.core import Asked, Effect
 from common.errors import Exit, UserError
 from common.limits import MANIFEST_BYTES_MAX
-from common.manifest import is_manifest_name
 from common.messages.fields import Contact
-from common.torrent import LinkError, file_id, parse_file_id, parse_magnet
 from leaf.methods import Get
 from leaf.search.hits import Row
 from leaf.signals import FolderWanted, Wanted

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from common.addresses import Address
 from common.calendar import utc_text
+from common.content.torrent import file_id, magnet
 from common.core import (
     Answer,
     Asked,
@@ -36,7 +37,6 @@ from common.messages.fields import Message
 from common.names import safe_name
 from common.storage import RememberWish, Restored, WishedFile, WishRecord
 from common.terms import Terms
-from common.torrent import file_id, magnet
 from leaf.library.library import Library
 from leaf.methods import Get, WishAdd, WishChosen, WishedRow, WishRow
 from leaf.search.hits import Verifier

@@ -24,13 +24,13 @@ import msgspec
 from pyroaring import BitMap
 
 from common.config import SwarmConfig
+from common.content.manifest import MAGIC
+from common.content.merkle import piece_count, piece_size_bytes
 from common.core import Effect, Event, LinkDown, LinkUp, Received, Stopped, Woke
 from common.deadlines import Deadlines
 from common.errors import Exit
 from common.ids import NodeId
 from common.limits import MANIFEST_BYTES_MAX
-from common.manifest import MAGIC
-from common.merkle import piece_count, piece_size_bytes
 from common.messages.fields import Contact
 from common.storage import (
     ClosePart,

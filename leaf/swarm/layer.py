@@ -10,9 +10,9 @@ is its hash, and an empty file has none: for those the layer is there from the s
 from math import inf
 from typing import Final
 
+from common.content.merkle import HASH_BYTES, piece_count, verify_layer
 from common.ids import NodeId
 from common.limits import TREE_HASHES_MAX
-from common.merkle import HASH_BYTES, piece_count, verify_layer
 from common.messages.swarm import TreeHashes, TreeRequest
 
 ASKED_MAX: Final = (

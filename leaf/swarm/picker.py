@@ -14,8 +14,8 @@ from typing import Final
 
 from pyroaring import BitMap
 
+from common.content.merkle import piece_count, piece_size_bytes
 from common.limits import REQUEST_BYTES_MAX
-from common.merkle import piece_count, piece_size_bytes
 
 RANDOM_FIRST: Final = 4  # runs before rarest first begins (libtorrent: 4 pieces)
 

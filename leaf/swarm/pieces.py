@@ -18,10 +18,10 @@ from typing import Final
 
 from pyroaring import BitMap
 
+from common.content.merkle import piece_size_bytes
 from common.errors import LocalProtocolError
 from common.ids import NodeId
 from common.limits import HAVE_PIECES_MAX
-from common.merkle import piece_size_bytes
 from common.messages.swarm import Have
 
 

@@ -7,7 +7,7 @@ fetched in order by everybody is soon rare at its end.
 
 from typing import Final
 
-from common.merkle import piece_size_bytes
+from common.content.merkle import piece_size_bytes
 from leaf.swarm.pieces import Pieces
 
 AHEAD_S: Final = 5.0  # of the measured rate: several times what a source may owe; wild guess

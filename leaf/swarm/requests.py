@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
+from common.content.merkle import piece_span
 from common.core import Effect, Send
 from common.ids import NodeId
 from common.limits import REQUEST_BYTES_MAX
-from common.merkle import piece_span
 from common.messages.swarm import Cancel, Request
 from leaf.links.caps import Gate
 from leaf.swarm.picker import NO_WINDOW, Picker, Run

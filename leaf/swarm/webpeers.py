@@ -14,10 +14,10 @@ from hashlib import sha256
 from typing import ClassVar, Final
 
 from common.addresses import Address
+from common.content.merkle import HASH_BYTES, LayerTree, TreeError
 from common.core import Dial, Effect, Event, Hangup, LinkDown, LinkUp, Notify, Received, Send
 from common.doors import Door
 from common.ids import NodeId
-from common.merkle import HASH_BYTES, LayerTree, TreeError
 from common.messages.fields import Contact, Message
 from common.messages.swarm import (
     Bitfield,
@@ -31,7 +31,7 @@ from common.messages.swarm import (
     TreeRequest,
     Unchoke,
 )
-from common.webget import WebFailed, WebFetch, WebFetched, WebFetchLayer, WebStop
+from common.web.webget import WebFailed, WebFetch, WebFetched, WebFetchLayer, WebStop
 from leaf.signals import FromWeb, PiecesProven, ToWeb, Wanted
 
 PLACES_MAX: Final = 1_000  # web servers known, for all downloads

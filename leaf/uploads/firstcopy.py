@@ -15,9 +15,9 @@ from typing import Final
 
 from pyroaring import BitMap
 
+from common.content.merkle import piece_count, piece_size_bytes
 from common.ids import NodeId
 from common.limits import REQUEST_BYTES_MAX
-from common.merkle import piece_count, piece_size_bytes
 from leaf.swarm.picker import Run, run_around
 
 SHOWN_BYTES_FIRST: Final = 64 * 1024  # to a leaf of which nothing is known yet; wild guess

@@ -8,10 +8,10 @@ same cap and budget (`leaf.uploads.upload`): hashes do not go ahead of everybody
 
 from typing import Final
 
+from common.content.merkle import HASH_BYTES, TreeError, piece_count
 from common.core import Effect, Hangup, Send
 from common.doors import Door
 from common.ids import NodeId
-from common.merkle import HASH_BYTES, TreeError, piece_count
 from common.messages.swarm import Reject, TreeRequest
 from common.storage import ReadLayer
 from leaf.uploads.trees import Asked, Trees

@@ -15,10 +15,10 @@ from typing import Final
 
 from pyroaring import BitMap
 
+from common.content.merkle import piece_count, piece_size_bytes
 from common.core import Effect, Send
 from common.deadlines import Deadlines
 from common.ids import NodeId
-from common.merkle import piece_count, piece_size_bytes
 from common.messages.swarm import Bitfield
 from common.storage import SharedFile
 from leaf.signals import PiecesProven

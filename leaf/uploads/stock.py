@@ -1,7 +1,7 @@
 """What this leaf can serve: its shared files first, then its downloads, whole or partial."""
 
+from common.content.merkle import piece_size_bytes
 from common.core import Effect
-from common.merkle import piece_size_bytes
 from common.messages.swarm import Reason
 from common.storage import ReadPart, ReadShared, SharedFile
 from leaf.downloads.downloads import Downloads

@@ -8,8 +8,8 @@ pieces takes half a second, of one below 2 GiB a few milliseconds.
 from dataclasses import dataclass
 from typing import Final
 
+from common.content.merkle import HASH_BYTES, LayerTree, TreeError
 from common.ids import NodeId
-from common.merkle import HASH_BYTES, LayerTree, TreeError
 from common.messages.swarm import TreeHashes, TreeRequest
 
 TREES_MAX: Final = 8  # 192 KiB each below 2 GiB

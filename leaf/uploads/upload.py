@@ -12,12 +12,12 @@ from random import Random
 from typing import ClassVar, Final
 
 from common.config import SwarmConfig
+from common.content.merkle import piece_count
 from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent, Stopped, Woke
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX
-from common.merkle import piece_count
 from common.messages.fields import Message
 from common.messages.swarm import (
     Cancel,

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from common.content.merkle import piece_count, piece_size_bytes
 from common.ids import NodeId
 from common.limits import TREE_HASHES_MAX
-from common.merkle import piece_count, piece_size_bytes
 from leaf.uploads.turns import Key
 
 WISHES_MAX: Final = 4_000  # leaves that want something, waiting ones included (PARQ: 4,000)

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from common.content.merkle import HASH_BYTES, piece_count
 from common.core import Effect, Event, Woke
-from common.http import Choice, Request, choose
-from common.merkle import HASH_BYTES, piece_count
 from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
-from common.web import SPAN_BYTES_MAX, WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
+from common.web.http import Choice, Request, choose
+from common.web.web import SPAN_BYTES_MAX, WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
 from leaf.links.caps import Cap, Gate
 from leaf.swarm.download import Download
 from leaf.uploads.stock import Stock

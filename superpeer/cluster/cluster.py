@@ -16,8 +16,8 @@ from collections.abc import Callable, Hashable, Mapping
 from random import Random
 from typing import Final
 
-from common.catalogue import Entry
 from common.config import ClusterConfig
+from common.content.catalogue import Entry
 from common.core import Effect, Hangup, LinkUp, Send
 from common.deadlines import Deadlines
 from common.digest import CountedPlaces

@@ -5,7 +5,8 @@ signature, then the root over everything must be the one it signed. If it is not
 for we could prove none of it to anybody. Which of it is searchable already is the cluster's matter.
 """
 
-from common.catalogue import Catalogue, Entry, statement
+from common.content.catalogue import Catalogue, Entry, statement
+from common.content.merkle import EMPTY_ROOT
 from common.ids import NodeId, is_signed
 from common.limits import (
     FILE_NAME_BYTES_MAX,
@@ -13,7 +14,6 @@ from common.limits import (
     PATH_DEPTH_MAX,
     STRING_BYTES_MAX,
 )
-from common.merkle import EMPTY_ROOT
 from common.messages.cluster import Hit, Publish
 from common.messages.fields import Contact
 

@@ -18,7 +18,7 @@ from typing import Final
 
 from pyroaring import BitMap
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.digest import CountedPlaces, place_of_root, place_of_word
 from common.terms import Terms, entry_words
 from superpeer.index.contents import DOCS_MAX, Contents

@@ -7,8 +7,8 @@ super-peer whose heir we are.
 from collections.abc import Callable
 from typing import Final
 
-from common.catalogue import Entry
 from common.config import ClusterConfig
+from common.content.catalogue import Entry
 from common.core import LinkUp
 from common.ids import NodeId
 from common.messages.cluster import Join

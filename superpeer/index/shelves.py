@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator
 from typing import Final
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 
 PAGE_BITS: Final = 6
 PAGE: Final = 1 << PAGE_BITS  # slots; a leaf with one file wastes 63 numbers, 8 bytes each

@@ -10,7 +10,7 @@ from typing import Final
 
 from pyroaring import BitMap
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.limits import FILE_SIZE_MAX
 from common.names import OTHER, extension, extensions_of, type_of
 from common.terms import Terms

@@ -19,8 +19,8 @@ from typing import Final
 
 from pyroaring import BitMap
 
-from common.catalogue import Entry
 from common.config import WishConfig
+from common.content.catalogue import Entry
 from common.core import Effect, Send
 from common.deadlines import Deadlines
 from common.digest import may_have

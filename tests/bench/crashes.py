@@ -19,8 +19,8 @@ from collections.abc import Callable
 from errno import EIO
 from random import Random
 
+from common.content.merkle import piece_count, piece_span
 from common.core import Event
-from common.merkle import piece_count, piece_span
 from common.shell.disk.journal import replay
 from common.storage import BytesRead, PartOpened, PiecesWritten
 from tests.simulated_disk import CONTENT, SYNCED_S, TARGET, Fetcher, World

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from common.content.merkle import piece_count, piece_size_bytes, piece_span
 from common.core import Event
-from common.merkle import piece_count, piece_size_bytes, piece_span
 from common.shell.disk.diskcalls import DiskCalls
 from common.shell.disk.jobs import Disk
 from common.storage import (

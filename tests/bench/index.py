@@ -28,7 +28,7 @@ from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.digest import CountedPlaces
 from common.names import words
 from common.terms import Terms, entry_words, matches

@@ -24,9 +24,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 
+from common.content.merkle import piece_count, piece_size_bytes
 from common.errors import UserError
 from common.limits import REQUEST_BYTES_MAX
-from common.merkle import piece_count, piece_size_bytes
 from common.shell.disk.journal import replay
 from leaf.client import LeafClient
 from leaf.methods import Get

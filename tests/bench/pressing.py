@@ -18,7 +18,7 @@ import zmq
 
 from common import wire
 from common.addresses import Address
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.limits import WORD_CHARS_MAX
 from common.messages.cluster import SearchDone, SearchHits
 from common.terms import Terms, entry_words

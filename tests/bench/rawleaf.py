@@ -12,7 +12,7 @@ import zmq
 
 from common import wire
 from common.addresses import Address
-from common.catalogue import Catalogue, Entry, statement
+from common.content.catalogue import Catalogue, Entry, statement
 from common.hello import Greeter
 from common.ids import Identity, curve_key
 from common.messages.cluster import (

@@ -10,7 +10,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from common.merkle import (
+from common.content.merkle import (
     FileTree,
     layer_root,
     piece_count,

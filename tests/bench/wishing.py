@@ -18,8 +18,8 @@ from typing import Final
 
 from pyroaring import BitMap
 
-from common.catalogue import Entry
 from common.config import WishConfig
+from common.content.catalogue import Entry
 from common.digest import place_of_word
 from common.limits import DIGEST_BITS_MAX
 from common.messages.cluster import Wish

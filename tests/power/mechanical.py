@@ -14,7 +14,10 @@ from typing import Final
 from tests.power.mutants import Edit, Mutant
 from tests.power.operators import sites, statements
 
-FOLDERS: Final = ("common", "superpeer", "superpeer/*", "leaf", "leaf/*")
+FOLDERS: Final = (
+    *("common", "common/content", "common/web"),
+    *("superpeer", "superpeer/*", "leaf", "leaf/*"),
+)
 TABLES: Final = (
     *("config.py", "core.py", "doors.py", "errors.py", "limits.py", "signals.py", "storage.py"),
 )

@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Final
 
+from common.content.merkle import FileTree
 from common.core import Event
-from common.merkle import FileTree
 from common.shell.disk.changes import Changes
 from common.shell.disk.files import check_share
 from common.shell.disk.forgetting import forget_share

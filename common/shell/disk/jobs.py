@@ -19,10 +19,10 @@ from typing import Final, NamedTuple
 
 from msgspec import structs
 
+from common.content.merkle import FileTree, piece_count, piece_size_bytes
 from common.core import Effect, Event
 from common.errors import UserError
 from common.folders import DropManifest, MakeManifest, ReadManifest
-from common.merkle import FileTree, piece_count, piece_size_bytes
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.failures import failed
 from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles

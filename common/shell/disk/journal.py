@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from common.merkle import HASH_BYTES, piece_count, piece_size_bytes
+from common.content.merkle import HASH_BYTES, piece_count, piece_size_bytes
 from common.shell.disk.diskcalls import DiskCalls
 from common.shell.disk.files import FileStamp
 

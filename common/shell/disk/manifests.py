@@ -4,7 +4,7 @@ One that is made lies in a folder named after its share and its own root, below 
 place: `PLACE/SHARE-ROOT/NAME.folder`. So a new version never replaces an old one under those who
 read it: it is written beside it, and then the old one goes. Each is one job in a worker thread,
 since a hundred thousand files take a second to write down or to read. What is in a manifest is the
-business of `common.manifest`.
+business of `common.content.manifest`.
 """
 
 import errno
@@ -14,6 +14,17 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from common.content.manifest import (
+    MAGIC,
+    FolderFile,
+    ManifestError,
+    chooser,
+    manifest_name,
+    manifest_of,
+    parse_manifest,
+    places,
+)
+from common.content.merkle import FileHasher, FileTree
 from common.core import Event
 from common.errors import Exit
 from common.folders import (
@@ -26,17 +37,6 @@ from common.folders import (
     ReadManifest,
 )
 from common.limits import MANIFEST_BYTES_MAX
-from common.manifest import (
-    MAGIC,
-    FolderFile,
-    ManifestError,
-    chooser,
-    manifest_name,
-    manifest_of,
-    parse_manifest,
-    places,
-)
-from common.merkle import FileHasher, FileTree
 from common.shell.disk.diskcalls import DiskCalls, DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.placing import make_folders

@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.content.merkle import piece_count, piece_size_bytes
 from common.errors import Exit, UserError
-from common.merkle import piece_count, piece_size_bytes
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import FileStamp
 from common.shell.disk.journal import HEAD_BYTES, Journal, Replay, replay

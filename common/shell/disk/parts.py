@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from common.errors import Exit, UserError
-from common.merkle import (
+from common.content.merkle import (
     EMPTY_ROOT,
     HASH_BYTES,
     Buffer,
@@ -26,6 +25,7 @@ from common.merkle import (
     piece_hash,
     piece_span,
 )
+from common.errors import Exit, UserError
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import Descriptor, FileChangedError, FileStamp, read_fully
 from common.shell.disk.pairs import Pair, take_pair

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from common.addresses import Address
+from common.content.merkle import FileTree
 from common.ids import NodeId
-from common.merkle import FileTree
 from common.schedule import LimitsRecord
 from common.shell.disk.files import FileStamp
 from common.shell.disk.scan import Known

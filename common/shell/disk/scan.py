@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from common.content.merkle import FileHasher, FileTree
 from common.limits import FILE_SIZE_MAX, PATH_DEPTH_MAX
-from common.merkle import FileHasher, FileTree
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
 from common.shell.disk.files import (
     FileChangedError,

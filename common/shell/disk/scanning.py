@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from common.content.merkle import FileTree
 from common.core import Event
 from common.errors import Exit, UserError
-from common.merkle import FileTree
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError
 from common.shell.disk.files import FileChangedError, FileStamp
 from common.shell.disk.forgetting import forget_gone

@@ -19,9 +19,9 @@ from typing import Any, Final
 import msgspec
 
 from common.addresses import Address
+from common.content.merkle import FileTree
 from common.errors import Exit, UserError
 from common.ids import NodeId
-from common.merkle import FileTree
 from common.schedule import LimitsRecord
 from common.shell.disk import rows
 from common.shell.disk.diskcalls import DiskError, naming

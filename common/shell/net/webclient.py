@@ -15,12 +15,12 @@ from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
 from common.addresses import Address
+from common.content.merkle import HASH_BYTES, FileHasher, piece_count
+from common.content.webseeds import HTTP_PORT, URL_CHARS_MAX, refusal
 from common.core import Effect, Event
-from common.http import Answer, BadRequestError, parse_answer
-from common.merkle import HASH_BYTES, FileHasher, piece_count
 from common.shell.drive import Performer
-from common.webget import WebFailed, WebFetch, WebFetched, WebFetchLayer, WebStop
-from common.webseeds import HTTP_PORT, URL_CHARS_MAX, refusal
+from common.web.http import Answer, BadRequestError, parse_answer
+from common.web.webget import WebFailed, WebFetch, WebFetched, WebFetchLayer, WebStop
 
 REDIRECTS_MAX: Final = 3  # wild guess: a mirror's choice is one or two
 IDLE_MAX: Final = 16  # connections kept for the next range, of all servers

@@ -1,9 +1,10 @@
 """The door for plain HTTP: reads heads of requests, writes what the role gives, keeps the limits.
 
-What is sent is the role's decision (`common.web`); this file knows no path and no file. Invariant:
-each connection costs at most one head and one span of memory, and none stays for longer than its
-limits allow: a head that does not come, a reader that does not read. When all places are taken a
-connection that asks for nothing gives way to a new one. Nothing comes in here but requests to read.
+What is sent is the role's decision (`common.web.web`); this file knows no path and no file.
+Invariant: each connection costs at most one head and one span of memory, and none stays for longer
+than its limits allow: a head that does not come, a reader that does not read. When all places are
+taken a connection that asks for nothing gives way to a new one. Nothing comes in here but requests
+to read.
 """
 
 import asyncio
@@ -18,10 +19,10 @@ from typing import Final
 from common.addresses import Address, Scope
 from common.core import Effect, Event
 from common.errors import Exit, UserError
-from common.http import HEAD_BYTES_MAX, BadRequestError, head_of, parse
 from common.shell.desk.holder import describe_holder
 from common.shell.drive import Performer
-from common.web import WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
+from common.web.http import HEAD_BYTES_MAX, BadRequestError, head_of, parse
+from common.web.web import WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
 
 REFUSALS_MAX: Final = 16  # connections that are told why not, beyond the places; more are just cut
 LINGER_BYTES_MAX: Final = 64 * 1024  # read and forgotten, so that a refusal is not lost by a reset

@@ -7,9 +7,9 @@ is for checkers to hold against the truth.
 from functools import partial
 from typing import Final
 
+from common.content.torrent import file_id, parse_file_id
 from common.core import Effect, Event
 from common.storage import OpenPart, RememberWish, WishRecord
-from common.torrent import file_id, parse_file_id
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content
 from deploy.sim.host import Host

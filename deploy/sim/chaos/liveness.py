@@ -8,9 +8,9 @@ so what has not recovered never will.
 
 from typing import Final
 
+from common.content.torrent import file_id, parse_file_id
 from common.names import words
 from common.terms import matches
-from common.torrent import file_id, parse_file_id
 from deploy import graphs
 from deploy.sim.chaos.arena import Arena
 from deploy.sim.chaos.truth import Content

@@ -4,7 +4,7 @@ Contents are known by root and size. A leaf holds what lies in its share, and wh
 it once did is never forgotten, because an answer may be older than the last change.
 """
 
-from common.merkle import FileTree
+from common.content.merkle import FileTree
 from common.names import words
 from deploy.sim.hostile.mask import SUPER_PEERS
 from deploy.sim.store import Trees

@@ -7,9 +7,9 @@ dial each other only the one with the lower key refuses, so that one link is lef
 
 from collections.abc import Callable
 
+from common.content.merkle import piece_size_bytes
 from common.core import Asked, CloseLink, Effect, Event, FrameReceived, LinkHeard, SendFrame
 from common.ids import NodeId
-from common.merkle import piece_size_bytes
 from common.messages.swarm import Cancel, Piece
 from common.storage import WritePieces
 from deploy.sim.host import Host

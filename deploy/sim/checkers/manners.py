@@ -7,8 +7,8 @@ limit.
 
 from collections.abc import Callable
 
+from common.content.merkle import BLOCK_BYTES
 from common.core import Effect, Event, FrameReceived
-from common.merkle import BLOCK_BYTES
 from common.messages.cluster import Published
 from common.messages.fields import Message
 from common.messages.swarm import Choke, Request, Unchoke

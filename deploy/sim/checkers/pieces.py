@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from common.content.torrent import parse_file_id
 from common.core import Effect, Event
 from common.messages.fields import Message
 from common.messages.swarm import Bitfield, Piece
 from common.storage import PartFinished, PartSkipped
-from common.torrent import parse_file_id
 from deploy.sim.chaos.truth import Content, Truth
 from deploy.sim.filesystem import FileSystem
 from deploy.sim.host import Host

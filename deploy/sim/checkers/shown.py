@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from common.content.torrent import file_id
 from common.ids import NodeId
 from common.names import is_lone_letter, media_type, words
-from common.torrent import file_id
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
 from deploy.sim.inside import leaf_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from common.catalogue import statement
+from common.content.catalogue import statement
 from common.core import Effect, Event, FrameReceived
 from common.ids import is_signed
 from common.messages.cluster import Publish

@@ -13,7 +13,7 @@ import msgspec
 
 from common import wire
 from common.addresses import Address
-from common.catalogue import Entry, slot_hash, statement
+from common.content.catalogue import Entry, slot_hash, statement
 from common.errors import RemoteProtocolError
 from common.ids import curve_key
 from common.messages.cluster import Hit

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import ClassVar, Final
 
-from common.catalogue import Entry
+from common.content.catalogue import Entry
 from common.core import Bound, Effect, Event, Received, Send, Woke
 from common.deadlines import Deadlines
 from common.limits import FILE_SIZE_MAX

@@ -10,12 +10,12 @@ from random import Random
 from typing import Final
 
 from common.addresses import Address
+from common.content.merkle import piece_count
 from common.core import Effect, Event, LinkDown, Received, Send, Woke
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
 from common.limits import PEERS_TOLD_MAX
-from common.merkle import piece_count
 from common.messages.fields import Contact
 from common.messages.swarm import (
     Bitfield,

@@ -6,8 +6,8 @@ themselves can show what the claims are worth.
 
 from typing import Final
 
-from common.catalogue import Catalogue, Entry, statement
-from common.merkle import FileHasher, FileTree, LayerTree, TreeError, piece_count
+from common.content.catalogue import Catalogue, Entry, statement
+from common.content.merkle import FileHasher, FileTree, LayerTree, TreeError, piece_count
 from common.messages.cluster import Publish, Put
 from deploy.sim.hostile.nature import Nature
 

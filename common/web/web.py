@@ -8,7 +8,7 @@ at a time: the next only after `WebTaken`, so that a slow reader holds no more t
 from typing import Final
 
 from common.core import Effect, Event
-from common.http import Fields, Request
+from common.web.http import Fields, Request
 
 SPAN_BYTES_MAX: Final = 256 * 1024  # of one WebBody; larger ones are no faster here
 

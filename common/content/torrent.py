@@ -3,7 +3,7 @@
 A file is its BEP 52 root and its size; its name is only how somebody calls it. The canonical
 single-file v2 torrent of (name, root, size) gives the `urn:btmh` that other programs know. The
 invariant: one file has one id, and what parses here is in the one form that is written here.
-Nothing is fetched and no `.torrent` is read; `common.metainfo` writes them.
+Nothing is fetched and no `.torrent` is read; `common.content.metainfo` writes them.
 """
 
 import base64
@@ -14,11 +14,11 @@ from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl, quote
 
-from common.bencode import Value, bencode
+from common.content.bencode import Value, bencode
+from common.content.merkle import EMPTY_ROOT, HASH_BYTES, piece_size_bytes
+from common.content.webseeds import URLS_MAX, as_seed, web_seeds
 from common.limits import FILE_SIZE_MAX
-from common.merkle import EMPTY_ROOT, HASH_BYTES, piece_size_bytes
 from common.names import safe_name
-from common.webseeds import URLS_MAX, as_seed, web_seeds
 
 TORRENT_PIECE_BYTES_MAX: Final = 16 * 1024 * 1024  # what common BitTorrent programs accept
 LINK_CHARS_MAX: Final = 8_192  # holds the longest name, escaped, and all its super-peers

@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from common.content.merkle import EMPTY_ROOT
 from common.limits import (
     FILE_NAME_BYTES_MAX,
     FILE_SIZE_MAX,
@@ -28,7 +29,6 @@ from common.limits import (
     PATH_DEPTH_MAX,
     STRING_BYTES_MAX,
 )
-from common.merkle import EMPTY_ROOT
 from common.names import extension, safe_folder, safe_name
 
 MAGIC: Final = b"superpeer folder 1\n"

@@ -1,18 +1,18 @@
 """The `.torrent` file of a shared file: BitTorrent v2 (BEP 52) for a single file.
 
-Its info dictionary is that of `common.torrent`, so the info hash is the one in our links; the piece
-layers beside it let another program prove each piece. Web seeds (BEP 19) stand outside of what is
-hashed. The invariant: info dictionary and piece layers are byte for byte what libtorrent makes for
-the same name and piece length, and nothing in the file tells who made it or when.
+Its info dictionary is that of `common.content.torrent`, so the info hash is the one in our links;
+the piece layers beside it let another program prove each piece. Web seeds (BEP 19) stand outside of
+what is hashed. The invariant: info dictionary and piece layers are byte for byte what libtorrent
+makes for the same name and piece length, and nothing in the file tells who made it or when.
 """
 
 from collections.abc import Sequence
 
-from common.bencode import Value, bencode
-from common.merkle import FileTree, coarser_layer
+from common.content.bencode import Value, bencode
+from common.content.merkle import FileTree, coarser_layer
+from common.content.torrent import info, torrent_piece_length
+from common.content.webseeds import as_seed
 from common.names import safe_name
-from common.torrent import info, torrent_piece_length
-from common.webseeds import as_seed
 
 
 def torrent_file(name: str, tree: FileTree, urls: Sequence[str] = ()) -> bytes:

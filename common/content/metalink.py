@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-from common.merkle import Buffer
+from common.content.merkle import Buffer
+from common.content.torrent import torrent_piece_length
 from common.names import safe_name
-from common.torrent import torrent_piece_length
 
 TORRENT_TYPE: Final = "application/x-bittorrent"
 

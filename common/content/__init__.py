@@ -1,0 +1,1 @@
+"""A file by its content: the tree of its hashes, and its names here and elsewhere."""
