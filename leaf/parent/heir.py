@@ -6,12 +6,12 @@ so whether the parent is silent while the heir is not. A watch that comes late w
 accuses nobody.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 from typing import Final
 
 from common.addresses import Address, may_tell
 from common.config import ParentConfig
-from common.core import Dial, Effect, Hangup
+from common.core import Dial, Effect, LetGo
 from common.deadlines import Deadlines
 from common.dialbudget import DialBudget
 from common.doors import Door
@@ -34,28 +34,19 @@ _LOOK: Final = "look"
 
 
 class Heir:
-    """Who it is and whether it can be joined at once. `links` are the control links that are up; a
-    node that `keeps_links` needs those that we made as a super-peer, maybe."""
+    """Who it is and whether it can be joined at once. `links` are the control links that are up."""
 
     __slots__ = (
-        *("_budget", "_config", "_deadlines", "_dialled", "_heard", "_keeps_links", "_links"),
-        *("_me", "_parent", "_pause_s", "_proven", "_rtt_s", "contact"),
+        *("_budget", "_config", "_deadlines", "_heard", "_links", "_me", "_parent", "_pause_s"),
+        *("_proven", "_rtt_s", "contact"),
     )
 
-    def __init__(
-        self,
-        me: NodeId,
-        config: ParentConfig,
-        links: Container[NodeId],
-        keeps_links: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, me: NodeId, config: ParentConfig, links: Container[NodeId]) -> None:
         self._me = me
-        self._keeps_links = keeps_links
         self._config = config
         self._links = links
         self.contact: Contact | None = None
         """Whom the parent has named."""
-        self._dialled = False  # the link to it is ours to end
         self._parent: NodeId | None = None  # while we have one
         self._heard: dict[NodeId, float] = {}  # of the two of them, when we did last
         self._rtt_s: dict[NodeId, float] = {}
@@ -116,29 +107,20 @@ class Heir:
             return True
         return self._budget.take(contact.address, now, proven=contact.address in self._proven)
 
-    def take(self) -> tuple[Candidate | None, bool]:
-        """The heir is to be our parent: as a candidate, and whether its link is ours to end."""
-        contact, dialled = self.contact, self._dialled
-        self._lay_down()
-        if contact is None:
-            return None, False
-        candidate = candidate_of(contact)
-        return candidate, dialled and contact.node in self._links
+    def take(self) -> Candidate | None:
+        """The heir is to be our parent: as a candidate."""
+        contact = self.contact
+        self.forget()
+        return None if contact is None else candidate_of(contact)
 
     def forget(self) -> list[Effect]:
-        """It is our heir no longer; a link that we made for it goes."""
-        contact, dialled = self.contact, self._dialled
-        self._lay_down()
-        ours = dialled and not self._keeps_links()
-        if contact is None or not ours or contact.node not in self._links:
-            return []
-        return [Hangup(contact.node, Door.CONTROL, "it is our heir no longer")]
-
-    def _lay_down(self) -> None:
-        if self.contact is not None:
-            self._unwatch(self.contact.node)
-        self.contact, self._dialled = None, False
+        """It is our heir no longer."""
+        contact, self.contact = self.contact, None
         self._deadlines.cancel(_DIAL)
+        if contact is None:
+            return []
+        self._unwatch(contact.node)
+        return [LetGo(contact.node, Door.CONTROL, "it is our heir no longer")]
 
     # --- its link ---------------------------------------------------------------------------
 
@@ -152,7 +134,6 @@ class Heir:
             self._deadlines.set(_DIAL, now + self._pause_s)
             return []
         self._deadlines.set(_DIAL, now + self._config.redial_max_s)
-        self._dialled = True
         return [Dial(contact.node, contact.address, Door.CONTROL)]
 
     def link_up(self, peer: NodeId, address: Address, now: float, *, inbound: bool) -> None:
@@ -177,7 +158,6 @@ class Heir:
     def link_down(self, peer: NodeId, now: float) -> None:
         """A control link is gone or could not be made."""
         if self.contact is not None and self.contact.node == peer:
-            self._dialled = False
             self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
             self._deadlines.set(_DIAL, now + self._pause_s)
 

@@ -22,7 +22,7 @@ from common.core import (
     Dial,
     Effect,
     Event,
-    Hangup,
+    LetGo,
     LinkDown,
     LinkMeasured,
     LinkUp,
@@ -59,9 +59,8 @@ class Parent:
     """The leaf's end of its one link into the network."""
 
     __slots__ = (
-        *("_by_heir", "_candidate", "_config", "_deadlines", "_dialled", "_epoch"),
-        *("_joins", "_links", "_me", "_moving", "_promotes", "_published", "_rounds"),
-        *("_state", "heir"),
+        *("_by_heir", "_candidate", "_config", "_deadlines", "_epoch", "_joins", "_links"),
+        *("_me", "_moving", "_promotes", "_published", "_rounds", "_state", "heir"),
     )
 
     def __init__(
@@ -83,10 +82,9 @@ class Parent:
         self._joins = 0  # said in this life
         self._rounds = rounds
         self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
-        self.heir = Heir(me, config, self._links, lambda: rounds.promoted)
+        self.heir = Heir(me, config, self._links)
         self._state = State.SEEKING
         self._candidate: Candidate | None = None  # whom we join or joined
-        self._dialled = False  # the link to it is ours to end
         self._by_heir = False  # it is the heir of the last one, and no candidate of a round
         self._moving = Moving()
         self._deadlines = Deadlines()
@@ -103,6 +101,12 @@ class Parent:
         """The next deadline."""
         times = (self._deadlines.earliest(), self._rounds.wakeup(), self.heir.wakeup())
         return min((when for when in times if when is not None), default=None)
+
+    def needs(self, peer: NodeId) -> bool:
+        """Whether we want the control link to `peer`: it is our parent or to become it, our heir,
+        or about to be left."""
+        is_heir = self.heir.contact is not None and self.heir.contact.node == peer
+        return self._is_candidate(peer) or is_heir or self._moving.needs(peer)
 
     @property
     def contact(self) -> Contact | None:
@@ -156,8 +160,7 @@ class Parent:
     def _enter_joining(self, candidate: Candidate, now: float) -> list[Effect]:
         self._state, self._candidate, self._by_heir = State.JOINING, candidate, False
         peer = candidate.node or b""
-        self._dialled = peer not in self._links
-        if self._dialled:
+        if peer not in self._links:
             return [Dial(peer, candidate.address, Door.CONTROL)]
         return self._join(peer, self._config.join_s, now)
 
@@ -188,11 +191,9 @@ class Parent:
         self.heir.link_down(event.peer, now)
         self._moving.lost(event.peer)
         if self._moving.is_to(event.peer):
-            self._moving.dialled = False
             return self._stay()
         if self._state is State.SEEKING or not self._is_candidate(event.peer):
             return []
-        self._dialled = False
         return self._lose(event.reason, now)
 
     def _due_join(self, now: float) -> list[Effect]:
@@ -210,10 +211,7 @@ class Parent:
         if candidate is None or candidate.node is None:
             return []
         text = f"{candidate.name}: {'the link broke' if reason == 'lost' else reason}"
-        effects: list[Effect] = []
-        keeps_link = self._rounds.promoted and candidate.node != self._me  # as a super-peer, maybe
-        if self._dialled and not keeps_link:
-            effects.append(Hangup(candidate.node, Door.CONTROL, reason))
+        effects: list[Effect] = [LetGo(candidate.node, Door.CONTROL, reason)]
         if was_joined:
             return effects + self._orphaned(candidate.node, reason, text, now)
         if self._by_heir:
@@ -228,7 +226,7 @@ class Parent:
         """The parent is gone: its heir is joined at once, or others after a pause."""
         self._rounds.reason = f"lost {text}"
         effects = self._stay()
-        heir, dialled = self.heir.take()
+        heir = self.heir.take()
         self.heir.watch(None, now)
         lost = Notify("parent_lost", {"node": node_text(node), "reason": reason})
         effects += [Orphaned(self.reason, soon=heir is not None), lost]
@@ -236,7 +234,6 @@ class Parent:
             self._rounds.rest(now)
             return effects
         self._state, self._candidate, self._by_heir = State.JOINING, heir, True
-        self._dialled = dialled or heir.node not in self._links
         return effects + self._reach(heir.node, heir, now)
 
     def _is_candidate(self, peer: NodeId) -> bool:
@@ -255,8 +252,7 @@ class Parent:
         if not self.heir.may_reach(contact, now):
             return []
         effects = self._leave_old()  # the one before, if that is still under way
-        target = candidate_of(contact)
-        self._moving.aim(target, dialled=contact.node not in self._links)
+        target = self._moving.target = candidate_of(contact)
         return effects + self._reach(contact.node, target, now)
 
     def _reach(self, peer: NodeId, candidate: Candidate, now: float) -> list[Effect]:
@@ -279,12 +275,8 @@ class Parent:
         old, new = self._candidate, self._moving.target
         if new is None or new.node is None or old is None or old.node is None:
             return []
-        dialled = self._moving.dialled
-        self._moving.arrived(old.node, old_dialled=self._dialled)
-        self._dialled = dialled
+        self._moving.arrived(old.node)
         effects: list[Effect] = [Orphaned("it moves to another super-peer", soon=True)]
-        if self.heir.contact is not None and self.heir.contact.node == new.node:
-            self._dialled |= self.heir.take()[1]
         effects += [*self.heir.forget(), *self._joined(new, welcome, now)]
         if welcome.generation == self._published.generation or not self._published.entries:
             return effects + self._leave_old()
@@ -296,7 +288,7 @@ class Parent:
 
     def _leave_old(self) -> list[Effect]:
         self._deadlines.cancel("leave")
-        return self._moving.leave(self._me, self._joins, keeps_links=self._rounds.promoted)
+        return self._moving.leave(self._joins)
 
     # --- what others say --------------------------------------------------------------------
 

@@ -75,7 +75,6 @@ class StepDown:
         self._successor: _Successor | None = None  # who is to take our place
         self._pressed_since: float | None = None
         self.promoted_at: float | None = None  # None: we were started as a super-peer, and stay
-        self.refuge: NodeId | None = None  # where our own leaf was told to go
         self._phase = Phase.IDLE
         self._idle_since: float | None = None
         self._lot = 0
@@ -239,7 +238,6 @@ class StepDown:
         with_room = [one for one, room in zip(beside, rooms, strict=True) if room > 0] or beside
         if with_room and self._me in self._leaves:  # the oldest link there is carries our own leaf
             peer, each = min(with_room, key=lambda one: (one[1].since, one[0]))
-            self.refuge = peer
             effects += self._moves.tell(self._me, Contact(peer, each.address), now)
         for (peer, each), number in zip(beside, shares(len(leaves), rooms), strict=True):
             there, leaves = leaves[:number], leaves[number:]
