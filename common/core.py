@@ -225,16 +225,18 @@ class Send(Effect, frozen=True):
 
 class LetGo(Effect, frozen=True):
     """Whoever orders this wants the link to `peer` on this door no longer: it ends if it is of our
-    making and no role `needs` it, and then `LinkDown` follows. Costs nothing where it is wrong."""
+    making and no role `needs` it, and then `LinkDown` follows. Costs nothing where it is wrong. Who
+    `refuses` the other end ends as well what that end has made, but nothing that a role needs."""
 
     peer: NodeId
     door: Door
     reason: str
+    refuses: bool = False
 
 
 class Hangup(Effect, frozen=True):
-    """End the link to `peer` on this door, whoever made it and whoever wants it: it is at fault,
-    refused, or silent. `LinkDown` follows."""
+    """End the link to `peer` on this door, whoever made it and whoever wants it: it is at fault, or
+    was silent too long. `LinkDown` follows."""
 
     peer: NodeId
     door: Door

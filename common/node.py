@@ -12,7 +12,8 @@ two it is the link itself tells (`LinkUp.inbound`), also where both ends dialled
 counted, so nothing can be counted wrong: a `LetGo` only makes us look, when the turn is over and
 all roles have had their say. We look as well at a link that comes up, for nobody may want it any
 more, at all of them when a role ends, and twice per `echo_s`, so that none stays for ever that
-somebody forgot. `Hangup` is for faults, and asks nobody.
+somebody forgot. Who is refused loses also what it made itself (`LetGo.refuses`), unless we need it;
+`Hangup` is for faults, and asks nobody.
 """
 
 from collections.abc import Callable, Mapping
@@ -102,7 +103,7 @@ class Node:
         self._rng = rng
         self._inbox: list[tuple[str | None, Event]] = []  # a role, or None for all
         self._first: dict[type[Event], Event] = {}  # what a role must know before all else
-        self._doubted: dict[tuple[NodeId, Door], str] = {}  # links to look at, and why they may end
+        self._doubted: dict[tuple[NodeId, Door], LetGo] = {}  # links to look at when a turn ends
         self._own_doors: dict[Door, str] = {}  # doors of ours that a role dialled, and which
         self._roles: dict[str, Role] = {name: factories[name](rng) for name in start}
         self._exited: dict[str, None] = {}
@@ -176,7 +177,7 @@ class Node:
                 self._deliver(out)
             else:
                 if isinstance(out, LinkUp) and not out.inbound:
-                    self._doubted[out.peer, out.door] = _UNNEEDED
+                    self._doubt(LetGo(out.peer, out.door, _UNNEEDED))
                 self._inbox.append((None, out))
 
     def _deliver(self, received: Received) -> None:
@@ -188,27 +189,33 @@ class Node:
 
     # --- links that have served -------------------------------------------------------------
 
+    def _doubt(self, let_go: LetGo) -> None:
+        """Look at this one too; if a role has said why it may end, for that reason."""
+        self._doubted.setdefault((let_go.peer, let_go.door), let_go)
+
     def _doubt_all(self, reason: str) -> None:
         """Look at every control link of ours; bulk links may come in handy until they are silent
         for long (`leaf.uploads.idle`)."""
         ups = self._links.links_up()
         ours = [up.peer for up in ups if not up.inbound and up.door is Door.CONTROL]
-        self._doubted |= dict.fromkeys([(peer, Door.CONTROL) for peer in (*ours, self._me)], reason)
+        for peer in (*ours, self._me):
+            self._doubt(LetGo(peer, Door.CONTROL, reason))
 
     def _end_unneeded(self, effects: list[Effect]) -> None:
         doubted, self._doubted = self._doubted, {}
-        for (peer, door), reason in doubted.items():
-            if self._may_end(peer, door):
-                self._sort(self._end(peer, door, reason), effects)
+        for let_go in doubted.values():
+            if self._may_end(let_go):
+                self._sort(self._end(let_go.peer, let_go.door, let_go.reason), effects)
 
-    def _may_end(self, peer: NodeId, door: Door) -> bool:
-        """Whether the link is of our making and nobody here needs it. At a door of our own only
-        the role that dialled counts: the other one is its other end."""
+    def _may_end(self, let_go: LetGo) -> bool:
+        """Whether it is ours to say, and nobody here needs the link. At a door of our own only the
+        role that dialled counts: the other one is its other end."""
+        peer, door = let_go.peer, let_go.door
         if peer == self._me:
             role = self._roles.get(self._own_doors.get(door, ""))
             return role is not None and not role.needs(peer, door)
         needed = any(role.needs(peer, door) for role in self._roles.values())
-        return self._links.is_ours(peer, door) and not needed
+        return (let_go.refuses or self._links.is_ours(peer, door)) and not needed
 
     def _end(self, peer: NodeId, door: Door, reason: str) -> list[Effect | Event]:
         if peer != self._me:
@@ -252,7 +259,7 @@ class Node:
         return self._end(hangup.peer, hangup.door, hangup.reason)
 
     def _let_go(self, _name: str, let_go: LetGo, _now: float) -> list[Effect | Event]:
-        self._doubted[let_go.peer, let_go.door] = let_go.reason
+        self._doubted[let_go.peer, let_go.door] = let_go
         return []
 
     def _promote(self, _name: str, promote: Promote, _now: float) -> list[Effect | Event]:

@@ -233,9 +233,10 @@ class World:
                 self.kill(name)
 
     def _may_end(self, name: str, effect: LetGo) -> bool:
-        """Whether a link is of this node's making and of no more use to it, as a `Node` finds."""
+        """Whether a link is of no more use to this node, and its to end, as a `Node` finds."""
         needed = self.nodes[name].needs(effect.peer, effect.door)
-        return (name, self._names[effect.peer], effect.door) in self.made and not needed
+        made = (name, self._names[effect.peer], effect.door) in self.made
+        return (effect.refuses or made) and not needed
 
     def _disk_event(self, name: str, core: Leaf | SuperPeer, event: Event) -> None:
         if self.nodes.get(name) is core:  # not what an earlier life asked for

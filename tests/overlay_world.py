@@ -298,7 +298,7 @@ class World:
             case Dial(peer=peer):
                 self._dials.append((name, self.names[peer]))
                 self._later(self._delay(), lambda: self._dialled(name, self.names[peer]))
-            case LetGo(peer=peer) if not self._may_end(name, peer):
+            case LetGo() if not self._may_end(name, effect):
                 pass
             case Hangup(peer=peer, reason=reason) | LetGo(peer=peer, reason=reason):
                 last = self._links.get((name, self.names[peer]), self.now)  # what was sent arrives
@@ -317,11 +317,11 @@ class World:
             case _:
                 raise AssertionError(f"no world performs {effect}")
 
-    def _may_end(self, name: str, peer: NodeId) -> bool:
-        """Whether a link is of this node's making and of no more use to it, as a `Node` finds."""
-        core = self.nodes[name]
-        needed = isinstance(core, SuperPeer) and core.needs(peer, Door.CONTROL)
-        return (name, self.names[peer]) in self._made and not needed
+    def _may_end(self, name: str, effect: LetGo) -> bool:
+        """Whether a link is of no more use to this node, and its to end, as a `Node` finds."""
+        core, to = self.nodes[name], self.names[effect.peer]
+        needed = isinstance(core, SuperPeer) and core.needs(effect.peer, Door.CONTROL)
+        return (effect.refuses or (name, to) in self._made) and not needed
 
     def _send(self, sender: str, receiver: str, message: Message) -> None:
         """In order per direction; lost where there is no link now or at the time of arrival."""

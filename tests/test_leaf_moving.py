@@ -201,6 +201,7 @@ def test_an_orphan_gives_up_its_move() -> None:
     leaf.feed(up(NEW))
     lost = leaf.feed(LinkDown(OLD, Door.CONTROL, "lost"))
     assert LetGo(NEW, Door.CONTROL, "it does not take us") in lost
+    assert Send(NEW, Leave(3)) in lost
     assert leaf.feed(Received(NEW, WELCOME)) == []
 
 

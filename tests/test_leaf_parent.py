@@ -28,7 +28,7 @@ from common.doors import Door
 from common.errors import UserError
 from common.ids import Identity
 from common.meeting import Meeting, Seed
-from common.messages.cluster import Busy, Join, Welcome
+from common.messages.cluster import Busy, Join, Leave, Welcome
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping, Pong
 from common.network import Network
@@ -279,12 +279,16 @@ def test_a_lost_parent_is_sought_through_the_seeds_again() -> None:
 
 
 def test_no_welcome_is_given_up() -> None:
-    """Who does not answer a join loses the link, and the next candidate is asked."""
+    """Who does not answer a join loses the link, and the next candidate is asked. Its welcome may
+    be on its way, and the link stay for something else: it is told that we are not its leaf."""
     seeking = Seeking(seed(1, strict=True), seed(2, strict=True))
     seeking.link_up(1)
     effects = seeking.wait(CONFIG.join_s)
     assert seeking.ended(effects) == [KEYS[1]]
+    assert Send(KEYS[1], Leave(2)) in effects
     assert dialled(effects) == [KEYS[2]]
+    seeking.link_up(2)
+    assert seeking.core._joins == 3
 
 
 def test_a_link_that_is_there_is_used() -> None:

@@ -100,7 +100,9 @@ class Pair:
         """Have a role order this, if the node plays it."""
         if name in self.nodes[end].snapshot().roles:
             self.roles[end][name].orders += orders
-            self.feed(end, Stopped(0.0), faulty=any(isinstance(each, Hangup) for each in orders))
+            faulty = any(isinstance(each, Hangup) for each in orders)
+            refuses = any(isinstance(each, LetGo) and each.refuses for each in orders)
+            self.feed(end, Stopped(0.0), faulty=faulty, refuses=refuses)
 
     def want(self, end: int, name: str, door: Door = Door.CONTROL) -> None:
         """A role wants the other node."""
@@ -108,6 +110,11 @@ class Pair:
         if name in self.nodes[end].snapshot().roles:
             self.roles[end][name].wanted[peer, door] = None
             self.order(end, name, Dial(peer, AT[1 - end], door))
+
+    def refuse(self, end: int, name: str, door: Door = Door.CONTROL) -> None:
+        """A role wants nothing of the other node, and lets it have nothing of ours."""
+        self.roles[end].get(name, Wants()).wanted.pop((ENDS[1 - end].node, door), None)
+        self.order(end, name, LetGo(ENDS[1 - end].node, door, "go away", refuses=True))
 
     def let_go(self, end: int, name: str, door: Door = Door.CONTROL, *, says: bool = True) -> None:
         """It wants it no longer, and maybe forgets to say so."""
@@ -123,7 +130,7 @@ class Pair:
 
     # --- the wire ---------------------------------------------------------------------------
 
-    def feed(self, end: int, event: Event, *, faulty: bool = False) -> None:
+    def feed(self, end: int, event: Event, *, faulty: bool = False, refuses: bool = False) -> None:
         """Give one event to a node. Nothing it does by itself ends a link that it should not."""
         before = self.up(end)
         for effect in self.nodes[end].handle(event, self.now):
@@ -131,7 +138,7 @@ class Pair:
         by_itself = isinstance(event, Stopped | Woke) and not faulty
         gone = [link for key, link in before.items() if key not in self.up(end)]
         if by_itself:
-            assert not [link for link in gone if link.inbound]
+            assert refuses or not [link for link in gone if link.inbound]
             assert not [link for link in gone if self.is_wanted(end, link)]
 
     def _perform(self, end: int, effect: Effect) -> None:
@@ -181,7 +188,9 @@ class Pair:
 
 DOORS = st.sampled_from([Door.CONTROL, Door.BULK])
 STEPS = st.tuples(
-    st.sampled_from(["want", "want", "let go", "forget", "fault", "change", "settle", "wait"]),
+    st.sampled_from(
+        ["want", "want", "let go", "refuse", "forget", "fault", "change", "settle", "wait"]
+    ),
     st.sampled_from([0, 1]),
     st.sampled_from([LEAF, SUPERPEER]),
     DOORS,
@@ -203,6 +212,8 @@ def test_a_link_lasts_as_long_as_its_maker_needs_it(
         elif what in ("let go", "forget"):
             pair.let_go(end, name, door, says=what == "let go")
             forgetful |= what == "forget"
+        elif what == "refuse":
+            pair.refuse(end, name, door)
         elif what == "fault":
             pair.order(end, name, Hangup(ENDS[1 - end].node, door, "it lies"))
         elif what == "change":
@@ -285,6 +296,20 @@ def test_a_fault_ends_a_link_that_others_want() -> None:
     pair.want(0, SUPERPEER)
     pair.order(0, LEAF, Hangup(ENDS[1].node, Door.CONTROL, "it lies"))
     assert not pair.up(0)
+
+
+@pytest.mark.parametrize("leaf_wants", [False, True])
+def test_who_is_refused_loses_what_it_made_but_not_what_we_need(leaf_wants: bool) -> None:
+    """A super-peer sends a leaf away that is the parent of its own leaf: that link stays."""
+    pair = Pair()
+    pair.change(0)
+    pair.want(1, LEAF)
+    pair.settle()
+    if leaf_wants:
+        pair.want(0, LEAF)
+    pair.refuse(0, SUPERPEER)
+    pair.settle(1.0)
+    assert bool(pair.up(1)) is leaf_wants
 
 
 def test_what_a_role_wanted_goes_with_it() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.addresses import Address
 from common.config import PromotionConfig
-from common.core import Demote, Effect, Hangup, Send
+from common.core import Demote, Effect, LetGo, Send
 from common.messages.cluster import ReHome
 from common.messages.fields import Contact
 from common.messages.hierarchy import Reserve, Reserved
@@ -227,7 +227,7 @@ def test_who_could_not_move_is_not_left_hanging_on_nothing() -> None:
         *peer.machine.due(1.0 + CONFIG.drain_s),
         *peer.machine.due(2.0 + 2 * CONFIG.drain_s),
     ]
-    hung_up = [one.peer for one in ended if isinstance(one, Hangup)]
+    hung_up = [one.peer for one in ended if isinstance(one, LetGo)]
     assert sorted(hung_up) == sorted(peer.leaves)
     assert Demote() in ended
 

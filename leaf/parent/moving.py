@@ -13,7 +13,7 @@ from typing import Final
 from common.core import Effect, LetGo, Send
 from common.doors import Door
 from common.ids import NodeId
-from common.messages.cluster import Join, Leave
+from common.messages.cluster import Leave
 from leaf.parent.candidates import Candidate
 
 LEAVE_TIMES: Final = 4.0  # times `join_s`: how long what we share may take to be found there
@@ -39,16 +39,12 @@ class Moving:
         """Whether a move wants the link to this one."""
         return peer == self.leaving or self.is_to(peer)
 
-    def give_up(self, parent: Send | None) -> list[Effect]:
-        """It did not take us: we have a parent as long as it lives. What we say to that one once
-        more, by a later `Join`, makes it so also where a welcome is still on its way."""
+    def give_up(self) -> list[Effect]:
+        """It did not take us: we have a parent as long as it lives."""
         target, self.target = self.target, None
         if target is None or target.node is None:
             return []
-        effects: list[Effect] = []
-        if parent is not None and isinstance(parent.message, Join):
-            effects = [parent, Send(target.node, Leave(parent.message.joins))]
-        return [*effects, LetGo(target.node, Door.CONTROL, NOT_MOVED)]
+        return [LetGo(target.node, Door.CONTROL, NOT_MOVED)]
 
     def arrived(self, old: NodeId) -> None:
         """It is our parent now, and the one before is still linked."""

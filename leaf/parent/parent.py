@@ -36,7 +36,7 @@ from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId, node_text
 from common.messages import cluster
-from common.messages.cluster import Busy, Join, ReHome, Welcome
+from common.messages.cluster import Busy, Join, Leave, ReHome, Welcome
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye
 from leaf.library.publish import Publisher
@@ -180,9 +180,8 @@ class Parent:
         self._links[event.peer] = None
         self.heir.link_up(event.peer, event.address, now, inbound=event.inbound)
         is_joining = self._state is State.JOINING and self._is_candidate(event.peer)
-        if is_joining or self._moving.is_to(event.peer):
-            return self._join(event.peer, self._config.join_s, now)
-        return []
+        asks = is_joining or self._moving.is_to(event.peer)
+        return self._join(event.peer, self._config.join_s, now) if asks else []
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
@@ -201,7 +200,18 @@ class Parent:
         if self._moving.target is not None:
             self.heir.put_off(now)
             return self._stay()
-        return self._lose("no welcome in time", now)
+        asked = self._candidate.node if self._candidate is not None else None
+        return self._take_back(asked) + self._lose("no welcome in time", now)
+
+    def _take_back(self, asked: NodeId | None) -> list[Effect]:
+        """Whom we asked may still say yes: it is to keep nothing of us, for its link may stay. What
+        we say to a parent that we have once more, by a later `Join`, makes it so there too."""
+        if asked is None or asked not in self._links:
+            return []
+        if (contact := self.contact) is not None:
+            return [self._joining(contact.node), Send(asked, Leave(self._joins))]
+        self._joins += 1
+        return [Send(asked, Leave(self._joins))]
 
     def _lose(self, reason: str, now: float, busy: Busy | None = None) -> list[Effect]:
         """The candidate does not become our parent, or the parent is gone: seek on."""
@@ -246,14 +256,11 @@ class Parent:
         if self._state is not State.JOINED or self._moving.target is not None:
             return []
         here = self._rounds.here if contact.node == self._me else contact
-        if here is None or self._is_candidate(contact.node):
-            return []
-        contact = here
-        if not self.heir.may_reach(contact, now):
+        if here is None or self._is_candidate(here.node) or not self.heir.may_reach(here, now):
             return []
         effects = self._leave_old()  # the one before, if that is still under way
-        target = self._moving.target = candidate_of(contact)
-        return effects + self._reach(contact.node, target, now)
+        target = self._moving.target = candidate_of(here)
+        return effects + self._reach(here.node, target, now)
 
     def _reach(self, peer: NodeId, candidate: Candidate, now: float) -> list[Effect]:
         """Join it over the link that is there, or make one."""
@@ -265,10 +272,9 @@ class Parent:
     def _stay(self, *, refused: bool = False) -> list[Effect]:
         """Whom we wanted to move to does not take us; who has not said so may still do it."""
         self._deadlines.cancel("join")
-        target, contact = self._moving.target, self.contact
-        may_take = target is not None and target.node in self._links and not refused
-        again = self._joining(contact.node) if may_take and contact is not None else None
-        return self._moving.give_up(again)
+        target = self._moving.target
+        asked = target.node if target is not None and not refused else None
+        return self._take_back(asked) + self._moving.give_up()
 
     def _moved(self, welcome: Welcome, now: float) -> list[Effect]:
         """The other is our parent now; the one before is left once all of ours is found there."""

@@ -16,7 +16,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from common.config import PromotionConfig
-from common.core import Demote, Effect, Hangup, Notify, Send
+from common.core import Demote, Effect, LetGo, Notify, Send
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
@@ -274,7 +274,7 @@ class StepDown:
         self.promoted_at = None
         self._deadlines.cancel(_PART)
         left = [leaf for leaf in self._leaves if leaf != self._me]  # who would hang on nothing
-        hung_up = [Hangup(leaf, Door.CONTROL, STEPPED_DOWN) for leaf in left]
+        hung_up = [LetGo(leaf, Door.CONTROL, STEPPED_DOWN, refuses=True) for leaf in left]
         return [*hung_up, Notify("stepped_down"), Demote()]
 
     # --- time -------------------------------------------------------------------------------
