@@ -111,6 +111,11 @@ class Heirs:
             known.heir is not None or self._deadlines.get(_LOOK) is not None
         )
 
+    def is_asked(self, leaf: NodeId, heir: Contact) -> bool:
+        """Whether this neighbour is the heir of a leaf, or asked to be."""
+        known = self._leaves.get(leaf)
+        return known is not None and known.heir is not None and known.heir.node == heir.node
+
     # --- our leaves -------------------------------------------------------------------------
 
     def joined(self, leaf: NodeId, share: Share, now: float) -> list[Effect]:
@@ -137,6 +142,13 @@ class Heirs:
         if known.afresh:
             known.slots.update(dict.fromkeys(known.share.holding.slots()))
         return self._queue(leaf, known, now)
+
+    def prefer(self, leaf: NodeId, heir: Contact, now: float) -> list[Effect]:
+        """A leaf is to move to this neighbour: let it be the heir, and have all of it before."""
+        known = self._leaves.get(leaf)
+        if known is None or self.is_asked(leaf, heir) or heir not in self._contacts():
+            return []
+        return self._release(leaf, known) + self._take(leaf, known, heir, now)
 
     def emptied(self, leaf: NodeId, now: float) -> list[Effect]:
         """We hold nothing of a leaf any more, so its heir is not to show any of it either; what it
@@ -242,9 +254,12 @@ class Heirs:
             if known.refused:
                 self._again_later(now)
             return self._tell(leaf, known, None)
+        return self._take(leaf, known, min(contacts, key=self._rank), now)
+
+    def _take(self, leaf: NodeId, known: _Leaf, heir: Contact, now: float) -> list[Effect]:
         known.unname()
-        known.heir = min(contacts, key=self._rank)
-        self._counts[known.heir.node] += 1
+        known.heir = heir
+        self._counts[heir.node] += 1
         return self._queue(leaf, known, now)
 
     def _again_later(self, now: float) -> None:
