@@ -21,6 +21,7 @@ def of_others(at: Machines) -> Table:
         cluster.Join: _both(at.cluster.on_join, _both(at.line.on_join, at.hierarchy.on_join)),
         cluster.Publish: at.cluster.on_publish,
         cluster.Leave: _leaving(at),
+        cluster.Unreached: at.cluster.heirs.on_unreached,
         cluster.Search: at.questions.on_question,
         cluster.Locate: at.questions.on_question,
         cluster.Forget: _unless_waiting(at.questions, at.searches.on_forget),

@@ -50,6 +50,7 @@ SAMPLES: tuple[Message, ...] = (
     cluster.Heir(CONTACT),
     cluster.ReHome(CONTACT),
     cluster.Leave(4),
+    cluster.Unreached(CONTACT.node),
     cluster.Line((CONTACT,)),
     cluster.Push(CONTACT, CONTACT),
     hierarchy.Receipts((RECEIPT,), (NODE,)),

@@ -45,7 +45,7 @@ ROOMS = {
         "cluster": ("flood", "heirs", "index", "search"),
         "vitals": ("overlay",),
         "succession": ("overlay",),
-        "hierarchy": ("cluster", "overlay", "vitals"),
+        "hierarchy": ("cluster", "heirs", "overlay", "vitals"),
     },
     "leaf": {
         "links": (),

@@ -15,6 +15,7 @@ from common.messages.cluster import (
     Publish,
     Put,
     SearchHits,
+    Unreached,
     Welcome,
 )
 from common.messages.fields import Contact
@@ -285,6 +286,22 @@ def test_an_heir_has_a_place_for_whom_it_inherits() -> None:
         world.advance(0.1)
         assert Welcome in [type(each) for each in world.puppet(name).heard[-2:]]
     assert status(world, "sp2").leaves == 5
+
+
+def test_an_heir_that_its_leaf_does_not_reach_is_another_once() -> None:
+    """Where there is nobody else it stays: what it shares is found there all the same."""
+    world = three()
+    named = [one.contact for one in world.puppet("leaf1").heard if isinstance(one, Heir)]
+    assert len(named) == 1
+    for times in (2, 2, 2):
+        heir = named[-1]
+        assert heir is not None
+        world.say("leaf1", "sp1", Unreached(heir.node))
+        world.advance(1.0)
+        named = [one.contact for one in world.puppet("leaf1").heard if isinstance(one, Heir)]
+        assert len(named) == times
+    assert {one.node for one in named if one} == {contact(world, f"sp{at}").node for at in (2, 3)}
+    assert sum(status(world, name).copied_files for name in ("sp2", "sp3")) == 2
 
 
 def test_heirs_are_spread_over_the_neighbours() -> None:

@@ -14,7 +14,7 @@ from common.core import (
     Woke,
 )
 from common.doors import Door
-from common.messages.cluster import Busy, Heir, Join, Leave, ReHome, Welcome
+from common.messages.cluster import Busy, Heir, Join, Leave, ReHome, Unreached, Welcome
 from common.messages.fields import Contact
 from leaf.parent.heir import NAMED_BURST
 from leaf.signals import Inherits, Joined, Orphaned
@@ -68,6 +68,30 @@ def test_an_heir_that_is_not_linked_yet_is_dialled() -> None:
     effects = seeking.feed(LinkDown(KEYS[1], Door.CONTROL, "lost"))
     assert Dial(KEYS[2], at(2), Door.CONTROL) in effects
     assert sent(seeking.link_up(2)) == [(KEYS[2], Join(1, 1 << 11, 0, joins=2))]
+
+
+def test_the_parent_hears_of_an_heir_that_cannot_be_reached() -> None:
+    """It may name another one, and that is dialled."""
+    seeking = Seeking(seed(1, strict=True))
+    seeking.join(1)
+    seeking.hears(1, Heir(contact(2)))
+    effects = seeking.feed(LinkDown(KEYS[2], Door.CONTROL, "refused"))
+    assert sent(effects) == [(KEYS[1], Unreached(KEYS[2]))]
+    assert seeking.hears(1, Heir(contact(3))) == [Dial(KEYS[3], at(3), Door.CONTROL)]
+
+
+def test_an_heir_whose_link_broke_is_dialled_before_anybody_is_told() -> None:
+    """Then it is told that it is not there; whom it may not dial again, at once."""
+    seeking = warm()
+    assert sent(seeking.feed(LinkDown(KEYS[2], Door.CONTROL, "lost"))) == []
+    assert dialled(seeking.wait(2 * CONFIG.redial_s)) == [KEYS[2]]
+    effects = seeking.feed(LinkDown(KEYS[2], Door.CONTROL, "refused"))
+    assert sent(effects) == [(KEYS[1], Unreached(KEYS[2]))]
+    seeking.hears(1, Heir(contact(3)))
+    seeking.feed(LinkDown(KEYS[3], Door.CONTROL, "refused"))
+    seeking.hears(1, Heir(None))
+    effects = seeking.hears(1, Heir(contact(3)))
+    assert sent(effects) == [(KEYS[1], Unreached(KEYS[3]))]
 
 
 @pytest.mark.parametrize("how", ["busy", "silent", "gone"])

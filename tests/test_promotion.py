@@ -42,6 +42,20 @@ def test_a_crowded_super_peer_makes_another() -> None:
     assert parent.node == there.node  # it hangs on itself
 
 
+def test_who_moves_publishes_nothing_again() -> None:
+    """What it shares is copied to the other one before."""
+    network = crowd(6)
+    network.run(5.0)
+    before = network.superpeer_status("first").index_uploads
+    assert network.until(lambda: network.superpeer_status("first").promotions > 0, 120.0)
+    network.run(20.0)
+    (second,) = promoted(network)
+    there = network.superpeer_status(second)
+    assert there.leaves >= 2
+    assert network.superpeer_status("first").index_uploads == before
+    assert there.index_uploads == 1  # of its own leaf, which travels nowhere
+
+
 def test_all_is_found_all_the_time() -> None:
     """Each second everybody's file is found by one of them, before, meanwhile and after."""
     network = crowd(6)

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.addresses import Address
-from common.config import PromotionConfig
+from common.config import ClusterConfig, PromotionConfig
 from common.core import Demote, Effect, LetGo, Send
 from common.messages.cluster import ReHome
 from common.messages.fields import Contact
 from common.messages.hierarchy import Reserve, Reserved
+from superpeer.heirs.heirs import Heirs
 from superpeer.hierarchy.drift import drift, leave_chance, shares, split_chance
 from superpeer.hierarchy.moves import Moves
 from superpeer.hierarchy.stepdown import Phase, StepDown
@@ -34,7 +35,8 @@ class Peer:
         }
         self.neighbours = {each: Neighbour(ADDRESS, 0.0) for each in beside}
         self.left = self.closed = False
-        moves = Moves(1000.0, rng, leaves=self.leaves, rtt_s=lambda _leaf: None)
+        heirs = Heirs(ClusterConfig(), links={}, contacts=lambda: ())
+        moves = Moves(1000.0, rng, leaves=self.leaves, rtt_s=lambda _leaf: None, heirs=heirs)
         self.machine = StepDown(
             name,
             CONFIG,

@@ -251,6 +251,12 @@ class Heir(Message, frozen=True, array_like=True, gc=False):
     contact: Contact | None = None
 
 
+class Unreached(Message, frozen=True, array_like=True, gc=False):
+    """I cannot reach the heir that you named: let it be another, where there is one."""
+
+    node: Bytes32
+
+
 class ReHome(Message, frozen=True, array_like=True, gc=False):
     """I go: join this super-peer, which keeps a copy of what you share, then `Leave` me."""
 

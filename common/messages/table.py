@@ -58,6 +58,7 @@ TABLE: Final = (
     Row(32, cluster.Heir, To.LEAF, Door.CONTROL),
     Row(33, cluster.ReHome, To.LEAF, Door.CONTROL),
     Row(34, cluster.Leave, To.SUPERPEER, Door.CONTROL),
+    Row(35, cluster.Unreached, To.SUPERPEER, Door.CONTROL),
     Row(38, cluster.Line, To.LEAF, Door.CONTROL),
     Row(39, cluster.Push, To.LEAF, Door.CONTROL),
     Row(40, hierarchy.Receipts, To.SUPERPEER, Door.CONTROL),

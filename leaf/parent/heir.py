@@ -1,7 +1,8 @@
 """A leaf's heir: the super-peer that has a copy of what we share and takes us if our parent goes.
 
 The parent names it. We keep a link to it, so that joining it takes one round trip; where the link
-breaks it is made again, with pauses that double. Here too stands when we last heard of either, and
+breaks it is made again, with pauses that double. Where it cannot be made the parent is told so: it
+may name another. Here too stands when we last heard of either, and
 so whether the parent is silent while the heir is not. A watch that comes late was asleep itself: it
 accuses nobody.
 """
@@ -11,12 +12,13 @@ from typing import Final
 
 from common.addresses import Address, may_tell
 from common.config import ParentConfig
-from common.core import Dial, Effect, LetGo
+from common.core import Dial, Effect, LetGo, Send
 from common.deadlines import Deadlines
 from common.dialbudget import DialBudget
 from common.doors import Door
 from common.ids import NodeId
 from common.ladder import PEER
+from common.messages.cluster import Unreached
 from common.messages.fields import Contact
 from leaf.parent.candidates import Candidate, Standing
 
@@ -130,9 +132,10 @@ class Heir:
         if contact is None or contact.node in self._links:
             return []
         if not self.may_reach(contact, now):
+            told = [] if self._budget.is_spent(now) else self._unreached(contact.node)
             self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
             self._deadlines.set(_DIAL, now + self._pause_s)
-            return []
+            return told
         self._deadlines.set(_DIAL, now + self._config.redial_max_s)
         return [Dial(contact.node, contact.address, Door.CONTROL)]
 
@@ -155,11 +158,18 @@ class Heir:
         if self._parent in self._heard and self._deadlines.get(_LOOK) is None:
             self._deadlines.set(_LOOK, now + self._config.silent_s)
 
-    def link_down(self, peer: NodeId, now: float) -> None:
+    def link_down(self, peer: NodeId, now: float, *, was_up: bool) -> list[Effect]:
         """A control link is gone or could not be made."""
-        if self.contact is not None and self.contact.node == peer:
-            self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
-            self._deadlines.set(_DIAL, now + self._pause_s)
+        if self.contact is None or self.contact.node != peer:
+            return []
+        self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
+        self._deadlines.set(_DIAL, now + self._pause_s)
+        return [] if was_up else self._unreached(peer)
+
+    def _unreached(self, peer: NodeId) -> list[Effect]:
+        """The parent may name another one."""
+        parent = self._parent
+        return [Send(parent, Unreached(peer))] if parent in self._links and parent else []
 
     # --- who is silent ----------------------------------------------------------------------
 

@@ -186,14 +186,14 @@ class Parent:
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
-        self._links.pop(event.peer, None)
-        self.heir.link_down(event.peer, now)
+        was_up = self._links.pop(event.peer, self) is None
+        effects = self.heir.link_down(event.peer, now, was_up=was_up)
         self._moving.lost(event.peer)
         if self._moving.is_to(event.peer):
-            return self._stay()
+            return effects + self._stay()
         if self._state is State.SEEKING or not self._is_candidate(event.peer):
-            return []
-        return self._lose(event.reason, now)
+            return effects
+        return effects + self._lose(event.reason, now)
 
     def _due_join(self, now: float) -> list[Effect]:
         """The one that was asked does not take us."""

@@ -13,6 +13,7 @@ joins its heir sends only the difference.
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from common.config import ClusterConfig
@@ -20,7 +21,7 @@ from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.ids import NodeId
 from common.limits import CONTAINER_ITEMS_MAX
-from common.messages.cluster import Heir, Put
+from common.messages.cluster import Heir, Put, Unreached
 from common.messages.fields import Contact
 from common.messages.overlay import Held, Hold, Release
 from superpeer.index.share import Share
@@ -38,7 +39,7 @@ _AGAIN: Final = "again"
 class _Leaf:
     """One of our leaves and what its heir has."""
 
-    __slots__ = ("afresh", "heir", "held", "refused", "share", "slots", "told")
+    __slots__ = ("afresh", "heir", "held", "refused", "share", "slots", "told", "unreached")
 
     def __init__(self, share: Share) -> None:
         self.share = share
@@ -48,6 +49,7 @@ class _Leaf:
         self.afresh = True  # it is to forget first what it has
         self.told: Contact | None = None  # whom the leaf takes for its heir
         self.refused: dict[NodeId, None] = {}  # who would not be
+        self.unreached: dict[NodeId, None] = {}  # whom it cannot reach
 
     @property
     def is_true(self) -> bool:
@@ -111,6 +113,11 @@ class Heirs:
             known.heir is not None or self._deadlines.get(_LOOK) is not None
         )
 
+    def is_asked(self, leaf: NodeId, heir: Contact) -> bool:
+        """Whether this neighbour is the heir of a leaf, or asked to be."""
+        known = self._leaves.get(leaf)
+        return known is not None and known.heir is not None and known.heir.node == heir.node
+
     # --- our leaves -------------------------------------------------------------------------
 
     def joined(self, leaf: NodeId, share: Share, now: float) -> list[Effect]:
@@ -137,6 +144,13 @@ class Heirs:
         if known.afresh:
             known.slots.update(dict.fromkeys(known.share.holding.slots()))
         return self._queue(leaf, known, now)
+
+    def prefer(self, leaf: NodeId, heir: Contact, now: float) -> list[Effect]:
+        """A leaf is to move to this neighbour: let it be the heir, and have all of it before."""
+        known = self._leaves.get(leaf)
+        if known is None or self.is_asked(leaf, heir) or heir not in self._contacts():
+            return []
+        return self._release(leaf, known) + self._take(leaf, known, heir, now)
 
     def emptied(self, leaf: NodeId, now: float) -> list[Effect]:
         """We hold nothing of a leaf any more, so its heir is not to show any of it either; what it
@@ -168,6 +182,18 @@ class Heirs:
                 effects = self._agreed(leaf, known, message.generation, now)
         return effects + self._send_next(peer, now)
 
+    def on_unreached(self, leaf: NodeId, message: Unreached, now: float) -> list[Effect]:
+        """A leaf has no way to its heir: another one is better, where there is one. Once for each,
+        so nobody makes us copy over and over."""
+        known = self._leaves.get(leaf)
+        if known is None or known.told is None or known.told.node != message.node:
+            return []
+        known.unreached[message.node] = None
+        others = (each.node for each in self._candidates(leaf, known))
+        if all(each in known.unreached for each in others):
+            return []
+        return self._release(leaf, known) + self._name(leaf, known, now)
+
     def on_moving(self, peer: NodeId, leaf: NodeId, now: float) -> list[Effect]:
         """A leaf has joined its heir, and has not left us yet: it needs no other one, unless it
         stays."""
@@ -192,6 +218,7 @@ class Heirs:
         self._deadlines.cancel(peer)
         for known in self._leaves.values():
             known.refused.pop(peer, None)
+            known.unreached.pop(peer, None)
             if known.heir is not None and known.heir.node == peer:
                 known.unname()
                 self.peers_changed(now)
@@ -233,18 +260,22 @@ class Heirs:
 
     def _name(self, leaf: NodeId, known: _Leaf, now: float) -> list[Effect]:
         """Ask the neighbour that is best for it; tell the leaf where there is none."""
-        contacts = [
-            contact
-            for contact in self._contacts()
-            if contact.node != leaf and contact.node not in known.refused
-        ]
+        contacts = self._candidates(leaf, known)
         if not contacts:
             if known.refused:
                 self._again_later(now)
             return self._tell(leaf, known, None)
+        return self._take(leaf, known, min(contacts, key=partial(self._rank, known)), now)
+
+    def _candidates(self, leaf: NodeId, known: _Leaf) -> list[Contact]:
+        """Who may be its heir."""
+        contacts = self._contacts()
+        return [one for one in contacts if one.node != leaf and one.node not in known.refused]
+
+    def _take(self, leaf: NodeId, known: _Leaf, heir: Contact, now: float) -> list[Effect]:
         known.unname()
-        known.heir = min(contacts, key=self._rank)
-        self._counts[known.heir.node] += 1
+        known.heir = heir
+        self._counts[heir.node] += 1
         return self._queue(leaf, known, now)
 
     def _again_later(self, now: float) -> None:
@@ -252,11 +283,11 @@ class Heirs:
         if self._deadlines.get(_AGAIN) is None:
             self._deadlines.set(_AGAIN, now + self._config.heir_again_s)
 
-    def _rank(self, contact: Contact) -> tuple[bool, int]:
-        """Another host than ours first, then who keeps fewest for us."""
+    def _rank(self, known: _Leaf, contact: Contact) -> tuple[bool, bool, int]:
+        """Whom it can reach first, then another host than ours, then who keeps fewest for us."""
         link = self._links.get(contact.node)
         is_beside_us = link is not None and link.observed.ip == contact.address.ip
-        return is_beside_us, self._counts[contact.node]
+        return contact.node in known.unreached, is_beside_us, self._counts[contact.node]
 
     def _agreed(self, leaf: NodeId, known: _Leaf, generation: int, now: float) -> list[Effect]:
         effects = self._tell(leaf, known, known.heir)

@@ -72,7 +72,8 @@ class Hierarchy:
             changed=self.vitals.changed,
         )
         self.trials = self._trials_of(config, rng)
-        moves = Moves(config.promotion.moves_per_s, rng, leaves=leaves, rtt_s=cluster.rtt_s)
+        pace, heirs = config.promotion.moves_per_s, cluster.heirs
+        moves = Moves(pace, rng, leaves=leaves, rtt_s=cluster.rtt_s, heirs=heirs)
         self.stepdown = self._stepdown_of(config, rng, moves)
         self.promotion = Promotion(
             me,

@@ -1,8 +1,9 @@
 """Sending leaves to another super-peer, a few at a time.
 
-A leaf that is told to move joins there, publishes, and leaves here when it is found there: nothing
-is lost on the way. Who is far from us goes first. A leaf that does not go is told again, and stays
-ours as long as it will.
+First that one becomes its heir: what the leaf shares is copied there, between the two of us, and no
+leaf uploads its catalogue because others are better placed. Then it is told to move, joins there,
+and leaves here when it is found there: nothing is lost on the way. Who is far from us goes first. A
+leaf that does not go is told again, and stays ours as long as it will.
 """
 
 from collections import deque
@@ -16,8 +17,13 @@ from common.ids import NodeId
 from common.messages.cluster import ReHome
 from common.messages.fields import Contact
 from common.rates import Bucket
+from superpeer.heirs.heirs import Heirs
 
 AGAIN_S: Final = 30.0  # until a leaf that was told to move is told again; wild guess
+COPY_S: Final = 5.0  # until a leaf moves though the copy is not whole; wild guess
+LOOK_S: Final = 0.1  # ... and how often that is looked at
+
+_Move = tuple[NodeId, Contact]
 
 
 class Moves:
@@ -30,9 +36,11 @@ class Moves:
         *,
         leaves: Mapping[NodeId, Contact],
         rtt_s: Callable[[NodeId], float | None],
+        heirs: Heirs,
     ) -> None:
-        self._rng, self._leaves, self._rtt_s = rng, leaves, rtt_s
-        self._waiting: deque[tuple[NodeId, Contact]] = deque()
+        self._rng, self._leaves, self._rtt_s, self._heirs = rng, leaves, rtt_s, heirs
+        self._waiting: deque[_Move] = deque()
+        self._copying: dict[NodeId, tuple[Contact, float]] = {}  # where to, and until when
         self._told: dict[NodeId, float] = {}
         self._pace = Bucket(per_s, 4, 0.0)
         self._due_at: float | None = None
@@ -45,6 +53,7 @@ class Moves:
             for leaf in self._leaves
             if leaf != but
             and leaf not in waiting
+            and leaf not in self._copying
             and now >= self._told.get(leaf, float("-inf")) + AGAIN_S
         ]
         self._rng.shuffle(free)
@@ -54,7 +63,8 @@ class Moves:
     @property
     def pending(self) -> int:
         """How many are on their way and still ours."""
-        return len(self._waiting) + sum(leaf in self._leaves for leaf in self._told)
+        on_their_way = sum(leaf in self._leaves for leaf in (*self._copying, *self._told))
+        return len(self._waiting) + on_their_way
 
     def send(self, leaves: list[NodeId], to: Contact, now: float) -> list[Effect]:
         """These are to go there."""
@@ -63,26 +73,42 @@ class Moves:
 
     def tell(self, leaf: NodeId, to: Contact, now: float) -> list[Effect]:
         """This one is to go there at once."""
+        self._copying.pop(leaf, None)
         self._told[leaf] = now
         return [Send(leaf, ReHome(to))]
 
     def cancel(self) -> None:
         """Who has not been told stays."""
         self._waiting.clear()
+        self._copying.clear()
         self._due_at = None
 
     def due(self, now: float) -> list[Effect]:
-        """Tell as many as may go now."""
+        """Have copies made for as many as may go now, and tell those whose copy is there."""
         effects: list[Effect] = []
-        while self._waiting:
+        pause_s = None
+        while self._waiting and pause_s is None:
             if not self._pace.take(now):
-                self._due_at = now + max(self._pace.wait_s, 0.001)
-                return effects
+                pause_s = max(self._pace.wait_s, 0.001)
+                continue
             leaf, to = self._waiting.popleft()
             if leaf in self._leaves:
-                effects += self.tell(leaf, to, now)
-        self._due_at = None
+                effects += self._heirs.prefer(leaf, to, now)
+                self._copying[leaf] = to, now + COPY_S
+        effects += self._tell_ready(now)
+        pauses = [pause_s] if pause_s is not None else []
+        self._due_at = now + min([*pauses, LOOK_S]) if pauses or self._copying else None
         self._forget(now)
+        return effects
+
+    def _tell_ready(self, now: float) -> list[Effect]:
+        """Those whose copy is whole, or takes too long, or is not made."""
+        effects: list[Effect] = []
+        for leaf, (to, until) in list(self._copying.items()):
+            if leaf not in self._leaves:
+                del self._copying[leaf]
+            elif now >= until or self._heirs.is_ready(leaf) or not self._heirs.is_asked(leaf, to):
+                effects += self.tell(leaf, to, now)
         return effects
 
     def _forget(self, now: float) -> None:
@@ -92,5 +118,5 @@ class Moves:
                 del self._told[leaf]
 
     def wakeup(self) -> float | None:
-        """When the next may go."""
+        """When to look again."""
         return self._due_at

@@ -8,8 +8,7 @@ file.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Mapping
 from random import Random
 from typing import Final
 
@@ -31,10 +30,12 @@ from superpeer.overlay.keeping import Keeping
 from superpeer.overlay.neighbour import Neighbour, graph, rows, staying
 from superpeer.overlay.places import Places
 from superpeer.overlay.pongs import Pongs
-from superpeer.overlay.reach import nearby, short_id, unpack
+from superpeer.overlay.reach import unpack
+from superpeer.overlay.vicinity import Vicinity
 
 NOTES_PER_S: Final = 1.0  # of neighbours that come and go, for the log; wild guess
 NOTES_BURST: Final = 4 * DEGREE_MAX
+NEWS_HEARD: Final = 2.0  # times `news_s`: by then all that lost somebody have told so
 
 _GOSSIP: Final = "gossip"
 _LEAVE: Final = "leave"
@@ -65,10 +66,10 @@ class Overlay:
         self._deadlines = Deadlines()
         self._told_at = float("-inf")
         self._told = b""  # of who is near us
-        self._around: frozenset[int] | None = None  # as long as nothing changes
         self._leaves = 0
         self._notes = Bucket(NOTES_PER_S, NOTES_BURST, 0.0)
         self.neighbours: dict[NodeId, Neighbour] = {}
+        self._vicinity = Vicinity(self.neighbours, NEWS_HEARD * config.news_s)
         self.dropped: Counter[str] = Counter()
         self.cache = HostCache(me, rng)
         self.places = Places(config, self.neighbours)
@@ -119,7 +120,7 @@ class Overlay:
                 self.places.part(peer, now)
                 self._hear_of(peer, now)
                 return [Send(peer, Unlinked(self._alternatives(peer)))]
-        linked = Linked(self._leaves, self.contacts(but=peer), self._nearby())
+        linked = Linked(self._leaves, self.contacts(but=peer), self._vicinity.told())
         return [Send(peer, linked), *self._admit(peer, message, now)]
 
     def on_linked(self, peer: NodeId, message: Linked, now: float) -> list[Effect]:
@@ -155,8 +156,7 @@ class Overlay:
         if peer not in self.neighbours:
             return self._drop("neighbourhood_of_stranger")
         self._hear(peer, message, now)
-        if self._nearby() != self._told:
-            self._tell_later(now, self._config.news_s)
+        self._tell_news(now)
         return []
 
     # --- links and time ---------------------------------------------------------------------
@@ -176,6 +176,9 @@ class Overlay:
         """The link to a peer is gone, or could not be made."""
         if not was_up:
             self.cache.failed(peer)
+        neighbour = self.neighbours.get(peer)
+        if neighbour is not None and not neighbour.leaving:
+            self._vicinity.lost(peer, now)
         return self._lose(peer, now)
 
     def on_pong(self, event: DatagramReceived, now: float) -> list[Effect]:
@@ -206,11 +209,13 @@ class Overlay:
     def due(self, now: float) -> list[Effect]:
         """Tell the neighbours what changed, and go on with those that we want."""
         effects = [*self.joining.due(now), *self.keeping.due(now)]
+        if self._vicinity.due(now):
+            self._tell_news(now)
         for key in self._deadlines.pop_due(now):
             if isinstance(key, tuple):
                 effects += self._due_leave(key[1], now)
                 continue
-            self._told_at, self._told = now, self._nearby()
+            self._told_at, self._told = now, self._vicinity.told()
             effects += [
                 Send(peer, Neighbourhood(self._leaves, self.contacts(but=peer), self._told))
                 for peer in self.neighbours
@@ -219,7 +224,8 @@ class Overlay:
 
     def wakeup(self) -> float | None:
         """The earliest deadline."""
-        times = [self._deadlines.earliest(), self.joining.wakeup(), self.keeping.wakeup()]
+        parts = (self.joining, self.keeping, self._vicinity)
+        times = [self._deadlines.earliest(), *(part.wakeup() for part in parts)]
         return min((when for when in times if when is not None), default=None)
 
     # --- questions --------------------------------------------------------------------------
@@ -242,10 +248,7 @@ class Overlay:
 
     def around(self) -> frozenset[int]:
         """The ids of who is three links away or less."""
-        if self._around is None:
-            near = [neighbour.nearby for neighbour in self.neighbours.values()]
-            self._around = frozenset(chain(self._two_links(), *near))
-        return self._around
+        return self._vicinity.around()
 
     def rows(self, now: float) -> list[NeighbourRow]:
         """Our neighbours, for people."""
@@ -271,6 +274,7 @@ class Overlay:
                 chosen=why in (Why.SEED, Why.DRAWN),
                 near=asked_near or why is Why.NEAR,
             )
+            self._vicinity.linked(peer)
             self._hear_of(peer, now)
             effects += self._on_linked(peer, now)
             self._tell_later(now, self._config.news_s)
@@ -286,7 +290,7 @@ class Overlay:
         if self.neighbours.pop(peer, None) is not None:
             self.keeping.changed(now)
             self._deadlines.cancel((_LEAVE, peer))
-            self._around = None
+            self._vicinity.changed()
             effects += self._note("neighbour_lost", {"node": node_text(peer)}, now)
             self._tell_later(now, self._config.news_s)
         return effects + self.joining.peer_lost(peer, now)
@@ -325,7 +329,7 @@ class Overlay:
                 chosen = min(chosen, self._config.degree_wanted // 2) - 1
             chosen = min(max(chosen, 0), DEGREE_MAX)
         contacts, rtt_us = self.contacts(but=peer), round(rtt_s * 1e6)
-        return Link(self._leaves, contacts, self._nearby(), chosen, rtt_us)
+        return Link(self._leaves, contacts, self._vicinity.told(), chosen, rtt_us)
 
     def _alternatives(self, peer: NodeId) -> tuple[Contact, ...]:
         """Our neighbours, the least linked first: so nobody becomes a hub."""
@@ -334,7 +338,7 @@ class Overlay:
 
     def _hear(self, peer: NodeId, message: Link | Linked | Neighbourhood, now: float) -> None:
         neighbour = self.neighbours[peer]
-        self._around = None
+        self._vicinity.changed()
         neighbour.leaves = message.leaves
         neighbour.nearby = tuple(unpack(message.nearby))
         neighbour.contacts = tuple(
@@ -355,18 +359,14 @@ class Overlay:
         if len(self.cache) > before:
             self.keeping.changed(now)
 
-    def _two_links(self) -> Iterator[int]:
-        """The ids of our neighbours and of theirs."""
-        for peer, neighbour in self.neighbours.items():
-            yield short_id(peer)
-            yield from neighbour.beyond()
-
-    def _nearby(self) -> bytes:
-        return nearby(self._two_links())
-
     def _note(self, name: str, fields: dict[str, object], now: float) -> list[Effect]:
         """A line for the log, unless strangers come and go so fast that they would fill it."""
         return [Notify(name, fields)] if self._notes.take(now) else self._drop("notes")
+
+    def _tell_news(self, now: float) -> None:
+        """Tell the neighbours who is near us, where that has changed."""
+        if self._vicinity.told() != self._told:
+            self._tell_later(now, self._config.news_s)
 
     def _tell_later(self, now: float, pause_s: float) -> None:
         """Tell the neighbours once this much time has passed since they were told last."""
