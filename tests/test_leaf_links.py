@@ -48,21 +48,39 @@ def parents() -> dict[str, Callable[[Seeking, int, int], list[Effect]]]:
 
 
 STEPS = st.tuples(st.sampled_from(list(parents())), WHO, WHO)
+BEGINS = st.sampled_from(["seeking", "joined", "with an heir", "moving"])
 
 
-@given(st.lists(STEPS, max_size=40))
-@settings(deadline=None)
-def test_a_leaf_lets_go_of_whom_it_wants_no_longer(steps: list[tuple[str, int, int]]) -> None:
-    """Whatever happens, in whatever order: whom it dials it wants, and of whom it wants no longer
-    it says so in the same turn, so that no link waits for a sweep to be ended."""
+def begun(how: str) -> Seeking:
+    """A leaf that has come so far."""
     leaf = Seeking(*(seed(number, strict=True) for number in SUPERPEERS))
+    if how != "seeking":
+        leaf.join(1)
+    if how == "with an heir":
+        leaf.hears(1, Heir(contact(2)))
+    if how == "moving":
+        leaf.hears(1, ReHome(contact(3)))
+    return leaf
+
+
+@given(BEGINS, st.lists(STEPS, max_size=30))
+@settings(deadline=None, max_examples=300)
+def test_a_leaf_lets_go_of_whom_it_wants_no_longer(
+    begin: str, steps: list[tuple[str, int, int]]
+) -> None:
+    """Whatever happens, in whatever order: whom it dials, has joined or is about to leave it wants,
+    and of whom it wants no longer it says so in the same turn, so that no link waits for a sweep to
+    be ended."""
+    leaf = begun(begin)
     everybody = [KEYS[number] for number in SUPERPEERS] + [ME]
     for what, one, two in steps:
         before = [peer for peer in everybody if leaf.core.needs(peer) and peer in leaf.core._links]
         effects = parents()[what](leaf, one, two)
         dialled = [each.peer for each in effects if isinstance(each, Dial)]
         let_go = [each.peer for each in effects if isinstance(each, LetGo)]
-        assert not dialled or leaf.core.needs(dialled[-1])
+        assert what == "wait" or all(map(leaf.core.needs, dialled))
+        assert leaf.core.contact is None or leaf.core.needs(leaf.core.contact.node)
+        assert leaf.core.leaving is None or leaf.core.needs(leaf.core.leaving)
         linked = [peer for peer in before if peer in leaf.core._links]
         assert not [peer for peer in linked if not leaf.core.needs(peer) and peer not in let_go]
 

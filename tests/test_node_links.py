@@ -49,9 +49,11 @@ class Wants:
         self.heard: list[Event] = []
 
     def handle(self, event: Event, _now: float) -> list[Effect]:
-        """Order what was laid ready."""
+        """Order what was laid ready, and from then on want whom it dials."""
         self.heard.append(event)
         orders, self.orders = self.orders, []
+        dials = [each for each in orders if isinstance(each, Dial)]
+        self.wanted |= dict.fromkeys((each.peer, each.door) for each in dials)
         return orders
 
     def wakeup(self) -> float | None:
@@ -106,10 +108,7 @@ class Pair:
 
     def want(self, end: int, name: str, door: Door = Door.CONTROL) -> None:
         """A role wants the other node."""
-        peer = ENDS[1 - end].node
-        if name in self.nodes[end].snapshot().roles:
-            self.roles[end][name].wanted[peer, door] = None
-            self.order(end, name, Dial(peer, AT[1 - end], door))
+        self.order(end, name, Dial(ENDS[1 - end].node, AT[1 - end], door))
 
     def refuse(self, end: int, name: str, door: Door = Door.CONTROL) -> None:
         """A role wants nothing of the other node, and lets it have nothing of ours."""
@@ -197,8 +196,8 @@ STEPS = st.tuples(
 )
 
 
-@given(st.lists(STEPS, max_size=40))
-@settings(deadline=None)
+@given(st.lists(STEPS, min_size=8, max_size=40))
+@settings(deadline=None, max_examples=300)
 def test_a_link_lasts_as_long_as_its_maker_needs_it(
     steps: list[tuple[str, int, str, Door]],
 ) -> None:
@@ -243,6 +242,21 @@ def test_two_roles_share_a_link_until_neither_wants_it(door: Door) -> None:
     assert not pair.up(0)
     down = LinkDown(ENDS[1].node, door, "hung up: it has served")
     assert [pair.roles[0][name].last for name in (LEAF, SUPERPEER)] == [down, down]
+
+
+def test_who_begins_to_want_a_link_in_the_turn_in_which_it_is_let_go_has_it() -> None:
+    """All roles have their say about an event before anything ends."""
+    pair = Pair()
+    pair.want(0, LEAF)
+    pair.change(0)
+    pair.settle()
+    leaf, superpeer = pair.roles[0][LEAF], pair.roles[0][SUPERPEER]
+    leaf.wanted.clear()
+    leaf.orders = [LetGo(ENDS[1].node, Door.CONTROL, "it is our parent no longer")]
+    superpeer.orders = [Dial(ENDS[1].node, AT[1], Door.CONTROL)]
+    pair.feed(0, Stopped(0.0))
+    assert pair.up(0)
+    assert not pair.wire
 
 
 def test_the_other_end_ends_what_it_made() -> None:
@@ -346,3 +360,15 @@ def test_at_a_door_of_our_own_only_the_dialler_counts() -> None:
     leaf.wanted.clear()
     pair.order(0, LEAF, LetGo(me, Door.CONTROL, "another parent"))
     assert leaf.last == superpeer.last == LinkDown(me, Door.CONTROL, "another parent")
+
+
+def test_a_link_that_was_forgotten_does_not_stay_for_ever() -> None:
+    """Who wants it no longer did not say so: a sweep finds it."""
+    pair = Pair()
+    pair.want(0, LEAF)
+    pair.settle()
+    pair.let_go(0, LEAF, says=False)
+    assert pair.up(0)
+    pair.settle(LinkConfig().echo_s)
+    assert not pair.up(0)
+    assert not pair.up(1)
