@@ -259,7 +259,9 @@ class Node:
         return self._end(hangup.peer, hangup.door, hangup.reason)
 
     def _let_go(self, _name: str, let_go: LetGo, _now: float) -> list[Effect | Event]:
-        self._doubted[let_go.peer, let_go.door] = let_go
+        known = self._doubted.get((let_go.peer, let_go.door))
+        if known is None or not known.refuses:
+            self._doubted[let_go.peer, let_go.door] = let_go
         return []
 
     def _promote(self, _name: str, promote: Promote, _now: float) -> list[Effect | Event]:
