@@ -122,6 +122,20 @@ def test_who_is_sent_elsewhere_leaves_when_it_is_welcome_there() -> None:
     assert seeking.core.contact == contact(2)
 
 
+def test_who_is_sent_to_an_heir_that_is_just_dialled_goes_there() -> None:
+    """One dial is enough for both; once it has come to nothing the budget counts again."""
+    for comes in (True, False):
+        seeking = Seeking(seed(1, strict=True))
+        seeking.join(1)
+        seeking.hears(1, Heir(contact(2)))
+        if comes:
+            seeking.hears(1, ReHome(contact(2)))
+            assert sent(seeking.link_up(2)) == [(KEYS[2], Join(1, 1 << 11, 0, joins=2))]
+        else:
+            seeking.feed(LinkDown(KEYS[2], Door.CONTROL, "refused"))
+            assert dialled(seeking.hears(1, ReHome(contact(2)))) == []
+
+
 def test_who_is_not_taken_elsewhere_stays() -> None:
     """It keeps the parent that it has, and its heir."""
     seeking = warm()

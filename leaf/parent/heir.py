@@ -32,6 +32,7 @@ AGAIN: Final = (
 LATE: Final = 0.25  # ... and later than this by it we were asleep ourselves
 
 _DIAL: Final = "dial"
+_ANSWER: Final = "answer"  # to our dial, which is under way until then
 _LOOK: Final = "look"
 
 
@@ -103,9 +104,10 @@ class Heir:
         return effects + self._dial(now)
 
     def may_reach(self, contact: Contact, now: float) -> bool:
-        """Whether we are linked with one that a parent names, or may dial it now; that we do, is
-        noted. Where nobody of our network answered we do not again for an hour (THREATS T3)."""
-        if contact.node in self._links or contact.node == self._me:
+        """Whether we are linked with one that a parent names, or dial it already, or may now; that
+        we do, is noted. Where nobody of our network answered we do not again for an hour (THREATS T3)."""
+        is_dialled = contact == self.contact and self._deadlines.get(_ANSWER) is not None
+        if is_dialled or contact.node in self._links or contact.node == self._me:
             return True
         return self._budget.take(contact.address, now, proven=contact.address in self._proven)
 
@@ -118,7 +120,8 @@ class Heir:
     def forget(self) -> list[Effect]:
         """It is our heir no longer."""
         contact, self.contact = self.contact, None
-        self._deadlines.cancel(_DIAL)
+        for key in (_DIAL, _ANSWER):
+            self._deadlines.cancel(key)
         if contact is None:
             return []
         self._unwatch(contact.node)
@@ -136,7 +139,7 @@ class Heir:
             self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
             self._deadlines.set(_DIAL, now + self._pause_s)
             return told
-        self._deadlines.set(_DIAL, now + self._config.redial_max_s)
+        self._deadlines.set(_ANSWER, now + self._config.redial_max_s)
         return [Dial(contact.node, contact.address, Door.CONTROL)]
 
     def link_up(self, peer: NodeId, address: Address, now: float, *, inbound: bool) -> None:
@@ -152,7 +155,8 @@ class Heir:
         """It can be joined at once: from now on the parent's silence counts."""
         if self.contact is None:
             return
-        self._deadlines.cancel(_DIAL)
+        for key in (_DIAL, _ANSWER):
+            self._deadlines.cancel(key)
         self._pause_s = self._config.redial_s
         self._heard[self.contact.node] = now
         if self._parent in self._heard and self._deadlines.get(_LOOK) is None:
@@ -163,6 +167,7 @@ class Heir:
         if self.contact is None or self.contact.node != peer:
             return []
         self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
+        self._deadlines.cancel(_ANSWER)
         self._deadlines.set(_DIAL, now + self._pause_s)
         return [] if was_up else self._unreached(peer)
 
@@ -202,7 +207,7 @@ class Heir:
         silent = False
         looked_at = self._deadlines.get(_LOOK)
         for key in self._deadlines.pop_due(now):
-            if key == _DIAL:
+            if key in (_DIAL, _ANSWER):
                 effects += self._dial(now)
             else:
                 silent = self._look(now, late_s=now - (looked_at or now))
