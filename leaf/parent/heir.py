@@ -104,8 +104,9 @@ class Heir:
         return effects + self._dial(now)
 
     def may_reach(self, contact: Contact, now: float) -> bool:
-        """Whether we are linked with one that a parent names, or dial it already, or may now; that
-        we do, is noted. Where nobody of our network answered we do not again for an hour (THREATS T3)."""
+        """Whether we are linked with one that a parent names, or dial it already, or may dial it
+        now, which is noted. Where nobody of our network answered we may not for an hour (THREATS
+        T3)."""
         is_dialled = contact == self.contact and self._deadlines.get(_ANSWER) is not None
         if is_dialled or contact.node in self._links or contact.node == self._me:
             return True
