@@ -43,6 +43,14 @@ class Core(Protocol):
         """What status, logs and checkers may see; a copy."""
 
 
+class Role(Core, Protocol):
+    """What `common.node` asks of a role beside that: a link that we made lasts as long as a role
+    needs it."""
+
+    def needs(self, peer: NodeId, door: Door) -> bool:
+        """Whether anything of this role wants the link to `peer` on this door, as of now."""
+
+
 class Woke(Event, frozen=True):
     """The time that `wakeup` asked for has come; what arrived until then was fed before."""
 
@@ -215,8 +223,20 @@ class Send(Effect, frozen=True):
     data: memoryview | bytes | None = None
 
 
+class LetGo(Effect, frozen=True):
+    """Whoever orders this wants the link to `peer` on this door no longer: it ends if it is of our
+    making and no role `needs` it, and then `LinkDown` follows. Costs nothing where it is wrong. Who
+    `refuses` the other end ends as well what that end has made, but nothing that a role needs."""
+
+    peer: NodeId
+    door: Door
+    reason: str
+    refuses: bool = False
+
+
 class Hangup(Effect, frozen=True):
-    """End the link to `peer` on this door; `LinkDown` follows."""
+    """End the link to `peer` on this door, whoever made it and whoever wants it: it is at fault, or
+    was silent too long. `LinkDown` follows."""
 
     peer: NodeId
     door: Door

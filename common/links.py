@@ -52,6 +52,7 @@ from common.wire import Unknown
 
 Out = Effect | Event
 Key = tuple[NodeId, Door]
+Data = memoryview | bytes | None
 
 _DUPLICATE = "duplicate link"
 
@@ -110,6 +111,11 @@ class Links:
         """What a role that begins now has missed."""
         return [link.up for link in self._up.values() if link.up is not None]
 
+    def is_ours(self, peer: NodeId, door: Door) -> bool:
+        """Whether a link is up that we dialled: the other end leaves it to us to end it."""
+        link = self._up.get((peer, door))
+        return link is not None and link.dial is not None
+
     # --- what roles order -------------------------------------------------------------------
 
     def dial(self, peer: NodeId, address: Address, door: Door, now: float) -> list[Out]:
@@ -132,14 +138,7 @@ class Links:
         self._watch(now)
         return [OpenLink(self._next_dial, door, address, curve)]
 
-    def send(
-        self,
-        peer: NodeId,
-        door: Door,
-        message: Message,
-        data: memoryview | bytes | None,
-        now: float,
-    ) -> list[Out]:
+    def send(self, peer: NodeId, door: Door, message: Message, data: Data, now: float) -> list[Out]:
         """Send over the link that is up; without one the message is dropped and counted."""
         if (link := self._up.get((peer, door))) is None:
             self._count("no link")
@@ -255,8 +254,7 @@ class Links:
         key, is_lower = (peer, door), self._me < peer
         if is_lower and (waiting := [n for n, each in self._dials.items() if each == key]):
             del self._dials[waiting[0]], self._dialling[key]
-        link = self._up.get(key)
-        return is_lower and (key in self._dialling or (link is not None and link.dial is not None))
+        return is_lower and (key in self._dialling or self.is_ours(peer, door))
 
     def _come_up(self, link: _Link, hello: Hello, now: float) -> list[Out]:
         key = (hello.node, link.door)

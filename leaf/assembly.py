@@ -14,7 +14,7 @@ from random import Random
 from typing import Final, Generic, TypeVar
 
 from common.config import Config, scaled
-from common.core import Core
+from common.core import Role
 from common.errors import Exit, UserError
 from common.ids import Identity
 from common.methods import Methods
@@ -106,7 +106,7 @@ def _run(
 
     joining = Joining(identity, log, wait_s, say, lambda _reason: hurried and _is_refused(lives))
 
-    def leaf(rng: Random) -> Core:
+    def leaf(rng: Random) -> Role:
         core = Leaf(
             identity=identity,
             config=config,
@@ -174,7 +174,7 @@ def _superpeer(
 ) -> RoleFactory:
     """The second role of a leaf's node; loaded when it begins, as in most it never does."""
 
-    def begin(rng: Random) -> Core:
+    def begin(rng: Random) -> Role:
         from superpeer.role import SuperPeer
 
         return SuperPeer(

@@ -34,8 +34,9 @@ from common.core import (
     Woke,
 )
 from common.deadlines import Deadlines
+from common.doors import Door
 from common.errors import Exit, UserError
-from common.ids import Identity, node_text
+from common.ids import Identity, NodeId, node_text
 from common.meeting import Meeting, Seed
 from common.messages.fields import Contact
 from common.network import Network
@@ -97,8 +98,8 @@ class Leaf:
     __slots__ = (
         *("_asking", "_began", "_calls", "_deadlines", "_downloads", "_exchange", "_handed"),
         *("_host", "_left", "_library", "_limits", "_listen", "_locator", "_machines", "_me"),
-        *("_network", "_parent", "_publisher", "_ranks", "_relayed", "_roles", "_searches"),
-        *("_stopping", "_succession", "_version", "_webpeers"),
+        *("_network", "_parent", "_publisher", "_pushed", "_ranks", "_relayed", "_roles"),
+        *("_idle", "_searches", "_stopping", "_succession", "_version", "_webpeers"),
     )
 
     def __init__(
@@ -134,8 +135,7 @@ class Leaf:
         stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
         uploads = Uploads(stock, links, ledger, config.swarm, rng)
         self._searches, self._locator = searches, Locator(config.swarm, rng)
-        cap = links.caps.up
-        self._ranks = Ranks(identity, name, config, rng, epoch, cap, promotes=promotes)
+        self._ranks = Ranks(identity, name, config, rng, epoch, links.caps.up, promotes=promotes)
         self._version, self._limits = version, Limits(links.caps, *limits, config.swarm)
         self._machines: dict[str, Machine] = {
             "parent": parent,
@@ -166,21 +166,18 @@ class Leaf:
         return {"succession": self._succession, "wayin": way_in}
 
     def _views(
-        self,
-        links: BulkLinks,
-        uploads: Uploads,
-        gets: FolderGets,
-        config: SwarmConfig,
-        rng: Random,
+        self, links: BulkLinks, uploads: Uploads, gets: FolderGets, config: SwarmConfig, rng: Random
     ) -> dict[str, Machine]:
         """Machines that nobody waits for: they look at others, or tell them what may be."""
         downloads, self._relayed = self._downloads, RelayedPeers()
+        self._idle = IdleLinks(links, downloads, uploads, config)
+        self._pushed = Pushed(self._me, links, config)
         self._exchange = Exchange(self._me, downloads, uploads, links, self._webpeers, config, rng)
         return {
             "limits": self._limits,
-            "pushed": Pushed(self._me, links, config),
+            "pushed": self._pushed,
             "relayed": self._relayed,
-            "idle": IdleLinks(links, downloads, uploads, config),
+            "idle": self._idle,
             "whys": Whys(downloads, gets, self._parent, self._locator, config),
             "exchange": self._exchange,
         }
@@ -234,6 +231,12 @@ class Leaf:
     def snapshot(self) -> Status:
         """What `status` shows."""
         return self._status(self._began or 0.0)
+
+    def needs(self, peer: NodeId, door: Door) -> bool:
+        """Whether one of the machines wants the link to `peer` on this door."""
+        if door is Door.CONTROL:
+            return self._parent.needs(peer) or self._relayed.needs(peer)
+        return any(each.needs(peer) for each in (self._idle, self._pushed, self._ranks.trials))
 
     @property
     def parent(self) -> Contact | None:

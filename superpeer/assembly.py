@@ -5,7 +5,7 @@ from random import Random
 from typing import Final
 
 from common.config import scaled
-from common.core import Core
+from common.core import Role
 from common.ids import node_text
 from common.node import SUPERPEER
 from common.shell.daemon import Daemon
@@ -40,7 +40,7 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
     home = invocation.home_of(PROGRAM)
     identity = settle(home)
 
-    def superpeer(rng: Random) -> Core:
+    def superpeer(rng: Random) -> Role:
         return SuperPeer(
             identity,
             config=config,

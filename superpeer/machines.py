@@ -63,7 +63,6 @@ class Machines:
             seeds=seeds,
             on_linked=self._linked,
             on_parted=self._parted,
-            in_use=self._in_use,
         )
         self.lookout = Lookout(steps, self.overlay, config.overlay, rng)
         self.cluster = self._cluster_of(network, digest)
@@ -134,9 +133,6 @@ class Machines:
 
     def _is_leaf(self, peer: NodeId) -> bool:
         return peer in self.cluster.members
-
-    def _in_use(self, peer: NodeId) -> bool:
-        return peer in self.cluster.members or self.hierarchy.keeps(peer)
 
     def _linked(self, peer: NodeId, now: float) -> list[Effect]:
         """A new neighbour has everything to hear."""

@@ -189,6 +189,12 @@ class SuperPeer:
             index_uploads=self._cluster.uploads,
         )
 
+    def needs(self, peer: NodeId, door: Door) -> bool:
+        """Whether we want the link to `peer`: our leaf, our neighbour, or to be one. Bulk doors we
+        only look at."""
+        is_ours = peer in self._cluster.members or self._overlay.needs(peer)
+        return door is Door.CONTROL and is_ours
+
     # --- links and messages -----------------------------------------------------------------
 
     def _on_link_up(self, event: LinkUp, now: float) -> list[Effect]:

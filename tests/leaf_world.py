@@ -27,6 +27,7 @@ from common.core import (
     Exited,
     Fail,
     Hangup,
+    LetGo,
     LinkDown,
     LinkUp,
     Received,
@@ -67,6 +68,7 @@ class World:
         self.effects: list[tuple[str, Effect]] = []  # what nobody performs, in order
         self.sent: list[tuple[str, str, Message]] = []
         self.links: dict[Link, None] = {}
+        self.made: dict[Link, None] = {}  # of those, from who dialled last
         self.liars: dict[str, None] = {}  # their pieces are wrong
         self.firewalled: dict[str, None] = {}  # nobody can dial them at their bulk doors
         self.mute: dict[str, None] = {}  # nothing that they send over a bulk link arrives
@@ -211,7 +213,9 @@ class World:
             self._send(name, self._names[effect.peer], effect)
         elif isinstance(effect, Dial):
             self._later(lambda: self._dial(name, effect))
-        elif isinstance(effect, Hangup):
+        elif isinstance(effect, LetGo) and not self._may_end(name, effect):
+            pass
+        elif isinstance(effect, Hangup | LetGo):
             self._later(
                 lambda: self._hang_up(name, self._names[effect.peer], effect.door, effect.reason)
             )
@@ -227,6 +231,12 @@ class World:
             self.effects.append((name, effect))
             if isinstance(effect, Exited):
                 self.kill(name)
+
+    def _may_end(self, name: str, effect: LetGo) -> bool:
+        """Whether a link is of no more use to this node, and its to end, as a `Node` finds."""
+        needed = self.nodes[name].needs(effect.peer, effect.door)
+        made = (name, self._names[effect.peer], effect.door) in self.made
+        return (effect.refuses or made) and not needed
 
     def _disk_event(self, name: str, core: Leaf | SuperPeer, event: Event) -> None:
         if self.nodes.get(name) is core:  # not what an earlier life asked for
@@ -244,6 +254,8 @@ class World:
         if to not in self.nodes or (to in self.firewalled and door is Door.BULK):
             self.feed(name, LinkDown(dial.peer, door, "connection refused"))
             return
+        self.made.pop((to, name, door), None)
+        self.made[name, to, door] = None
         for here, there, inbound in ((name, to, False), (to, name, True)):
             self.links[here, there, door] = None
             bulk = 1215 if isinstance(self.nodes[there], Leaf) else 0

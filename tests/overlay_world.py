@@ -29,6 +29,7 @@ from common.core import (
     Exited,
     Fail,
     Hangup,
+    LetGo,
     LinkDown,
     LinkUp,
     Notify,
@@ -94,6 +95,7 @@ class World:
         self.pings: list[bytes] = []  # nonces
         self._dials: list[tuple[str, str]] = []
         self._links: dict[tuple[str, str], float] = {}  # (from, to) -> arrival of the last message
+        self._made: dict[tuple[str, str], None] = {}  # of those, from who dialled last
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
 
@@ -170,6 +172,8 @@ class World:
     def connect(self, one: str, other: str) -> None:
         """A link, up at both ends."""
         self._links[one, other] = self._links[other, one] = self.now
+        self._made.pop((other, one), None)
+        self._made[one, other] = None
         for name, peer, inbound in ((one, other, False), (other, one, True)):
             address, observed = self.addresses[peer], self.addresses[name]
             node = self.identities[peer].node
@@ -294,7 +298,9 @@ class World:
             case Dial(peer=peer):
                 self._dials.append((name, self.names[peer]))
                 self._later(self._delay(), lambda: self._dialled(name, self.names[peer]))
-            case Hangup(peer=peer, reason=reason):
+            case LetGo() if not self._may_end(name, effect):
+                pass
+            case Hangup(peer=peer, reason=reason) | LetGo(peer=peer, reason=reason):
                 last = self._links.get((name, self.names[peer]), self.now)  # what was sent arrives
                 after_s = max(self._delay(), last - self.now)
                 self._later(after_s, lambda: self.hang_up(name, self.names[peer], reason))
@@ -310,6 +316,12 @@ class World:
                 self.story.append((name, effect))
             case _:
                 raise AssertionError(f"no world performs {effect}")
+
+    def _may_end(self, name: str, effect: LetGo) -> bool:
+        """Whether a link is of no more use to this node, and its to end, as a `Node` finds."""
+        core, to = self.nodes[name], self.names[effect.peer]
+        needed = isinstance(core, SuperPeer) and core.needs(effect.peer, Door.CONTROL)
+        return (effect.refuses or (name, to) in self._made) and not needed
 
     def _send(self, sender: str, receiver: str, message: Message) -> None:
         """In order per direction; lost where there is no link now or at the time of arrival."""

@@ -7,7 +7,7 @@ import pytest
 from common.addresses import Address
 from common.config import ClusterConfig, WishConfig
 from common.content.catalogue import statement, verify
-from common.core import Hangup, LinkUp, Send
+from common.core import LetGo, LinkUp, Send
 from common.digest import CountedPlaces
 from common.doors import Door
 from common.ids import Identity, is_signed
@@ -389,6 +389,6 @@ def test_who_shares_nothing_for_long_gives_way_when_full() -> None:
     sent = bench.cluster.on_join(node, Join(1, 0, 1), 61.0)
     assert sent[:2] == [
         Send(idle.identity.node, Busy(10.0, (OTHER,))),
-        Hangup(idle.identity.node, Door.CONTROL, "it gives way to one that shares"),
+        LetGo(idle.identity.node, Door.CONTROL, "it gives way to one that shares", refuses=True),
     ]
     assert list(bench.cluster.members) == [later.identity.node, node]

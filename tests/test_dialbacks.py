@@ -181,7 +181,6 @@ class Looking:
             askable=list,
             book=lambda _leaf: self.book,
             budget=DialBudget(per_s=2, burst=8, target_s=60, again_s=1),
-            in_use=lambda _peer: False,
             changed=lambda _leaf, _now: None,
         )
         self.core.arrived(LEAF, 0.0)

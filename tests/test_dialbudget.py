@@ -100,7 +100,6 @@ class Peer:
             seeds=(),
             on_linked=lambda _peer, _now: [],
             on_parted=lambda _peer, _now: [],
-            in_use=lambda _peer: False,
         )
         self.do(self.overlay.start(0.0))
 

@@ -8,8 +8,9 @@ import msgspec
 
 from common.addresses import Address
 from common.config import LinkConfig
-from common.core import Asked, Core, DatagramReceived, Effect, Event, Notify, Stopped, Woke
-from common.ids import Identity
+from common.core import Asked, DatagramReceived, Effect, Event, Notify, Role, Stopped, Woke
+from common.doors import Door
+from common.ids import Identity, NodeId
 from common.messages.link import Echo
 from common.network import Network
 from common.node import Node
@@ -42,6 +43,10 @@ class Diligent:
         """Nothing."""
         return msgspec.Struct()
 
+    def needs(self, _peer: NodeId, _door: Door) -> bool:
+        """Nobody."""
+        return False
+
 
 class Busy(Diligent):
     """A role whose every message takes a while."""
@@ -54,7 +59,7 @@ class Busy(Diligent):
         return []
 
 
-def driver_of(role: Core, performers: dict[type[Effect], Performer]) -> Driver:
+def driver_of(role: Role, performers: dict[type[Effect], Performer]) -> Driver:
     """A driver of a node that plays this role."""
     node = Node(
         Identity(bytes(32)).node,

@@ -1,7 +1,8 @@
 """Feelers: names are tried before they are needed; anchors are remembered last."""
 
 from common.config import Config, OverlayConfig
-from common.core import Hangup
+from common.core import LetGo
+from common.doors import Door
 from common.messages.fields import Contact
 from common.messages.overlay import Link, Unlinked
 from common.storage import RememberSuperPeer, Restored
@@ -63,19 +64,18 @@ def test_one_that_is_dead_is_forgotten() -> None:
 
 
 def test_a_link_that_a_leaf_needs_by_then_is_kept() -> None:
-    """Who is our leaf as well is not hung up on."""
+    """A feeler lets go of it in any case; who is our leaf as well is needed all the same."""
     world = satisfied("living")
     world.superpeer("living")
-    feelers = world.core("sp0")._overlay.keeping.feelers
-    node = world.identities["living"].node
+    core, node = world.core("sp0"), world.identities["living"].node
+    feelers = core._overlay.keeping.feelers
     feelers._felt = node
-    feelers._in_use = lambda _peer: True
-    assert feelers.linked(node) == []
-    feelers._felt = node
-    feelers._in_use = lambda _peer: False
-    (hangup,) = feelers.linked(node)
-    assert isinstance(hangup, Hangup)
-    assert hangup.reason == FELT
+    assert feelers.linked(node) == [LetGo(node, Door.CONTROL, FELT)]
+    assert not core.needs(node, Door.CONTROL)
+    world.leaf("leaf")
+    world.join("leaf", "sp0")
+    world.advance(1.0)
+    assert core.needs(world.identities["leaf"].node, Door.CONTROL)
 
 
 def test_an_overlay_that_is_not_kept_feels_nobody() -> None:

@@ -6,7 +6,7 @@ from common.addresses import Address
 from common.core import (
     Dial,
     Effect,
-    Hangup,
+    LetGo,
     LinkDown,
     LinkMeasured,
     Promoted,
@@ -77,7 +77,7 @@ def test_the_parent_hears_of_an_heir_that_cannot_be_reached() -> None:
     seeking.hears(1, Heir(contact(2)))
     effects = seeking.feed(LinkDown(KEYS[2], Door.CONTROL, "refused"))
     assert sent(effects) == [(KEYS[1], Unreached(KEYS[2]))]
-    assert seeking.hears(1, Heir(contact(3))) == [Dial(KEYS[3], at(3), Door.CONTROL)]
+    assert dialled(seeking.hears(1, Heir(contact(3)))) == [KEYS[3]]
 
 
 def test_an_heir_whose_link_broke_is_dialled_before_anybody_is_told() -> None:
@@ -116,17 +116,31 @@ def test_who_is_sent_elsewhere_leaves_when_it_is_welcome_there() -> None:
     assert seeking.core.contact == contact(1)
     effects = seeking.hears(2, WELCOME)
     assert sent(effects) == [(KEYS[1], Leave(2))]
-    assert Hangup(KEYS[1], Door.CONTROL, "we have another parent") in effects
+    assert LetGo(KEYS[1], Door.CONTROL, "we have another parent") in effects
     kinds = [type(each) for each in effects if isinstance(each, Orphaned | Joined)]
     assert kinds == [Orphaned, Joined]
     assert seeking.core.contact == contact(2)
+
+
+def test_who_is_sent_to_an_heir_that_is_just_dialled_goes_there() -> None:
+    """One dial is enough for both; once it has come to nothing the budget counts again."""
+    for comes in (True, False):
+        seeking = Seeking(seed(1, strict=True))
+        seeking.join(1)
+        seeking.hears(1, Heir(contact(2)))
+        if comes:
+            seeking.hears(1, ReHome(contact(2)))
+            assert sent(seeking.link_up(2)) == [(KEYS[2], Join(1, 1 << 11, 0, joins=2))]
+        else:
+            seeking.feed(LinkDown(KEYS[2], Door.CONTROL, "refused"))
+            assert dialled(seeking.hears(1, ReHome(contact(2)))) == []
 
 
 def test_who_is_not_taken_elsewhere_stays() -> None:
     """It keeps the parent that it has, and its heir."""
     seeking = warm()
     seeking.hears(1, ReHome(contact(2)))
-    assert seeking.hears(2, Busy(1.0)) == []
+    assert seeking.ended(seeking.hears(2, Busy(1.0))) == []
     assert seeking.core.contact == contact(1)
     assert seeking.core.heir.warm == contact(2)
 
@@ -137,14 +151,13 @@ def test_a_move_to_another_than_the_heir_lets_go_of_it() -> None:
     assert dialled(seeking.hears(1, ReHome(contact(3)))) == [KEYS[3]]
     seeking.link_up(3)
     effects = seeking.hears(3, WELCOME)
-    assert Hangup(KEYS[2], Door.CONTROL, "it is our heir no longer") in effects
+    assert LetGo(KEYS[2], Door.CONTROL, "it is our heir no longer") in effects
     assert seeking.core.contact == contact(3)
 
 
 @pytest.mark.parametrize("how", ["named", "moved", "busy"])
-def test_a_promoted_node_ends_no_link_that_it_may_need_as_a_super_peer(how: str) -> None:
-    """Its parent and its heir are neighbours by then, over the links that the leaf made; a leaf
-    alone ends them."""
+def test_who_is_parent_or_heir_no_longer_is_let_go(how: str) -> None:
+    """Promoted or not: what our super-peer wants of it is for that one to say."""
     for promoted in (True, False):
         seeking = warm()
         if promoted:
@@ -157,8 +170,18 @@ def test_a_promoted_node_ends_no_link_that_it_may_need_as_a_super_peer(how: str)
             effects = seeking.hears(3, WELCOME)
         else:
             effects = seeking.hears(1, Busy(10.0))
-        ended = [each.peer for each in effects if isinstance(each, Hangup)]
-        assert not ended if promoted else KEYS[1 if how == "busy" else 2] in ended
+        assert KEYS[1 if how == "busy" else 2] in seeking.ended(effects)
+
+
+def test_an_heir_that_becomes_our_parent_is_wanted_all_the_while() -> None:
+    """It is our heir no longer, and yet nothing ends."""
+    seeking = warm()
+    seeking.hears(1, ReHome(contact(2)))
+    assert seeking.ended(seeking.hears(2, WELCOME)) == [KEYS[1]]
+    seeking = warm()
+    seeking.feed(LinkDown(KEYS[1], Door.CONTROL, "lost"))
+    assert seeking.ended(seeking.hears(2, WELCOME)) == []
+    assert seeking.core.needs(KEYS[2])
 
 
 def test_a_silent_parent_is_left_for_an_heir_that_is_not() -> None:
@@ -244,14 +267,15 @@ def test_a_link_to_the_heir_is_made_again() -> None:
     assert dialled(seeking.wait(1.0)) == [KEYS[2]]
     seeking.link_up(2)
     effects = seeking.hears(1, Heir(None))
-    assert Hangup(KEYS[2], Door.CONTROL, "it is our heir no longer") in effects
+    assert LetGo(KEYS[2], Door.CONTROL, "it is our heir no longer") in effects
     assert Inherits(None) in effects
 
 
-def test_a_link_that_somebody_else_made_is_not_ended() -> None:
+def test_a_link_that_is_there_is_the_heirs_too() -> None:
     """The heir may have dialled us: it is a super-peer, and so may our node be."""
     seeking = Seeking(seed(1, strict=True))
     seeking.join(1)
     seeking.link_up(2)
     assert dialled(seeking.hears(1, Heir(contact(2)))) == []
-    assert not [each for each in seeking.hears(1, Heir(None)) if isinstance(each, Hangup)]
+    assert seeking.core.needs(KEYS[2])
+    assert seeking.ended(seeking.hears(1, Heir(None))) == [KEYS[2]]

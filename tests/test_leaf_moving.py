@@ -12,7 +12,7 @@ from common.core import (
     Demoted,
     Dial,
     Effect,
-    Hangup,
+    LetGo,
     LinkDown,
     LinkUp,
     Promote,
@@ -108,7 +108,7 @@ def test_the_old_parent_is_left_when_all_is_found_at_the_new_one() -> None:
     assert leaf.core.contact == Contact(NEW, NEW_AT)
     assert leaf.feed(Acknowledged(1)) == [
         Send(OLD, Leave(2)),
-        Hangup(OLD, Door.CONTROL, MOVED),
+        LetGo(OLD, Door.CONTROL, MOVED),
     ]
     assert leaf.feed(Acknowledged(2)) == []
 
@@ -159,7 +159,7 @@ def test_silence_ends_a_move() -> None:
     assert isinstance(again.message, Join)
     assert (again.peer, again.message.joins) == (OLD, 3)  # a welcome may be on its way
     assert undone == Send(NEW, Leave(3))
-    assert hangup == Hangup(NEW, Door.CONTROL, "it does not take us")
+    assert hangup == LetGo(NEW, Door.CONTROL, "it does not take us")
     assert leaf.core.contact == Contact(OLD, AT)
 
 
@@ -172,14 +172,26 @@ def test_only_the_parent_sends_a_leaf_and_within_its_scope() -> None:
     assert leaf.move(to=Contact(OLD, AT)) == []
 
 
-def test_a_promoted_node_hangs_on_itself_and_keeps_the_link() -> None:
-    """It dials its own door; the old link is one of the overlay now."""
+def test_a_promoted_node_hangs_on_itself() -> None:
+    """It dials its own door; whether the overlay wants the old link is for that to say."""
     leaf = Moving()
     leaf.feed(Promoted(ME.node))
     (dial,) = leaf.move(to=Contact(ME.node, NEW_AT))
     assert dial == Dial(ME.node, AT, Door.CONTROL)
     leaf.feed(up(ME.node), Received(ME.node, WELCOME))
-    assert leaf.feed(Acknowledged(1)) == [Send(OLD, Leave(2))]
+    assert leaf.feed(Acknowledged(1)) == [
+        Send(OLD, Leave(2)),
+        LetGo(OLD, Door.CONTROL, MOVED),
+    ]
+
+
+def test_the_old_parent_that_is_our_heir_by_then_is_wanted() -> None:
+    """The new one names it while what we share is not found there yet: it is left, its link not."""
+    leaf = Moving()
+    leaf.move()
+    leaf.feed(up(NEW), Received(NEW, WELCOME), Received(NEW, Heir(Contact(OLD, AT))))
+    assert Send(OLD, Leave(2)) in leaf.feed(Acknowledged(1))
+    assert leaf.core.needs(OLD)
 
 
 def test_an_orphan_gives_up_its_move() -> None:
@@ -188,7 +200,8 @@ def test_an_orphan_gives_up_its_move() -> None:
     leaf.move()
     leaf.feed(up(NEW))
     lost = leaf.feed(LinkDown(OLD, Door.CONTROL, "lost"))
-    assert Hangup(NEW, Door.CONTROL, "it does not take us") in lost
+    assert LetGo(NEW, Door.CONTROL, "it does not take us") in lost
+    assert Send(NEW, Leave(3)) in lost
     assert leaf.feed(Received(NEW, WELCOME)) == []
 
 

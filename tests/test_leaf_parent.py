@@ -14,7 +14,7 @@ from common.core import (
     Dial,
     Effect,
     Event,
-    Hangup,
+    LetGo,
     LinkDown,
     LinkUp,
     Notify,
@@ -28,7 +28,7 @@ from common.doors import Door
 from common.errors import UserError
 from common.ids import Identity
 from common.meeting import Meeting, Seed
-from common.messages.cluster import Busy, Join, Welcome
+from common.messages.cluster import Busy, Join, Leave, Welcome
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye, Ping, Pong
 from common.network import Network
@@ -117,6 +117,11 @@ class Seeking:
     def hears(self, number: int, message: Message) -> list[Effect]:
         """It says this."""
         return self.feed(Received(KEYS[number], message))
+
+    def ended(self, effects: list[Effect]) -> list[bytes]:
+        """Whom these let go that nothing of this machine wants."""
+        let_go = [each.peer for each in effects if isinstance(each, LetGo)]
+        return [peer for peer in let_go if not self.core.needs(peer)]
 
     def join(self, number: int) -> list[Effect]:
         """From its link to its welcome."""
@@ -236,7 +241,7 @@ def test_busy_leads_to_its_alternatives() -> None:
     others = (Contact(KEYS[3], Address.of("127.0.0.1", 1)), Contact(KEYS[2], at(2)))
     effects = seeking.hears(1, Busy(30.0, others))
     assert dialled(effects) == [KEYS[2]]
-    assert Hangup(KEYS[1], Door.CONTROL, "it takes no more leaves") in effects
+    assert LetGo(KEYS[1], Door.CONTROL, "it takes no more leaves") in effects
     seeking.feed(LinkDown(KEYS[1], Door.CONTROL, "hung up"))
     seeking.feed(LinkDown(KEYS[2], Door.CONTROL, "connection refused"))
     assert seeking.core.reason == (
@@ -274,20 +279,24 @@ def test_a_lost_parent_is_sought_through_the_seeds_again() -> None:
 
 
 def test_no_welcome_is_given_up() -> None:
-    """Who does not answer a join loses the link, and the next candidate is asked."""
+    """Who does not answer a join loses the link, and the next candidate is asked. Its welcome may
+    be on its way, and the link stay for something else: it is told that we are not its leaf."""
     seeking = Seeking(seed(1, strict=True), seed(2, strict=True))
     seeking.link_up(1)
     effects = seeking.wait(CONFIG.join_s)
-    assert [each.peer for each in effects if isinstance(each, Hangup)] == [KEYS[1]]
+    assert seeking.ended(effects) == [KEYS[1]]
+    assert Send(KEYS[1], Leave(2)) in effects
     assert dialled(effects) == [KEYS[2]]
+    seeking.link_up(2)
+    assert seeking.core._joins == 3
 
 
 def test_a_link_that_is_there_is_used() -> None:
-    """Without a dial, and it is not ours to hang up."""
+    """Without a dial."""
     seeking = Seeking(seed(1))
     seeking.link_up(1)
     assert seeking.pong(1) == [Send(KEYS[1], Join(1, 1 << 11, 0, joins=1))]
-    assert not [each for each in seeking.wait(CONFIG.join_s) if isinstance(each, Hangup)]
+    assert seeking.ended(seeking.wait(CONFIG.join_s)) == [KEYS[1]]
 
 
 def test_strangers_and_late_words_change_nothing() -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from common import wire
 from common.addresses import Address
 from common.config import VitalsConfig
-from common.core import Effect, Event, Hangup, LinkUp, Received, Send
+from common.core import Effect, Event, LetGo, LinkUp, Received, Send
 from common.doors import Door
 from common.ids import Identity
 from common.messages.fields import Contact
@@ -156,6 +156,6 @@ def test_a_witness_whose_parent_is_gone_ends_its_test() -> None:
     trials.handle(LinkUp(tested, Door.BULK, at, at, inbound=False), 0.1)
     assert trials.handle(Orphaned("lost"), 1.0) == [
         Send(tested, Trial(0, guid)),
-        Hangup(tested, Door.BULK, TESTED),
+        LetGo(tested, Door.BULK, TESTED),
     ]
     assert trials.wakeup() is None

@@ -264,6 +264,7 @@ class ReHome(Message, frozen=True, array_like=True, gc=False):
 
 
 class Leave(Message, frozen=True, array_like=True, gc=False):
-    """I have another parent, by this `joins` of mine: keep nothing of me any more."""
+    """I have another parent, by this `joins` of mine, or wait for your welcome no longer: keep
+    nothing of me any more."""
 
     joins: Count

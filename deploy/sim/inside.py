@@ -6,6 +6,8 @@ The one place of the simulator that opens the roles' doors. Checkers read, they 
 from collections.abc import Callable
 from typing import TypeVar
 
+from common.doors import Door
+from common.ids import NodeId
 from common.links import Links
 from common.node import LEAF, SUPERPEER
 from common.shell.disk.jobs import Disk
@@ -84,6 +86,12 @@ def leaf_of(host: Host) -> LeafInside | None:
 def links_of(host: Host) -> Links | None:
     """The links of a host's node."""
     return host.node._links if host.node is not None else None
+
+
+def wants(host: Host, peer: NodeId, door: Door) -> bool:
+    """Whether a role of a host needs its link to `peer`."""
+    roles = host.node._roles.values() if host.node is not None else ()
+    return any(role.needs(peer, door) for role in roles)
 
 
 def disk_of(host: Host) -> Disk | None:

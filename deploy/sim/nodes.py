@@ -12,7 +12,7 @@ import msgspec
 
 from common.addresses import Address
 from common.config import Config
-from common.core import Core
+from common.core import Role
 from common.ids import node_text
 from common.meeting import Seed
 from common.network import Network
@@ -56,7 +56,7 @@ class Roles(Mapping[str, RoleFactory]):
     def __len__(self) -> int:
         return 2
 
-    def _superpeer(self, rng: Random) -> Core:
+    def _superpeer(self, rng: Random) -> Role:
         plan = self._plan
         return SuperPeer(
             self._host.identity,
@@ -67,7 +67,7 @@ class Roles(Mapping[str, RoleFactory]):
             version=VERSION,
         )
 
-    def _leaf(self, rng: Random) -> Core:
+    def _leaf(self, rng: Random) -> Role:
         plan = self._plan
         return Leaf(
             identity=self._host.identity,

@@ -39,6 +39,7 @@ class Pushed:
         "_near",
         "_parent",
         "_proven",
+        "_wanted",
     )
 
     def __init__(self, me: NodeId, links: BulkLinks, config: SwarmConfig) -> None:
@@ -49,6 +50,7 @@ class Pushed:
         self._deadlines = Deadlines()  # by whom we dialled
         self._near: dict[NodeId, None] = {}  # super-peers that we are linked with
         self._dialled: dict[NodeId, Contact] = {}  # and who relays, should it come to nothing
+        self._wanted: dict[NodeId, None] = {}  # whom we dialled, until that link is gone
         self._budget = DialBudget(
             per_s=config.hearsay_dials_per_s,
             burst=config.hearsay_dials_burst,
@@ -63,6 +65,10 @@ class Pushed:
     def wakeup(self) -> float | None:
         """When a dial should have been answered."""
         return self._deadlines.earliest()
+
+    def needs(self, peer: NodeId) -> bool:
+        """Whether we want the bulk link to `peer`: it said that it wants something of us."""
+        return peer in self._wanted
 
     def _joined(self, event: Joined, _now: float) -> list[Effect]:
         self._parent = event.parent, event.address
@@ -86,6 +92,7 @@ class Pushed:
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is Door.BULK:
+            self._wanted.pop(event.peer, None)
             return self._turn_to_relay(event.peer, now)
         self._near.pop(event.peer, None)
         return []
@@ -125,6 +132,7 @@ class Pushed:
             self._dialled[asker.node] = relay
         if not self._may_dial(asker.address, now):  # it was in vain before
             return self._turn_to_relay(asker.node, now)
+        self._wanted[asker.node] = None
         self._deadlines.set(asker.node, now + RELAY_S)
         return [Dial(asker.node, asker.address, Door.BULK)]
 

@@ -20,6 +20,7 @@ from common.core import (
     Effect,
     Event,
     Hangup,
+    LetGo,
     LinkDown,
     LinkUp,
     Received,
@@ -74,12 +75,11 @@ class _Beyond:
 class RelayedPeers:
     """The leaves beyond relays, by key."""
 
-    __slots__ = ("_awaited", "_beyond", "_deadlines", "_links", "_parent", "_visited")
+    __slots__ = ("_awaited", "_beyond", "_deadlines", "_links", "_parent")
 
     def __init__(self) -> None:
         self._parent: NodeId | None = None
         self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
-        self._visited: dict[NodeId, None] = {}  # super-peers that we dialled for a relay only
         self._awaited: dict[NodeId, Contact] = {}  # the leaf that we want to speak to -> its relay
         self._beyond: dict[NodeId, _Beyond] = {}
         self._deadlines = Deadlines()  # by whom is awaited
@@ -126,7 +126,6 @@ class RelayedPeers:
         self._deadlines.set(event.peer, now + AWAITED_S)
         if relay.node in self._links or relay.node == self._parent:
             return [Send(relay.node, Relay(event.peer))]
-        self._visited[relay.node] = None
         return [Dial(relay.node, relay.address, Door.CONTROL)]
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
@@ -136,8 +135,7 @@ class RelayedPeers:
         awaited = self._awaited_of(event.peer)
         for peer in awaited:
             self._deadlines.set(peer, now + AWAITED_S)
-        asks: list[Effect] = [Send(event.peer, Relay(peer)) for peer in awaited]
-        return asks or self._leave(event.peer)
+        return [Send(event.peer, Relay(peer)) for peer in awaited]
 
     def _awaited_of(self, relay: NodeId) -> list[NodeId]:
         return [peer for peer, each in self._awaited.items() if each.node == relay]
@@ -158,7 +156,6 @@ class RelayedPeers:
         if event.door is not Door.CONTROL:
             return []
         self._links.pop(event.peer, None)
-        self._visited.pop(event.peer, None)
         for peer in self._awaited_of(event.peer):
             self._no_longer_await(peer)
         lost = [peer for peer, each in self._beyond.items() if each.relay == event.peer]
@@ -177,12 +174,13 @@ class RelayedPeers:
         is_asked = asked is not None and asked.node == relay
         if is_asked:
             self._no_longer_await(peer)
+        left = self._leave(relay) if is_asked else []
         if beyond is not None:
             ends = bool(message.refused) and beyond.relay == relay
-            return self._part(peer, message.refused) if ends else self._leave(relay)
+            return self._part(peer, message.refused) if ends else left
         known = is_asked or relay == self._parent
         if message.refused or not known or len(self._beyond) >= BEYOND_MAX:
-            return self._leave(relay)
+            return left
         self._beyond[peer] = _Beyond(relay)
         return [FromRelay(LinkUp(peer, Door.BULK, _NOWHERE, _NOWHERE, inbound=True))]
 
@@ -201,14 +199,13 @@ class RelayedPeers:
         return [FromRelay(LinkDown(peer, Door.BULK, reason)), *self._leave(relay)]
 
     def _leave(self, relay: NodeId) -> list[Effect]:
-        """A super-peer that we dialled for this only is left when nobody is behind it any more; one
-        that is not linked yet, when it is."""
+        """A super-peer is wanted as long as somebody is behind it, or may soon be."""
+        return [] if self.needs(relay) else [LetGo(relay, Door.CONTROL, "nothing more to relay")]
+
+    def needs(self, relay: NodeId) -> bool:
+        """Whether we want the control link to this super-peer."""
         behind = any(each.relay == relay for each in self._beyond.values())
-        if behind or self._awaited_of(relay) or relay == self._parent or relay not in self._links:
-            return []
-        if self._visited.pop(relay, self) is self:
-            return []
-        return [Hangup(relay, Door.CONTROL, "nothing more to relay")]
+        return behind or bool(self._awaited_of(relay))
 
     # --- what is ordered --------------------------------------------------------------------
 

@@ -7,12 +7,12 @@ so whether the parent is silent while the heir is not. A watch that comes late w
 accuses nobody.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 from typing import Final
 
 from common.addresses import Address, may_tell
 from common.config import ParentConfig
-from common.core import Dial, Effect, Hangup, Send
+from common.core import Dial, Effect, LetGo, Send
 from common.deadlines import Deadlines
 from common.dialbudget import DialBudget
 from common.doors import Door
@@ -32,32 +32,24 @@ AGAIN: Final = (
 LATE: Final = 0.25  # ... and later than this by it we were asleep ourselves
 
 _DIAL: Final = "dial"
+_ANSWER: Final = "answer"  # to our dial, which is under way until then
 _LOOK: Final = "look"
 
 
 class Heir:
-    """Who it is and whether it can be joined at once. `links` are the control links that are up; a
-    node that `keeps_links` needs those that we made as a super-peer, maybe."""
+    """Who it is and whether it can be joined at once. `links` are the control links that are up."""
 
     __slots__ = (
-        *("_budget", "_config", "_deadlines", "_dialled", "_heard", "_keeps_links", "_links"),
-        *("_me", "_parent", "_pause_s", "_proven", "_rtt_s", "contact"),
+        *("_budget", "_config", "_deadlines", "_heard", "_links", "_me", "_parent", "_pause_s"),
+        *("_proven", "_rtt_s", "contact"),
     )
 
-    def __init__(
-        self,
-        me: NodeId,
-        config: ParentConfig,
-        links: Container[NodeId],
-        keeps_links: Callable[[], bool] = lambda: False,
-    ) -> None:
+    def __init__(self, me: NodeId, config: ParentConfig, links: Container[NodeId]) -> None:
         self._me = me
-        self._keeps_links = keeps_links
         self._config = config
         self._links = links
         self.contact: Contact | None = None
         """Whom the parent has named."""
-        self._dialled = False  # the link to it is ours to end
         self._parent: NodeId | None = None  # while we have one
         self._heard: dict[NodeId, float] = {}  # of the two of them, when we did last
         self._rtt_s: dict[NodeId, float] = {}
@@ -112,35 +104,29 @@ class Heir:
         return effects + self._dial(now)
 
     def may_reach(self, contact: Contact, now: float) -> bool:
-        """Whether we are linked with one that a parent names, or may dial it now; that we do, is
-        noted. Where nobody of our network answered we do not again for an hour (THREATS T3)."""
-        if contact.node in self._links or contact.node == self._me:
+        """Whether we are linked with one that a parent names, or dial it already, or may dial it
+        now, which is noted. Where nobody of our network answered we may not for an hour (THREATS
+        T3)."""
+        is_dialled = contact == self.contact and self._deadlines.get(_ANSWER) is not None
+        if is_dialled or contact.node in self._links or contact.node == self._me:
             return True
         return self._budget.take(contact.address, now, proven=contact.address in self._proven)
 
-    def take(self) -> tuple[Candidate | None, bool]:
-        """The heir is to be our parent: as a candidate, and whether its link is ours to end."""
-        contact, dialled = self.contact, self._dialled
-        self._lay_down()
-        if contact is None:
-            return None, False
-        candidate = candidate_of(contact)
-        return candidate, dialled and contact.node in self._links
+    def take(self) -> Candidate | None:
+        """The heir is to be our parent: as a candidate."""
+        contact = self.contact
+        self.forget()
+        return None if contact is None else candidate_of(contact)
 
     def forget(self) -> list[Effect]:
-        """It is our heir no longer; a link that we made for it goes."""
-        contact, dialled = self.contact, self._dialled
-        self._lay_down()
-        ours = dialled and not self._keeps_links()
-        if contact is None or not ours or contact.node not in self._links:
+        """It is our heir no longer."""
+        contact, self.contact = self.contact, None
+        for key in (_DIAL, _ANSWER):
+            self._deadlines.cancel(key)
+        if contact is None:
             return []
-        return [Hangup(contact.node, Door.CONTROL, "it is our heir no longer")]
-
-    def _lay_down(self) -> None:
-        if self.contact is not None:
-            self._unwatch(self.contact.node)
-        self.contact, self._dialled = None, False
-        self._deadlines.cancel(_DIAL)
+        self._unwatch(contact.node)
+        return [LetGo(contact.node, Door.CONTROL, "it is our heir no longer")]
 
     # --- its link ---------------------------------------------------------------------------
 
@@ -154,8 +140,7 @@ class Heir:
             self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
             self._deadlines.set(_DIAL, now + self._pause_s)
             return told
-        self._deadlines.set(_DIAL, now + self._config.redial_max_s)
-        self._dialled = True
+        self._deadlines.set(_ANSWER, now + self._config.redial_max_s)
         return [Dial(contact.node, contact.address, Door.CONTROL)]
 
     def link_up(self, peer: NodeId, address: Address, now: float, *, inbound: bool) -> None:
@@ -171,7 +156,8 @@ class Heir:
         """It can be joined at once: from now on the parent's silence counts."""
         if self.contact is None:
             return
-        self._deadlines.cancel(_DIAL)
+        for key in (_DIAL, _ANSWER):
+            self._deadlines.cancel(key)
         self._pause_s = self._config.redial_s
         self._heard[self.contact.node] = now
         if self._parent in self._heard and self._deadlines.get(_LOOK) is None:
@@ -181,8 +167,8 @@ class Heir:
         """A control link is gone or could not be made."""
         if self.contact is None or self.contact.node != peer:
             return []
-        self._dialled = False
         self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
+        self._deadlines.cancel(_ANSWER)
         self._deadlines.set(_DIAL, now + self._pause_s)
         return [] if was_up else self._unreached(peer)
 
@@ -222,7 +208,7 @@ class Heir:
         silent = False
         looked_at = self._deadlines.get(_LOOK)
         for key in self._deadlines.pop_due(now):
-            if key == _DIAL:
+            if key in (_DIAL, _ANSWER):
                 effects += self._dial(now)
             else:
                 silent = self._look(now, late_s=now - (looked_at or now))

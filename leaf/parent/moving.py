@@ -10,10 +10,10 @@ that is at once. Here stands how far a move is; `leaf.parent.parent` does it.
 
 from typing import Final
 
-from common.core import Effect, Hangup, Send
+from common.core import Effect, LetGo, Send
 from common.doors import Door
 from common.ids import NodeId
-from common.messages.cluster import Join, Leave
+from common.messages.cluster import Leave
 from leaf.parent.candidates import Candidate
 
 LEAVE_TIMES: Final = 4.0  # times `join_s`: how long what we share may take to be found there
@@ -24,54 +24,40 @@ MOVED: Final = "we have another parent"  # why the link to the old one ends
 class Moving:
     """Whom we join while we have a parent, and whom we leave when what we share is found there."""
 
-    __slots__ = ("_old", "_old_dialled", "dialled", "target")
+    __slots__ = ("leaving", "target")
 
     def __init__(self) -> None:
         self.target: Candidate | None = None
-        self.dialled = False
-        """Whether the link to it is ours to end."""
-        self._old: NodeId | None = None
-        self._old_dialled = False
+        self.leaving: NodeId | None = None
+        """The parent before, which is about to be left and does not know it yet."""
 
     def is_to(self, peer: NodeId) -> bool:
         """Whether this is whom we join."""
         return self.target is not None and self.target.node == peer
 
-    def aim(self, target: Candidate, *, dialled: bool) -> None:
-        """Join this one while we have our parent."""
-        self.target, self.dialled = target, dialled
+    def needs(self, peer: NodeId) -> bool:
+        """Whether a move wants the link to this one."""
+        return peer == self.leaving or self.is_to(peer)
 
-    @property
-    def leaving(self) -> NodeId | None:
-        """The parent before, which is about to be left and does not know it yet."""
-        return self._old
-
-    def give_up(self, parent: Send | None) -> list[Effect]:
-        """It did not take us: we have a parent as long as it lives. What we say to that one once
-        more, by a later `Join`, makes it so also where a welcome is still on its way."""
+    def give_up(self) -> list[Effect]:
+        """It did not take us: we have a parent as long as it lives."""
         target, self.target = self.target, None
         if target is None or target.node is None:
             return []
-        effects: list[Effect] = []
-        if parent is not None and isinstance(parent.message, Join):
-            effects = [parent, Send(target.node, Leave(parent.message.joins))]
-        hangup = [Hangup(target.node, Door.CONTROL, NOT_MOVED)] if self.dialled else []
-        return [*effects, *hangup]
+        return [LetGo(target.node, Door.CONTROL, NOT_MOVED)]
 
-    def arrived(self, old: NodeId, *, old_dialled: bool) -> None:
+    def arrived(self, old: NodeId) -> None:
         """It is our parent now, and the one before is still linked."""
-        self.target, self._old, self._old_dialled = None, old, old_dialled
+        self.target, self.leaving = None, old
 
     def lost(self, peer: NodeId) -> None:
         """A link is gone."""
-        if peer == self._old:
-            self._old = None
+        if peer == self.leaving:
+            self.leaving = None
 
-    def leave(self, me: NodeId, joins: int, *, keeps_links: bool) -> list[Effect]:
-        """Leave the one before; a node that `keeps_links` may need them as a super-peer."""
-        old, self._old = self._old, None
+    def leave(self, joins: int) -> list[Effect]:
+        """Leave the one before."""
+        old, self.leaving = self.leaving, None
         if old is None:
             return []
-        ours = old == me or (self._old_dialled and not keeps_links)
-        hangup = [Hangup(old, Door.CONTROL, MOVED)] if ours else []
-        return [Send(old, Leave(joins)), *hangup]
+        return [Send(old, Leave(joins)), LetGo(old, Door.CONTROL, MOVED)]

@@ -22,7 +22,7 @@ from common.core import (
     Dial,
     Effect,
     Event,
-    Hangup,
+    LetGo,
     LinkDown,
     LinkMeasured,
     LinkUp,
@@ -36,7 +36,7 @@ from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId, node_text
 from common.messages import cluster
-from common.messages.cluster import Busy, Join, ReHome, Welcome
+from common.messages.cluster import Busy, Join, Leave, ReHome, Welcome
 from common.messages.fields import Contact, Message
 from common.messages.link import Bye
 from leaf.library.publish import Publisher
@@ -59,9 +59,8 @@ class Parent:
     """The leaf's end of its one link into the network."""
 
     __slots__ = (
-        *("_by_heir", "_candidate", "_config", "_deadlines", "_dialled", "_epoch"),
-        *("_joins", "_links", "_me", "_moving", "_promotes", "_published", "_rounds"),
-        *("_state", "heir"),
+        *("_by_heir", "_candidate", "_config", "_deadlines", "_epoch", "_joins", "_links"),
+        *("_me", "_moving", "_promotes", "_published", "_rounds", "_state", "heir"),
     )
 
     def __init__(
@@ -83,10 +82,9 @@ class Parent:
         self._joins = 0  # said in this life
         self._rounds = rounds
         self._links: dict[NodeId, None] = {}  # control links that are up, whoever made them
-        self.heir = Heir(me, config, self._links, lambda: rounds.promoted)
+        self.heir = Heir(me, config, self._links)
         self._state = State.SEEKING
         self._candidate: Candidate | None = None  # whom we join or joined
-        self._dialled = False  # the link to it is ours to end
         self._by_heir = False  # it is the heir of the last one, and no candidate of a round
         self._moving = Moving()
         self._deadlines = Deadlines()
@@ -103,6 +101,12 @@ class Parent:
         """The next deadline."""
         times = (self._deadlines.earliest(), self._rounds.wakeup(), self.heir.wakeup())
         return min((when for when in times if when is not None), default=None)
+
+    def needs(self, peer: NodeId) -> bool:
+        """Whether we want the control link to `peer`: it is our parent or to become it, our heir,
+        or about to be left."""
+        is_heir = self.heir.contact is not None and self.heir.contact.node == peer
+        return self._is_candidate(peer) or is_heir or self._moving.needs(peer)
 
     @property
     def contact(self) -> Contact | None:
@@ -156,8 +160,7 @@ class Parent:
     def _enter_joining(self, candidate: Candidate, now: float) -> list[Effect]:
         self._state, self._candidate, self._by_heir = State.JOINING, candidate, False
         peer = candidate.node or b""
-        self._dialled = peer not in self._links
-        if self._dialled:
+        if peer not in self._links:
             return [Dial(peer, candidate.address, Door.CONTROL)]
         return self._join(peer, self._config.join_s, now)
 
@@ -177,22 +180,19 @@ class Parent:
         self._links[event.peer] = None
         self.heir.link_up(event.peer, event.address, now, inbound=event.inbound)
         is_joining = self._state is State.JOINING and self._is_candidate(event.peer)
-        if is_joining or self._moving.is_to(event.peer):
-            return self._join(event.peer, self._config.join_s, now)
-        return []
+        asks = is_joining or self._moving.is_to(event.peer)
+        return self._join(event.peer, self._config.join_s, now) if asks else []
 
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
-        was_up, _ = event.peer in self._links, self._links.pop(event.peer, None)
+        was_up = self._links.pop(event.peer, self) is None
         effects = self.heir.link_down(event.peer, now, was_up=was_up)
         self._moving.lost(event.peer)
         if self._moving.is_to(event.peer):
-            self._moving.dialled = False
             return effects + self._stay()
         if self._state is State.SEEKING or not self._is_candidate(event.peer):
             return effects
-        self._dialled = False
         return effects + self._lose(event.reason, now)
 
     def _due_join(self, now: float) -> list[Effect]:
@@ -200,7 +200,18 @@ class Parent:
         if self._moving.target is not None:
             self.heir.put_off(now)
             return self._stay()
-        return self._lose("no welcome in time", now)
+        asked = self._candidate.node if self._candidate is not None else None
+        return self._take_back(asked) + self._lose("no welcome in time", now)
+
+    def _take_back(self, asked: NodeId | None) -> list[Effect]:
+        """Whom we asked may still say yes: it is to keep nothing of us, for its link may stay. What
+        we say to a parent that we have once more, by a later `Join`, makes it so there too."""
+        if asked is None or asked not in self._links:
+            return []
+        if (contact := self.contact) is not None:
+            return [self._joining(contact.node), Send(asked, Leave(self._joins))]
+        self._joins += 1
+        return [Send(asked, Leave(self._joins))]
 
     def _lose(self, reason: str, now: float, busy: Busy | None = None) -> list[Effect]:
         """The candidate does not become our parent, or the parent is gone: seek on."""
@@ -210,10 +221,7 @@ class Parent:
         if candidate is None or candidate.node is None:
             return []
         text = f"{candidate.name}: {'the link broke' if reason == 'lost' else reason}"
-        effects: list[Effect] = []
-        keeps_link = self._rounds.promoted and candidate.node != self._me  # as a super-peer, maybe
-        if self._dialled and not keeps_link:
-            effects.append(Hangup(candidate.node, Door.CONTROL, reason))
+        effects: list[Effect] = [LetGo(candidate.node, Door.CONTROL, reason)]
         if was_joined:
             return effects + self._orphaned(candidate.node, reason, text, now)
         if self._by_heir:
@@ -228,7 +236,7 @@ class Parent:
         """The parent is gone: its heir is joined at once, or others after a pause."""
         self._rounds.reason = f"lost {text}"
         effects = self._stay()
-        heir, dialled = self.heir.take()
+        heir = self.heir.take()
         self.heir.watch(None, now)
         lost = Notify("parent_lost", {"node": node_text(node), "reason": reason})
         effects += [Orphaned(self.reason, soon=heir is not None), lost]
@@ -236,7 +244,6 @@ class Parent:
             self._rounds.rest(now)
             return effects
         self._state, self._candidate, self._by_heir = State.JOINING, heir, True
-        self._dialled = dialled or heir.node not in self._links
         return effects + self._reach(heir.node, heir, now)
 
     def _is_candidate(self, peer: NodeId) -> bool:
@@ -249,15 +256,11 @@ class Parent:
         if self._state is not State.JOINED or self._moving.target is not None:
             return []
         here = self._rounds.here if contact.node == self._me else contact
-        if here is None or self._is_candidate(contact.node):
-            return []
-        contact = here
-        if not self.heir.may_reach(contact, now):
+        if here is None or self._is_candidate(here.node) or not self.heir.may_reach(here, now):
             return []
         effects = self._leave_old()  # the one before, if that is still under way
-        target = candidate_of(contact)
-        self._moving.aim(target, dialled=contact.node not in self._links)
-        return effects + self._reach(contact.node, target, now)
+        target = self._moving.target = candidate_of(here)
+        return effects + self._reach(here.node, target, now)
 
     def _reach(self, peer: NodeId, candidate: Candidate, now: float) -> list[Effect]:
         """Join it over the link that is there, or make one."""
@@ -269,22 +272,17 @@ class Parent:
     def _stay(self, *, refused: bool = False) -> list[Effect]:
         """Whom we wanted to move to does not take us; who has not said so may still do it."""
         self._deadlines.cancel("join")
-        target, contact = self._moving.target, self.contact
-        may_take = target is not None and target.node in self._links and not refused
-        again = self._joining(contact.node) if may_take and contact is not None else None
-        return self._moving.give_up(again)
+        target = self._moving.target
+        asked = target.node if target is not None and not refused else None
+        return self._take_back(asked) + self._moving.give_up()
 
     def _moved(self, welcome: Welcome, now: float) -> list[Effect]:
         """The other is our parent now; the one before is left once all of ours is found there."""
         old, new = self._candidate, self._moving.target
         if new is None or new.node is None or old is None or old.node is None:
             return []
-        dialled = self._moving.dialled
-        self._moving.arrived(old.node, old_dialled=self._dialled)
-        self._dialled = dialled
+        self._moving.arrived(old.node)
         effects: list[Effect] = [Orphaned("it moves to another super-peer", soon=True)]
-        if self.heir.contact is not None and self.heir.contact.node == new.node:
-            self._dialled |= self.heir.take()[1]
         effects += [*self.heir.forget(), *self._joined(new, welcome, now)]
         if welcome.generation == self._published.generation or not self._published.entries:
             return effects + self._leave_old()
@@ -296,7 +294,7 @@ class Parent:
 
     def _leave_old(self) -> list[Effect]:
         self._deadlines.cancel("leave")
-        return self._moving.leave(self._me, self._joins, keeps_links=self._rounds.promoted)
+        return self._moving.leave(self._joins)
 
     # --- what others say --------------------------------------------------------------------
 

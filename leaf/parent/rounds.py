@@ -57,7 +57,7 @@ class Rounds:
             "_is_restored",
         ),
         "_rng",
-        *("cache", "pins", "promoted", "reason", "refused"),
+        *("_is_superpeer", "cache", "pins", "reason", "refused"),
     )
 
     def __init__(
@@ -78,7 +78,7 @@ class Rounds:
         self._rng = rng
         self._promotes = promotes
         self._is_restored = False
-        self.promoted = False
+        self._is_superpeer = False
         self._listen: Address | None = None
         self.pins = Pins()
         self.cache = HostCache(me, rng)
@@ -144,11 +144,11 @@ class Rounds:
 
     def _promoted(self, _event: Promoted, _now: float, seeking: bool) -> Taken:
         """Our node is a super-peer now; a parent that we have stays."""
-        self.promoted = True
+        self._is_superpeer = True
         return [], Then.BEGIN if seeking else Then.WAIT
 
     def _demoted(self, _event: Demoted, _now: float, _seeking: bool) -> Taken:
-        self.promoted = False
+        self._is_superpeer = False
         return [], Then.WAIT
 
     def _pong(self, event: DatagramReceived, now: float, seeking: bool) -> Taken:
@@ -219,13 +219,13 @@ class Rounds:
     @property
     def here(self) -> Contact | None:
         """Our own node as our parent, where it is a super-peer too."""
-        is_there = self.promoted and self._listen is not None
+        is_there = self._is_superpeer and self._listen is not None
         return Contact(self._me, from_here(self._listen)) if is_there and self._listen else None
 
     @property
     def _may_begin(self) -> bool:
         """Whether this leaf may begin the network where it finds nobody."""
-        return self._promotes and not self.promoted and not self._ladder.is_given
+        return self._promotes and not self._is_superpeer and not self._ladder.is_given
 
     def _explain(self) -> list[Effect]:
         """Say why there is no parent, once as long as the reason stays."""

@@ -18,7 +18,7 @@ from common.core import (
     Dial,
     Effect,
     Event,
-    Hangup,
+    LetGo,
     LinkDown,
     LinkUp,
     Received,
@@ -48,13 +48,12 @@ class _Taking:
     """One errand: what came in each second. The seconds of all witnesses are the same, counted
     from when they were sent: else a leaf could serve them one after the other, and look faster."""
 
-    __slots__ = ("began", "counts", "dialled", "guid", "peer", "taken")
+    __slots__ = ("began", "counts", "guid", "peer", "taken")
 
     def __init__(self, guid: Guid, peer: NodeId, seconds: int, began: float) -> None:
         self.guid, self.peer, self.began = guid, peer, began
         self.counts = [0] * seconds
         self.taken = 0
-        self.dialled = False
 
 
 class Trials:
@@ -82,7 +81,7 @@ class Trials:
         self._gate = Gate(cap)
         self._block = rng.randbytes(BLOCK)
         self._budget = Budget()
-        self._links: dict[NodeId, bool] = {}  # bulk links, and whether they dialled
+        self._links: dict[NodeId, None] = {}  # bulk links that are up, whoever made them
         self._parent: NodeId | None = None
         self._parent_address: Address | None = None
         self._open: tuple[Guid, float] | None = None  # the test of us, and until when
@@ -105,6 +104,10 @@ class Trials:
         """The next deadline, and when the cap lets more pass."""
         times = [self._deadlines.earliest(), self._gate.opens_at if self._giving else None]
         return min((when for when in times if when is not None), default=None)
+
+    def needs(self, peer: NodeId) -> bool:
+        """Whether a test wants the bulk link to `peer`."""
+        return peer in self._giving or (self._taking is not None and self._taking.peer == peer)
 
     # --- messages ---------------------------------------------------------------------------
 
@@ -136,7 +139,6 @@ class Trials:
         self._deadlines.set("taking", begins + errand.seconds)
         if taking.peer in self._links:
             return [self._ask(taking)]
-        taking.dialled = True
         return [Dial(taking.peer, errand.contact.address, Door.BULK)]
 
     def _ask(self, taking: _Taking) -> Effect:
@@ -167,9 +169,8 @@ class Trials:
             done = ErrandDone(taking.guid, reached, rates, saturated)
             effects.append(Send(self._parent, done))
         if taking.peer in self._links:
-            effects.append(Send(taking.peer, Trial(0, taking.guid)))
-            if taking.dialled:
-                effects.append(Hangup(taking.peer, Door.BULK, TESTED))
+            effects += [Send(taking.peer, Trial(0, taking.guid))]
+            effects += [LetGo(taking.peer, Door.BULK, TESTED)]
         return effects
 
     # --- being tested -----------------------------------------------------------------------
@@ -236,7 +237,7 @@ class Trials:
     def _link_up(self, event: LinkUp, _now: float) -> list[Effect]:
         if event.door is not Door.BULK:
             return []
-        self._links[event.peer] = event.inbound
+        self._links[event.peer] = None
         taking = self._taking
         if taking is None or taking.peer != event.peer or taking.taken:
             return []

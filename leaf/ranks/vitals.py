@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 
 from common.addresses import Address, may_tell
 from common.config import SwarmConfig, VitalsConfig
-from common.core import Dial, Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Woke
+from common.core import Dial, Effect, Event, LetGo, LinkDown, LinkUp, Received, Send, Woke
 from common.deadlines import Deadlines
 from common.dialbudget import DialBudget
 from common.doors import Door
@@ -91,7 +91,7 @@ class Errands:
         self._deadlines.cancel(event.peer)
         if event.inbound:  # its link crossed our dial
             return [self._done(guid, None)]
-        return [self._done(guid, True), Hangup(event.peer, Door.CONTROL, SEEN)]
+        return [self._done(guid, True), LetGo(event.peer, Door.CONTROL, SEEN)]
 
     def _link_down(self, event: LinkDown, _now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:

@@ -1,8 +1,9 @@
 """The end of bulk links that nobody uses.
 
-A link over which no message of the swarm has come for `link_idle_s` is hung up, unless one of our
-downloads wants something of the other end or the other end waits for us: a leaf that waits for
-a slot says nothing and must not lose its place by that. A view on the others; it changes none.
+A link over which no message of the swarm has come for `link_idle_s` is hung up, whoever made it:
+until then it may come in handy once more. But not where one of our downloads wants something of
+the other end, or that one waits for us: a leaf that waits for a slot says nothing and must not lose
+its place by that. A view on the others; it changes none.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from common.config import SwarmConfig
 from common.core import Effect, Event, Hangup, LinkUp, Woke
 from common.deadlines import Deadlines
 from common.doors import Door
+from common.ids import NodeId
 from leaf.downloads.downloads import Downloads
 from leaf.links.links import BulkLinks
 from leaf.uploads.upload import Uploads
@@ -39,6 +41,10 @@ class IdleLinks:
         """The next look, while there is a link."""
         return self._deadlines.earliest()
 
+    def needs(self, peer: NodeId) -> bool:
+        """Whether an upload or a download wants the bulk link to `peer`."""
+        return self._downloads.fetch_from(peer) or self._uploads.are_awaited_by(peer)
+
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
         if event.door is Door.BULK and self._deadlines.get("look") is None:
             self._deadlines.set("look", now + self._idle_s / 2)
@@ -52,7 +58,7 @@ class IdleLinks:
         return [
             Hangup(peer, Door.BULK, "idle")
             for peer in self._links.silent_since(now - self._idle_s)
-            if not self._downloads.fetch_from(peer) and not self._uploads.are_awaited_by(peer)
+            if not self.needs(peer)
         ]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {

@@ -18,7 +18,7 @@ from typing import Final
 
 from common.config import ClusterConfig
 from common.content.catalogue import Entry
-from common.core import Effect, Hangup, LinkUp, Send
+from common.core import Effect, LetGo, LinkUp, Send
 from common.deadlines import Deadlines
 from common.digest import CountedPlaces
 from common.doors import Door
@@ -355,7 +355,7 @@ class Cluster:
         return [
             *effects,
             self._busy(peer),
-            Hangup(peer, Door.CONTROL, "it gives way to one that shares"),
+            LetGo(peer, Door.CONTROL, "it gives way to one that shares", refuses=True),
         ]
 
     def drop(self, peer: NodeId, now: float) -> list[Effect]:

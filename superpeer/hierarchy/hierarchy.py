@@ -49,7 +49,6 @@ class Hierarchy:
     ) -> None:
         me, leaves = identity.node, cluster.members
         self._me, self._links, self._overlay, self._cluster = me, links, overlay, cluster
-        self._inherited: dict[NodeId, None] = {}  # links that our node had before
         self.vitals = Vitals(
             identity,
             network.name,
@@ -70,7 +69,6 @@ class Hierarchy:
             askable=overlay.askable,
             book=self.vitals.book,
             budget=overlay.joining.budget,
-            in_use=self._in_use,
             changed=self.vitals.changed,
         )
         self.trials = self._trials_of(config, rng)
@@ -119,14 +117,6 @@ class Hierarchy:
             want=self._overlay.joining.want,
         )
 
-    def keeps(self, peer: NodeId) -> bool:
-        """Whether a link is not ours to end: our own leaf may hang on it."""
-        return peer in self._inherited or peer == self.stepdown.refuge
-
-    def _in_use(self, peer: NodeId) -> bool:
-        is_near = peer in self._overlay.neighbours or peer in self._cluster.members
-        return is_near or self._overlay.joining.why(peer) is not None or self.keeps(peer)
-
     def _close(self) -> None:
         self._cluster.stop()
         self._overlay.stop()
@@ -143,7 +133,6 @@ class Hierarchy:
         """Our node has taken up this role: begin with whom it is linked to, our leaf's parent. Of
         the others that were named `superpeer.succession.reunion` asks who is a super-peer."""
         self.stepdown.promoted_at = now
-        self._inherited = dict.fromkeys(peer for peer in self._links if peer != self._me)
         linked = [Contact(*seed) for seed in event.seeds if seed[0] in self._links]
         wanted = [self._overlay.joining.want(each, now, Why.NEAR) for each in linked]
         return [effect for effects in wanted for effect in effects]
@@ -182,7 +171,6 @@ class Hierarchy:
         """A link is gone, or could not be made."""
         effects = self.dialbacks.lost(peer, door, now)
         if door is Door.CONTROL:
-            self._inherited.pop(peer, None)
             effects += [*self.promotion.lost(peer, now), *self._departed(peer, now)]
         return effects
 

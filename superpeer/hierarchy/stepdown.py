@@ -16,7 +16,7 @@ from random import Random
 from typing import Final, NamedTuple
 
 from common.config import PromotionConfig
-from common.core import Demote, Effect, Hangup, Notify, Send
+from common.core import Demote, Effect, LetGo, Notify, Send
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.ids import NodeId
@@ -75,7 +75,6 @@ class StepDown:
         self._successor: _Successor | None = None  # who is to take our place
         self._pressed_since: float | None = None
         self.promoted_at: float | None = None  # None: we were started as a super-peer, and stay
-        self.refuge: NodeId | None = None  # where our own leaf was told to go
         self._phase = Phase.IDLE
         self._idle_since: float | None = None
         self._lot = 0
@@ -239,7 +238,6 @@ class StepDown:
         with_room = [one for one, room in zip(beside, rooms, strict=True) if room > 0] or beside
         if with_room and self._me in self._leaves:  # the oldest link there is carries our own leaf
             peer, each = min(with_room, key=lambda one: (one[1].since, one[0]))
-            self.refuge = peer
             effects += self._moves.tell(self._me, Contact(peer, each.address), now)
         for (peer, each), number in zip(beside, shares(len(leaves), rooms), strict=True):
             there, leaves = leaves[:number], leaves[number:]
@@ -276,7 +274,7 @@ class StepDown:
         self.promoted_at = None
         self._deadlines.cancel(_PART)
         left = [leaf for leaf in self._leaves if leaf != self._me]  # who would hang on nothing
-        hung_up = [Hangup(leaf, Door.CONTROL, STEPPED_DOWN) for leaf in left]
+        hung_up = [LetGo(leaf, Door.CONTROL, STEPPED_DOWN, refuses=True) for leaf in left]
         return [*hung_up, Notify("stepped_down"), Demote()]
 
     # --- time -------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ What comes of it stands in the host cache. And two of our neighbours are remembe
 that the next run dials those first: anchors.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from random import Random
 from typing import Final
 
 from common.config import OverlayConfig
-from common.core import Dial, Effect, Hangup
+from common.core import Dial, Effect, LetGo
 from common.deadlines import Deadlines
 from common.dialbudget import DialBudget
 from common.doors import Door
@@ -27,8 +27,7 @@ _FEEL: Final = "feel"
 
 
 class Feelers:
-    """One at a time; `links` and `neighbours` are read as they are at the moment, `in_use` tells
-    whether somebody else needs a link."""
+    """One at a time; `links` and `neighbours` are read as they are at the moment."""
 
     def __init__(
         self,
@@ -39,7 +38,6 @@ class Feelers:
         neighbours: Mapping[NodeId, Neighbour],
         cache: HostCache,
         budget: DialBudget,
-        in_use: Callable[[NodeId], bool],
     ) -> None:
         self._config = config
         self._rng = rng
@@ -47,7 +45,6 @@ class Feelers:
         self._neighbours = neighbours
         self._cache = cache
         self._budget = budget
-        self._in_use = in_use
         self._deadlines = Deadlines()
         self._felt: NodeId | None = None
 
@@ -84,7 +81,7 @@ class Feelers:
         if peer != self._felt:
             return []
         self._felt = None
-        return [] if self._in_use(peer) else [Hangup(peer, Door.CONTROL, FELT)]
+        return [LetGo(peer, Door.CONTROL, FELT)]
 
     def remember(self, contact: Contact | None = None) -> list[Effect]:
         """Keep one that worked over restarts, and after it the anchors: two neighbours by our own

@@ -14,7 +14,7 @@ from typing import Final
 
 from common.addresses import Address, may_tell
 from common.config import OverlayConfig
-from common.core import Dial, Effect, Hangup, LinkUp, Notify, Send
+from common.core import Dial, Effect, LetGo, LinkUp, Notify, Send
 from common.deadlines import Deadlines
 from common.dialbudget import DialBudget
 from common.doors import Door
@@ -58,7 +58,6 @@ class _Wanted:
     def __init__(self, seed: Seed, why: Why, tries_max: int | None, rtt_s: float = 0.0) -> None:
         self.why = why
         self.rtt_s = rtt_s  # as its pong took, if one came
-        self.dialled = False  # the link to it is of our making
         self.place = seed.place
         self.seed = seed
         self.node = seed.node
@@ -102,7 +101,6 @@ class Joining:
         links: Mapping[NodeId, LinkUp],
         neighbours: Container[NodeId],
         has_room: Callable[[NodeId | None, bool], bool],
-        in_use: Callable[[NodeId], bool],
         greeting: Callable[[NodeId, float], Link],
         cache: HostCache,
         meeting: Meeting,
@@ -114,7 +112,6 @@ class Joining:
         self._links = links
         self._neighbours = neighbours
         self._has_room = has_room
-        self._in_use = in_use
         self._greeting = greeting
         self._meeting = meeting
         self._cache = cache
@@ -339,7 +336,7 @@ class Joining:
         paced = wanted.is_hearsay and wanted.why is not Why.NEAR
         if paced and not self._may_dial(wanted, now):
             return self._rest(wanted, now, "")
-        wanted.phase, wanted.dialled = Phase.DIALLED, True
+        wanted.phase = Phase.DIALLED
         self._deadlines.cancel(wanted.place)  # `LinkUp` or `LinkDown` will answer
         return [Dial(wanted.node, wanted.address, Door.CONTROL)]
 
@@ -365,19 +362,10 @@ class Joining:
         if wanted.tries_max is not None and wanted.tries >= wanted.tries_max:
             del self._wanted[wanted.place]
             self._deadlines.cancel(wanted.place)
-            return self._give_up(wanted)
+            return [LetGo(wanted.node, Door.CONTROL, PARTED)] if wanted.node is not None else []
         self._deadlines.set(wanted.place, now + pause_s)
         if complaint in ("", wanted.complaint):
             return []
         wanted.complaint = complaint
         fields: dict[str, object] = {"place": wanted.place, "reason": complaint}
         return [Notify("join_failed", fields, level)]
-
-    def _give_up(self, wanted: _Wanted) -> list[Effect]:
-        """A link that we made for nothing is hung up, unless somebody else needs it by now."""
-        peer = wanted.node
-        if not wanted.dialled or peer is None or peer not in self._links:
-            return []
-        if peer in self._neighbours or self._known_as(peer) or self._in_use(peer):
-            return []
-        return [Hangup(peer, Door.CONTROL, PARTED)]

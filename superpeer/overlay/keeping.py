@@ -35,7 +35,6 @@ class Keeping:
         joining: Joining,
         places: Places,
         meeting: Meeting,
-        in_use: Callable[[NodeId], bool],
         part: Callable[[NodeId, float], list[Effect]],
     ) -> None:
         self.feelers = Feelers(
@@ -45,7 +44,6 @@ class Keeping:
             neighbours=neighbours,
             cache=cache,
             budget=joining.budget,
-            in_use=in_use,
         )
         self._mending = Mending(
             config,

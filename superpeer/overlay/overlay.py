@@ -14,7 +14,7 @@ from typing import Final
 
 from common.addresses import may_tell
 from common.config import OverlayConfig
-from common.core import DatagramReceived, Effect, Hangup, LinkUp, Notify, Send
+from common.core import DatagramReceived, Effect, LetGo, LinkUp, Notify, Send
 from common.deadlines import Deadlines
 from common.doors import Door
 from common.hostcache import HostCache
@@ -43,8 +43,7 @@ _LEAVE: Final = "leave"
 
 class Overlay:
     """Our place among the super-peers. `links` is read as it is at the moment; `on_linked` hears of
-    each new neighbour, `on_parted` of each that is none any more though its link is there, and
-    `in_use` tells whether somebody else needs the link to a peer."""
+    each new neighbour, `on_parted` of each that is none any more though its link is there."""
 
     def __init__(
         self,
@@ -57,12 +56,10 @@ class Overlay:
         seeds: tuple[Seed, ...],
         on_linked: Callable[[NodeId, float], list[Effect]],
         on_parted: Callable[[NodeId, float], list[Effect]],
-        in_use: Callable[[NodeId], bool],
     ) -> None:
         self._me = me
         self._on_linked = on_linked
         self._on_parted = on_parted
-        self._in_use = in_use
         self._config = config
         self._meeting = meeting
         self._links = links
@@ -83,7 +80,6 @@ class Overlay:
             links=links,
             neighbours=self.neighbours,
             has_room=self.places.has_room,
-            in_use=in_use,
             greeting=self._greeting,
             cache=self.cache,
             meeting=meeting,
@@ -99,7 +95,6 @@ class Overlay:
             joining=self.joining,
             places=self.places,
             meeting=meeting,
-            in_use=self._is_needed,
             part=self._leave,
         )
 
@@ -153,7 +148,7 @@ class Overlay:
         self.cache.hear(others, Contact(peer, learned_from), now)
         effects += self._lose(peer, now)
         if was_neighbour:
-            effects += self._hang_up(peer)
+            effects.append(LetGo(peer, Door.CONTROL, PARTED))
         return effects + (self.joining.want_one_of(others, now) if self.places.has_room() else [])
 
     def on_neighbourhood(self, peer: NodeId, message: Neighbourhood, now: float) -> list[Effect]:
@@ -234,6 +229,10 @@ class Overlay:
         return min((when for when in times if when is not None), default=None)
 
     # --- questions --------------------------------------------------------------------------
+
+    def needs(self, peer: NodeId) -> bool:
+        """Whether we want the link to `peer`: it is our neighbour, or may become one."""
+        return peer in self.neighbours or self.joining.why(peer) is not None
 
     def contacts(self, but: NodeId = b"") -> tuple[Contact, ...]:
         """Our neighbours and where we see them, but for those that leave."""
@@ -318,18 +317,7 @@ class Overlay:
     def _due_leave(self, peer: NodeId, now: float) -> list[Effect]:
         effects: list[Effect] = [Send(peer, Unlinked()), *self._on_parted(peer, now)]
         self.places.part(peer, now)
-        return [*effects, *self._lose(peer, now), *self._hang_up(peer)]
-
-    def _hang_up(self, peer: NodeId) -> list[Effect]:
-        """Who made the link ends it, unless somebody needs it."""
-        link = self._links.get(peer)
-        if link is None or link.inbound or self._is_needed(peer):
-            return []
-        return [Hangup(peer, Door.CONTROL, PARTED)]
-
-    def _is_needed(self, peer: NodeId) -> bool:
-        is_wanted = peer in self.neighbours or self.joining.why(peer) is not None
-        return is_wanted or self._in_use(peer)
+        return [*effects, *self._lose(peer, now), LetGo(peer, Door.CONTROL, PARTED)]
 
     # --- what we say and hear ---------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from common.addresses import may_tell
 from common.config import VitalsConfig
-from common.core import Dial, Effect, Hangup, LinkUp, Send
+from common.core import Dial, Effect, LetGo, LinkUp, Send
 from common.deadlines import Deadlines
 from common.dialbudget import DialBudget
 from common.doors import Door
@@ -44,7 +44,7 @@ class Dialbacks:
     """Dials of our leaves by others, and of others' leaves by us.
 
     `links`, `leaves` and `askable` are read as they are at the moment; `book` is what we keep of a
-    leaf, `in_use` tells whether somebody else needs a link, `changed` hears of each result.
+    leaf, `changed` hears of each result.
     """
 
     def __init__(
@@ -58,13 +58,11 @@ class Dialbacks:
         askable: Callable[[], list[NodeId]],
         book: Callable[[NodeId], Book],
         budget: DialBudget,
-        in_use: Callable[[NodeId], bool],
         changed: Callable[[NodeId, float], None],
     ) -> None:
         self._me, self._config, self._rng = me, config, rng
         self._links, self._leaves, self._askable = links, leaves, askable
-        self._book, self._budget, self._in_use = book, budget, in_use
-        self._changed = changed
+        self._book, self._budget, self._changed = book, budget, changed
         self._pace = Bucket(max(config.dialbacks_per_s, 1e-9), 8, 0.0)
         self._asked: dict[Guid, _Asked] = {}
         self._bulk: dict[NodeId, None] = {}  # bulk doors that we dial ourselves now
@@ -202,8 +200,7 @@ class Dialbacks:
             return None
         asked = self._for_others.pop(peer)
         self._deadlines.cancel(("other", peer))
-        over: list[Effect] = [] if self._in_use(peer) else [Hangup(peer, Door.CONTROL, SEEN)]
-        return [self._answer(asked, True), *over]
+        return [self._answer(asked, True), LetGo(peer, Door.CONTROL, SEEN)]
 
     def lost(self, peer: NodeId, door: Door, now: float) -> list[Effect]:
         """A link is gone, or could not be made."""
@@ -221,7 +218,7 @@ class Dialbacks:
             return None
         self._no_longer_dials(peer)
         self._bulk_known(peer, now, reached=reached)
-        return [Hangup(peer, Door.BULK, SEEN)] if reached else []
+        return [LetGo(peer, Door.BULK, SEEN)] if reached else []
 
     def _no_longer_dials(self, peer: NodeId) -> None:
         self._bulk.pop(peer, None)

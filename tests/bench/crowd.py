@@ -21,7 +21,7 @@ from random import Random
 
 from common.addresses import Address, split_host_port
 from common.config import Config
-from common.core import Bound, Core, Effect, Notify
+from common.core import Bound, Effect, Notify, Role
 from common.ids import Identity, parse_node
 from common.meeting import Seed
 from common.network import Network
@@ -43,7 +43,7 @@ class Member:
         self.lost: list[str] = []
         network, config = Network(), Config()
 
-        def leaf(rng: Random) -> Core:
+        def leaf(rng: Random) -> Role:
             return Leaf(
                 identity=self.identity,
                 config=config,

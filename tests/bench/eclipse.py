@@ -28,7 +28,7 @@ from typing import Final
 
 from common.addresses import Address
 from common.config import OverlayConfig
-from common.core import DatagramReceived, Dial, Effect, Hangup, LinkUp, Send, SendDatagram
+from common.core import DatagramReceived, Dial, Effect, LetGo, LinkUp, Send, SendDatagram
 from common.doors import Door
 from common.hostcache import ANCHORS, GROUP_MAX
 from common.ids import NodeId
@@ -166,7 +166,6 @@ class Siege:
             seeds=(),
             on_linked=lambda _peer, _now: [],
             on_parted=lambda _peer, _now: [],
-            in_use=lambda _peer: False,
         )
 
     def _repeat(self, life: int, first_s: float, pause_s: float, do: Callable[[], None]) -> None:
@@ -266,9 +265,10 @@ class Siege:
                 case Send(peer=peer, message=Link() as link):
                     life = self._life
                     self._later(0.1, lambda p=peer, m=link, n=life: self._asked(p, m, n))  # type: ignore[misc]
-                case Hangup(peer=peer):
-                    self.links.pop(peer, None)
-                    self._tell(self.overlay.link_lost(peer, self.now, was_up=True))
+                case LetGo(peer=peer) if peer in self.links:
+                    if not self.links[peer].inbound and not self.overlay.needs(peer):
+                        del self.links[peer]
+                        self._tell(self.overlay.link_lost(peer, self.now, was_up=True))
                 case Send(peer=peer, message=Unlinked(leaving=False)):
                     inbound = peer in self.links and self.links[peer].inbound
                     if inbound and peer not in self.overlay.neighbours:

@@ -13,7 +13,7 @@ from random import Random
 from typing import Final, TypeVar
 
 from common.config import Config
-from common.core import Answer, Asked, Bound, Core, Effect, Event, Fail, Notify, Stopped, Tell
+from common.core import Answer, Asked, Bound, Effect, Event, Fail, Notify, Role, Stopped, Tell
 from common.ids import Identity
 from common.meeting import Seed
 from common.network import Network
@@ -59,7 +59,7 @@ class LightLeaf:
         identity, network = Identity(rng.randbytes(32)), Network("bench")
         cores: list[Leaf] = []
 
-        def role(_rng: Random) -> Core:
+        def role(_rng: Random) -> Role:
             core = Leaf(
                 identity=identity,
                 config=Config(),

@@ -15,7 +15,7 @@ from common.links import Phase as LinkPhase
 from common.messages.cluster import Busy
 from deploy.sim.chaos.truth import Truth
 from deploy.sim.host import Host
-from deploy.sim.inside import LeafInside, leaf_of, links_of
+from deploy.sim.inside import LeafInside, leaf_of, links_of, wants
 from leaf.parent.parent import State
 from leaf.swarm.source import Phase
 
@@ -41,7 +41,7 @@ class Leaves:
             return
         links = links_of(host)
         if isinstance(event, FrameReceived) and isinstance(event.message, Busy) and links:
-            self._refused(host, inside, links, event.link)
+            self._refused(host, links, event.link)
         up: dict[tuple[NodeId, Door], object] = dict.fromkeys(inside.relayed.beyond)
         up.update(links.snapshot() if links is not None else {})
         self._parent(host, inside, up)
@@ -68,14 +68,13 @@ class Leaves:
         elif contact.node != host.identity.node and (contact.node, Door.CONTROL) not in up:
             self._violate("7: a leaf is linked to its parent", f"{host.name} is not")
 
-    def _refused(self, host: Host, inside: LeafInside, links: Links, number: int) -> None:
-        link, contact = links._links.get(number), inside.parent.contact
+    def _refused(self, host: Host, links: Links, number: int) -> None:
+        """The link ends in that very turn, unless something else is wanted of it: an heir may have
+        room when it is needed."""
+        link = links._links.get(number)
         if link is None or link.dial is None or link.phase is not LinkPhase.UP:
             return
-        heir = inside.parent.heir.contact
-        if heir is not None and heir.node == link.peer:
-            return  # it may have room when it is needed
-        if contact is None or contact.node != link.peer:
+        if link.peer is not None and not wants(host, link.peer, Door.CONTROL):
             self._violate("7: who refuses is left alone", f"{host.name} keeps a link to it")
 
     def _uploads(
