@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from common.config import Config
 from common.core import Effect, LinkUp, Notify, Send
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.ids import NodeId, node_text
 from common.messages.fields import Contact
 from common.messages.hierarchy import Offer, OfferAnswer, Yielded
@@ -313,4 +313,4 @@ class Promotion:
     def wakeup(self) -> float | None:
         """The earliest deadline."""
         times = [self._deadlines.earliest(), self._moves.wakeup(), self.stepdown.wakeup()]
-        return min((when for when in times if when is not None), default=None)
+        return soonest(times)

@@ -16,7 +16,7 @@ from typing import Final
 from common.addresses import may_tell
 from common.config import OverlayConfig
 from common.core import DatagramReceived, Effect, Hangup, LinkUp, Notify, Send
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.doors import Door
 from common.hostcache import HostCache
 from common.ids import NodeId, node_text
@@ -225,7 +225,7 @@ class Overlay:
     def wakeup(self) -> float | None:
         """The earliest deadline."""
         times = [self._deadlines.earliest(), self.joining.wakeup(), self.keeping.wakeup()]
-        return min((when for when in times if when is not None), default=None)
+        return soonest(times)
 
     # --- questions --------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ a quarter will do here.
 """
 
 import argparse
+import gc
 import json
 import math
 import time
@@ -290,6 +291,7 @@ def settings(rules: str, target: int) -> Config:
 def measure(nodes: int, seed: int, rules: str, target: int) -> dict[str, object]:
     """One run, and what it says."""
     began = time.perf_counter()
+    gc.disable()  # a world is looked over again and again else, and has little garbage in rings
     bench = Bench(nodes, seed, rules, target)
     bench.crowd(nodes, ARRIVALS_S)
     bench.run(HELD_S)
