@@ -214,6 +214,34 @@ def test_who_is_unfit_for_long_goes_if_the_others_have_room() -> None:
     assert peer.machine.phase is Phase.ASKING
 
 
+def test_the_younger_waits_longer_before_it_goes() -> None:
+    """So older ones go first; but half of the load may be gone where all are young."""
+    peer = Peer(b"\x01", [b"\x02", b"\x03", b"\x04"])
+    peer.machine._config = PromotionConfig(flip_s=1000.0, idle_s=60.0, young_share=0.1)
+    peer.machine.promoted_at = 0.0
+    assert peer.machine.patience_s(0.0) == 160.0
+    assert peer.machine.patience_s(500.0) == 110.0
+    assert peer.machine.patience_s(2000.0) == 60.0
+    assert peer.machine.look(SEEN, 500.0) == []
+    assert peer.machine.look(SEEN, 598.0) == []  # 60 + 0.1 x 402 s are not over
+    assert peer.ask(601.0)
+    peer.machine.promoted_at = None
+    assert peer.machine.patience_s(2000.0) is None
+
+
+def test_who_lost_the_lot_asks_again_while_the_words_of_others_hold() -> None:
+    """Else those that agreed would give it no word again for long."""
+    peer = Peer(b"\x01", [b"\x02", b"\x03", b"\x04"])
+    peer.machine._config = PromotionConfig(flip_s=0.0, idle_s=60.0)
+    assert peer.machine.look(SEEN, 0.0) == []
+    (first, *_) = [one.message for one in peer.ask(60.0) if isinstance(one, Send)]
+    assert isinstance(first, Reserve)
+    for name, agrees in ((b"\x02", True), (b"\x03", False), (b"\x04", False)):
+        peer.machine.on_reserved(name, Reserved(first.lot, agrees), 60.0)
+    assert peer.machine.phase is Phase.IDLE
+    assert peer.ask(65.0)
+
+
 def test_who_could_not_move_is_not_left_hanging_on_nothing() -> None:
     """Its link ends with the role, so it looks for another parent."""
     peer = Peer(b"a", [b"b"], leaves=2)

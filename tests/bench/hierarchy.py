@@ -245,13 +245,16 @@ class Bench:
         host._flush()
         host._arm()
 
-    def back_within(self, since: float) -> float | None:
-        """How long after this moment the mean is in its band again and stays there."""
+    def back_within(self, since: float, *, whole: bool = False) -> float | None:
+        """How long after this moment the mean is in its band again and stays there. `whole`: or
+        super-peers are as many as the whole number that is nearest to the target; where they are
+        few no other may be in the band."""
         began: float | None = None
         for at, supers, leaves in self.samples:
             if at <= since:
                 continue
             is_in = supers > 0 and abs(leaves / supers / self.target - 1.0) <= BAND
+            is_in = is_in or (whole and supers == nearest(leaves, self.target))
             began = (began if began is not None else at) if is_in else None
             if began is not None and at - began >= STAYS_S:
                 return began - since
@@ -305,6 +308,12 @@ def remaining_s(age_s: float) -> float:
     return 2 * (math.sqrt(age_s * scale_s) + scale_s)
 
 
+def nearest(leaves: int, target: int) -> int:
+    """The number of super-peers whose mean is nearest to the target, as a ratio."""
+    least = max(1, leaves // target)
+    return min((least, least + 1), key=lambda each: abs(math.log(max(1, leaves) / each / target)))
+
+
 def settings(rules: str, target: int) -> Config:
     """Echoes are rarer, so that more nodes fit into an hour, and a parent is silent for as many of
     them before its heir is joined; fixed rules have no controller."""
@@ -354,6 +363,8 @@ def measure(
         "grown_within_s": bench.back_within(0.0),
         "down_within_s": bench.back_within(halved_at),
         "up_within_s": bench.back_within(doubled_at),
+        "down_within_s_or_nearest": bench.back_within(halved_at, whole=True),
+        "up_within_s_or_nearest": bench.back_within(doubled_at, whole=True),
         "p95_by_p50": even,
         "p95_by_p50_halved": even_down,
         "p95_by_p50_doubled": bench.evenness(),
