@@ -24,7 +24,7 @@ from common.ids import NodeId, node_text
 from common.messages.fields import Contact
 from common.messages.hierarchy import Offer, OfferAnswer, Yielded
 from superpeer.hierarchy.capacity import Capacity
-from superpeer.hierarchy.drift import Drift, drift, shares, split_chance
+from superpeer.hierarchy.drift import Drift, drift, leave_chance, shares, split_chance
 from superpeer.hierarchy.exchange import Exchange
 from superpeer.hierarchy.moves import Moves
 from superpeer.hierarchy.stepdown import StepDown
@@ -113,6 +113,17 @@ class Promotion:
         inputs = self._vitals.beside(peer, now)
         return None if inputs is None else verdict(inputs, self.config, self._vitals_config).worth
 
+    def better_than(self, now: float) -> float:
+        """Of which share of the neighbours that somebody measured we are the better super-peer, by
+        what they say of us; 0.0 where they say nothing."""
+        inputs = self._vitals.ourselves(now)
+        if inputs is None:
+            return 0.0
+        worth = verdict(inputs, self.config, self._vitals_config).worth
+        others = [self._worth_beside(peer, now) for peer in staying(self._neighbours)]
+        known = [each for each in others if each is not None]
+        return sum(each < worth for each in known) / len(known) if known else 0.0
+
     def _candidates(self) -> list[NodeId]:
         return [leaf for leaf in self._leaves if leaf != self.me and leaf not in self._neighbours]
 
@@ -175,7 +186,7 @@ class Promotion:
         chance = split_chance(seen, self.config)
         if not chance:
             self._over_since = None
-            effects = self._level(seen, now) or self.stepdown.look(seen, now)
+            effects = self._level(seen, now) or self._step_down(seen, now)
             return effects or self._improve(now)
         if self._over_since is None:
             self._over_since = now
@@ -195,6 +206,11 @@ class Promotion:
         if reachable is False:
             return "others cannot dial it"
         return "few leaves are too many for it" if self.capacity.is_overloaded(seen.leaves) else ""
+
+    def _step_down(self, seen: Drift, now: float) -> list[Effect]:
+        """Step down, if we are one too many, the worst one first."""
+        is_one = leave_chance(seen, self.config) > 0
+        return self.stepdown.look(seen, self.better_than(now) if is_one else 0.0, now)
 
     def _improve(self, now: float) -> list[Effect]:
         """Ask the worst beside us whether it goes for the best of ours."""

@@ -28,6 +28,7 @@ from superpeer.overlay.neighbour import Neighbour, staying
 
 LOT_BITS: Final = 48
 REST_TIMES: Final = 10.0  # times the word that was not used: so long it is given to others
+BEST_TIMES: Final = 2.0  # so much longer who is better than all near waits; wild guess
 STEPPED_DOWN: Final = "it is no super-peer any more"
 _ASKED: Final = "asked"
 _EMPTY: Final = "empty"
@@ -98,20 +99,23 @@ class StepDown:
         """Whether we could if we are none to be one: promoted, and long enough ago."""
         return self.promoted_at is not None and now >= self.promoted_at + self._config.flip_s
 
-    def patience_s(self, now: float) -> float | None:
-        """How long we are one too many before we go. Who was promoted a short time ago waits
-        longer, so that older ones go first; but where all are young, exchanges having brought
-        them, half of the load may be gone. None: we were started as a super-peer, and stay."""
+    def patience_s(self, better_than: float, now: float) -> float | None:
+        """How long we are one too many before we go: three times as long if we are better than all
+        near, so that the worst goes first, and longer if we were promoted a short time ago. But
+        not for ever: where exchanges brought all of us, all are young, and half of the load may be
+        gone. None: we were started as a super-peer, and stay."""
         if self.promoted_at is None:
             return None
-        left_s = max(0.0, self.promoted_at + self._config.flip_s - now)
-        return self._config.idle_s + self._config.young_share * left_s
+        config = self._config
+        left_s = max(0.0, self.promoted_at + config.flip_s - now)
+        return config.idle_s * (1.0 + BEST_TIMES * better_than) + config.young_share * left_s
 
     # --- deciding ---------------------------------------------------------------------------
 
-    def look(self, seen: Drift, now: float) -> list[Effect]:
-        """Ask the neighbours, if we are not needed for long and the lot falls on us."""
-        chance, patience_s = leave_chance(seen, self._config), self.patience_s(now)
+    def look(self, seen: Drift, better_than: float, now: float) -> list[Effect]:
+        """Ask the neighbours, if we are not needed for long and the lot falls on us. `better_than`:
+        of which share of them we are the better super-peer."""
+        chance, patience_s = leave_chance(seen, self._config), self.patience_s(better_than, now)
         if not chance or patience_s is None:
             self._idle_since = None
             return []

@@ -10,17 +10,7 @@ and stays there for 30 s, how evenly the super-peers are used, how often nodes c
 which part of the best capacity x remaining uptime (an oracle that knows the future picks as many
 nodes) those that were promoted hold.
 
-The other rules are those of programs that were in use, as far as they decide who is one: fixed
-thresholds of one node, and nothing about how many are needed.
-
-- gtk-gnutella (`can_become_ultra` in src/core/nodes.c): up for NODE_MIN_UPTIME, 3,600 s; who had
-  no leaf for NODE_UP_NO_LEAF_MAX, 3,600 s, is none any more. The bandwidth that it looks at is a
-  setting; means of past sessions (10,800 s) are left out, as nobody here has a past.
-- LimeWire (NodeAssignerImpl, UltrapeerSettings): upstream of MIN_UPSTREAM_REQUIRED, 10 KB/s, or
-  downstream of 20, and this run 7,200 s long. Who passes that while nobody uses it tries to become
-  one whatever others need, and then refuses to be demoted.
-
-Of the hours that they ask for a quarter will do here, and of the rates a tenth, as of all rates.
+The other rules are those of programs that were in use (`tests.bench.fixedrules`).
 `tests.bench.rules` draws and tells of several runs beside one another; `--save` is for it.
 """
 
@@ -28,10 +18,11 @@ import argparse
 import gc
 import json
 import math
+import sys
 import time
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -44,7 +35,7 @@ from common.config import (
     PromotionConfig,
     VitalsConfig,
 )
-from common.core import Effect, Notify
+from common.core import Notify
 from common.node import LEAF, SUPERPEER
 from deploy.churn import PROFILES
 from deploy.sim.host import Host
@@ -53,29 +44,31 @@ from deploy.sim.paths import Access
 from deploy.sim.shelf import Shelf
 from deploy.sim.world import World
 from superpeer.role import SuperPeer
+from tests.bench.fixedrules import FIXED
 
 MEDIAN_RATE: Final = 2e5  # bytes/s: a tenth of real ones, as each block of a test costs time here
 RATE_MIN: Final = MEDIAN_RATE / 2
 TEST_BYTES: Final = int(8 * MEDIAN_RATE)  # as the setting is to real rates
 DECADES: Final = 3.0  # between the slowest and the fastest of 1,000
-ECHO_S: Final = 5.0
 DELAY_S: Final = 0.02
 SAMPLE_S: Final = 5.0
 STAYS_S: Final = 30.0
 BAND: Final = 0.15
-GROWTH_S: Final = 2400.0  # until the first shock: longer than a flip guard
 HELD_S: Final = 1800.0  # after which it is asked first what the promoted hold
 HELD: Final = ("future", "attainable", "expected", "rate")
-DOWN_S: Final = 600.0
-UP_S: Final = 300.0
 ARRIVALS_S: Final = 300.0  # within which the first come
 KNOWN: Final = 20  # super-peers that a node that comes knows of
 RULE_S: Final = 30.0  # how often a fixed rule is looked at
-LIMEWIRE_UP: Final = 1e3  # 10 KB/s; who has that down has it up here too: down is ten times up
-GTK_UPTIME_S: Final = 3600.0 / 4
-GTK_NO_LEAF_S: Final = 3600.0 / 4
-LIMEWIRE_UPTIME_S: Final = 7200.0 / 4
 COURSE_S: Final = 60.0  # between two looks at what the promoted hold
+
+
+class Course(NamedTuple):
+    """How long which part of a run lasts, and how rare signs of life are: a death is told."""
+
+    growth_s: float = 2400.0  # until the first shock: longer than a flip guard
+    down_s: float = 600.0
+    up_s: float = 300.0
+    echo_s: float = 5.0
 
 
 class Person:
@@ -97,17 +90,17 @@ class Person:
 class Bench:
     """One run."""
 
-    def __init__(self, nodes: int, seed: int, rules: str, target: int) -> None:
+    def __init__(self, nodes: int, seed: int, rules: str, target: int, course: Course) -> None:
         self.rng, self.rules, self.nodes = Random(f"hierarchy/{seed}"), rules, nodes
         self.world = World(seed, by_reference=True, strict=False)
-        self.config = settings(rules, target)
+        self.config = settings(rules, target, course.echo_s)
         self.target = target
         self.people: dict[int, Person] = {}
         self.exchanges = 0
         self.wanted = 0  # leaves that there should be
         self.samples: list[tuple[float, int, int]] = []  # when, super-peers, leaves
         self.course: list[tuple[float, float | None, float | None]] = []  # when, even, held
-        self.leafless: dict[int, float] = {}  # super-peers without a leaf, and since when
+        self.fixed = None if rules == "ours" else FIXED[rules]()
         self.role_changes: list[float] = []
         self.lived: list[Person] = []
         self.world.watch([self])
@@ -196,54 +189,9 @@ class Bench:
             )
             if self.world.now % COURSE_S < SAMPLE_S:
                 self.course.append((self.world.now, self.evenness(), self.held("expected")))
-            if self.rules != "ours" and self.world.now % RULE_S < SAMPLE_S:
-                self._apply_rule()
-                if self.rules == "gtk-gnutella":
-                    self._end_leafless()
-
-    def _apply_rule(self) -> None:
-        """Every leaf that passes the fixed thresholds is asked by its parent."""
-        for core in self.cores:
-            promotion = core._hierarchy.promotion
-            for person in list(self.people.values()):
-                node = person.host.identity.node
-                may = node in core._cluster.members and person.core is None
-                if may and self._passes(person) and promotion.offered is None:
-                    self._ask(core, person)
-
-    def _passes(self, person: Person) -> bool:
-        up_s = self.world.now - person.began
-        if self.rules == "limewire":
-            return person.up_rate >= LIMEWIRE_UP and up_s >= LIMEWIRE_UPTIME_S
-        return up_s >= GTK_UPTIME_S
-
-    def _ask(self, core: SuperPeer, person: Person) -> None:
-        host = self.world.by_node[core._me]
-        promotion, node = core._hierarchy.promotion, person.host.identity.node
-        self._perform(host, promotion._offer(node, host.clock))
-
-    def _end_leafless(self) -> None:
-        """Who had none but itself for long steps down, as far as its neighbours let it."""
-        for person in list(self.people.values()):
-            core, host = person.core, person.host
-            if core is None or len(core._cluster.members) > 1 or host is self.first:
-                self.leafless.pop(host.number, None)
-                continue
-            stepdown = core._hierarchy.stepdown
-            since = self.leafless.setdefault(host.number, self.world.now)
-            if self.world.now - since >= GTK_NO_LEAF_S and not stepdown.is_under_way:
-                self._perform(host, stepdown._ask(host.clock))
-
-    @staticmethod
-    def _perform(host: Host, asked: list[Effect]) -> None:
-        if host.node is None:
-            return
-        effects: list[Effect] = []
-        host.node._perform(SUPERPEER, asked, effects, host.clock)
-        for effect in effects:
-            host._perform(effect)
-        host._flush()
-        host._arm()
+                print(*self.samples[-1], *self.course[-1][1:], file=sys.stderr, flush=True)
+            if self.fixed is not None and self.world.now % RULE_S < SAMPLE_S:
+                self.fixed.look(self.world, list(self.people.values()), self.cores)
 
     def back_within(self, since: float, *, whole: bool = False) -> float | None:
         """How long after this moment the mean is in its band again and stays there. `whole`: or
@@ -314,15 +262,15 @@ def nearest(leaves: int, target: int) -> int:
     return min((least, least + 1), key=lambda each: abs(math.log(max(1, leaves) / each / target)))
 
 
-def settings(rules: str, target: int) -> Config:
+def settings(rules: str, target: int, echo_s: float) -> Config:
     """Echoes are rarer, so that more nodes fit into an hour, and a parent is silent for as many of
     them before its heir is joined; fixed rules have no controller."""
     promotion = PromotionConfig(leaves_target=target, up_rate_min=RATE_MIN)
     if rules != "ours":
         promotion = replace(promotion, look_s=0.0)
     config = Config(
-        link=LinkConfig(echo_s=ECHO_S, dead_s=3 * ECHO_S),
-        parent=ParentConfig(silent_s=1.75 * ECHO_S),
+        link=LinkConfig(echo_s=echo_s, dead_s=3 * echo_s),
+        parent=ParentConfig(silent_s=1.75 * echo_s),
         overlay=OverlayConfig(),
         promotion=promotion,
         vitals=VitalsConfig(test_bytes=TEST_BYTES),
@@ -331,25 +279,30 @@ def settings(rules: str, target: int) -> Config:
 
 
 def measure(
-    nodes: int, seed: int, rules: str, target: int, save: Path | None = None
+    nodes: int,
+    seed: int,
+    rules: str,
+    target: int,
+    course: Course,
+    save: Path | None = None,
 ) -> dict[str, object]:
     """One run, and what it says."""
     began = time.perf_counter()
     gc.disable()  # a world is looked over again and again else, and has little garbage in rings
-    bench = Bench(nodes, seed, rules, target)
+    bench = Bench(nodes, seed, rules, target, course)
     bench.crowd(nodes, ARRIVALS_S)
-    bench.run(HELD_S)
+    bench.run(min(HELD_S, course.growth_s))
     held = {of: bench.held(of) for of in HELD}
-    bench.run(GROWTH_S - HELD_S)
+    bench.run(max(0.0, course.growth_s - HELD_S))
     grown, even = bench.samples[-1], bench.evenness()
     before = {of: bench.held(of) for of in HELD}
     halved_at = bench.world.now
     bench.halve()
-    bench.run(DOWN_S)
+    bench.run(course.down_s)
     down, even_down = bench.samples[-1], bench.evenness()
     doubled_at = bench.world.now
     bench.crowd(bench.wanted, 1.0)
-    bench.run(UP_S)
+    bench.run(course.up_s)
     up = bench.samples[-1]
     found = {
         "bench": "hierarchy",
@@ -389,10 +342,14 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--target", type=int, default=20, help="leaves per super-peer")
-    parser.add_argument("--rules", default="ours", choices=["ours", "limewire", "gtk-gnutella"])
+    parser.add_argument("--rules", default="ours", choices=["ours", *FIXED])
     parser.add_argument("--save", type=Path, help="a file for all samples, as JSON")
+    for name, length_s in Course()._asdict().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=length_s)
     asked = parser.parse_args()
-    print(json.dumps(measure(asked.nodes, asked.seed, asked.rules, asked.target, asked.save)))
+    course = Course(**{name: getattr(asked, name) for name in Course._fields})
+    found = measure(asked.nodes, asked.seed, asked.rules, asked.target, course, asked.save)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
