@@ -216,6 +216,8 @@ class Promotion:
         """Ask the worst beside us whether it goes for the best of ours."""
         if self._offered is not None or self._moves.pending or self.stepdown.is_under_way:
             return []
+        if not self.exchange.may_look(now):  # before all are ranked: that is most of a look
+            return []
         fit = [(found.worth, leaf) for leaf, found in self.ranked(now) if found.fit]
         if not fit:
             return []

@@ -6,7 +6,7 @@ that passes them asks it, and it becomes one.
 - gtk-gnutella (`can_become_ultra` in src/core/nodes.c): up for NODE_MIN_UPTIME, 3,600 s; who had
   no leaf for NODE_UP_NO_LEAF_MAX, 3,600 s, is none any more. The bandwidth that it looks at is a
   setting; means of past sessions (10,800 s) are left out, as nobody here has a past.
-- LimeWire (NodeAssignerImpl, UltrapeerSettings): upstream of MIN_UPSTREAM_REQUIRED, 10 KB/s, or
+- LimeWire (NodeAssignerImpl and its settings): upstream of MIN_UPSTREAM_REQUIRED, 10 KB/s, or
   downstream of 20, and this run 7,200 s long. Who passes that while nobody uses it tries to become
   one whatever others need, and then refuses to be demoted.
 
