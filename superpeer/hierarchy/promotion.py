@@ -106,7 +106,10 @@ class Promotion:
 
     def ranked(self, now: float) -> list[tuple[NodeId, Verdict]]:
         """Our leaves that are no super-peers themselves, the best first."""
-        found = [(leaf, self.verdict(leaf, now)) for leaf in self._candidates()]
+        return self._rank(self._candidates(), now)
+
+    def _rank(self, leaves: list[NodeId], now: float) -> list[tuple[NodeId, Verdict]]:
+        found = [(leaf, self.verdict(leaf, now)) for leaf in leaves]
         return sorted(found, key=lambda one: (not one[1].fit, -one[1].score, one[0]))
 
     def _worth_beside(self, peer: NodeId, now: float) -> float | None:
@@ -163,9 +166,8 @@ class Promotion:
         unknown = [peer for peer in unknown if self._links[peer].bulk_port]
         if unknown and self._rng.random() * seen.near < 1.0:  # others beside it look too
             return self._trials.begin(self._rng.choice(unknown), now)
-        untested = [
-            leaf for leaf, found in self.ranked(now) if self._lacks_witnesses(leaf, found, now)
-        ]
+        may = [leaf for leaf in self._candidates() if self._trials.may_begin(leaf, now)]
+        untested = [leaf for leaf, found in self._rank(may, now) if _lacks_witnesses(found)]
         told = {
             leaf: self._vitals.book(leaf).told_rate(self._vitals_config, now) for leaf in untested
         }
@@ -173,11 +175,6 @@ class Promotion:
         untested = [leaf for leaf in untested if (told[leaf] or least) >= least]
         untested.sort(key=lambda leaf: -(told[leaf] or 0.0))  # stable: else by rank
         return self._trials.begin(untested[0], now) if untested else []
-
-    def _lacks_witnesses(self, leaf: NodeId, found: Verdict, now: float) -> bool:
-        open_ = {check.name for check in found.checks if check.outcome != "passes"}
-        lacks = open_ - {"rtt_s", "up_rate", "steadiness"} == {"witnesses"}
-        return lacks and self._trials.may_begin(leaf, now)
 
     def _steer(self, seen: Drift, now: float) -> list[Effect]:
         effects = self.stepdown.pressed(self._unfit(seen, now), now)
@@ -195,8 +192,10 @@ class Promotion:
             return []
         if now - self._over_since < self.config.sustain_s and not is_full:
             return []
+        if self._rng.random() >= chance:  # before all are ranked: that is most of a look
+            return []
         best = next((leaf for leaf, found in self.ranked(now) if found.fit), None)
-        return self._offer(best, now) if best and self._rng.random() < chance else []
+        return self._offer(best, now) if best else []
 
     def _unfit(self, seen: Drift, now: float) -> str:
         """Why we should be no super-peer, whatever the load of others; '' if we may stay."""
@@ -216,7 +215,7 @@ class Promotion:
         """Ask the worst beside us whether it goes for the best of ours."""
         if self._offered is not None or self._moves.pending or self.stepdown.is_under_way:
             return []
-        if not self.exchange.may_look(now):  # before all are ranked: that is most of a look
+        if not self.exchange.may_look(now):
             return []
         fit = [(found.worth, leaf) for leaf, found in self.ranked(now) if found.fit]
         if not fit:
@@ -332,3 +331,9 @@ class Promotion:
         """The earliest deadline."""
         times = [self._deadlines.earliest(), self._moves.wakeup(), self.stepdown.wakeup()]
         return soonest(times)
+
+
+def _lacks_witnesses(found: Verdict) -> bool:
+    """Whether a test is what stands against it."""
+    open_ = {check.name for check in found.checks if check.outcome != "passes"}
+    return open_ - {"rtt_s", "up_rate", "steadiness"} == {"witnesses"}
