@@ -170,6 +170,7 @@ class PromotionConfig(Slice, frozen=True):
     flip_max_s: float = 61_200.0  # ... up to this
     moves_per_s: float = 20.0  # leaves that are sent to another super-peer
     idle_s: float = 60.0  # a super-peer is not needed for so long before it steps down
+    young_share: float = 0.02  # ... and for so much of what is left of `flip_s`; wild guess
     reserve_s: float = 2.0  # for the neighbours to say that it may; wild guess
     reserved_s: float = 30.0  # ... during which nobody else near may
     refusals_share: float = 0.25  # of the neighbours may refuse: no liar holds us for ever

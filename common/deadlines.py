@@ -7,11 +7,20 @@ heap never holds more than twice the live deadlines plus a constant.
 """
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 _SLACK = 64
 
 _Item = tuple[float, int, Hashable]
+
+
+def soonest(times: Iterable[float | None]) -> float | None:
+    """The first of them that there are: asked after each event, so without a generator."""
+    first: float | None = None
+    for time in times:
+        if time is not None and (first is None or time < first):
+            first = time
+    return first
 
 
 class Deadlines:

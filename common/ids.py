@@ -69,6 +69,7 @@ def is_signed(node: NodeId, statement: bytes, signature: bytes) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)  # explained and told again and again: of a verdict each look
 def node_text(node: NodeId) -> str:
     """52 characters of lower-case base32, as users and scripts see a node."""
     return base64.b32encode(node).decode("ascii").rstrip("=").lower()

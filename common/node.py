@@ -49,6 +49,7 @@ from common.core import (
     Stopped,
     Woke,
 )
+from common.deadlines import soonest
 from common.doors import Door
 from common.errors import Exit
 from common.ids import NodeId
@@ -139,8 +140,7 @@ class Node:
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the links and the roles."""
-        times = [self._links.wakeup(), *[role.wakeup() for role in self._roles.values()]]
-        return min((time for time in times if time is not None), default=None)
+        return soonest([self._links.wakeup(), *[role.wakeup() for role in self._roles.values()]])
 
     def snapshot(self) -> NodeSnapshot:
         """What status and checkers may see."""

@@ -33,7 +33,7 @@ from common.core import (
     Stopped,
     Woke,
 )
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.doors import Door
 from common.errors import Exit, UserError
 from common.ids import Identity, NodeId, node_text
@@ -223,10 +223,9 @@ class Leaf:
 
     def wakeup(self) -> float | None:
         """The earliest deadline of all machines."""
-        times = [machine.wakeup() for machine in self._machines.values()]
         if self._stopping:
-            times = [self._deadlines.earliest()]
-        return min((time for time in times if time is not None), default=None)
+            return self._deadlines.earliest()
+        return soonest([machine.wakeup() for machine in self._machines.values()])
 
     def snapshot(self) -> Status:
         """What `status` shows."""

@@ -149,7 +149,7 @@ class Explanation(msgspec.Struct):
     node: str
     promoted: bool  # it was a leaf that others made a super-peer, or that began the network
     phase: str  # of stepping down
-    may_step_down: bool
+    step_down_after_s: float | None  # of being one too many; None: never
     offered: str | None  # the leaf that is asked now
     drift: DriftRow
     verdicts: list[VerdictRow]  # the best first

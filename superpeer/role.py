@@ -33,6 +33,7 @@ from common.core import (
     Stopped,
     Woke,
 )
+from common.deadlines import soonest
 from common.doors import Door
 from common.errors import Exit
 from common.ids import Identity, NodeId, node_text
@@ -154,8 +155,7 @@ class SuperPeer:
 
     def wakeup(self) -> float | None:
         """The earliest deadline of the machines."""
-        times = [machine.wakeup() for machine in self._machines]
-        return min((when for when in times if when is not None), default=None)
+        return soonest([machine.wakeup() for machine in self._machines])
 
     def snapshot(self) -> Status:
         """The status as of the last event."""

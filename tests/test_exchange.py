@@ -41,7 +41,8 @@ class Asker:
 
     def looks(self, worth: float, now: float = 100.0) -> list[Effect]:
         """Often enough for the lot to fall on it."""
-        looks = (self.core.look(LEAF, worth, now) for _ in range(100))
+        core = self.core
+        looks = (core.look(LEAF, worth, now) for _ in range(100) if core.may_look(now))
         return next((effects for effects in looks if effects), [])
 
 

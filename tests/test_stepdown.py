@@ -60,7 +60,7 @@ class Peer:
     def ask(self, now: float = 1.0) -> list[Effect]:
         """Looks until the lot falls on it."""
         for _ in range(1000):
-            effects = self.machine.look(SEEN, now)
+            effects = self.machine.look(SEEN, 0.0, now)
             if effects:
                 return effects
         raise AssertionError("the lot never falls on it")
@@ -156,7 +156,7 @@ def test_who_was_started_as_a_super_peer_never_asks() -> None:
     """Nor one that was promoted a moment ago."""
     peer = Peer(b"\x01", [b"\x02"])
     peer.machine.promoted_at = None
-    assert not any(peer.machine.look(SEEN, 1.0) for _ in range(100))
+    assert not any(peer.machine.look(SEEN, 0.0, 1.0) for _ in range(100))
 
 
 def test_its_own_leaf_goes_too() -> None:
@@ -215,6 +215,43 @@ def test_who_is_unfit_for_long_goes_if_the_others_have_room() -> None:
     assert peer.machine.pressed("slow", 122.0) == []
     assert any(isinstance(one, Send) for one in peer.machine.pressed("slow", 123.0))
     assert peer.machine.phase is Phase.ASKING
+
+
+def test_the_younger_waits_longer_before_it_goes() -> None:
+    """So older ones go first; but half of the load may be gone where all are young."""
+    peer = Peer(b"\x01", [b"\x02", b"\x03", b"\x04"])
+    peer.machine._config = PromotionConfig(flip_s=1000.0, idle_s=60.0, young_share=0.1)
+    peer.machine.promoted_at = 0.0
+    assert peer.machine.patience_s(0.0, 0.0) == 160.0
+    assert peer.machine.patience_s(0.0, 500.0) == 110.0
+    assert peer.machine.patience_s(0.0, 2000.0) == 60.0
+    assert peer.machine.look(SEEN, 0.0, 500.0) == []
+    assert peer.machine.look(SEEN, 0.0, 598.0) == []  # 60 + 0.1 x 402 s are not over
+    assert peer.ask(601.0)
+    peer.machine.promoted_at = None
+    assert peer.machine.patience_s(0.0, 2000.0) is None
+
+
+def test_the_best_of_those_near_waits_longest() -> None:
+    """So the worst goes first, and those that stay hold more."""
+    peer = Peer(b"\x01", [b"\x02", b"\x03", b"\x04"])
+    peer.machine._config = PromotionConfig(flip_s=0.0, idle_s=60.0)
+    assert peer.machine.patience_s(0.0, 1.0) == 60.0
+    assert peer.machine.patience_s(0.5, 1.0) == 120.0
+    assert peer.machine.patience_s(1.0, 1.0) == 180.0
+
+
+def test_who_lost_the_lot_asks_again_while_the_words_of_others_hold() -> None:
+    """Else those that agreed would give it no word again for long."""
+    peer = Peer(b"\x01", [b"\x02", b"\x03", b"\x04"])
+    peer.machine._config = PromotionConfig(flip_s=0.0, idle_s=60.0)
+    assert peer.machine.look(SEEN, 0.0, 0.0) == []
+    (first, *_) = [one.message for one in peer.ask(60.0) if isinstance(one, Send)]
+    assert isinstance(first, Reserve)
+    for name, agrees in ((b"\x02", True), (b"\x03", False), (b"\x04", False)):
+        peer.machine.on_reserved(name, Reserved(first.lot, agrees), 60.0)
+    assert peer.machine.phase is Phase.IDLE
+    assert peer.ask(65.0)
 
 
 def test_who_could_not_move_is_not_left_hanging_on_nothing() -> None:

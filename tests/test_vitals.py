@@ -242,6 +242,19 @@ def test_one_word_makes_nobody_steady() -> None:
     assert told((tellers[0], long), (tellers[1], long)) == 60.0 + config.kept_s
 
 
+def test_what_we_are_worth_is_what_neighbours_measured() -> None:
+    """Nobody's word, no worth; the median of those that had witnesses enough."""
+    me, one, two = (Identity(bytes([number]) * 32) for number in range(1, 4))
+    ours = vitals_of(me, {}, one, two)
+    assert ours.ourselves(10.0) is None
+    for by, rate, witnesses in ((one, MB, 3), (two, 9 * MB, 2)):
+        bare = Record(me.node, by.node, True, rate, witnesses, 0, 0, 0, 0, bytes(64))
+        ours.on_records(by.node, Records((sign_record(by, NETWORK, bare),)), 10.0)
+    found = ours.ourselves(20.0)
+    assert found is not None
+    assert found.up_rate == MB
+
+
 def test_records_tell_the_next_parent_how_long_it_was_there() -> None:
     """The words of neighbours, signed, add to what we saw; a stranger's do not."""
     teller, second, me, leaf = (Identity(bytes([number]) * 32) for number in range(1, 5))

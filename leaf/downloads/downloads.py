@@ -27,6 +27,7 @@ from common.core import (
     Stopped,
     Woke,
 )
+from common.deadlines import soonest
 from common.errors import Exit, UserError
 from common.ids import NodeId
 from common.messages.fields import Contact
@@ -107,7 +108,7 @@ class Downloads:
         """The next deadline."""
         times = [self._askers.deadlines.earliest()]
         times += [each.wakeup() for each in self._under_way.values()]
-        return min((time for time in times if time is not None), default=None)
+        return soonest(times)
 
     def find(self, root: bytes, size: int | None = None) -> Download | None:
         """A download that serves this file, if it has nothing of it yet; a whole one goes first."""

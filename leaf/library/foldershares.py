@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from common.core import Effect
+from common.deadlines import soonest
 from common.folders import MakeManifest
 from common.storage import SharedFile
 
@@ -43,10 +44,8 @@ class FolderShares:
 
     def wakeup(self) -> float | None:
         """When the next manifest is to be made."""
-        return min(
-            (each.due for each in self._folders.values() if each.due and _is_ready(each)),
-            default=None,
-        )
+        folders = self._folders.values()
+        return soonest([each.due for each in folders if each.due and _is_ready(each)])
 
     def is_behind(self, share: str) -> bool:
         """Whether files of this share are in no manifest yet that will be."""

@@ -32,7 +32,7 @@ from common.core import (
     Stopped,
     Woke,
 )
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.doors import Door
 from common.ids import NodeId, node_text
 from common.messages import cluster
@@ -100,7 +100,7 @@ class Parent:
     def wakeup(self) -> float | None:
         """The next deadline."""
         times = (self._deadlines.earliest(), self._rounds.wakeup(), self.heir.wakeup())
-        return min((when for when in times if when is not None), default=None)
+        return soonest(times)
 
     def needs(self, peer: NodeId) -> bool:
         """Whether we want the control link to `peer`: it is our parent or to become it, our heir,

@@ -14,6 +14,7 @@ from typing import ClassVar, Final
 from common.addresses import Address, from_here
 from common.config import ParentConfig
 from common.core import Bound, DatagramReceived, Demoted, Effect, Event, Notify, Promoted
+from common.deadlines import soonest
 from common.hostcache import HostCache
 from common.ids import NodeId, node_text
 from common.ladder import LINE, SELF, Found
@@ -104,7 +105,7 @@ class Rounds:
     def wakeup(self) -> float | None:
         """The next deadline."""
         times = (self._at, self._ladder.wakeup())
-        return min((when for when in times if when is not None), default=None)
+        return soonest(times)
 
     # --- what tells us of super-peers -------------------------------------------------------
 

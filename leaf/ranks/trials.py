@@ -26,7 +26,7 @@ from common.core import (
     Sent,
     Woke,
 )
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.doors import Door
 from common.ids import Guid, NodeId
 from common.limits import TEST_S_MAX
@@ -103,7 +103,7 @@ class Trials:
     def wakeup(self) -> float | None:
         """The next deadline, and when the cap lets more pass."""
         times = [self._deadlines.earliest(), self._gate.opens_at if self._giving else None]
-        return min((when for when in times if when is not None), default=None)
+        return soonest(times)
 
     def needs(self, peer: NodeId) -> bool:
         """Whether a test wants the bulk link to `peer`."""

@@ -14,7 +14,7 @@ from typing import ClassVar, Final
 from common.config import SwarmConfig
 from common.content.merkle import piece_count
 from common.core import Effect, Event, Hangup, LinkDown, Received, Send, Sent, Stopped, Woke
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.doors import Door
 from common.ids import NodeId
 from common.limits import OPEN_REQUESTS_MAX
@@ -88,9 +88,9 @@ class Uploads:
 
     def wakeup(self) -> float | None:
         """When slots are decided anew, news are told, more may be read, or somebody stalled."""
-        rooms = (self._slots.deadlines, self._showing.deadlines, self._line.deadlines)
-        times = [self._outlet.opens_at, *[each.earliest() for each in (self._deadlines, *rooms)]]
-        return min((time for time in times if time is not None), default=None)
+        own, slots = self._deadlines.earliest(), self._slots.deadlines.earliest()
+        shown, line = self._showing.deadlines.earliest(), self._line.deadlines.earliest()
+        return soonest((self._outlet.opens_at, own, slots, shown, line))
 
     @property
     def served(self) -> int:

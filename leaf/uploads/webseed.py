@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 
 from common.content.merkle import HASH_BYTES, piece_count
 from common.core import Effect, Event, Woke
+from common.deadlines import soonest
 from common.storage import BytesRead, ReadFailed, ReadLayer, ReadPart, ReadShared, SharedFile
 from common.web.http import Choice, Request, choose
 from common.web.web import SPAN_BYTES_MAX, WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
@@ -61,8 +62,7 @@ class WebSeed:
 
     def wakeup(self) -> float | None:
         """When the cap lets somebody have more; else the door keeps the time."""
-        times = [answer.gate.opens_at for answer in self._answers.values()]
-        return min((time for time in times if time is not None), default=None)
+        return soonest([answer.gate.opens_at for answer in self._answers.values()])
 
     def _asked(self, event: WebAsked, now: float) -> list[Effect]:
         request = event.head

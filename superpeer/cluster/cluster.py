@@ -19,7 +19,7 @@ from typing import Final
 from common.config import ClusterConfig
 from common.content.catalogue import Entry
 from common.core import Effect, LetGo, LinkUp, Send
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.digest import CountedPlaces
 from common.doors import Door
 from common.ids import NodeId, node_text
@@ -249,7 +249,7 @@ class Cluster:
     def wakeup(self) -> float | None:
         """The earliest deadline."""
         times = (self._deadlines.earliest(), self._heirs.wakeup(), self._dormant.wakeup())
-        return min((when for when in times if when is not None), default=None)
+        return soonest(times)
 
     # --- questions --------------------------------------------------------------------------
 

@@ -42,8 +42,9 @@ def _about_us(found: Explanation) -> list[str]:
         lines.append(f"asked now: {found.offered}")
     if found.phase != "idle":
         lines.append(f"stepping down: {found.phase}")
-    elif found.promoted:
-        lines.append("promoted; " + ("may step down" if found.may_step_down else "not yet free to"))
+    elif found.step_down_after_s is not None:
+        waits = time_text(found.step_down_after_s)
+        lines.append(f"promoted: steps down when it is one too many for {waits}")
     else:
         lines.append("started as a super-peer: never steps down")
     return lines

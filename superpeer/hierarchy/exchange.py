@@ -52,15 +52,17 @@ class Exchange:
         self._refused: dict[NodeId, tuple[float, float]] = {}  # until when, and for how long
         self.exchanges = 0  # that came about
 
+    def may_look(self, now: float) -> bool:
+        """Whether it is time, and the lot falls on us: the others beside the worst one look too."""
+        if now < self._rests_until or self.is_under_way(now):
+            return False
+        return self._rng.random() * len(self._neighbours) <= 1.0
+
     def look(self, leaf: NodeId, worth: float, now: float) -> list[Effect]:
         """Our best leaf is worth so much: ask the worst beside us whether it would go."""
-        if now < self._rests_until or self.is_under_way(now):
-            return []
         worst = self._worst(now)
         if worst is None or worth < worst[0] + math.log(self._config.swap_factor):
             return []
-        if self._rng.random() * len(self._neighbours) > 1.0:
-            return []  # the others beside it look too
         peer, config = worst[1], self._config
         self._rests_until = now + config.swap_pause_s
         self._asked = _Asked(peer, leaf, now + 2 * config.reserve_s + config.offer_s)

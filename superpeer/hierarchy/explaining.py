@@ -40,7 +40,7 @@ def _explanation(promotion: Promotion, rows: list[VerdictRow], now: float) -> Ex
         node=node_text(promotion.me),
         promoted=stepdown.promoted_at is not None,
         phase=stepdown.phase.value,
-        may_step_down=stepdown.may(now),
+        step_down_after_s=stepdown.patience_s(promotion.better_than(now), now),
         offered=None if offered is None else node_text(offered),
         drift=_drift_row(promotion, promotion.drift),
         verdicts=rows,

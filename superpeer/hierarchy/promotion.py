@@ -19,12 +19,12 @@ from typing import Final, NamedTuple
 
 from common.config import Config
 from common.core import Effect, LinkUp, Notify, Send
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.ids import NodeId, node_text
 from common.messages.fields import Contact
 from common.messages.hierarchy import Offer, OfferAnswer, Yielded
 from superpeer.hierarchy.capacity import Capacity
-from superpeer.hierarchy.drift import Drift, drift, shares, split_chance
+from superpeer.hierarchy.drift import Drift, drift, leave_chance, shares, split_chance
 from superpeer.hierarchy.exchange import Exchange
 from superpeer.hierarchy.moves import Moves
 from superpeer.hierarchy.stepdown import StepDown
@@ -106,12 +106,26 @@ class Promotion:
 
     def ranked(self, now: float) -> list[tuple[NodeId, Verdict]]:
         """Our leaves that are no super-peers themselves, the best first."""
-        found = [(leaf, self.verdict(leaf, now)) for leaf in self._candidates()]
+        return self._rank(self._candidates(), now)
+
+    def _rank(self, leaves: list[NodeId], now: float) -> list[tuple[NodeId, Verdict]]:
+        found = [(leaf, self.verdict(leaf, now)) for leaf in leaves]
         return sorted(found, key=lambda one: (not one[1].fit, -one[1].score, one[0]))
 
     def _worth_beside(self, peer: NodeId, now: float) -> float | None:
         inputs = self._vitals.beside(peer, now)
         return None if inputs is None else verdict(inputs, self.config, self._vitals_config).worth
+
+    def better_than(self, now: float) -> float:
+        """Of which share of the neighbours that somebody measured we are the better super-peer, by
+        what they say of us; 0.0 where they say nothing."""
+        inputs = self._vitals.ourselves(now)
+        if inputs is None:
+            return 0.0
+        worth = verdict(inputs, self.config, self._vitals_config).worth
+        others = [self._worth_beside(peer, now) for peer in staying(self._neighbours)]
+        known = [each for each in others if each is not None]
+        return sum(each < worth for each in known) / len(known) if known else 0.0
 
     def _candidates(self) -> list[NodeId]:
         return [leaf for leaf in self._leaves if leaf != self.me and leaf not in self._neighbours]
@@ -152,9 +166,8 @@ class Promotion:
         unknown = [peer for peer in unknown if self._links[peer].bulk_port]
         if unknown and self._rng.random() * seen.near < 1.0:  # others beside it look too
             return self._trials.begin(self._rng.choice(unknown), now)
-        untested = [
-            leaf for leaf, found in self.ranked(now) if self._lacks_witnesses(leaf, found, now)
-        ]
+        may = [leaf for leaf in self._candidates() if self._trials.may_begin(leaf, now)]
+        untested = [leaf for leaf, found in self._rank(may, now) if _lacks_witnesses(found)]
         told = {
             leaf: self._vitals.book(leaf).told_rate(self._vitals_config, now) for leaf in untested
         }
@@ -163,11 +176,6 @@ class Promotion:
         untested.sort(key=lambda leaf: -(told[leaf] or 0.0))  # stable: else by rank
         return self._trials.begin(untested[0], now) if untested else []
 
-    def _lacks_witnesses(self, leaf: NodeId, found: Verdict, now: float) -> bool:
-        open_ = {check.name for check in found.checks if check.outcome != "passes"}
-        lacks = open_ - {"rtt_s", "up_rate", "steadiness"} == {"witnesses"}
-        return lacks and self._trials.may_begin(leaf, now)
-
     def _steer(self, seen: Drift, now: float) -> list[Effect]:
         effects = self.stepdown.pressed(self._unfit(seen, now), now)
         if effects:
@@ -175,7 +183,7 @@ class Promotion:
         chance = split_chance(seen, self.config)
         if not chance:
             self._over_since = None
-            effects = self._level(seen, now) or self.stepdown.look(seen, now)
+            effects = self._level(seen, now) or self._step_down(seen, now)
             return effects or self._improve(now)
         if self._over_since is None:
             self._over_since = now
@@ -184,8 +192,10 @@ class Promotion:
             return []
         if now - self._over_since < self.config.sustain_s and not is_full:
             return []
+        if self._rng.random() >= chance:  # before all are ranked: that is most of a look
+            return []
         best = next((leaf for leaf, found in self.ranked(now) if found.fit), None)
-        return self._offer(best, now) if best and self._rng.random() < chance else []
+        return self._offer(best, now) if best else []
 
     def _unfit(self, seen: Drift, now: float) -> str:
         """Why we should be no super-peer, whatever the load of others; '' if we may stay."""
@@ -196,9 +206,16 @@ class Promotion:
             return "others cannot dial it"
         return "few leaves are too many for it" if self.capacity.is_overloaded(seen.leaves) else ""
 
+    def _step_down(self, seen: Drift, now: float) -> list[Effect]:
+        """Step down, if we are one too many, the worst one first."""
+        is_one = leave_chance(seen, self.config) > 0
+        return self.stepdown.look(seen, self.better_than(now) if is_one else 0.0, now)
+
     def _improve(self, now: float) -> list[Effect]:
         """Ask the worst beside us whether it goes for the best of ours."""
         if self._offered is not None or self._moves.pending or self.stepdown.is_under_way:
+            return []
+        if not self.exchange.may_look(now):
             return []
         fit = [(found.worth, leaf) for leaf, found in self.ranked(now) if found.fit]
         if not fit:
@@ -313,4 +330,10 @@ class Promotion:
     def wakeup(self) -> float | None:
         """The earliest deadline."""
         times = [self._deadlines.earliest(), self._moves.wakeup(), self.stepdown.wakeup()]
-        return min((when for when in times if when is not None), default=None)
+        return soonest(times)
+
+
+def _lacks_witnesses(found: Verdict) -> bool:
+    """Whether a test is what stands against it."""
+    open_ = {check.name for check in found.checks if check.outcome != "passes"}
+    return open_ - {"rtt_s", "up_rate", "steadiness"} == {"witnesses"}

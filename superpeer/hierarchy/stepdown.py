@@ -28,6 +28,7 @@ from superpeer.overlay.neighbour import Neighbour, staying
 
 LOT_BITS: Final = 48
 REST_TIMES: Final = 10.0  # times the word that was not used: so long it is given to others
+BEST_TIMES: Final = 2.0  # so much longer who is better than all near waits; wild guess
 STEPPED_DOWN: Final = "it is no super-peer any more"
 _ASKED: Final = "asked"
 _EMPTY: Final = "empty"
@@ -94,20 +95,32 @@ class StepDown:
         return self._phase
 
     def may(self, now: float) -> bool:
-        """Whether we could: promoted, and long enough ago."""
+        """Whether we could if we are none to be one: promoted, and long enough ago."""
         return self.promoted_at is not None and now >= self.promoted_at + self._config.flip_s
+
+    def patience_s(self, better_than: float, now: float) -> float | None:
+        """How long we are one too many before we go: three times as long if we are better than all
+        near, so that the worst goes first, and longer if we were promoted a short time ago. But
+        not for ever: where exchanges brought all of us, all are young, and half of the load may be
+        gone. None: we were started as a super-peer, and stay."""
+        if self.promoted_at is None:
+            return None
+        config = self._config
+        left_s = max(0.0, self.promoted_at + config.flip_s - now)
+        return config.idle_s * (1.0 + BEST_TIMES * better_than) + config.young_share * left_s
 
     # --- deciding ---------------------------------------------------------------------------
 
-    def look(self, seen: Drift, now: float) -> list[Effect]:
-        """Ask the neighbours, if we are not needed for long and the lot falls on us."""
-        chance = leave_chance(seen, self._config)
-        if not chance or not self.may(now):
+    def look(self, seen: Drift, better_than: float, now: float) -> list[Effect]:
+        """Ask the neighbours, if we are not needed for long and the lot falls on us. `better_than`:
+        of which share of them we are the better super-peer."""
+        chance, patience_s = leave_chance(seen, self._config), self.patience_s(better_than, now)
+        if not chance or patience_s is None:
             self._idle_since = None
             return []
         if self._idle_since is None:
             self._idle_since = now
-        if now - self._idle_since < self._config.idle_s or self._is_taken(now):
+        if now - self._idle_since < patience_s or self._is_taken(now):
             return []
         return self._ask(now) if self._rng.random() < chance else []
 
@@ -171,7 +184,7 @@ class StepDown:
             if self._agreed is None or self._agreed[0] != peer:  # who asks again has no more time
                 self._agreed = (peer, now + self._config.reserved_s)
             if before_us:
-                effects += self._give_up(now)
+                effects += self._give_up()
         return effects
 
     def on_reserved(self, peer: NodeId, message: Reserved, now: float) -> list[Effect]:
@@ -190,7 +203,7 @@ class StepDown:
         agreed = sum(self._granted.values())
         refusals_max = max(1.0, self._config.refusals_share * len(self._neighbours))
         if not agreed or refused > refusals_max:
-            return self._give_up(now)
+            return self._give_up()
         self._deadlines.cancel(_ASKED)
         if self._successor is None:
             return self._empty(now)
@@ -198,9 +211,10 @@ class StepDown:
         self._deadlines.set(_YIELD, now + self._config.reserved_s)
         return self._answer(yields=True)
 
-    def _give_up(self, now: float) -> list[Effect]:
-        asked = self._phase is Phase.ASKING
-        self._phase, self._idle_since = Phase.IDLE, now
+    def _give_up(self) -> list[Effect]:
+        """We stay for now. How long we were one too many stands: who agreed has given us its word
+        for a while, and gives it no second time for long."""
+        asked, self._phase = self._phase is Phase.ASKING, Phase.IDLE
         self._deadlines.cancel(_ASKED)
         if asked:
             return self._answer(yields=False)
@@ -286,7 +300,7 @@ class StepDown:
             if key == _ASKED:
                 effects += self._counted(now)
             elif key == _YIELD:
-                effects += self._give_up(now)
+                effects += self._give_up()
             elif key == _EMPTY:
                 effects += self._part(now)
             elif key == _PART:

@@ -9,6 +9,7 @@ from random import Random
 
 from common.config import OverlayConfig
 from common.core import Effect
+from common.deadlines import soonest
 from common.hostcache import HostCache
 from common.ids import NodeId
 from common.meeting import Meeting
@@ -94,4 +95,4 @@ class Keeping:
     def wakeup(self) -> float | None:
         """The earliest deadline."""
         times = [machine.wakeup() for machine in self._machines]
-        return min((when for when in times if when is not None), default=None)
+        return soonest(times)

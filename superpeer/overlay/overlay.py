@@ -15,7 +15,7 @@ from typing import Final
 from common.addresses import may_tell
 from common.config import OverlayConfig
 from common.core import DatagramReceived, Effect, LetGo, LinkUp, Notify, Send
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.doors import Door
 from common.hostcache import HostCache
 from common.ids import NodeId, node_text
@@ -225,8 +225,7 @@ class Overlay:
     def wakeup(self) -> float | None:
         """The earliest deadline."""
         parts = (self.joining, self.keeping, self._vicinity)
-        times = [self._deadlines.earliest(), *(part.wakeup() for part in parts)]
-        return min((when for when in times if when is not None), default=None)
+        return soonest([self._deadlines.earliest(), *(part.wakeup() for part in parts)])
 
     # --- questions --------------------------------------------------------------------------
 

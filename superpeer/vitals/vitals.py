@@ -125,6 +125,15 @@ class Vitals:
         rates = [bool(book.tested or book.received) for book in books if book.willing]
         return sum(rates) / len(rates) if rates else 1.0
 
+    def ourselves(self, now: float) -> Inputs | None:
+        """What is known of ourselves, by the words of others; None where nobody measured us."""
+        book = self._books.get(self._me)
+        rate = None if book is None else book.told_rate(self._config, now)
+        if rate is None:
+            return None
+        found = self.inputs(self._me, now, need=True)
+        return msgspec.structs.replace(found, up_rate=rate, session_s=None)
+
     def beside(self, peer: NodeId, now: float) -> Inputs | None:
         """What is known of a neighbour as a super-peer, by ourselves or else by the words of
         others; None where nobody measured it."""

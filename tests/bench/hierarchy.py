@@ -10,18 +10,19 @@ and stays there for 30 s, how evenly the super-peers are used, how often nodes c
 which part of the best capacity x remaining uptime (an oracle that knows the future picks as many
 nodes) those that were promoted hold.
 
-The other rules are those of programs that were in use, as far as they decide who is one: fixed
-thresholds, and nothing about how many are needed. With them a leaf is promoted as soon as it passes
-them, and stays one: neither program steps down while it has leaves. Of the hours that they ask for
-a quarter will do here.
+The other rules are those of programs that were in use (`tests.bench.fixedrules`).
+`tests.bench.rules` draws and tells of several runs beside one another; `--save` is for it.
 """
 
 import argparse
+import gc
 import json
 import math
+import sys
 import time
+from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -43,27 +44,31 @@ from deploy.sim.paths import Access
 from deploy.sim.shelf import Shelf
 from deploy.sim.world import World
 from superpeer.role import SuperPeer
+from tests.bench.fixedrules import FIXED
 
 MEDIAN_RATE: Final = 2e5  # bytes/s: a tenth of real ones, as each block of a test costs time here
 RATE_MIN: Final = MEDIAN_RATE / 2
 TEST_BYTES: Final = int(8 * MEDIAN_RATE)  # as the setting is to real rates
 DECADES: Final = 3.0  # between the slowest and the fastest of 1,000
-ECHO_S: Final = 5.0
 DELAY_S: Final = 0.02
 SAMPLE_S: Final = 5.0
 STAYS_S: Final = 30.0
 BAND: Final = 0.15
-GROWTH_S: Final = 2400.0  # until the first shock: longer than a flip guard
 HELD_S: Final = 1800.0  # after which it is asked first what the promoted hold
 HELD: Final = ("future", "attainable", "expected", "rate")
-DOWN_S: Final = 600.0
-UP_S: Final = 300.0
 ARRIVALS_S: Final = 300.0  # within which the first come
 KNOWN: Final = 20  # super-peers that a node that comes knows of
 RULE_S: Final = 30.0  # how often a fixed rule is looked at
-LIMEWIRE_UP: Final = MEDIAN_RATE / 200  # 10 KB/s
-GTK_UPTIME_S: Final = 3600.0
-LIMEWIRE_UPTIME_S: Final = 7200.0
+COURSE_S: Final = 60.0  # between two looks at what the promoted hold
+
+
+class Course(NamedTuple):
+    """How long which part of a run lasts, and how rare signs of life are: a death is told."""
+
+    growth_s: float = 2400.0  # until the first shock: longer than a flip guard
+    down_s: float = 600.0
+    up_s: float = 300.0
+    echo_s: float = 5.0
 
 
 class Person:
@@ -85,15 +90,17 @@ class Person:
 class Bench:
     """One run."""
 
-    def __init__(self, nodes: int, seed: int, rules: str, target: int) -> None:
+    def __init__(self, nodes: int, seed: int, rules: str, target: int, course: Course) -> None:
         self.rng, self.rules, self.nodes = Random(f"hierarchy/{seed}"), rules, nodes
         self.world = World(seed, by_reference=True, strict=False)
-        self.config = settings(rules, target)
+        self.config = settings(rules, target, course.echo_s)
         self.target = target
         self.people: dict[int, Person] = {}
         self.exchanges = 0
         self.wanted = 0  # leaves that there should be
         self.samples: list[tuple[float, int, int]] = []  # when, super-peers, leaves
+        self.course: list[tuple[float, float | None, float | None]] = []  # when, even, held
+        self.fixed = None if rules == "ours" else FIXED[rules]()
         self.role_changes: list[float] = []
         self.lived: list[Person] = []
         self.world.watch([self])
@@ -180,44 +187,22 @@ class Bench:
             self.samples.append(
                 (self.world.now, len(cores), sum(len(core._cluster.members) for core in cores))
             )
-            if self.rules != "ours" and int(self.world.now / SAMPLE_S) % (RULE_S / SAMPLE_S) == 0:
-                self._apply_rule()
+            if self.world.now % COURSE_S < SAMPLE_S:
+                self.course.append((self.world.now, self.evenness(), self.held("expected")))
+                print(*self.samples[-1], *self.course[-1][1:], file=sys.stderr, flush=True)
+            if self.fixed is not None and self.world.now % RULE_S < SAMPLE_S:
+                self.fixed.look(self.world, list(self.people.values()), self.cores)
 
-    def _apply_rule(self) -> None:
-        """Every leaf that passes the fixed thresholds is asked by its parent."""
-        for core in self.cores:
-            promotion = core._hierarchy.promotion
-            for person in list(self.people.values()):
-                node = person.host.identity.node
-                may = node in core._cluster.members and person.core is None
-                if may and self._passes(person) and promotion.offered is None:
-                    self._ask(core, person)
-
-    def _passes(self, person: Person) -> bool:
-        up_s = self.world.now - person.began
-        if self.rules == "limewire":  # measured upstream, and this run long enough
-            return person.up_rate >= LIMEWIRE_UP and up_s >= LIMEWIRE_UPTIME_S / 4
-        return up_s >= GTK_UPTIME_S / 4  # time is short here: a quarter of what they ask for
-
-    def _ask(self, core: SuperPeer, person: Person) -> None:
-        host = self.world.by_node[core._me]
-        promotion, node = core._hierarchy.promotion, person.host.identity.node
-        if host.node is None:
-            return
-        effects: list[object] = []
-        host.node._perform(SUPERPEER, promotion._offer(node, host.clock), effects, host.clock)  # type: ignore[arg-type]
-        for effect in effects:
-            host._perform(effect)  # type: ignore[arg-type]
-        host._flush()
-        host._arm()
-
-    def back_within(self, since: float) -> float | None:
-        """How long after this moment the mean is in its band again and stays there."""
+    def back_within(self, since: float, *, whole: bool = False) -> float | None:
+        """How long after this moment the mean is in its band again and stays there. `whole`: or
+        super-peers are as many as the whole number that is nearest to the target; where they are
+        few no other may be in the band."""
         began: float | None = None
         for at, supers, leaves in self.samples:
             if at <= since:
                 continue
             is_in = supers > 0 and abs(leaves / supers / self.target - 1.0) <= BAND
+            is_in = is_in or (whole and supers == nearest(leaves, self.target))
             began = (began if began is not None else at) if is_in else None
             if began is not None and at - began >= STAYS_S:
                 return began - since
@@ -271,15 +256,21 @@ def remaining_s(age_s: float) -> float:
     return 2 * (math.sqrt(age_s * scale_s) + scale_s)
 
 
-def settings(rules: str, target: int) -> Config:
+def nearest(leaves: int, target: int) -> int:
+    """The number of super-peers whose mean is nearest to the target, as a ratio."""
+    least = max(1, leaves // target)
+    return min((least, least + 1), key=lambda each: abs(math.log(max(1, leaves) / each / target)))
+
+
+def settings(rules: str, target: int, echo_s: float) -> Config:
     """Echoes are rarer, so that more nodes fit into an hour, and a parent is silent for as many of
     them before its heir is joined; fixed rules have no controller."""
     promotion = PromotionConfig(leaves_target=target, up_rate_min=RATE_MIN)
     if rules != "ours":
         promotion = replace(promotion, look_s=0.0)
     config = Config(
-        link=LinkConfig(echo_s=ECHO_S, dead_s=3 * ECHO_S),
-        parent=ParentConfig(silent_s=1.75 * ECHO_S),
+        link=LinkConfig(echo_s=echo_s, dead_s=3 * echo_s),
+        parent=ParentConfig(silent_s=1.75 * echo_s),
         overlay=OverlayConfig(),
         promotion=promotion,
         vitals=VitalsConfig(test_bytes=TEST_BYTES),
@@ -287,25 +278,33 @@ def settings(rules: str, target: int) -> Config:
     return replace(config, cluster=replace(config.cluster, leaves_max=int(target / 0.4)))
 
 
-def measure(nodes: int, seed: int, rules: str, target: int) -> dict[str, object]:
+def measure(
+    nodes: int,
+    seed: int,
+    rules: str,
+    target: int,
+    course: Course,
+    save: Path | None = None,
+) -> dict[str, object]:
     """One run, and what it says."""
     began = time.perf_counter()
-    bench = Bench(nodes, seed, rules, target)
+    gc.disable()  # a world is looked over again and again else, and has little garbage in rings
+    bench = Bench(nodes, seed, rules, target, course)
     bench.crowd(nodes, ARRIVALS_S)
-    bench.run(HELD_S)
+    bench.run(min(HELD_S, course.growth_s))
     held = {of: bench.held(of) for of in HELD}
-    bench.run(GROWTH_S - HELD_S)
+    bench.run(max(0.0, course.growth_s - HELD_S))
     grown, even = bench.samples[-1], bench.evenness()
     before = {of: bench.held(of) for of in HELD}
     halved_at = bench.world.now
     bench.halve()
-    bench.run(DOWN_S)
+    bench.run(course.down_s)
     down, even_down = bench.samples[-1], bench.evenness()
     doubled_at = bench.world.now
     bench.crowd(bench.wanted, 1.0)
-    bench.run(UP_S)
+    bench.run(course.up_s)
     up = bench.samples[-1]
-    return {
+    found = {
         "bench": "hierarchy",
         "rules": rules,
         "nodes": nodes,
@@ -317,6 +316,8 @@ def measure(nodes: int, seed: int, rules: str, target: int) -> dict[str, object]
         "grown_within_s": bench.back_within(0.0),
         "down_within_s": bench.back_within(halved_at),
         "up_within_s": bench.back_within(doubled_at),
+        "down_within_s_or_nearest": bench.back_within(halved_at, whole=True),
+        "up_within_s_or_nearest": bench.back_within(doubled_at, whole=True),
         "p95_by_p50": even,
         "p95_by_p50_halved": even_down,
         "p95_by_p50_doubled": bench.evenness(),
@@ -330,6 +331,9 @@ def measure(nodes: int, seed: int, rules: str, target: int) -> dict[str, object]
         "virtual_s": round(bench.world.now),
         "wall_s": round(time.perf_counter() - began, 1),
     }
+    if save is not None:
+        save.write_text(json.dumps(found | {"samples": bench.samples, "course": bench.course}))
+    return found
 
 
 def main() -> None:
@@ -338,9 +342,14 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--target", type=int, default=20, help="leaves per super-peer")
-    parser.add_argument("--rules", default="ours", choices=["ours", "limewire", "gtk-gnutella"])
+    parser.add_argument("--rules", default="ours", choices=["ours", *FIXED])
+    parser.add_argument("--save", type=Path, help="a file for all samples, as JSON")
+    for name, length_s in Course()._asdict().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=length_s)
     asked = parser.parse_args()
-    print(json.dumps(measure(asked.nodes, asked.seed, asked.rules, asked.target)))
+    course = Course(**{name: getattr(asked, name) for name in Course._fields})
+    found = measure(asked.nodes, asked.seed, asked.rules, asked.target, course, asked.save)
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
