@@ -32,7 +32,7 @@ class Loop(Protocol):
 
 
 class Pool(Protocol):
-    """Who runs jobs: a ThreadPoolExecutor is it."""
+    """Who runs jobs: `common.shell.disk.workers` is it, and so is one in virtual time."""
 
     def submit(self, call: Callable[..., object], /, *args: Any) -> object: ...
 
