@@ -290,7 +290,7 @@ class Fetch:
         """Ask all that can be asked, of those that never let us wait first. Of hundreds that are
         known few are ready, and each dial that ends comes here."""
         effects: list[Effect] = []
-        ready = [each for each in self.sources if each.ready]
+        ready = [each for each in self.sources if each.ready and each.room]
         self._rng.shuffle(ready)  # or all who begin together ask the same one for hashes
         for source in sorted(ready, key=lambda each: each.snubs):
             effects += self._pump(source, now)

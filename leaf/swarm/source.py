@@ -32,6 +32,8 @@ class Phase(enum.Enum):
     DIALLING = "dialling"
     LINKED = "linked"
 
+    __hash__ = object.__hash__  # asked for with each message
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

@@ -18,7 +18,7 @@ from pyroaring import BitMap
 from common.content.merkle import piece_count, piece_size_bytes
 from common.ids import NodeId
 from common.limits import REQUEST_BYTES_MAX
-from leaf.swarm.picker import Run, run_around
+from leaf.swarm.picker import Run, power_below, run_around
 
 SHOWN_BYTES_FIRST: Final = 64 * 1024  # to a leaf of which nothing is known yet; wild guess
 PATIENCE_S: Final = 2.0  # without a question before everything is seen; wild guess
@@ -36,11 +36,15 @@ class _Seer:
 class FirstCopy:
     """Who sees what of one file; those who are not in it see everything."""
 
-    __slots__ = ("_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked")
+    __slots__ = (
+        *("_begun", "_block", "_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked"),
+    )
 
     def __init__(self, size: int, rng: Random) -> None:
         self._rng = rng
         self._piece_bytes = piece_size_bytes(size)
+        self._block = REQUEST_BYTES_MAX // self._piece_bytes
+        self._begun = BitMap()  # in the largest blocks of which something was shown
         self._pieces = piece_count(size)
         self._hidden = BitMap(range(self._pieces))  # nobody asked for these, or will
         self._unasked = BitMap(self._hidden)  # nobody asked for these, shown or not
@@ -108,10 +112,15 @@ class FirstCopy:
             return []
         shown, pool = self._seers[peer].shown, self._hidden
         share = len(self._unasked) // (SHARE * len(self._seers))
-        count = max(1, min(wanted, REQUEST_BYTES_MAX // self._piece_bytes, share))
+        count = power_below(min(wanted, share), self._block)
         if not pool or 2 * shown.intersection_cardinality(self._unasked) > count:
             return []
-        first, length = run_around(pool, pool[self._rng.randrange(len(pool))], count)
+        if count < self._block:  # of what was begun: crumbs of it are asked for again and again
+            pool = pool & self._begun or pool
+        piece = pool[self._rng.randrange(len(pool))]
+        first, length = run_around(self._hidden, piece, count)
         self._hidden.remove_range(first, first + length)
+        begin = piece - piece % self._block
+        self._begun.add_range(begin, begin + self._block)
         shown.add_range(first, first + length)
         return [(first, length)]
