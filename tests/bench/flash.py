@@ -43,7 +43,7 @@ def scenario(args: argparse.Namespace, seed: int) -> Scenario:
 def bound_s(args: argparse.Namespace) -> float:
     """No way of sharing is faster."""
     bits, ups = args.mib * 2**20 * 8 / 1e6, args.seed_up + args.leaves * args.up
-    return max(bits / args.seed_up, bits / args.down, args.leaves * bits / ups)
+    return float(max(bits / args.seed_up, bits / args.down, args.leaves * bits / ups))
 
 
 def run(args: argparse.Namespace, seed: int) -> dict[str, Any]:

@@ -28,7 +28,8 @@ from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles
 from common.shell.disk.lanes import Lane, Loop, Pool, Timer
 from common.shell.disk.manifests import Manifests
 from common.shell.disk.pairs import remove_pair
-from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, SyncFailedError
+from common.shell.disk.partfaults import NotProvenError, PartClosedError, SyncFailedError
+from common.shell.disk.parts import PartFile
 from common.shell.disk.placing import Exists, make_folders
 from common.shell.disk.remembered import Hashes
 from common.shell.disk.scan import FoundFile, Hashing, hash_file
