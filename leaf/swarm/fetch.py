@@ -312,8 +312,8 @@ class Fetch:
 
     def _be_patient(self, now: float) -> None:
         """See later whether what was asked for has come."""
-        if self._requests.are_watched:
-            self._deadlines.set("late", now + self._requests.lateness_s)
+        if (patience_s := self._requests.patience_s) is not None:
+            self._deadlines.set("late", now + patience_s)
 
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
         has_none = source.has is not None and not source.has  # and so no hashes either
