@@ -6,12 +6,15 @@ handed over, so that order is kept here until it has left or the link is gone.
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
-from common.core import Event, LinkDown, LinkUp, Send, Sent
+from common.core import Effect, Event, LinkDown, LinkUp, Send, Sent
 from common.doors import Door
 from common.ids import NodeId
 from common.messages.hierarchy import TrialData
 from leaf.tables import EVENTS, TEST_SENT, Names
+
+_LINK_ENDS: Final = (LinkUp, LinkDown)
 
 
 @dataclass(slots=True)
@@ -30,9 +33,9 @@ class Handed:
     def __init__(self) -> None:
         self._lots: dict[NodeId, deque[_Lot]] = {}
 
-    def over(self, send: Send) -> None:
-        """This is sent now; only data counts."""
-        if not send.data:
+    def over(self, send: Effect) -> None:
+        """This is ordered now; only data that is sent counts."""
+        if not isinstance(send, Send) or not send.data:
             return
         lots, is_test = self._lots.setdefault(send.peer, deque()), type(send.message) is TrialData
         if not lots or lots[-1].is_test != is_test:
@@ -41,9 +44,9 @@ class Handed:
 
     def parts(self, event: Event) -> list[tuple[Event, Names]]:
         """What has left, in parts for the machines that gave it; nothing for any other event."""
-        if isinstance(event, LinkUp | LinkDown) and event.door is Door.BULK:
-            self._lots.pop(event.peer, None)
         if not isinstance(event, Sent):
+            if isinstance(event, _LINK_ENDS) and event.door is Door.BULK:
+                self._lots.pop(event.peer, None)
             return []
         lots, left = self._lots.get(event.peer, deque()), event.length
         parts: list[tuple[Event, Names]] = []

@@ -85,6 +85,10 @@ from leaf.uploads.webseed import WebSeed
 
 STOP_GRACE_S: Final = 5.0  # a daemon ends within 10 s (CLI.md)
 
+# a union made anew for each event costs more than to ask for it
+_ENDS: Final = (Answer, Fail)
+_TO_PEERS: Final = (Dial, Send, Hangup)
+
 
 class Leaf:
     """One leaf; see the contract in `common.core`.
@@ -214,7 +218,7 @@ class Leaf:
     def _note_answers(self, effects: list[Effect]) -> None:
         if self._calls:
             for effect in effects:
-                if isinstance(effect, Answer | Fail):
+                if isinstance(effect, _ENDS):
                     self._calls.pop(effect.call, None)
 
     def _fail_call(self, call: int, code: Exit, reason: str) -> list[Effect]:
@@ -253,7 +257,7 @@ class Leaf:
         if isinstance(event, Woke):
             due = [(name, machine.wakeup()) for name, machine in self._machines.items()]
             return tuple(name for name, time in due if time is not None and time <= now)
-        if isinstance(event, BytesRead | ReadFailed) and event.read < 0:
+        if isinstance(event, (BytesRead, ReadFailed)) and event.read < 0:
             return ("web",)  # which counts its reads downwards
         return EVENTS.get(type(event), ())
 
@@ -268,19 +272,21 @@ class Leaf:
             inner, names = inbox.popleft()
             for name in names:
                 for out in self._feed(name, inner, now):
-                    if isinstance(out, Send):
+                    if isinstance(out, _TO_PEERS):
                         self._handed.over(out)
-                    if isinstance(out, FromWeb | FromRelay):
+                        if self._relayed.takes(out):
+                            inbox.append((ToRelay(out), SIGNALS[ToRelay]))
+                        elif self._webpeers.knows(out.peer):
+                            inbox.append((ToWeb(out), SIGNALS[ToWeb]))
+                        else:
+                            effects.append(out)
+                    elif isinstance(out, (FromWeb, FromRelay)):
                         inbox.extend(self._parts(out.event, now))
-                    elif self._relayed.takes(out):
-                        inbox.append((ToRelay(out), SIGNALS[ToRelay]))
-                    elif isinstance(out, Dial | Send | Hangup) and self._webpeers.knows(out.peer):
-                        inbox.append((signal := ToWeb(out), SIGNALS[type(signal)]))
                     elif isinstance(out, Signal):
                         inbox.append((out, SIGNALS[type(out)]))
-                    elif isinstance(out, Answer | Fail) and out.call <= OURS:
+                    elif isinstance(out, _ENDS) and out.call <= OURS:
                         inbox.append((Heard(out.call, out), SIGNALS[Heard]))
-                    elif isinstance(out, Answer | Fail) and out.call == NOBODY:
+                    elif isinstance(out, _ENDS) and out.call == NOBODY:
                         effects += _unheard(out)
                     else:
                         effects.append(out)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.shell.disk.diskcalls import DiskCalls, DiskError
-from common.shell.disk.parts import NotProvenError, PartFile, SyncFailedError
+from common.shell.disk.partfaults import NotProvenError, SyncFailedError
+from common.shell.disk.parts import PartFile
 from tests.downloads import (
     DATA,
     PIECE,

@@ -12,7 +12,8 @@ import pytest
 from common.content.merkle import piece_size_bytes
 from common.shell.disk.diskcalls import DiskCalls
 from common.shell.disk.pairs import PartBusyError
-from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, PiecesLostError
+from common.shell.disk.partfaults import NotProvenError, PartClosedError, PiecesLostError
+from common.shell.disk.parts import PartFile
 from tests.downloads import (
     DATA,
     PIECE,
@@ -96,13 +97,10 @@ def test_a_layer_must_lead_to_the_root(tmp_path: Path) -> None:
 
 
 def test_proven_bytes_can_be_read_at_once(tmp_path: Path) -> None:
-    """A span of proven pieces is read, into the given buffer too; beyond it NotProvenError."""
+    """A span of proven pieces is read; beyond it NotProvenError."""
     part = open_part(tmp_path / "a")
     part.write(PIECE, DATA[PIECE : 3 * PIECE])
-    buffer = bytearray(2 * PIECE)
-    view = part.read(PIECE + 5, PIECE, into=buffer)
-    assert view == DATA[PIECE + 5 : 2 * PIECE + 5]
-    assert view.obj is buffer
+    assert part.read(PIECE + 5, PIECE) == DATA[PIECE + 5 : 2 * PIECE + 5]
     for offset, length in [(PIECE - 1, 2), (2 * PIECE, PIECE + 1)]:
         with pytest.raises(NotProvenError):
             part.read(offset, length)

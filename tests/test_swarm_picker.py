@@ -70,6 +70,27 @@ def test_the_rarest_of_what_is_wanted_comes_first(
     assert copies[run[0]] == min(copies.values())
 
 
+def test_small_requests_crumble_few_blocks() -> None:
+    """Blocks nest, and who asks for little asks for more of what it began: of 64 pieces in blocks
+    of eight 16 asked for two by two leave six blocks whole."""
+    pieces = Pieces(bytes(64))
+    picker = Picker(2048 * 128 * 1024, Random(3))
+    for _ in range(8):
+        run = picker.choose(pieces.missing, None, 3 * 128 * 1024)
+        assert run is not None
+        assert (run[0] % 2, run[1]) == (0, 2)
+        for piece in range(run[0], run[0] + run[1]):
+            pieces.ask(piece, b"p")
+    whole = [at for at in range(0, 64, 8) if all(n in pieces.missing for n in range(at, at + 8))]
+    assert len(whole) == 6
+    runs = []
+    while run := picker.choose(pieces.missing, None):
+        runs.append(run)
+        for piece in range(run[0], run[0] + run[1]):
+            pieces.ask(piece, b"p")
+    assert [run[1] for run in runs] == [8] * 6
+
+
 def test_those_who_begin_together_take_different_pieces() -> None:
     """Else they have nothing to give one another."""
     missing = BitMap(range(512))

@@ -12,7 +12,7 @@ from leaf.links.caps import Cap, Gate
 from leaf.links.links import BulkLinks
 from leaf.swarm.layer import ASKED_MAX, LayerFetch
 from leaf.swarm.pieces import Pieces, State
-from leaf.swarm.requests import ENDGAME_SHARE, OWERS_MAX, Requests
+from leaf.swarm.requests import ENDGAME_SHARE, OWERS_MAX, TAIL_S, Requests
 from leaf.swarm.source import Phase, Source
 from leaf.swarm.sources import Sources
 
@@ -70,6 +70,24 @@ def test_the_same_is_asked_of_one_more_each_time_it_is_waited_for() -> None:
     assert owers == [1, 2, 3, 4, 4, 4, 4, 4]
     assert max(owers) == OWERS_MAX
     assert requests.pieces.state(0) is State.ASKED
+
+
+def test_what_a_slow_giver_owes_at_the_end_is_asked_of_one_idle_leaf() -> None:
+    """Soon and once, and only where it will take long: it may have all that the others lack."""
+    for per_s, owers in ((20_000, 2), (1_000_000, 1)):
+        pieces = Pieces(bytes(piece_count(SIZE)))
+        requests = Requests(bytes(32), SIZE, pieces, REQUEST_S, Random(1), Gate(Cap()))
+        requests.bytes_max = 10 * SIZE
+        giver, *idle = sources = [ready(number) for number in range(1, 5)]
+        requests.fill(giver, sources[:1], 0.0, 0.0)
+        assert requests.endgame
+        assert giver.rate is not None
+        giver.rate.add(int(per_s * TAIL_S), TAIL_S)
+        asked = [len(requests.fill(each, sources, 0.0, TAIL_S - 0.01)) for each in idle]
+        assert asked == [0, 0, 0]
+        for each in idle:
+            requests.fill(each, sources, 0.0, TAIL_S)
+        assert [len(pieces.owners(piece)) for piece in range(3)] == [owers] * 3
 
 
 def may_end(gave: Collection[NodeId], *ready_ones: Source) -> list[bool]:

@@ -258,6 +258,11 @@ def _levels(nodes: bytes, height: int, pad: bytes) -> Iterator[tuple[bytes, byte
 
 
 def _root(nodes: bytes, height: int, pad: bytes) -> bytes:
+    if len(nodes) == HASH_BYTES << height:  # nearly all pieces: no padding has to be hashed
+        for _ in range(height):
+            pairs = range(0, len(nodes), 2 * HASH_BYTES)
+            nodes = b"".join([sha256(nodes[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
+        return nodes
     found = pad
     for row, _ in _levels(nodes, height, pad):
         found = row

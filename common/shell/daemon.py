@@ -41,6 +41,7 @@ from common.shell.desk.home import Home
 from common.shell.disk.jobs import Disk
 from common.shell.disk.shares import Shares
 from common.shell.disk.store import Store
+from common.shell.disk.workers import Returns
 from common.shell.drive import Driver, Performer
 from common.shell.hosting import Doors, open_doors
 from common.shell.net.resident import rss_bytes
@@ -131,7 +132,7 @@ class Daemon:
         if store.moved_aside is not None:
             fields: dict[str, object] = {"moved_to": str(store.moved_aside)}
             self._on_notify(Notify("state_unreadable", fields, "warning"))
-        disk = Disk(loop, self._feed, store)
+        disk = Disk(Returns(loop), self._feed, store)
         shares = Shares(loop, self._feed, store, self._home.private)
         node = self._node()
         host = self._listen[0]

@@ -18,7 +18,7 @@ from common.shell.net.descriptors import Traffic
 from common.shell.net.watch import wire_bytes
 
 POLL_S: Final = 0.005  # at 1 GB/s 5 MB leave in that time, less than a leaf's budget
-POLL_MAX_S: Final = 0.05  # half of what may lie in a link; asking costs 20 us, waking more
+POLL_MAX_S: Final = 0.1  # less than half of what may lie in a link; asking costs 20 us, waking more
 EMPTY_S: Final = 0.2  # with nothing in the kernel: libzmq has given it all it had
 
 TrafficOf = Callable[[int], Traffic | None]

@@ -41,7 +41,7 @@ from common.shell.outbox import Outbox
 
 LINGER_S = 0.2  # what was sent just before a hang-up gets this long to leave
 TURN_S = 0.01  # of what came in, before the loop sees to timers and other links
-ARM_S = 0.005  # while much happens, a deadline that came nearer is seen so late at most
+ARM_S = 0.01  # while much happens, a deadline that came nearer is seen so late at most
 BACKLOG_MAX = 20_000  # events kept for later turns; beyond it they are worked off in one go
 
 

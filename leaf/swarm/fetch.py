@@ -290,7 +290,7 @@ class Fetch:
         """Ask all that can be asked, of those that never let us wait first. Of hundreds that are
         known few are ready, and each dial that ends comes here."""
         effects: list[Effect] = []
-        ready = [each for each in self.sources if each.ready]
+        ready = [each for each in self.sources if each.ready and each.room]
         self._rng.shuffle(ready)  # or all who begin together ask the same one for hashes
         for source in sorted(ready, key=lambda each: each.snubs):
             effects += self._pump(source, now)
@@ -312,8 +312,8 @@ class Fetch:
 
     def _be_patient(self, now: float) -> None:
         """See later whether what was asked for has come."""
-        if self._requests.are_watched:
-            self._deadlines.set("late", now + self._requests.lateness_s)
+        if (patience_s := self._requests.patience_s) is not None:
+            self._deadlines.set("late", now + patience_s)
 
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
         has_none = source.has is not None and not source.has  # and so no hashes either

@@ -3,10 +3,12 @@
 A piece is as rare as few partial sources have it; full sources add the same to every piece and are
 not counted. Among the rarest the draw is random: those who take the first of a list all take the
 same, and then have nothing to give one another (eight that did took 2.5 times as long). A run is
-what is missing side by side around the piece that was drawn, inside a block of its length, so that
-runs do not crumble. Where a window is given, its pieces come before all others and in order: for
-who reads the file while it is fetched (`leaf.swarm.readahead`). A decider: it returns a run and
-changes nothing but its own books.
+what is missing side by side around the piece that was drawn, inside a block of its length. Lengths
+are powers of two, so that blocks of one lie within blocks of another, and who is asked for little
+is asked for more of what was begun: each crumb that is left costs a request of its own later, from
+everybody who fetches the file. Where a window is given, its pieces come before all others and in
+order: for who reads the file while it is fetched (`leaf.swarm.readahead`). A decider: it returns a
+run and changes nothing but its own books.
 """
 
 from random import Random
@@ -30,7 +32,9 @@ class Picker:
     def __init__(self, size: int, rng: Random) -> None:
         self._rng = rng
         self._piece_bytes = piece_size_bytes(size)
+        self._block = REQUEST_BYTES_MAX // self._piece_bytes
         self._by_copies = [BitMap(range(piece_count(size)))]  # none, one, two, ...
+        self._begun = BitMap()  # in the largest blocks of which something was asked for
         self._chosen = 0
 
     def choose(
@@ -48,13 +52,18 @@ class Picker:
         wanted = missing if has is None else missing & has
         if not wanted:
             return None
-        count_max = max(min(request_bytes, REQUEST_BYTES_MAX) // self._piece_bytes, 1)
+        count_max = power_below(request_bytes // self._piece_bytes, self._block)
         soon = wanted & BitMap(window) if window else None
         if soon:
             return run_from(soon, soon.min(), count_max)
         rarest = self._rarest(wanted) if self._chosen >= RANDOM_FIRST else wanted
+        if count_max < self._block:
+            rarest = rarest & self._begun or rarest
         self._chosen += 1
-        return run_around(wanted, rarest[self._rng.randrange(len(rarest))], count_max)
+        piece = rarest[self._rng.randrange(len(rarest))]
+        begin = piece - piece % self._block
+        self._begun.add_range(begin, begin + self._block)
+        return run_around(wanted, piece, count_max)
 
     def source_came(self, has: BitMap) -> None:
         """A partial source has these pieces, or has them now too."""
@@ -86,6 +95,11 @@ class Picker:
         if copies == len(self._by_copies):
             self._by_copies.append(BitMap())
         return self._by_copies[copies]
+
+
+def power_below(count: int, count_max: int) -> int:
+    """The largest power of two that is neither above `count` nor above `count_max`; 1 at least."""
+    return 1 << (max(min(count, count_max), 1).bit_length() - 1)
 
 
 def run_around(pieces: BitMap, piece: int, count_max: int) -> Run:

@@ -25,6 +25,8 @@ from leaf.swarm.source import Asked, Source
 from leaf.swarm.sources import Sources
 
 ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
+TAIL_S: Final = 0.25  # ... once, where its owner has more to bring than it can in `SLOW_S`: where
+SLOW_S: Final = 0.5  # all end with what they asked of one leaf, others have it and nothing to do
 OWERS_MAX: Final = 4  # leaves that one piece is asked of, the next each time as much has gone by
 
 
@@ -68,9 +70,11 @@ class Requests:
         return self._writing_bytes
 
     @property
-    def are_watched(self) -> bool:
-        """Whether another source is asked too for what one is late with."""
-        return self.is_streamed or self.endgame
+    def patience_s(self) -> float | None:
+        """When another source may be asked too for what one is late with; None: not at all."""
+        if self.endgame:
+            return TAIL_S
+        return self.lateness_s if self.is_streamed else None
 
     def fill(
         self, source: Source, sources: Iterable[Source], bytes_per_s: float, now: float
@@ -196,7 +200,9 @@ class Requests:
             return None
         for other in everybody:
             for request in other.requests.values():
-                others_max = min(int((now - request.at) / self.lateness_s), OWERS_MAX - 1)
+                age_s = now - request.at
+                is_slow = age_s >= TAIL_S and other.takes_s(now) >= SLOW_S
+                others_max = min(max(int(age_s / self.lateness_s), is_slow), OWERS_MAX - 1)
                 if other is not source and self._may_double(source, request, others_max):
                     return request.first, request.count
         return None

@@ -32,6 +32,8 @@ class Phase(enum.Enum):
     DIALLING = "dialling"
     LINKED = "linked"
 
+    __hash__ = object.__hash__  # asked for with each message
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -97,6 +99,11 @@ class Source:
             self.snubs = 0
             self._measure(request.length, window_bytes_max, now)
         return request
+
+    def takes_s(self, now: float) -> float:
+        """How long it takes for all that it owes, if it goes on as it did; 0: nothing came yet."""
+        per_s = self.rate.per_s(now) if self.rate is not None else 0.0
+        return self.owed_bytes / per_s if per_s > 0.0 else 0.0
 
     def narrow(self) -> None:
         """It was asked for more than it takes."""

@@ -73,7 +73,10 @@ class Sources:
     @property
     def have_something(self) -> bool:
         """Whether one of those has a piece, or has not shown yet that it has none."""
-        return any(not each.shown or each.has is None or bool(each.has) for each in self.linked)
+        for each in self._sources.values():
+            if each.phase is Phase.LINKED and (not each.shown or each.has is None or each.has):
+                return True
+        return False
 
     def lacked(self, peer: NodeId, pieces: BitMap) -> BitMap:
         """Those of these pieces that a leaf does not have, as far as we know."""

@@ -85,9 +85,11 @@ class Budget:
             self._limit_at = now
             leaves = sum(way.bytes_in(LINKS_S, now) for way in self._ways.values())
             self._limit = max(leaves, int(self._limit * forgotten), BYTES_MIN)
-        ways = self._ways.values()
-        share = sum(way.share(now) for way in ways)
-        return share >= self._limit or self.bytes_on_their_way >= ALL_BYTES_MAX
+        taken = self.bytes_on_their_way
+        if taken < self._limit:  # what counts of it is no more
+            return taken >= ALL_BYTES_MAX
+        share = sum(way.share(now) for way in self._ways.values())
+        return share >= self._limit or taken >= ALL_BYTES_MAX
 
     def has_room(self, peer: NodeId, now: float) -> bool:
         """Whether something may be read for this leaf, where it may for anybody."""

@@ -18,11 +18,13 @@ from pyroaring import BitMap
 from common.content.merkle import piece_count, piece_size_bytes
 from common.ids import NodeId
 from common.limits import REQUEST_BYTES_MAX
-from leaf.swarm.picker import Run, run_around
+from common.rates import Rate
+from leaf.swarm.picker import Run, power_below, run_around
 
 SHOWN_BYTES_FIRST: Final = 64 * 1024  # to a leaf of which nothing is known yet; wild guess
 PATIENCE_S: Final = 2.0  # without a question before everything is seen; wild guess
-SHARE: Final = 4  # a leaf is shown no more at a time than this part of its even share
+SHARE: Final = 4  # a leaf is shown no more at a time than this part of its even share ...
+SHORT_S: Final = 0.2  # ... unless it takes that in so short a time: crumbs cost more than they even
 
 
 @dataclass(slots=True)
@@ -30,17 +32,22 @@ class _Seer:
     """One leaf that sees only what it is shown."""
 
     asked_at: float
+    rate: Rate  # of pieces that it asks for
     shown: BitMap = field(default_factory=BitMap)
 
 
 class FirstCopy:
     """Who sees what of one file; those who are not in it see everything."""
 
-    __slots__ = ("_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked")
+    __slots__ = (
+        *("_begun", "_block", "_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked"),
+    )
 
     def __init__(self, size: int, rng: Random) -> None:
         self._rng = rng
         self._piece_bytes = piece_size_bytes(size)
+        self._block = REQUEST_BYTES_MAX // self._piece_bytes
+        self._begun = BitMap()  # in the largest blocks of which something was shown
         self._pieces = piece_count(size)
         self._hidden = BitMap(range(self._pieces))  # nobody asked for these, or will
         self._unasked = BitMap(self._hidden)  # nobody asked for these, shown or not
@@ -53,7 +60,7 @@ class FirstCopy:
 
     def join(self, peer: NodeId, now: float) -> None:
         """From now on this leaf sees what it is shown."""
-        self._seers[peer] = _Seer(now)
+        self._seers[peer] = _Seer(now, Rate(now))
 
     def narrow(self, peer: NodeId, now: float) -> BitMap:
         """This leaf came first and saw everything, and is not alone any more: what it sees now,
@@ -73,16 +80,19 @@ class FirstCopy:
 
     def begin(self, peer: NodeId) -> list[Run]:
         """This leaf may ask from now on: what it is shown first."""
-        return self._show(peer, SHOWN_BYTES_FIRST // self._piece_bytes)
+        return self._show(peer, SHOWN_BYTES_FIRST // self._piece_bytes, 0)
 
     def asked(self, peer: NodeId, run: Run, now: float) -> list[Run]:
         """A leaf asks for these pieces: what it is shown in their place."""
         first, count = run
         self._hidden.remove_range(first, first + count)
         self._unasked.remove_range(first, first + count)
-        if peer in self._seers:
-            self._seers[peer].asked_at = now
-        return self._show(peer, 2 * count)
+        soon = 0
+        if (seer := self._seers.get(peer)) is not None:
+            seer.asked_at = now
+            seer.rate.add(count, now)
+            soon = int(seer.rate.per_s(now) * SHORT_S)
+        return self._show(peer, 2 * count, soon)
 
     def released(self, waits: Callable[[NodeId], bool], now: float) -> list[NodeId]:
         """Those who see everything only now: all where all was asked for, else who asks for nothing
@@ -102,16 +112,22 @@ class FirstCopy:
         times = (seer.asked_at + PATIENCE_S for seer in self._seers.values())
         return min(times, default=None)
 
-    def _show(self, peer: NodeId, wanted: int) -> list[Run]:
-        """Show `wanted` more where it has few left that nobody has asked for."""
+    def _show(self, peer: NodeId, wanted: int, soon: int) -> list[Run]:
+        """Show `wanted` more where it has few left that nobody has asked for; it takes `soon` in a
+        short time."""
         if self.sees_all(peer):
             return []
         shown, pool = self._seers[peer].shown, self._hidden
         share = len(self._unasked) // (SHARE * len(self._seers))
-        count = max(1, min(wanted, REQUEST_BYTES_MAX // self._piece_bytes, share))
+        count = power_below(min(wanted, max(share, soon)), self._block)
         if not pool or 2 * shown.intersection_cardinality(self._unasked) > count:
             return []
-        first, length = run_around(pool, pool[self._rng.randrange(len(pool))], count)
+        if count < self._block:  # of what was begun: crumbs of it are asked for again and again
+            pool = pool & self._begun or pool
+        piece = pool[self._rng.randrange(len(pool))]
+        first, length = run_around(self._hidden, piece, count)
         self._hidden.remove_range(first, first + length)
+        begin = piece - piece % self._block
+        self._begun.add_range(begin, begin + self._block)
         shown.add_range(first, first + length)
         return [(first, length)]

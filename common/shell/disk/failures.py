@@ -9,7 +9,7 @@ import errno
 from common.errors import UserError
 from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.pairs import PartBusyError
-from common.shell.disk.parts import NotProvenError, PiecesLostError, SyncFailedError
+from common.shell.disk.partfaults import NotProvenError, PiecesLostError, SyncFailedError
 from common.storage import PartFailed
 
 _DENIED = (

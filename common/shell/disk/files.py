@@ -110,10 +110,8 @@ class OpenFiles:
         expected: FileStamp,
         offset: int,
         length: int,
-        *,
-        into: bytearray | None = None,
     ) -> memoryview:
-        """The bytes [offset, offset + length) of root/relpath, in `into` if it is large enough.
+        """The bytes [offset, offset + length) of root/relpath.
 
         Raises FileChangedError unless the file has the `expected` stamp before and after the read,
         and DiskError if it cannot be read.
@@ -121,12 +119,10 @@ class OpenFiles:
         if offset < 0 or length < 0 or offset + length > expected.size:
             raise ValueError(f"span {offset}+{length} lies outside of {expected.size} bytes")
         path = root / relpath
-        buffer = into if into is not None and len(into) >= length else bytearray(length)
-        view = memoryview(buffer)[:length]
         try:
             with naming("read", path), self._opened(root, relpath) as fd:
                 check_stamp(fd, path, expected, self._disk)
-                read_fully(fd, path, view, offset, self._disk)
+                view = read_whole(fd, path, length, offset, self._disk)
                 check_stamp(fd, path, expected, self._disk)
         except FileChangedError:
             self.forget(root, relpath)
@@ -200,6 +196,17 @@ def check_stamp(fd: int, path: Path, expected: FileStamp, disk: DiskCalls = REAL
     same = FileStamp.of(status) == expected
     if not same or not stat.S_ISREG(status.st_mode) or status.st_nlink == 0:
         raise FileChangedError(path)
+
+
+def read_whole(fd: int, path: Path, length: int, offset: int, disk: DiskCalls = REAL) -> memoryview:
+    """So many bytes, in memory of their own that nobody had to clear before."""
+    data = disk.pread(fd, length, offset)
+    if len(data) == length:
+        return memoryview(data)
+    view = memoryview(bytearray(length))
+    view[: len(data)] = data
+    read_fully(fd, path, view[len(data) :], offset + len(data), disk)
+    return view
 
 
 def read_fully(fd: int, path: Path, view: memoryview, offset: int, disk: DiskCalls = REAL) -> None:

@@ -12,7 +12,6 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -29,10 +28,12 @@ from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles
 from common.shell.disk.lanes import Lane, Loop, Pool, Timer
 from common.shell.disk.manifests import Manifests
 from common.shell.disk.pairs import remove_pair
-from common.shell.disk.parts import NotProvenError, PartClosedError, PartFile, SyncFailedError
+from common.shell.disk.partfaults import NotProvenError, PartClosedError, SyncFailedError
+from common.shell.disk.parts import PartFile
 from common.shell.disk.placing import Exists, make_folders
 from common.shell.disk.remembered import Hashes
 from common.shell.disk.scan import FoundFile, Hashing, hash_file
+from common.shell.disk.workers import Workers
 from common.shell.drive import Performer
 from common.storage import (
     BytesRead,
@@ -87,7 +88,7 @@ class Disk:
         self._feed = feed
         self._store = store
         self._calls = calls
-        self._pool = pool or ThreadPoolExecutor(THREADS, "disk")  # threads start with the first job
+        self._pool = pool or Workers(THREADS, "disk")  # threads start with the first jobs
         self._wall = wall
         self._hashing = hashing
         self._files = OpenFiles(disk=calls)

@@ -1,4 +1,4 @@
-"""Jobs of one thing in worker threads: side by side where they may, alone where they must.
+"""Jobs of one thing in worker threads: two side by side where they may, alone where they must.
 
 A lane belongs to one download. Its jobs start in the order in which they came; an exclusive one
 (taking the layer, finishing, closing) waits for those before it and holds back those after it.
@@ -8,9 +8,11 @@ idle. Everything but the jobs themselves runs in the loop.
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from common.core import Event
+
+SIDE_BY_SIDE: Final = 2  # two hash; more would wait for the kernel's lock of their one file
 
 Job = Callable[[], Event | None]
 
@@ -32,7 +34,7 @@ class Loop(Protocol):
 
 
 class Pool(Protocol):
-    """Who runs jobs: a ThreadPoolExecutor is it."""
+    """Who runs jobs: `common.shell.disk.workers` is it, and so is one in virtual time."""
 
     def submit(self, call: Callable[..., object], /, *args: Any) -> object: ...
 
@@ -59,7 +61,7 @@ class Lane:
         self._start()
 
     def _start(self) -> None:
-        while self._waiting and not self._alone:
+        while self._waiting and not self._alone and self._running < SIDE_BY_SIDE:
             job, exclusive = self._waiting[0]
             if exclusive and self._running:
                 return

@@ -25,10 +25,21 @@ from common.content.merkle import (
     piece_hash,
     piece_span,
 )
-from common.errors import Exit, UserError
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
-from common.shell.disk.files import Descriptor, FileChangedError, FileStamp, read_fully
+from common.shell.disk.files import (
+    Descriptor,
+    FileChangedError,
+    FileStamp,
+    read_fully,
+    read_whole,
+)
 from common.shell.disk.pairs import Pair, take_pair
+from common.shell.disk.partfaults import (
+    NotProvenError,
+    PartClosedError,
+    PiecesLostError,
+    SyncFailedError,
+)
 from common.shell.disk.placing import Exists, is_named, place
 
 FREE_RESERVE_BYTES = 64 * 1024 * 1024  # wild guess: a full disk hurts others before it hurts us
@@ -36,31 +47,6 @@ FREE_RESERVE_BYTES = 64 * 1024 * 1024  # wild guess: a full disk hurts others be
 _WRITTEN = 1  # proven and handed to the system
 _DURABLE = 2  # synced and entered in the journal
 _HASHED = 4  # proven by this process, not only by the journal
-
-
-class NotProvenError(LookupError):
-    """Bytes were asked for that are not (or no longer) proven."""
-
-
-class PartClosedError(LookupError):
-    """The part was finished, closed or removed."""
-
-
-class SyncFailedError(DiskError):
-    """The disk did not take `pieces`, which had been written: they must be fetched again."""
-
-    def __init__(self, path: Path, number: int, pieces: Sequence[int]) -> None:
-        super().__init__("sync", path, number)
-        self.pieces = tuple(pieces)
-
-
-class PiecesLostError(UserError):
-    """`pieces` of a part are not what the journal said; they are forgotten and must be fetched."""
-
-    def __init__(self, path: Path, pieces: Sequence[int]) -> None:
-        text = f"{len(pieces)} pieces of {path} were damaged on the disk."
-        super().__init__(Exit.CORRUPT, text, "They are fetched again.")
-        self.pieces = tuple(pieces)
 
 
 class PartFile:
@@ -213,19 +199,16 @@ class PartFile:
                     del self._pending[index]
             return pending
 
-    def read(self, offset: int, length: int, into: bytearray | None = None) -> memoryview:
-        """Proven bytes, in `into` if it is large enough; NotProvenError where one is not."""
+    def read(self, offset: int, length: int) -> memoryview:
+        """Proven bytes; NotProvenError where one is not."""
         if offset < 0 or length < 0 or offset + length > self.size:
             raise ValueError(f"span {offset}+{length} lies outside of {self.size} bytes")
         first, last = offset // self._piece_size, (offset + max(length, 1) - 1) // self._piece_size
         with self._lock:
             if not all(self._marks[first : last + 1]):
                 raise NotProvenError(f"{self.path} has no proven bytes {offset}+{length}")
-        buffer = into if into is not None and len(into) >= length else bytearray(length)
-        view = memoryview(buffer)[:length]
         with naming("read", self.path), self._entered(self._data) as fd:
-            read_fully(fd, self.path, view, offset, self._disk)
-        return view
+            return read_whole(fd, self.path, length, offset, self._disk)
 
     def finish(self, exists: Exists = Exists.RENAME) -> Path:
         """Check the whole, sync and give the file its name; the path it got.

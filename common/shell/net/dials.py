@@ -14,7 +14,7 @@ import zmq
 from common.doors import Door
 from common.shell.net.descriptors import Address, Traffic, peer_of, traffic_of
 from common.shell.net.edge import EdgeReader
-from common.shell.net.intake import Intake, Message
+from common.shell.net.intake import LAST, MORE, Intake, Message
 from common.shell.net.links import Ledger, fault_of
 from common.shell.net.ports import PARTS_MAX, Keys, TransportLimits, dialling_socket
 from common.shell.net.switchboard import Switchboard
@@ -96,14 +96,14 @@ class Dial:
             return False
         try:
             if data is None:
-                self._socket.send(body, zmq.NOBLOCK)
+                self._socket.send(body, LAST)
             else:
-                self._socket.send(body, zmq.SNDMORE | zmq.NOBLOCK)
-                self._socket.send(data, zmq.NOBLOCK, copy=False)
+                self._socket.send(body, MORE)
+                self._socket.send(data, LAST, copy=False)
         except zmq.ZMQError:
             return False
         finally:
-            self._reader.wake()
+            self._reader.sent()
         return True
 
     def traffic(self) -> Traffic | None:

@@ -19,7 +19,7 @@ from common.shell.net.admission import Admission
 from common.shell.net.descriptors import Address, Traffic, cut, peer_of, traffic_of
 from common.shell.net.edge import EdgeReader
 from common.shell.net.halfopen import HalfOpen, Newcomer
-from common.shell.net.intake import Intake, Message
+from common.shell.net.intake import LAST, MORE, Intake, Message
 from common.shell.net.issued import Prober, Standing
 from common.shell.net.links import Ledger, fault_of
 from common.shell.net.ports import PARTS_MAX, Keys, TransportLimits, listening_socket
@@ -34,8 +34,6 @@ EVENTS: Final = (
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 )
-_LAST: Final = int(zmq.NOBLOCK)  # of the parts of a message; plain, since an enum's `|` takes 2 us
-_MORE: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 LINGER_MS: Final = 100  # a goodbye that was just sent may leave
 LEAVER_TURNS_MAX: Final = 32  # full turns in which what a departed link had sent may still come
 
@@ -152,16 +150,16 @@ class RouterDoor:
         """Queue one message; False if the connection is gone or its pipe is full."""
         socket = self._socket
         try:
-            socket.send(connection.routing_id, _MORE)
+            socket.send(connection.routing_id, MORE)
             if data is None:
-                socket.send(body, _LAST)
+                socket.send(body, LAST)
             else:
-                socket.send(body, _MORE)
-                socket.send(data, _LAST, copy=False)
+                socket.send(body, MORE)
+                socket.send(data, LAST, copy=False)
         except zmq.ZMQError:
             return False
         finally:
-            self._reader.wake()
+            self._reader.sent()
         return True
 
     def end(self, connection: Connection, reason: str, *, reset: bool = False) -> None:

@@ -13,6 +13,8 @@ from common.shell.net.descriptors import plain_host
 from common.shell.net.watch import wire_bytes
 
 SKIPPED_PER_STEP: Final = 64
+LAST: Final = int(zmq.NOBLOCK)  # of the parts of a message; plain, since an enum's `|` takes 2 us
+MORE: Final = int(zmq.SNDMORE | zmq.NOBLOCK)
 
 
 class Origin(NamedTuple):
