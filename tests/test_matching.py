@@ -104,6 +104,38 @@ def test_common_words_are_met_in_windows() -> None:
         assert [index.where(doc)[1] for doc in everything(index, terms, 70)] == expected
 
 
+@pytest.mark.parametrize("copied", [1, 3])
+def test_what_lies_in_both_strips_is_found_in_pages_of_every_size(copied: int) -> None:
+    """Also filtered, hidden, gone, and where some are copies: those come last."""
+    index, there = Index(1, CountedPlaces()), []
+    for number in range(4_000):  # each leaf uses up 64 numbers
+        leaf, file = number.to_bytes(32, "big"), numbered(number // copied)
+        index.add(leaf, 0, file)
+        there.append((leaf, file))
+    for leaf, _ in there[::10]:
+        index.drop_leaf(leaf)
+    for leaf, _ in there[5::10]:
+        index.hide(leaf)
+    left = [(leaf, file) for number, (leaf, file) in enumerate(there) if number % 5]
+    for terms in (
+        *(
+            Terms(("apple",)),
+            Terms(("apple", "pie")),
+            Terms(("pear", "apple")),
+            Terms(("pie", "7")),
+        ),
+        *(Terms(("apple",), ("pie",)), Terms(("apple", "pear"), extensions=("jpg",))),
+        *(Terms(("apple",), phrases=("apple pear",)), Terms(("apple",), prefixes=("pe",))),
+    ):
+        expected = sorted(leaf for leaf, file in left if matches(terms, file))
+        for limit in (7, 50, 3_000, ANY):
+            docs = everything(index, terms, limit)
+            assert sorted(index.where(doc)[0] for doc in docs) == expected
+        first = index.search(terms, 50).docs
+        assert copied > 1 or len(first) < 2 or list(first) == sorted(first)
+        assert len({index.entry(doc).root for doc in first}) == len(first) or copied > 1
+
+
 def numbered(slot: int) -> Entry:
     """A name with common words and one of its own; each a content of its own."""
     kind = "pie" if slot % 3 else "pear"

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from common.shell.net.descriptors import traffic_of
 from common.shell.net.edge import EdgeReader
-from common.shell.net.watch import GROWN_BYTES, UNGROWN_S, Flow, Growth, Watch, wire_bytes
+from common.shell.net.watch import (
+    FLOW_BYTES,
+    GROWN_BYTES,
+    UNGROWN_MAX_S,
+    UNGROWN_S,
+    Flow,
+    Growth,
+    Watch,
+    wire_bytes,
+)
 from tests.bench.rawcurve import zmtp_frame
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the kernel's counters")
@@ -138,16 +147,29 @@ def test_whoever_does_not_grow_looks_now_and_then_and_whoever_grows_at_once() ->
     """Grown is what is more than the least since the last look: what was freed fills again."""
     held = 10 * GROWN_BYTES
     growth = Growth(lambda: held)
-    assert growth.must_look(1.0)
-    assert not growth.must_look(1.0 + UNGROWN_S / 2)
+    assert growth.must_look(1.0, 0)
+    assert not growth.must_look(1.0 + UNGROWN_S / 2, 0)
     held += GROWN_BYTES
-    assert growth.must_look(1.0 + UNGROWN_S / 2)
+    assert growth.must_look(1.0 + UNGROWN_S / 2, 0)
     held -= 5 * GROWN_BYTES
-    assert not growth.must_look(1.0 + UNGROWN_S)
+    assert not growth.must_look(1.0 + UNGROWN_S, 0)
     held += GROWN_BYTES
-    assert growth.must_look(1.0 + UNGROWN_S)
-    assert not growth.must_look(1.0 + UNGROWN_S)
-    assert growth.must_look(1.0 + 2 * UNGROWN_S)
+    assert growth.must_look(1.0 + UNGROWN_S, 0)
+    assert not growth.must_look(1.0 + UNGROWN_S, 0)
+    assert growth.must_look(1.0 + 2 * UNGROWN_S, 0)
+
+
+def test_many_connections_are_looked_at_less_often_and_may_have_more_on_their_way() -> None:
+    """What a thousand honest ones hold comes and goes, and is no sign of one that never ends."""
+    held, flows = 10 * GROWN_BYTES, 1_000
+    growth = Growth(lambda: held)
+    assert growth.must_look(1.0 - UNGROWN_MAX_S, flows)
+    assert not growth.must_look(1.0 - UNGROWN_MAX_S + UNGROWN_S, flows)
+    assert growth.must_look(1.0, flows)
+    held += GROWN_BYTES
+    assert not growth.must_look(1.0, flows)
+    held += flows * FLOW_BYTES
+    assert growth.must_look(1.0, flows)
 
 
 @linux

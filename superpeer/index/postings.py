@@ -2,31 +2,32 @@
 
 Most words of real file names stand in one name only, and most searches are decided by the few words
 that stand in thousands. So one document is kept as the number itself, up to 128 as the bytes of an
-array, up to 3,000 as those of a Roaring bitmap, more as a bitmap. A key without documents is not
-kept.
-Nothing here knows which documents are still shared: `Index` knows the dead ones and takes them out
-later.
+array, up to 3,000 as those of a Roaring bitmap, more as bitmaps, one for each strip
+(`superpeer.index.strips`). A key without documents is not kept. Nothing here knows which documents
+are still shared: `Index` knows the dead ones and takes them out later.
 """
 
 import struct
 from array import array
 from collections.abc import Hashable, Iterable
+from itertools import repeat
 from operator import itemgetter
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from pyroaring import BitMap
 
+from superpeer.index.strips import CONTAINER_BITS, STRIPS, numbers_in
+
 Key = TypeVar("Key", bound=Hashable)
-Counted = tuple[int, BitMap]  # how many documents, and which
 
 ARRAY_DOCS_MAX: Final = 128
-PACKED_DOCS_MAX: Final = 3_000  # unpacked in 3 us, hardly slower than its containers one by one
+PACKED_DOCS_MAX: Final = 3_000  # unpacked in 3 us
 FRESH_DOCS_MAX: Final = 16
 
-_count_of = itemgetter(0)
 _DOC: Final = struct.Struct("I")  # as in an array
 _FRESH_BYTES_MAX: Final = _DOC.size * FRESH_DOCS_MAX
 _pack_doc: Final = _DOC.pack
+_count_of = itemgetter(0)
 
 
 class _Packed:
@@ -36,52 +37,67 @@ class _Packed:
     bytes that say nothing.
     """
 
-    __slots__ = ("_packed", "count", "fresh")
+    __slots__ = ("count", "fresh", "packed")
 
     def __init__(self, docs: BitMap) -> None:
         self.count = len(docs)
-        self._packed: bytes = docs.serialize()
+        self.packed: bytes = docs.serialize()
         self.fresh = b""
 
     def pack(self) -> None:
-        self._packed, self.fresh = self.unpacked().serialize(), b""
+        """Put in what is fresh."""
+        self.packed, self.fresh = self.unpacked().serialize(), b""
 
     def unpacked(self) -> BitMap:
-        docs = BitMap.deserialize(self._packed)
+        """All of them."""
+        docs = BitMap.deserialize(self.packed)
         if self.fresh:
             docs.update(array("I", self.fresh))
         return docs
 
 
 class _Many:
-    """A bitmap, and how many documents are in it: counting them would touch each container.
+    """A bitmap for each strip, and how many documents are in all: counting them would touch each
+    container.
 
-    Whenever it has grown by an eighth its containers are made anew, side by side and no larger than
-    they must be: a fifth less memory, and met a fifth faster.
+    Whenever they have grown by an eighth their containers are made anew, side by side and no larger
+    than they must be: a fifth less memory, and met a fifth faster.
     """
 
-    __slots__ = ("count", "docs", "pack_at")
+    __slots__ = ("count", "last", "last_strip", "pack_at", "strips")
 
     def __init__(self, docs: BitMap) -> None:
-        self.docs = docs
+        """Of these documents, more than none."""
         self.count = len(docs)
-        self.pack_at = 0
+        self.last_strip = STRIPS[docs.max() >> CONTAINER_BITS]
+        self.strips = [docs & BitMap(numbers_in(strip)) for strip in range(self.last_strip + 1)]
+        self.pack()
+
+    def add(self, doc: int, strip: int) -> None:
+        """One more, which lies in this strip."""
+        while len(self.strips) <= strip:
+            self.strips.append(BitMap())
+        self.strips[strip].add(doc)
+        self.last_strip, self.last = len(self.strips) - 1, self.strips[-1]
 
     def pack(self) -> None:
-        self.docs = BitMap.deserialize(self.docs.serialize())
+        """Make them anew."""
+        self.strips = [BitMap.deserialize(docs.serialize()) for docs in self.strips]
+        self.last = self.strips[-1]  # new documents mostly lie in this one
         self.pack_at = self.count + self.count // 8
 
 
-_Docs: TypeAlias = int | bytes | _Packed | _Many
+Docs: TypeAlias = int | bytes | _Packed | _Many
+Counted: TypeAlias = tuple[int, Docs]  # how many documents, and which
 
 
 class Postings(Generic[Key]):
-    """Sets of document numbers (below 2^32) by key."""
+    """Sets of document numbers (below 2^24) by key."""
 
     __slots__ = ("_docs",)
 
     def __init__(self) -> None:
-        self._docs: dict[Key, _Docs] = {}
+        self._docs: dict[Key, Docs] = {}
 
     def __len__(self) -> int:
         return len(self._docs)
@@ -92,22 +108,26 @@ class Postings(Generic[Key]):
         Half of what adding a file takes: all its keys in one call, the most frequent case first.
         """
         all_docs, packed, first = self._docs, _pack_doc(doc), []
+        strip = STRIPS[doc >> CONTAINER_BITS]
         for key in keys:
             docs = all_docs.get(key)
             if docs is None:
                 all_docs[key] = doc
                 first.append(key)
             elif type(docs) is _Many:
-                docs.docs.add(doc)
-                docs.count += 1
-                if docs.count > docs.pack_at:
+                if strip == docs.last_strip:
+                    docs.last.add(doc)
+                else:
+                    docs.add(doc, strip)
+                docs.count = count = docs.count + 1
+                if count > docs.pack_at:
                     docs.pack()
             elif type(docs) is _Packed:
-                docs.count += 1
+                docs.count = count = docs.count + 1
                 docs.fresh += packed
                 if len(docs.fresh) > _FRESH_BYTES_MAX:
                     docs.pack()
-                    if docs.count > PACKED_DOCS_MAX:
+                    if count > PACKED_DOCS_MAX:
                         all_docs[key] = _Many(docs.unpacked())
             elif type(docs) is bytes:
                 few = len(docs) < _DOC.size * ARRAY_DOCS_MAX
@@ -124,10 +144,10 @@ class Postings(Generic[Key]):
         """
         docs = self._docs[key]
         if isinstance(docs, _Many):
-            docs.docs.remove(doc)
+            docs.strips[STRIPS[doc >> CONTAINER_BITS]].remove(doc)
             docs.count -= 1
             if docs.count <= PACKED_DOCS_MAX // 2:
-                self._docs[key] = _Packed(docs.docs)
+                self._docs[key] = _Packed(whole(docs))
         elif isinstance(docs, int):
             del self._docs[key]
         elif isinstance(docs, _Packed):
@@ -141,22 +161,22 @@ class Postings(Generic[Key]):
             self._docs[key] = some.tobytes() if len(some) > 1 else some[0]
         return isinstance(docs, int)
 
-    def bitmap(self, key: Key) -> BitMap:
-        """The documents that carry `key`, to be read only: it may be the very one kept here."""
+    def strip(self, key: Key, strip: int) -> BitMap:
+        """The documents that carry `key`, to be read only: all of one strip, and perhaps others."""
         docs = self._docs.get(key)
-        return BitMap() if docs is None else _counted(docs)[1]
+        return BitMap() if docs is None else part(docs, strip)
 
     def rarest_first(self, keys: Iterable[Key]) -> list[Counted]:
-        """The documents of each of these keys, to be read only; none where one key has none."""
-        there = []
+        """The documents of each of these keys; none where one key has none."""
+        all_docs, found = self._docs, list[Counted]()
         for key in keys:
-            docs = self._docs.get(key)
+            docs = all_docs.get(key)
             if docs is None:
                 return []
-            there.append(docs)
-        found = [
-            (docs.count, docs.docs) if isinstance(docs, _Many) else _counted(docs) for docs in there
-        ]
+            if isinstance(docs, bytes):
+                found.append((len(docs) // _DOC.size, docs))
+            else:
+                found.append((1 if isinstance(docs, int) else docs.count, docs))
         found.sort(key=_count_of)
         return found
 
@@ -169,17 +189,60 @@ class Postings(Generic[Key]):
                 few.frombytes(docs)
             elif isinstance(docs, int):
                 few.append(docs)
+            elif isinstance(docs, _Packed):
+                many.append(docs.unpacked())
             else:
-                many.append(_counted(docs)[1])
+                many += docs.strips
         return BitMap(array("I", sorted(few))).union(*many)  # in order: a third of the time
 
 
-def _counted(docs: _Docs) -> Counted:
-    """To be read only."""
-    if isinstance(docs, bytes):
-        return len(docs) // _DOC.size, BitMap(array("I", docs))
+def counted(docs: BitMap) -> Counted:
+    """These, in strips."""
+    return len(docs), _Many(docs) if docs else b""
+
+
+def side_by_side(needed: Iterable[Counted]) -> Iterable[tuple[BitMap, ...]]:
+    """These sets strip by strip, to be read only, up to where one of them ends; all at once if
+    none is in strips."""
+    sets: list[Iterable[BitMap]] = []
+    in_strips = False
+    for _, docs in needed:
+        if type(docs) is _Many:
+            sets.append(docs.strips)
+            in_strips = True
+        else:
+            sets.append(repeat(whole(docs)))
+    strips = zip(*sets, strict=False)
+    return strips if in_strips else [next(strips)]
+
+
+def part(docs: Docs, strip: int) -> BitMap:
+    """Those of one strip, to be read only, and perhaps others."""
+    if not isinstance(docs, _Many):
+        return whole(docs)
+    return docs.strips[strip] if strip < len(docs.strips) else BitMap()
+
+
+def few(docs: Docs) -> list[int] | None:
+    """Their numbers in the order in which they came, where they are few enough to be looked at one
+    by one; else None."""
+    if type(docs) is bytes:
+        return array("I", docs).tolist()
+    return [docs] if type(docs) is int else None
+
+
+def whole(docs: Docs) -> BitMap:
+    """All of them."""
     if isinstance(docs, _Packed):
-        return docs.count, docs.unpacked()
+        return docs.unpacked()
+    return BitMap().union(*docs.strips) if isinstance(docs, _Many) else BitMap(few(docs))
+
+
+def those_in(docs: Docs, some: list[int]) -> list[int]:
+    """Which of some documents are among these."""
     if isinstance(docs, _Many):
-        return docs.count, docs.docs
-    return 1, BitMap((docs,))
+        strips = docs.strips + [BitMap()] * (STRIPS[-1] + 1 - len(docs.strips))
+        return [doc for doc in some if doc in strips[STRIPS[doc >> CONTAINER_BITS]]]
+    numbers = few(docs)
+    there = whole(docs) if numbers is None else frozenset(numbers)
+    return [doc for doc in some if doc in there]

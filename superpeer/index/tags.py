@@ -40,8 +40,9 @@ class Tags:
         for tag in _tags(entry):
             self._docs.discard(tag, doc)
 
-    def groups(self, terms: Terms) -> list[list[BitMap]]:
-        """A hit is in one of each group, to be read only; sizes are right to their power."""
+    def groups(self, terms: Terms, strip: int) -> list[list[BitMap]]:
+        """A hit of this strip is in one of each group, to be read only; sizes are right to their
+        power."""
         groups = []
         if terms.kind:
             told_by = [_extension_tag(text) for text in extensions_of(terms.kind)]
@@ -51,7 +52,7 @@ class Tags:
         if terms.size_min or terms.size_max is not None:
             powers = range(terms.size_min.bit_length(), _size_max(terms).bit_length() + 1)
             groups.append([_SIZE_TAGS[power] for power in powers])
-        return [[self._docs.bitmap(tag) for tag in group] for group in groups]
+        return [[self._docs.strip(tag, strip) for tag in group] for group in groups]
 
     def unsure(self, terms: Terms) -> BitMap:
         """The documents in the power of a size bound that does not begin or end it."""

@@ -138,14 +138,12 @@ class Searches:
     def begin(self, leaf: NodeId, asked: cluster.Search | Locate, now: float) -> list[Effect]:
         """Ask for whom nothing limits, or nothing any more: our own index first."""
         search = Request(leaf, asked, now)
-        search.asker, search.relay = self._leaves.get(leaf), self._here(leaf)
         flow = self._flows.get(leaf)
         if flow is None:
             flow = self._flows[leaf] = HitFlow(HITS_AT_ONCE, AT_ONCE_S)
         flow.open_window(now)
+        effects = self._meet_seekers(search, asked, now) if isinstance(asked, Locate) else []
         search.own = self._evaluate(search.body)
-        effects = self._push(search.body, now)
-        effects += self._name_seekers(search, asked, now) if isinstance(asked, Locate) else []
         hits = [] if flow else self._some_own(search, flow, flow.left)
         effects += self._deliver(search, search.fresh_own(hits)) if hits else []
         if self._may_end(search):
@@ -159,12 +157,17 @@ class Searches:
         link = self._links.get(leaf)
         return None if link is None else Contact(self._me, link.observed)
 
-    def _name_seekers(self, search: Request, asked: Locate, now: float) -> list[Effect]:
-        """Who fetches the same will have pieces of it soon; it counts as a source like others."""
-        seeker = self._leaves.get(search.leaf)
+    def _meet_seekers(self, search: Request, asked: Locate, now: float) -> list[Effect]:
+        """Who fetches the same will have pieces of it soon; it counts as a source like others.
+
+        Those of our leaves that it is to come from, and that it names, are told to dial it.
+        """
+        seeker = search.asker = self._leaves.get(search.leaf)
+        search.relay = self._here(search.leaf)
+        effects = self._push(search.body, now)
         others = () if seeker is None else self._seekers.meet(asked.root, seeker, now)
         search.delivered += len(others)
-        return [Send(search.leaf, Sources(asked.guid, others))] if others else []
+        return [*effects, Send(search.leaf, Sources(asked.guid, others))] if others else effects
 
     def give_up(self, leaf: NodeId, asked: cluster.Search | Locate, _now: float) -> list[Effect]:
         """It waited for its turn longer than its asker waits for an answer."""

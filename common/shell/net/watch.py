@@ -10,8 +10,9 @@ that were there before its reader last ran dry (whatever had ended was delivered
 Idle links cost nothing: an edge-triggered epoll names the connections on which bytes arrived, and
 the timer runs only while there are some. Nor is each busy one looked at every time, which cost a
 super-peer with 1,000 leaves a tenth of its time: what never ends stays in memory, so while this
-process has not grown there is nothing to find. Where the kernel has no such counters (macOS)
-nothing is watched. It decides nothing but "too much"; hanging up is the owner's.
+process has not grown there is nothing to find. What honest connections have on their way comes and
+goes, so it must have grown by more where they are many. Where the kernel has no such counters
+(macOS) nothing is watched. It decides nothing but "too much"; hanging up is the owner's.
 """
 
 import asyncio
@@ -28,7 +29,10 @@ TICK_S: Final = 0.05
 TICK_BUSY_S: Final = 0.01  # loopback brings 10 MiB in that time
 BUSY_BYTES: Final = 256 * 1024
 GROWN_BYTES: Final = 1024 * 1024  # less hides in memory that was there; wild guess
+FLOW_BYTES: Final = 8 * 1024  # more for each connection: what honest ones have on their way
 UNGROWN_S: Final = 0.25  # between two looks while memory does not grow
+UNGROWN_FLOW_S: Final = 0.001  # ... or so much for each connection: a look takes 5 to 10 us
+UNGROWN_MAX_S: Final = 1.0  # ... but a link whose frame is still coming must be known to live
 MOVING_S: Final = 0.5  # how often the owner of a bulk link is told that bytes come
 
 _CURVE_OVERHEAD: Final = 33  # command name, nonce, authenticator and flags of a CURVE message
@@ -150,7 +154,7 @@ class Watch:
         if self._epoll is None:
             return
         idle = self._timer is None
-        if not self._growth.must_look(self._loop.time()):
+        if not self._growth.must_look(self._loop.time(), len(self._flows)):
             self._next_tick(TICK_BUSY_S if idle else self._interval_s)
             return
         self._timer = None
@@ -196,12 +200,13 @@ class Growth:
         self._least = 0  # that it held since the last look
         self._next_at = 0.0
 
-    def must_look(self, now: float) -> bool:
+    def must_look(self, now: float, flows: int) -> bool:
         held = self._memory()
-        if now < self._next_at and held < self._least + GROWN_BYTES:
+        if now < self._next_at and held < self._least + GROWN_BYTES + flows * FLOW_BYTES:
             self._least = min(self._least, held)
             return False
-        self._least, self._next_at = held, now + UNGROWN_S
+        pause_s = min(max(UNGROWN_S, flows * UNGROWN_FLOW_S), UNGROWN_MAX_S)
+        self._least, self._next_at = held, now + pause_s
         return True
 
 
