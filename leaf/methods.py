@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from common.ids import node_text
+from common.messages.fields import Contact
 from common.methods import Method, Methods
 from leaf.reasons import Why
 
@@ -23,6 +25,11 @@ class Peer(msgspec.Struct):
 
     node: str
     address: str
+
+    @classmethod
+    def of(cls, contact: Contact | None) -> "Peer | None":
+        """Of somebody, where there is one."""
+        return cls(node_text(contact.node), str(contact.address)) if contact else None
 
 
 class Status(msgspec.Struct):

@@ -339,12 +339,12 @@ class Leaf:
             roles=list(self._roles),
             listen=self._listen,
             network=self._network,
-            parent=_peer(contact),
+            parent=Peer.of(contact),
             parent_reason=self._parent.reason,
             parent_refused=self._parent.refused,
             parent_source=self._parent.source,
             line=len(self._succession.line),
-            heir=_peer(self._parent.heir.contact),
+            heir=Peer.of(self._parent.heir.contact),
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
             pending_files=self._library.pending,
@@ -391,10 +391,6 @@ class Leaf:
         Asked: _asked,
         Stopped: _stopped,
     }
-
-
-def _peer(contact: Contact | None) -> Peer | None:
-    return Peer(node_text(contact.node), str(contact.address)) if contact else None
 
 
 def _unheard(ended: Answer | Fail) -> list[Effect]:
