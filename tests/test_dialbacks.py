@@ -239,3 +239,29 @@ def test_a_link_that_crosses_a_dial_back_tells_nothing_of_the_control_door() -> 
     errands.handle(Received(OTHER, Errand(GUID, contact)), 0.1)
     assert errands.handle(crosses, 0.2) == [Send(OTHER, ErrandDone(GUID, None))]
     assert errands.handle(LinkDown(ANOTHERS, Door.CONTROL, "lost"), 1.0) == []
+
+
+def test_a_thousand_leaves_wait_for_their_look_without_asking_all_the_time() -> None:
+    """As many are looked at as the pace allows, and each of the others asks for it now and then."""
+    leaves = [number.to_bytes(32, "big") for number in range(1_000)]
+    books = {leaf: Book() for leaf in leaves}
+    core = Dialbacks(
+        b"m" * 32,
+        VitalsConfig(),
+        Random(1),
+        links={leaf: LinkUp(leaf, Door.CONTROL, AT, AT, True, 0) for leaf in leaves},
+        leaves={leaf: Contact(leaf, AT) for leaf in leaves},
+        askable=list,
+        book=books.__getitem__,
+        budget=DialBudget(per_s=2, burst=8, target_s=60, again_s=1),
+        in_use=lambda _peer: False,
+        changed=lambda _leaf, _now: None,
+    )
+    for leaf in leaves:
+        core.arrived(leaf, 0.0)
+    now, wakes, sent = 0.0, 0, 0
+    while now < 300.0:
+        now, wakes = core.wakeup() or 0.0, wakes + 1
+        sent += len(core.due(now))
+    assert 0.8 * 2 * 300 < sent < 8 + 2 * 300 + 8
+    assert wakes < 10 * 300

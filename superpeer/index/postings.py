@@ -60,7 +60,7 @@ class _Many:
     """A bitmap for each strip, and how many documents are in all: counting them would touch each
     container.
 
-    Whenever they have grown by an eighth their containers are made anew, side by side and no larger
+    Whenever they have grown by a 32nd their containers are made anew, side by side and no larger
     than they must be: a fifth less memory, and met a fifth faster.
     """
 
@@ -84,7 +84,7 @@ class _Many:
         """Make them anew."""
         self.strips = [BitMap.deserialize(docs.serialize()) for docs in self.strips]
         self.last = self.strips[-1]  # new documents mostly lie in this one
-        self.pack_at = self.count + self.count // 8
+        self.pack_at = self.count + self.count // 32
 
 
 Docs: TypeAlias = int | bytes | _Packed | _Many

@@ -63,7 +63,8 @@ class Dialbacks:
         self._me, self._config, self._rng = me, config, rng
         self._links, self._leaves, self._askable = links, leaves, askable
         self._book, self._budget, self._changed = book, budget, changed
-        self._pace = Bucket(max(config.dialbacks_per_s, 1e-9), 8, 0.0)
+        self._per_s = max(config.dialbacks_per_s, 1e-9)
+        self._pace = Bucket(self._per_s, 8, 0.0)
         self._asked: dict[Guid, _Asked] = {}
         self._bulk: dict[NodeId, None] = {}  # bulk doors that we dial ourselves now
         self._unable: dict[tuple[NodeId, NodeId], float] = {}  # leaf, who cannot tell; how long
@@ -89,7 +90,9 @@ class Dialbacks:
         if link is None or leaf not in self._leaves:
             return []
         if not self._pace.take(now):
-            self._deadlines.set(("look", leaf), now + self._pace.wait_s + self._rng.random())
+            spread_s = max(1.0, len(self._deadlines) / self._per_s)
+            wait_s = self._pace.wait_s + spread_s * self._rng.random()  # all get there in that time
+            self._deadlines.set(("look", leaf), now + wait_s)
             return []
         config, effects = self._config, list[Effect]()
         is_open = self._book(leaf).reachable(config, now) is None
