@@ -254,7 +254,6 @@ def test_a_thousand_leaves_wait_for_their_look_without_asking_all_the_time() -> 
         askable=list,
         book=books.__getitem__,
         budget=DialBudget(per_s=2, burst=8, target_s=60, again_s=1),
-        in_use=lambda _peer: False,
         changed=lambda _leaf, _now: None,
     )
     for leaf in leaves:
