@@ -51,6 +51,8 @@ class Status(msgspec.Struct):
     parent_source: str | None = None  # the step of the ladder that named the parent
     up_limit: int | None = None  # bytes/s of content that may go out now; null: no cap
     down_limit: int | None = None
+    fetched_files: int = 0  # that others can find here too: whole ones and parts of some
+    fetched_bytes: int = 0
     line: int = 0  # leaves that we know would follow if no super-peer were left
 
 

@@ -181,7 +181,7 @@ class Leaf:
             "pushed": Pushed(self._me, links, config),
             "relayed": self._relayed,
             "idle": IdleLinks(links, downloads, uploads, config),
-            "whys": Whys(downloads, gets, self._parent, self._locator, config),
+            "whys": Whys(self._me, downloads, gets, self._parent, self._locator, config),
             "exchange": self._exchange,
         }
 
@@ -339,6 +339,8 @@ class Leaf:
             heir=_peer(self._parent.heir.contact),
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
+            fetched_files=len(self._downloads.offers),
+            fetched_bytes=self._downloads.offers.bytes,
             pending_files=self._library.pending,
             reachable=told.reachable,
             up_rate=told.up_rate,

@@ -279,7 +279,10 @@ def _drain(invocation: Invocation, grace_s: float) -> None:
     output = invocation.output()
     limit_s = _within(invocation, grace_s + STOP_S)
     with _calls(invocation) as calls:
-        done = calls.call("superpeer.drain", Drain(grace_s), Drained, timeout_s=limit_s)
+        try:
+            done = calls.call("superpeer.drain", Drain(grace_s), Drained, timeout_s=limit_s)
+        except UserError as error:
+            raise _undrained(calls, error) from error
         if not calls.wait_gone(limit_s):
             raise UserError(
                 Exit.TIMED_OUT, "The super-peer is still ending.", "Look at its log, or wait."
@@ -289,6 +292,20 @@ def _drain(invocation: Invocation, grace_s: float) -> None:
         output.talk(f"Ended; {told}." if done.leaves else "Ended; no leaf was handed over.")
     else:
         output.document(done)
+
+
+def _undrained(calls: "Calls", error: UserError) -> UserError:
+    """Why a node is not drained: that of a leaf may play this role too, or not now."""
+    from superpeer.methods import Nothing, Status
+
+    if error.code is not Exit.USAGE:
+        return error
+    try:
+        calls.call("superpeer.status", Nothing(), Status, timeout_s=ANSWER_S)
+    except UserError as refused:
+        return refused
+    text = "This super-peer is a leaf too, and ends with it."
+    return UserError(Exit.REFUSED, text, "`leaf stop` hands its leaves over and ends both.")
 
 
 @cli.group("config")

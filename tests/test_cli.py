@@ -70,6 +70,19 @@ def test_a_leafs_answers_are_its_documents(
     assert out.strip()
 
 
+def test_what_was_fetched_is_told_of_as_shared(
+    leaf: Program, toy: ToyDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ls` and `status` say how much; the array of `ls` is that of the shares."""
+    before = ANSWERS["leaf.status"]
+    assert isinstance(before, leaf_methods.Status)
+    shown = msgspec.structs.replace(before, fetched_files=3, fetched_bytes=9000)
+    monkeypatch.setitem(ANSWERS, "leaf.status", shown)
+    assert "Fetched, and shared too: 3 files, 9.0 kB" in leaf("ls")[2]
+    assert "1 file, 7 B; fetched and shared 3 files, 9.0 kB" in leaf("status")[1]
+    assert leaf("ls", "--json")[2] == ""
+
+
 @pytest.mark.parametrize(
     "arguments",
     [("--json", "status"), ("status", "--json"), ("--json", "status", "--json", "-q")],

@@ -64,6 +64,10 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
     else:
         parent = f"none: {with_doubt(found.parent_reason)}" if found.parent_reason else "none"
     pending = f", {found.pending_files} still to hash" if found.pending_files else ""
+    shared = f"{counted(found.shared_files, 'file')}, {size_text(found.shared_bytes)}"
+    if found.fetched_files:
+        fetched = f"{counted(found.fetched_files, 'file')}, {size_text(found.fetched_bytes)}"
+        shared = f"{shared}; fetched and shared {fetched}"
     return [
         ("node", found.node),
         ("roles", " and ".join(found.roles)),
@@ -72,10 +76,7 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("heir", f"{found.heir.address} ({found.heir.node})" if found.heir else "none"),
         ("line", f"{counted(found.line, 'leaf', 'leaves')} would follow if none were left"),
         ("measured", _measured(found)),
-        (
-            "shared",
-            f"{counted(found.shared_files, 'file')}, {size_text(found.shared_bytes)}{pending}",
-        ),
+        ("shared", f"{shared}{pending}"),
         ("limits", f"up {rate_text(found.up_limit)}, down {rate_text(found.down_limit)}"),
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),

@@ -66,10 +66,18 @@ def unshare(invocation: Invocation, path: str) -> None:
 @global_options
 @pass_invocation
 def ls(invocation: Invocation) -> None:
-    """Everything that is shared."""
+    """Everything that is shared; what was fetched is shared too, and shown by `downloads`."""
     with client(invocation) as leaf:
         rows = leaf.ls()
-    _print_shared(invocation.output(), rows)
+        output = invocation.output()
+        _print_shared(output, rows)
+        if output.for_people:
+            found = leaf.status()
+            if found.fetched_files:
+                fetched = (
+                    f"{counted(found.fetched_files, 'file')}, {size_text(found.fetched_bytes)}"
+                )
+                output.talk(f"Fetched, and shared too: {fetched}; `leaf downloads` shows them.")
 
 
 def _print_shared(output: Output, rows: "list[SharedRow]") -> None:
