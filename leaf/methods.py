@@ -53,6 +53,7 @@ class Status(msgspec.Struct):
     down_limit: int | None = None
     fetched_files: int = 0  # that others can find here too: whole ones and parts of some
     fetched_bytes: int = 0
+    left_out: dict[str, int] = {}  # what lies in shares and is not shared: why, and how many
     line: int = 0  # leaves that we know would follow if no super-peer were left
 
 
@@ -338,10 +339,12 @@ class LimitRow(msgspec.Struct):
     up_limit: int | None
     down_limit: int | None
     slots: int
-    next_change: str | None  # such as `mon 22:00`
+    next_change: str | None  # such as `mon 22:00`; of either
     up: int
     down: int
     schedule: list[WindowRow]
+    up_next_change: str | None = None
+    down_next_change: str | None = None
 
 
 class PinReset(msgspec.Struct):

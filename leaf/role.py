@@ -341,6 +341,7 @@ class Leaf:
             shared_bytes=self._library.size_bytes,
             fetched_files=len(self._downloads.offers),
             fetched_bytes=self._downloads.offers.bytes,
+            left_out=self._library.left_out,
             pending_files=self._library.pending,
             reachable=told.reachable,
             up_rate=told.up_rate,

@@ -172,7 +172,8 @@ def _print_rows(invocation: Invocation, rows: Any, columns: tuple[str, ...]) -> 
     output = invocation.output()
     if output.for_people:
         output.table(
-            columns, [[_cell(name, getattr(row, name)) for name in columns] for row in rows]
+            [name.removesuffix("_s") for name in columns],
+            [[_cell(name, getattr(row, name)) for name in columns] for row in rows],
         )
     else:
         output.document(rows)
@@ -335,6 +336,16 @@ def config_show(invocation: Invocation, origin: bool) -> None:
 @global_options
 def pins() -> None:
     """Keys pinned for super-peers that were given without one."""
+
+
+@pins.command("ls")
+@global_options
+@pass_invocation
+def pins_ls(invocation: Invocation) -> None:
+    """All pinned keys."""
+    from common.shell.desk.pins import print_pins
+
+    print_pins(invocation.home_of(PROGRAM), invocation.output())
 
 
 @pins.command("reset")

@@ -289,16 +289,16 @@ def test_states_that_only_a_person_or_the_end_changes() -> None:
     world.ask("asker", "leaf.rm", Remove(WHAT))
     failed = world.outcome(world.ask("asker", "leaf.why", WhyOf(WHAT)))
     assert isinstance(failed, Fail)
-    assert failed.code is Exit.USAGE
+    assert failed.code is Exit.NOTHING_FOUND
 
 
 @pytest.mark.parametrize("what", ["", " ", "sp:nonsense", WHAT])
 def test_there_is_no_such_download(what: str) -> None:
-    """Exit 2, and where the ids are."""
+    """Exit 3, and where the ids are."""
     world = network(DATA, sources=1)
     failed = world.outcome(world.ask("asker", "leaf.why", WhyOf(what)))
     assert isinstance(failed, Fail)
-    assert (failed.code, "leaf downloads" in failed.hint) == (Exit.USAGE, True)
+    assert (failed.code, "leaf downloads" in failed.hint) == (Exit.NOTHING_FOUND, True)
 
 
 def test_all_sources_lied() -> None:

@@ -77,10 +77,17 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("line", f"{counted(found.line, 'leaf', 'leaves')} would follow if none were left"),
         ("measured", _measured(found)),
         ("shared", f"{shared}{pending}"),
+        *([("left out", left_out_text(found.left_out))] if found.left_out else []),
         ("limits", f"up {rate_text(found.up_limit)}, down {rate_text(found.down_limit)}"),
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),
     ]
+
+
+def left_out_text(left_out: dict[str, int]) -> str:
+    """What lies in shares and is not shared, and why."""
+    why = ", ".join(f"{count}: {reason}" for reason, count in left_out.items())
+    return f"{sum(left_out.values())} of what lies in shares ({why})"
 
 
 def _measured(found: "Status") -> str:
@@ -112,6 +119,16 @@ def stop(invocation: Invocation) -> None:
 @global_options
 def pins() -> None:
     """Keys pinned for super-peers that were given without one."""
+
+
+@pins.command("ls")
+@global_options
+@pass_invocation
+def pins_ls(invocation: Invocation) -> None:
+    """All pinned keys."""
+    from common.shell.desk.pins import print_pins
+
+    print_pins(invocation.home_of(PROGRAM), invocation.output())
 
 
 @pins.command("reset")

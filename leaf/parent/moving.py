@@ -10,13 +10,15 @@ that is at once. Here stands how far a move is; `leaf.parent.parent` does it.
 
 from typing import Final
 
-from common.core import Effect, Hangup, Send
+from common.core import Effect, Hangup, Notify, Send
 from common.doors import Door
-from common.ids import NodeId
+from common.ids import NodeId, node_text
 from common.messages.cluster import Join, Leave
 from leaf.parent.candidates import Candidate
 
 LEAVE_TIMES: Final = 4.0  # times `join_s`: how long what we share may take to be found there
+ASKED: Final = "our super-peer asked for it: it sheds load, ends, or another has a copy of ours"
+SILENT: Final = "our super-peer was silent"
 NOT_MOVED: Final = "it does not take us"
 MOVED: Final = "we have another parent"  # why the link to the old one ends
 
@@ -24,12 +26,13 @@ MOVED: Final = "we have another parent"  # why the link to the old one ends
 class Moving:
     """Whom we join while we have a parent, and whom we leave when what we share is found there."""
 
-    __slots__ = ("_old", "_old_dialled", "dialled", "target")
+    __slots__ = ("_old", "_old_dialled", "_why", "dialled", "target")
 
     def __init__(self) -> None:
         self.target: Candidate | None = None
         self.dialled = False
         """Whether the link to it is ours to end."""
+        self._why = ""
         self._old: NodeId | None = None
         self._old_dialled = False
 
@@ -37,9 +40,9 @@ class Moving:
         """Whether this is whom we join."""
         return self.target is not None and self.target.node == peer
 
-    def aim(self, target: Candidate, *, dialled: bool) -> None:
+    def aim(self, target: Candidate, *, dialled: bool, why: str) -> None:
         """Join this one while we have our parent."""
-        self.target, self.dialled = target, dialled
+        self.target, self.dialled, self._why = target, dialled, why
 
     @property
     def leaving(self) -> NodeId | None:
@@ -58,9 +61,13 @@ class Moving:
         hangup = [Hangup(target.node, Door.CONTROL, NOT_MOVED)] if self.dialled else []
         return [*effects, *hangup]
 
-    def arrived(self, old: NodeId, *, old_dialled: bool) -> None:
-        """It is our parent now, and the one before is still linked."""
+    def arrived(self, old: NodeId, *, old_dialled: bool) -> Notify:
+        """It is our parent now, and the one before is still linked; a line for the log."""
+        to = self.target.node if self.target is not None else None
+        said: dict[str, object] = {"from": node_text(old), "to": node_text(to or b"")}
+        moved = Notify("parent_moved", {**said, "reason": self._why})
         self.target, self._old, self._old_dialled = None, old, old_dialled
+        return moved
 
     def lost(self, peer: NodeId) -> None:
         """A link is gone."""

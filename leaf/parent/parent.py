@@ -42,7 +42,7 @@ from common.messages.link import Bye
 from leaf.library.publish import Publisher
 from leaf.parent.candidates import Candidate
 from leaf.parent.heir import Heir, candidate_of
-from leaf.parent.moving import LEAVE_TIMES, Moving
+from leaf.parent.moving import ASKED, LEAVE_TIMES, SILENT, Moving
 from leaf.parent.rounds import HEARD, Rounds, Then
 from leaf.signals import Acknowledged, Inherits, Joined, Orphaned
 
@@ -244,7 +244,7 @@ class Parent:
 
     # --- moving from one parent to another --------------------------------------------------
 
-    def _move(self, contact: Contact, now: float) -> list[Effect]:
+    def _move(self, contact: Contact, now: float, why: str) -> list[Effect]:
         """Join this one while we have our parent."""
         if self._state is not State.JOINED or self._moving.target is not None:
             return []
@@ -256,7 +256,7 @@ class Parent:
             return []
         effects = self._leave_old()  # the one before, if that is still under way
         target = candidate_of(contact)
-        self._moving.aim(target, dialled=contact.node not in self._links)
+        self._moving.aim(target, dialled=contact.node not in self._links, why=why)
         return effects + self._reach(contact.node, target, now)
 
     def _reach(self, peer: NodeId, candidate: Candidate, now: float) -> list[Effect]:
@@ -280,9 +280,9 @@ class Parent:
         if new is None or new.node is None or old is None or old.node is None:
             return []
         dialled = self._moving.dialled
-        self._moving.arrived(old.node, old_dialled=self._dialled)
+        moved = self._moving.arrived(old.node, old_dialled=self._dialled)
         self._dialled = dialled
-        effects: list[Effect] = [Orphaned("it moves to another super-peer", soon=True)]
+        effects: list[Effect] = [moved, Orphaned("it moves to another super-peer", soon=True)]
         if self.heir.contact is not None and self.heir.contact.node == new.node:
             self._dialled |= self.heir.take()[1]
         effects += [*self.heir.forget(), *self._joined(new, welcome, now)]
@@ -343,7 +343,7 @@ class Parent:
         known = self._me in (contact.node, message.contact.node)  # which needs no telling
         if not known and not may_tell(message.contact.address, contact.address):
             return []
-        return self._move(message.contact, now)
+        return self._move(message.contact, now, ASKED)
 
     def _measured(self, event: LinkMeasured, now: float) -> list[Effect]:
         """An echo."""
@@ -372,7 +372,7 @@ class Parent:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects, parent_is_silent = self.heir.due(now)
         if parent_is_silent and self.heir.warm is not None:
-            effects += self._move(self.heir.warm, now)
+            effects += self._move(self.heir.warm, now, SILENT)
         for key in self._deadlines.pop_due(now):
             effects += self._due_join(now) if key == "join" else self._leave_old()
         begins, waited = self._rounds.due(now)
