@@ -140,7 +140,7 @@ def _run(
         port_asked=port_asked,
         bulk=True,
         on_serving=joining.serving,
-        on_notify=lambda notify: joining.heard(_explained(notify)),
+        on_notify=lambda notify: joining.heard(explained(notify)),
         agent=f"leaf/{version()}",
         elsewhere=other_ways,
         http=web_address(own.http),
@@ -167,7 +167,7 @@ def _flagged(settings: Settings[LeafOptions]) -> LimitsRecord:
     )
 
 
-def _explained(notify: Notify) -> Notify:
+def explained(notify: Notify) -> Notify:
     """With what a reason may come from, as commands tell it."""
     if notify.name != "parent_not_found":
         return notify

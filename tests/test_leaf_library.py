@@ -53,7 +53,7 @@ def test_what_a_share_leaves_out_is_said_once() -> None:
     core.handle(Restored(), 0.0)
     settled = ShareSettled("/a", 2, (("too deep", 2),))
     (said,) = core.handle(settled, 0.0)
-    assert said == Notify("left_out_of_share", {"share": "/a", "too deep": 2})
+    assert said == Notify("left_out_of_share", {"share": "/a", "left_out": {"too deep": 2}})
     assert core.left_out == {"too deep": 2}
     assert core.handle(settled, 1.0) == []
     assert core.handle(ShareSettled("/a"), 2.0) == []

@@ -60,7 +60,9 @@ def test_a_super_peers_answers_are_its_documents(
     code, out, _ = superpeer(command, "--json")
     assert code == 0
     assert json.loads(out) == json.loads(msgspec.json.encode(ANSWERS[f"superpeer.{command}"]))
-    assert superpeer(command)[1].startswith("node ")
+    said = superpeer(command)[1]
+    assert said.startswith("node ")
+    assert "_s " not in said.splitlines()[0]  # values have their units
 
 
 def test_the_overlay_as_a_drawing(superpeer: Program, toy_superpeer: ToyDaemon) -> None:

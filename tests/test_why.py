@@ -240,6 +240,8 @@ def test_our_own_limit_is_the_measure() -> None:
     assert told.causes[0].cause == "limit"
     assert "100 kB/s" in told.causes[0].text
     assert "leaf limit --down" in told.causes[0].text
+    linked = [row.remark for row in told.sources if row.phase == "linked" and row.useful]
+    assert set(linked) == {"sends as fast as our limit lets it"}
 
 
 def test_the_disk_is_the_measure() -> None:

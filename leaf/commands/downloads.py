@@ -114,6 +114,7 @@ def _print_downloads(output: Output, rows: "list[DownloadRow]", which: str = "")
     if not output.for_people:
         output.document(rows)
         return
+    shown = [row for row in rows if row.id == which] or rows  # a file of a folder has no row
     output.table(
         ("state", ">done", ">of", ">rate", ">left", "path", "id", "reason"),
         [
@@ -127,7 +128,6 @@ def _print_downloads(output: Output, rows: "list[DownloadRow]", which: str = "")
                 row.id,
                 row.reason,
             )
-            for row in rows
-            if which in ("", row.id)
+            for row in shown
         ],
     )

@@ -186,7 +186,7 @@ class Library:
         effects = self._order(event.share) if again else []
         if share.left_out != event.left_out:  # said once
             share.left_out = event.left_out
-            said: dict[str, object] = {"share": event.share, **dict(event.left_out)}
+            said: dict[str, object] = {"share": event.share, "left_out": dict(event.left_out)}
             effects += [Notify("left_out_of_share", said)] if event.left_out else []
         effects += self._folders.settled(event.share, share.files, now)
         return effects + self._answer_ready()
