@@ -52,6 +52,14 @@ def curve_key(node: NodeId) -> bytes:
         raise ValueError("not an Ed25519 public key") from error
 
 
+def is_key(node: NodeId) -> bool:
+    """Whether a node could have it; one that was copied wrong is none, half of the time."""
+    try:
+        return bool(curve_key(node))
+    except ValueError:
+        return False
+
+
 def twin(node: NodeId) -> NodeId:
     """The other id with the same CURVE form: X25519 forgets the sign of x (RFC 7748).
 

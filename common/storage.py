@@ -127,7 +127,8 @@ class ShareSettled(Event, frozen=True):
     """Everything that was in the share when this scan began is reported."""
 
     share: str
-    skipped: int = 0  # unreadable or changing files, tried again at the next scan
+    skipped: int = 0  # files and folders left out; each is tried again at the next scan
+    left_out: tuple[tuple[str, int], ...] = ()  # why, and how many
 
 
 class ShareFailed(Event, frozen=True):

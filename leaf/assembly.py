@@ -13,8 +13,10 @@ from pathlib import Path
 from random import Random
 from typing import Final, Generic, TypeVar
 
+import msgspec
+
 from common.config import Config, scaled
-from common.core import Role
+from common.core import Notify, Role
 from common.errors import Exit, UserError
 from common.ids import Identity
 from common.methods import Methods
@@ -40,6 +42,7 @@ from common.shell.desk.starting import (
 )
 from common.shell.disk.files import check_share
 from leaf.client import LeafClient
+from leaf.commands.node import with_doubt
 from leaf.methods import METHODS, Status
 from leaf.role import Leaf
 from leaf.settings import LeafOptions
@@ -96,7 +99,7 @@ def _run(
     own, config = settings.own, scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
     shares = tuple(str(check_share(Path(path), private=home.private)) for path in own.share)
-    downloads = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
+    downloads = _downloads_dir(home, own)
     listen, port_asked = listen_address(settings.node.listen)
     supers = given(settings, "super", own.supers, listen[0], log)
     steps = (other_ways := elsewhere(settings.node)).steps(listen[0])
@@ -137,11 +140,20 @@ def _run(
         port_asked=port_asked,
         bulk=True,
         on_serving=joining.serving,
-        on_notify=joining.heard,
+        on_notify=lambda notify: joining.heard(explained(notify)),
         agent=f"leaf/{version()}",
         elsewhere=other_ways,
         http=web_address(own.http),
     ).run()
+
+
+def _downloads_dir(home: Home, own: LeafOptions) -> Path:
+    """Where fetched files go; made when the first one is. Raises UserError where that cannot be."""
+    folder = Path(own.downloads).expanduser().absolute() if own.downloads else home.downloads
+    if folder.exists() and not folder.is_dir():
+        text = f"{folder}, where downloads are to go, is not a folder."
+        raise UserError(Exit.USAGE, text, "Give --downloads a folder; it is made where none is.")
+    return folder
 
 
 def _flagged(settings: Settings[LeafOptions]) -> LimitsRecord:
@@ -153,6 +165,14 @@ def _flagged(settings: Settings[LeafOptions]) -> LimitsRecord:
         own.down if "down" in flags else None,
         settings.config.swarm.upload_slots if "swarm.upload_slots" in flags else None,
     )
+
+
+def explained(notify: Notify) -> Notify:
+    """With what a reason may come from, as commands tell it."""
+    if notify.name != "parent_not_found":
+        return notify
+    reason = with_doubt(str(notify.fields["reason"]))
+    return msgspec.structs.replace(notify, fields={**notify.fields, "reason": reason})
 
 
 def _is_refused(lives: list[Leaf]) -> bool:

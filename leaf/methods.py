@@ -58,6 +58,9 @@ class Status(msgspec.Struct):
     parent_source: str | None = None  # the step of the ladder that named the parent
     up_limit: int | None = None  # bytes/s of content that may go out now; null: no cap
     down_limit: int | None = None
+    fetched_files: int = 0  # that others can find here too: whole ones and parts of some
+    fetched_bytes: int = 0
+    left_out: dict[str, int] = {}  # what lies in shares and is not shared: why, and how many
     line: int = 0  # leaves that we know would follow if no super-peer were left
 
 
@@ -343,10 +346,12 @@ class LimitRow(msgspec.Struct):
     up_limit: int | None
     down_limit: int | None
     slots: int
-    next_change: str | None  # such as `mon 22:00`
+    next_change: str | None  # such as `mon 22:00`; of either
     up: int
     down: int
     schedule: list[WindowRow]
+    up_next_change: str | None = None
+    down_next_change: str | None = None
 
 
 class PinReset(msgspec.Struct):

@@ -182,7 +182,7 @@ class Leaf:
             "pushed": self._pushed,
             "relayed": self._relayed,
             "idle": self._idle,
-            "whys": Whys(downloads, gets, self._parent, self._locator, config),
+            "whys": Whys(self._me, downloads, gets, self._parent, self._locator, config),
             "exchange": self._exchange,
         }
 
@@ -347,6 +347,9 @@ class Leaf:
             heir=Peer.of(self._parent.heir.contact),
             shared_files=self._library.files,
             shared_bytes=self._library.size_bytes,
+            fetched_files=len(self._downloads.offers),
+            fetched_bytes=self._downloads.offers.bytes,
+            left_out=self._library.left_out,
             pending_files=self._library.pending,
             reachable=told.reachable,
             up_rate=told.up_rate,
@@ -376,11 +379,8 @@ class Leaf:
             return []
         self._left = True
         self._deadlines.cancel("grace")
-        reason = "The leaf stops before this is done."
-        open_calls = list(self._calls)
-        fails = [
-            each for call in open_calls for each in self._fail_call(call, Exit.UNFINISHED, reason)
-        ]
+        code, why = Exit.UNFINISHED, "The leaf stops before this is done."
+        fails = [each for call in list(self._calls) for each in self._fail_call(call, code, why)]
         return [*fails, Exited()]
 
     _OWN: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {

@@ -172,7 +172,8 @@ def _print_rows(invocation: Invocation, rows: Any, columns: tuple[str, ...]) -> 
     output = invocation.output()
     if output.for_people:
         output.table(
-            columns, [[_cell(name, getattr(row, name)) for name in columns] for row in rows]
+            [name.removesuffix("_s") for name in columns],
+            [[_cell(name, getattr(row, name)) for name in columns] for row in rows],
         )
     else:
         output.document(rows)
@@ -279,7 +280,10 @@ def _drain(invocation: Invocation, grace_s: float) -> None:
     output = invocation.output()
     limit_s = _within(invocation, grace_s + STOP_S)
     with _calls(invocation) as calls:
-        done = calls.call("superpeer.drain", Drain(grace_s), Drained, timeout_s=limit_s)
+        try:
+            done = calls.call("superpeer.drain", Drain(grace_s), Drained, timeout_s=limit_s)
+        except UserError as error:
+            raise _undrained(calls, error) from error
         if not calls.wait_gone(limit_s):
             raise UserError(
                 Exit.TIMED_OUT, "The super-peer is still ending.", "Look at its log, or wait."
@@ -289,6 +293,20 @@ def _drain(invocation: Invocation, grace_s: float) -> None:
         output.talk(f"Ended; {told}." if done.leaves else "Ended; no leaf was handed over.")
     else:
         output.document(done)
+
+
+def _undrained(calls: "Calls", error: UserError) -> UserError:
+    """Why a node is not drained: that of a leaf may play this role too, or not now."""
+    from superpeer.methods import Nothing, Status
+
+    if error.code is not Exit.USAGE:
+        return error
+    try:
+        calls.call("superpeer.status", Nothing(), Status, timeout_s=ANSWER_S)
+    except UserError as refused:
+        return refused
+    text = "This super-peer is a leaf too, and ends with it."
+    return UserError(Exit.REFUSED, text, "`leaf stop` hands its leaves over and ends both.")
 
 
 @cli.group("config")
@@ -318,6 +336,16 @@ def config_show(invocation: Invocation, origin: bool) -> None:
 @global_options
 def pins() -> None:
     """Keys pinned for super-peers that were given without one."""
+
+
+@pins.command("ls")
+@global_options
+@pass_invocation
+def pins_ls(invocation: Invocation) -> None:
+    """All pinned keys."""
+    from common.shell.desk.pins import print_pins
+
+    print_pins(invocation.home_of(PROGRAM), invocation.output())
 
 
 @pins.command("reset")

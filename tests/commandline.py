@@ -136,6 +136,7 @@ ANSWERS: dict[str, object] = {
         up=500_000,
         down=0,
         schedule=[leaf_methods.WindowRow("mon-fri 22:00-06:30", 0, None)],
+        up_next_change="mon 22:00",
     ),
     "leaf.pins_reset": leaf_methods.Nothing(),
     "leaf.stop": leaf_methods.Nothing(),

@@ -199,6 +199,14 @@ def test_home_and_root_are_refused(home: Path, path: str) -> None:
     assert refused.value.hint
 
 
+@pytest.mark.parametrize("path", ["/etc", "/etc/passwd", "/proc", "/dev/null", "/sys"])
+def test_what_is_the_systems_is_refused(home: Path, path: str) -> None:
+    """Passwords, keys and devices are no files to share."""
+    with pytest.raises(ShareRefusedError, match="belongs to the system") as refused:
+        check_share(Path(path), home=home)
+    assert refused.value.code is Exit.REFUSED
+
+
 @pytest.mark.parametrize("path", [".ssh", ".ssh/keys", "music/.hidden", "to-ssh", ".link"])
 def test_hidden_paths_are_refused(home: Path, path: str) -> None:
     """Hidden by name, inside of something hidden, or by way of a link."""

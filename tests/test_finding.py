@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from common.content.torrent import parse_magnet
@@ -12,8 +13,8 @@ from common.shell.desk.home import home_at
 from common.shell.desk.numbers import link_of
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
-from leaf.methods import Get, GetResult, Search, TraceOf, WishAdd, WishChosen
-from tests.commandline import ID, Program, daemon, runner
+from leaf.methods import Get, GetResult, Search, SearchResult, TraceOf, WishAdd, WishChosen
+from tests.commandline import COVERAGE, HIT, ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
 
 
@@ -46,6 +47,25 @@ def test_a_search_in_its_three_forms(leaf: Program, toy: ToyDaemon) -> None:
     hit, result = map(json.loads, leaf("search", "blue", "note", "--jsonl")[1].splitlines())
     assert hit["hit"]["sources"] == 2
     assert list(result["result"]) == ["query", "coverage", "id", "trace"]
+
+
+def test_a_search_says_what_was_cut(leaf: Program, toy: ToyDaemon) -> None:
+    """By `--limit`, and by `--ttl`."""
+    assert "Only the best 1 are shown" not in leaf("search", "blue")[2]
+    assert "Only the best 1 are shown; --limit" in leaf("search", "blue", "--limit", "1")[2]
+    assert "(all within --ttl 0, the parent alone;" in leaf("search", "blue", "--ttl", "0")[2]
+
+
+def test_a_stream_corrects_what_changed(
+    leaf: Program, toy: ToyDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hit that has more sources at the end than when it came is told of once more."""
+    at_last = msgspec.structs.replace(HIT, sources=3, names=["a", "b"])
+    result = SearchResult("blue", [at_last], COVERAGE, "ab12", [])
+    monkeypatch.setattr("tests.commandline.SearchResult", lambda *_: result)
+    lines = [json.loads(line) for line in leaf("search", "blue", "--jsonl")[1].splitlines()]
+    assert [list(line) for line in lines] == [["hit"], ["update"], ["result"]]
+    assert lines[1]["update"]["sources"] == 3
 
 
 def test_a_search_without_a_hit_is_exit_3(leaf: Program, toy: ToyDaemon) -> None:

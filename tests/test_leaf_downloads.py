@@ -9,10 +9,12 @@ from leaf.methods import (
     Get,
     GetProgress,
     GetResult,
+    Nothing,
     Remove,
     Search,
     SearchResult,
     Share,
+    Status,
 )
 from tests.leaf_scene import MIB, begun, content, found, network, rows, seed_of
 from tests.leaf_world import World
@@ -113,6 +115,24 @@ def test_finished_downloads_are_shared_until_removed() -> None:
     assert isinstance(result, SearchResult)
     assert result.hits == []
     assert world.disks["asker"].files == {"/downloads/blue note.mp3": data}
+
+
+def test_what_was_fetched_is_counted_as_shared() -> None:
+    """Until `rm`: apart from the files of shares, so that both numbers are true."""
+    data = content(MIB)
+    world = network(data, sources=1)
+    found(world)
+    world.ask("asker", "leaf.get", Get("1"))
+    world.advance(5.0)
+
+    def counted() -> tuple[int, int, int]:
+        status = world.outcome(world.ask("asker", "leaf.status", Nothing()))
+        assert isinstance(status, Status)
+        return status.shared_files, status.fetched_files, status.fetched_bytes
+
+    assert counted() == (0, 1, len(data))
+    world.ask("asker", "leaf.rm", Remove(rows(world)[0].id))
+    assert counted() == (0, 0, 0)
 
 
 def test_a_full_disk_pauses_and_goes_on_by_itself() -> None:

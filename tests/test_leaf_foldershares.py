@@ -144,6 +144,7 @@ def test_share_and_wait_waits_for_the_manifest() -> None:
     assert isinstance(answer.result, list)
     assert all(isinstance(row, SharedRow) and row.id for row in answer.result)
     assert [row.name for row in answer.result] == ["one.txt", "s.folder"]
+    assert [row.path for row in answer.result] == ["/s/one.txt", "/s"]  # not where we keep it
 
 
 def test_what_cannot_be_a_folder_is_told_to_who_waits() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from common.addresses import Address
 from common.content.torrent import parse_magnet
-from common.core import Answer, Asked, AskerLeft, Effect, Fail, Tell
+from common.core import Answer, Asked, AskerLeft, Effect, Fail, Notify, Tell
 from common.errors import Exit, UserError
 from common.storage import (
     FilesShared,
@@ -45,6 +45,19 @@ def listed(core: Library) -> list[SharedRow]:
     assert isinstance(answer, Answer)
     assert isinstance(answer.result, list)
     return answer.result
+
+
+def test_what_a_share_leaves_out_is_said_once() -> None:
+    """How many, and why; a scan that finds the same says nothing."""
+    core = Library(("/a",))
+    core.handle(Restored(), 0.0)
+    settled = ShareSettled("/a", 2, (("too deep", 2),))
+    (said,) = core.handle(settled, 0.0)
+    assert said == Notify("left_out_of_share", {"share": "/a", "left_out": {"too deep": 2}})
+    assert core.left_out == {"too deep": 2}
+    assert core.handle(settled, 1.0) == []
+    assert core.handle(ShareSettled("/a"), 2.0) == []
+    assert core.left_out == {}
 
 
 def test_follows_what_was_kept_and_what_this_run_shares() -> None:

@@ -177,6 +177,8 @@ def test_a_window_begins_and_ends_by_itself() -> None:
     world.limit("source0", Limit(up=100_000, down=200_000))
     row = world.limit("source0", Limit(at="22:00-06:30", up=0))
     assert (row.up_limit, row.next_change) == (100_000, "wed 22:00")
+    changes = (row.up_next_change, row.down_next_change)
+    assert changes == ("wed 22:00", None)  # that time says nothing of the other way
     world.advance(59.5)
     assert holds(world) == (100_000, 200_000)
     world.advance(0.6)
@@ -242,6 +244,10 @@ def test_windows_are_changed_and_removed() -> None:
     assert len(world.limit("source0", Limit(remove="22:00-06:00")).schedule) == 1
     row = world.limit("source0", Limit(remove="all"))
     assert (row.schedule, row.next_change) == ([], None)
+    call = world.ask("source0", "leaf.limit", Limit(remove="all"))
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.code is Exit.NOTHING_FOUND  # as for a time that has no limit
 
 
 @pytest.mark.parametrize(
@@ -261,7 +267,8 @@ def test_what_cannot_be_set(change: Limit) -> None:
     world = capped_world([], 1, 0)
     failed = world.outcome(world.ask("source0", "leaf.limit", change))
     assert isinstance(failed, Fail)
-    assert failed.code is Exit.USAGE
+    none = Exit.NOTHING_FOUND if change.remove else Exit.USAGE
+    assert failed.code is none
     assert failed.hint
     assert world.disks["source0"].limits is None
 

@@ -15,6 +15,7 @@ from common.core import (
     LetGo,
     LinkDown,
     LinkUp,
+    Notify,
     Promote,
     Promoted,
     Received,
@@ -32,7 +33,7 @@ from common.network import Network
 from common.storage import Restored
 from common.vitals import is_receipt
 from leaf.library.publish import Publisher
-from leaf.parent.moving import LEAVE_TIMES, MOVED
+from leaf.parent.moving import ASKED, LEAVE_TIMES, MOVED
 from leaf.parent.parent import Parent
 from leaf.parent.rounds import Rounds
 from leaf.ranks.promotion import SEEDS_MAX, Offers
@@ -104,6 +105,8 @@ def test_the_old_parent_is_left_when_all_is_found_at_the_new_one() -> None:
     assert (join.peer, join.message.joins, join.message.promotes) == (NEW, 2, True)
     moved = leaf.feed(Received(NEW, WELCOME))
     assert Joined(NEW, NEW_AT, 0, 100) in moved
+    (said,) = [each for each in moved if isinstance(each, Notify) and each.name == "parent_moved"]
+    assert said.fields["reason"] == ASKED
     assert not left(leaf, moved)
     assert leaf.core.contact == Contact(NEW, NEW_AT)
     assert leaf.feed(Acknowledged(1)) == [

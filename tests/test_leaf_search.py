@@ -18,7 +18,7 @@ from common.messages.cluster import Coverage, Forget, Hit, SearchDone, SearchHit
 from common.messages.fields import Contact
 from leaf.methods import CoverageRow, Get, HitRow, Search, SearchResult
 from leaf.search.hits import SOURCES_WEIGHT
-from leaf.search.search import Searches
+from leaf.search.search import LOST_S, Searches
 from leaf.signals import Inherits, Joined, Orphaned, Wanted
 
 PARENT = bytes(32)
@@ -95,9 +95,18 @@ def test_what_is_asked_while_an_heir_is_joined_waits_for_it() -> None:
         ("blue",),
         ("green",),
     ]
-    searching.feed(Orphaned("lost that too"))
-    with pytest.raises(UserError, match="lost that too"):
-        searching.ask("red", call=3)
+
+
+def test_what_is_asked_right_after_a_loss_waits_for_the_next_parent() -> None:
+    """As long as for hits, and not long after; with nobody by then nothing is searched: exit 6."""
+    searching = Searching()
+    searching.feed(Orphaned("lost it"))
+    assert searching.ask("red") == []
+    (failed,) = searching.feed(Woke(), 20.0)
+    assert isinstance(failed, Fail)
+    assert (failed.code, "lost it" in failed.message) == (Exit.UNREACHABLE, True)
+    with pytest.raises(UserError, match="lost it"):
+        searching.feed(Asked(3, "leaf.search", Search(["green"])), LOST_S + 0.1)
 
 
 HEIR = Contact(b"h" * 32, Address.of("10.0.0.99", 1214))

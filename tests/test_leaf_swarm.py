@@ -5,12 +5,11 @@ import pytest
 from common.config import Config, SwarmConfig
 from common.core import Fail, Notify
 from common.errors import Exit
+from common.ids import node_text
 from common.limits import REQUEST_BYTES_MAX
 from common.messages.swarm import Piece, Request
-from leaf.methods import (
-    Get,
-    GetResult,
-)
+from leaf.methods import Get, GetProgress, GetResult, WhyOf
+from leaf.reasons import Why
 from tests.leaf_scene import MIB, begun, content, found, network, rows, seed_of
 from tests.leaf_world import World
 from tests.memory_disk import tree_of
@@ -118,7 +117,22 @@ def test_our_own_file_is_copied_by_the_same_way() -> None:
     found(world, "source0")
     call = world.ask("source0", "leaf.get", Get("1"))
     world.advance(10.0)
-    assert isinstance(world.outcome(call), GetResult)
+    got = world.outcome(call)
+    assert isinstance(got, GetResult)
+    assert (got.sources, got.bytes_received, got.verified) == (0, 0, True)
+    assert {told.sources for told in world.told(call) if isinstance(told, GetProgress)} <= {0}
+
+
+def test_why_names_ourselves_no_source() -> None:
+    """A file that is here is listed by who else has it, not by our own key."""
+    world = network(content(2 * MIB), sources=1)
+    what = found(world).hits[0].id
+    world.ask("asker", "leaf.get", Get("1"))
+    world.advance(10.0)
+    told = world.outcome(world.ask("asker", "leaf.why", WhyOf(what)))
+    assert isinstance(told, Why)
+    assert node_text(world.node("asker")) not in [row.node for row in told.sources]
+    assert told.counts.known == len(told.sources)
 
 
 def test_a_file_that_changed_is_not_served() -> None:

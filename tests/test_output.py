@@ -85,6 +85,21 @@ def test_no_id_is_cut(columns: str, lines: int, monkeypatch: pytest.MonkeyPatch)
     assert identity in out.getvalue()
 
 
+def test_a_table_that_is_too_wide_is_folded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is long stands below its row, and only as much as does not fit."""
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    row = ("paused", "/d/" + "p" * 30, "sp:" + "a" * 52 + ".7", "r" * 30)
+    Output(out=out, color=False).table(("state", "path", "id", "reason"), [row])
+    assert [line.strip() for line in out.getvalue().splitlines()] == [
+        "state",
+        "paused",
+        row[1],
+        row[3],
+        row[2],
+    ]
+
+
 def test_what_is_no_utf_8_is_replaced() -> None:
     """A name of a file may be any bytes; a document is UTF-8."""
     output, out, _ = outputs(json=True)

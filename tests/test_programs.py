@@ -165,6 +165,7 @@ def test_ctrl_c_leaves_a_call(tmp_path: Path) -> None:
         asker.send_signal(signal.SIGINT)
         _, err = asker.communicate(timeout=20)
         assert (asker.returncode, "`leaf pause sp:x.7`" in err) == (130, True)
+        assert all(err.splitlines())  # no empty line
         assert toy.gone.wait(10)
     finally:
         toy.stop()

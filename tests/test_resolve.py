@@ -106,3 +106,10 @@ def test_one_address_reaches_its_own_kind_of_ip(host: str, places: tuple[str, ..
     both = [Seed("both:1", Address.of(each, 1)) for each in ("::1", "127.0.0.1")]
     found = (*both, *seeds(["127.0.0.1:1", "[::1]:1"]))
     assert of_another_family(found, host) == places
+
+
+def test_a_key_that_no_node_could_have() -> None:
+    """Is a matter of usage, wherever it is typed: nobody would be dialled with it."""
+    with pytest.raises(UserError, match="no key that a node could have") as refused:
+        seeds([f"127.0.0.1:7/{'a' * 52}"])
+    assert refused.value.code is Exit.USAGE

@@ -50,7 +50,10 @@ def test_only_plain_visible_finished_files_count(tmp_path: Path) -> None:
     (share / "folder").symlink_to(tmp_path)
     (share / "loop").symlink_to(share)
     os.mkfifo(share / "pipe")
-    assert [file.relpath for file in walk(share)] == ["ok", "partly"]
+    told: list[str] = []
+    files = walk(share, lambda relpath, _reason: told.append(relpath))
+    assert [file.relpath for file in files] == ["ok", "partly"]
+    assert sorted(told) == ["folder", "link", "loop", "pipe"]
 
 
 def test_a_lone_file_is_a_share(tmp_path: Path) -> None:

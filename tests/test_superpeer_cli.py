@@ -7,12 +7,31 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from common.errors import Exit
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
 from superpeer import methods as superpeer_methods
 from superpeer.cli import cli as superpeer_cli
 from tests.commandline import ANSWERS, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
+
+SUPERPEER_STATUS = superpeer_methods.Status(
+    node="n",
+    listen="127.0.0.1:1",
+    uptime_s=1.0,
+    leaves=0,
+    leaves_max=1,
+    files=0,
+    neighbours=0,
+    searches=0,
+    queries_evaluated=0,
+    queries_forwarded=0,
+    queries_duplicate=0,
+    rss_bytes=1,
+    version="1",
+    network="test",
+    dropped={},
+)
 
 
 @pytest.fixture
@@ -41,7 +60,9 @@ def test_a_super_peers_answers_are_its_documents(
     code, out, _ = superpeer(command, "--json")
     assert code == 0
     assert json.loads(out) == json.loads(msgspec.json.encode(ANSWERS[f"superpeer.{command}"]))
-    assert superpeer(command)[1].startswith("node ")
+    said = superpeer(command)[1]
+    assert said.startswith("node ")
+    assert "_s " not in said.splitlines()[0]  # values have their units
 
 
 def test_the_overlay_as_a_drawing(superpeer: Program, toy_superpeer: ToyDaemon) -> None:
@@ -71,6 +92,35 @@ def test_a_drain_tells_what_it_did(folder: Path, superpeer: Program) -> None:
     told = superpeer("stop")
     ending.stop()
     assert told == (0, "", "Ended; 1 leaf has another super-peer now.\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "said"),
+    [
+        (Exit.REFUSED, 7, "This node does not play that role now. It is a leaf"),
+        (None, 7, "This super-peer is a leaf too, and ends with it. `leaf stop`"),
+    ],
+)
+def test_a_leaf_is_not_drained(
+    folder: Path, superpeer: Program, status: Exit | None, code: int, said: str
+) -> None:
+    """What is said is what `status` says, and how the leaf is ended where it plays both roles."""
+    home = home_at("superpeer", folder)
+    home.prepare()
+
+    def refuse(server: ControlServer, call: int, _method: str, _params: msgspec.Struct) -> None:
+        if status is None:
+            server.answer(call, SUPERPEER_STATUS)
+        else:
+            server.fail(call, status, "This node does not play that role now.", "It is a leaf.")
+
+    methods = {
+        name: each for name, each in superpeer_methods.METHODS.items() if "drain" not in name
+    }
+    toy = ToyDaemon(home, methods, refuse)
+    told, _, err = superpeer("drain")
+    toy.stop()
+    assert (told, said in err) == (code, True)
 
 
 def test_lists_are_sorted_and_cut_by_the_daemon(

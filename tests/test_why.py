@@ -240,6 +240,8 @@ def test_our_own_limit_is_the_measure() -> None:
     assert told.causes[0].cause == "limit"
     assert "100 kB/s" in told.causes[0].text
     assert "leaf limit --down" in told.causes[0].text
+    linked = [row.remark for row in told.sources if row.phase == "linked" and row.useful]
+    assert set(linked) == {"sends as fast as our limit lets it"}
 
 
 def test_the_disk_is_the_measure() -> None:
@@ -289,16 +291,16 @@ def test_states_that_only_a_person_or_the_end_changes() -> None:
     world.ask("asker", "leaf.rm", Remove(WHAT))
     failed = world.outcome(world.ask("asker", "leaf.why", WhyOf(WHAT)))
     assert isinstance(failed, Fail)
-    assert failed.code is Exit.USAGE
+    assert failed.code is Exit.NOTHING_FOUND
 
 
 @pytest.mark.parametrize("what", ["", " ", "sp:nonsense", WHAT])
 def test_there_is_no_such_download(what: str) -> None:
-    """Exit 2, and where the ids are."""
+    """Exit 3, and where the ids are."""
     world = network(DATA, sources=1)
     failed = world.outcome(world.ask("asker", "leaf.why", WhyOf(what)))
     assert isinstance(failed, Fail)
-    assert (failed.code, "leaf downloads" in failed.hint) == (Exit.USAGE, True)
+    assert (failed.code, "leaf downloads" in failed.hint) == (Exit.NOTHING_FOUND, True)
 
 
 def test_all_sources_lied() -> None:

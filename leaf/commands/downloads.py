@@ -1,16 +1,57 @@
-"""`leaf downloads`, `pause`, `resume` and `rm`: what the daemon is fetching."""
+"""`leaf downloads`, `pause`, `resume` and `rm`: what the daemon is fetching.
 
-from typing import TYPE_CHECKING
+A download is meant by its id, by the beginning of one that no other has, by a link, or by the
+number of a hit of the last search, as `leaf get` takes it. Scripts get all downloads as they are
+then; people see those that were meant.
+"""
+
+from typing import TYPE_CHECKING, Final
 
 import click
 
+from common.errors import Exit, UserError
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.output import Output
-from common.shell.desk.units import size_text, time_text
-from leaf.commands.node import client
+from common.shell.desk.units import counted, size_text, time_text
+from leaf.commands.node import PROGRAM, client
 
 if TYPE_CHECKING:
+    from leaf.client import LeafClient
     from leaf.methods import DownloadRow
+
+WHICH: Final = "ID|NUMBER"
+_SCHEME: Final = "sp:"
+
+
+def meant(invocation: Invocation, leaf: "LeafClient", text: str) -> str:
+    """The id of the download that somebody means; a text that means none stays as it is.
+
+    Raises UserError for one that means several, or a hit that there was not.
+    """
+    from common.content.torrent import LinkError, file_id, parse_file_id, parse_magnet
+    from common.shell.desk.numbers import link_of
+
+    link = text
+    if text.isascii() and text.isdigit():
+        link = link_of(invocation.home_of(PROGRAM), int(text)) or text
+    try:
+        if link.startswith("magnet:"):
+            found = parse_magnet(link)
+            return file_id(found.root, found.size)
+        parse_file_id(text)
+    except LinkError:
+        return _completed(leaf, text) if text else ""
+    return text
+
+
+def _completed(leaf: "LeafClient", text: str) -> str:
+    """The one id that begins so."""
+    beginning = text if text.startswith(_SCHEME) else f"{_SCHEME}{text}"
+    ids = dict.fromkeys(row.id for row in leaf.downloads() if row.id.startswith(beginning))
+    if len(ids) > 1:
+        message = f"{text!r} is the beginning of {counted(len(ids), 'download')}."
+        raise UserError(Exit.USAGE, message, "Give more of the id; `leaf downloads` shows it.")
+    return next(iter(ids), text)
 
 
 @click.command()
@@ -24,43 +65,56 @@ def downloads(invocation: Invocation) -> None:
 
 
 @click.command()
-@click.argument("download", metavar="[ID]", default="")
+@click.argument("download", metavar=f"[{WHICH}]", default="")
 @global_options
 @pass_invocation
 def pause(invocation: Invocation, download: str) -> None:
     """Pause one download, or all."""
     with client(invocation) as leaf:
-        rows = leaf.pause(download)
-    _print_downloads(invocation.output(), rows)
+        which = meant(invocation, leaf, download)
+        rows = leaf.pause(which)
+    _print_downloads(invocation.output(), rows, which)
 
 
 @click.command()
-@click.argument("download", metavar="[ID]", default="")
+@click.argument("download", metavar=f"[{WHICH}]", default="")
 @global_options
 @pass_invocation
 def resume(invocation: Invocation, download: str) -> None:
     """Go on with one download, or all."""
     with client(invocation) as leaf:
-        rows = leaf.resume(download)
-    _print_downloads(invocation.output(), rows)
+        which = meant(invocation, leaf, download)
+        rows = leaf.resume(which)
+    output = invocation.output()
+    if output.for_people:  # in this very moment nothing that goes on has a source
+        for row in rows:
+            row.reason = "" if row.state in ("queued", "fetching") else row.reason
+    _print_downloads(output, rows, which)
 
 
 @click.command()
-@click.argument("download", metavar="ID")
+@click.argument("download", metavar=WHICH)
 @click.option("--delete-data", is_flag=True, help="Remove its unfinished part too.")
 @global_options
 @pass_invocation
 def rm(invocation: Invocation, download: str, delete_data: bool) -> None:
     """Forget a download; a finished file always stays."""
     with client(invocation) as leaf:
-        rows = leaf.remove(download, delete_data=delete_data)
-    _print_downloads(invocation.output(), rows)
+        which = meant(invocation, leaf, download)
+        rows = leaf.remove(which, delete_data=delete_data)
+    output = invocation.output()
+    if output.for_people:
+        output.line(which)
+        output.talk("Forgotten, and shared no more.")
+    else:
+        output.document(rows)
 
 
-def _print_downloads(output: Output, rows: "list[DownloadRow]") -> None:
+def _print_downloads(output: Output, rows: "list[DownloadRow]", which: str = "") -> None:
     if not output.for_people:
         output.document(rows)
         return
+    shown = [row for row in rows if row.id == which] or rows  # a file of a folder has no row
     output.table(
         ("state", ">done", ">of", ">rate", ">left", "path", "id", "reason"),
         [
@@ -74,6 +128,6 @@ def _print_downloads(output: Output, rows: "list[DownloadRow]") -> None:
                 row.id,
                 row.reason,
             )
-            for row in rows
+            for row in shown
         ],
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from leaf.client import LeafClient
-    from leaf.methods import Get, GetProgress, GetResult, SearchResult
+    from leaf.methods import Get, GetProgress, GetResult, Search, SearchResult
 
 STRATEGIES: Final = ("ring", "flood", "dynamic")
 AGAIN_HINT: Final = "Run the same command again: what is there already is kept."
@@ -136,20 +136,29 @@ def search(
     **filters: Any,
 ) -> int:
     """Find files: all WORDS must match, -WORD excludes, a WORD* goes on, '"A PHRASE"' stands so."""
-    from leaf.methods import Search
+    from leaf.methods import HitRow, Search
 
     check_terms(words, kind)
     filters["ext"] = [ext.lower().lstrip(".") for ext in filters["ext"]]
     query = Search(list(words), kind, **filters)
     output = invocation.output()
 
+    told: dict[str, HitRow] = {}
+
+    def tell(hit: HitRow) -> None:
+        told[hit.id] = hit
+        output.event("hit", hit)
+
     found: SearchResult = _done(
         invocation,
-        lambda leaf: leaf.search(query, on_hit=lambda hit: output.event("hit", hit)),
+        lambda leaf: leaf.search(query, on_hit=tell),
         _passing(invocation, supers, network, network_key),
     )
     _keep_numbers(invocation, found)
-    _print_hits(output, found)
+    for hit in found.hits:
+        if hit != told.get(hit.id):  # more leaves, other names, or better than what came first
+            output.event("update", hit)
+    _print_hits(output, found, query)
     return Exit.DONE if found.hits else Exit.NOTHING_FOUND
 
 
@@ -165,7 +174,7 @@ def _keep_numbers(invocation: Invocation, found: "SearchResult") -> None:
         invocation.output().talk(f"Warning: `leaf get NUMBER` will not know these. {error.message}")
 
 
-def _print_hits(output: Output, found: "SearchResult") -> None:
+def _print_hits(output: Output, found: "SearchResult", query: "Search") -> None:
     coverage = found.coverage
     if output.jsonl:
         document = {"query": found.query, "coverage": coverage, "id": found.id}
@@ -187,11 +196,25 @@ def _print_hits(output: Output, found: "SearchResult") -> None:
         reached = f"{coverage.reached} of about {counted(coverage.known, 'super-peer')}"
     hits = counted(len(found.hits), "hit") if found.hits else "No hits"
     output.talk(
-        f"{hits} from {reached} ({'complete' if coverage.complete else 'not complete'}; "
+        f"{hits} from {reached} ({_completeness(found, query)}; "
         f"{counted(coverage.messages, 'message')}, {time_text(coverage.elapsed_s)})."
     )
+    if len(found.hits) == query.limit:
+        output.talk(f"Only the best {query.limit} are shown; --limit asks for more.")
     if found.trace:
         print_hops(output, found.trace)
+
+
+def _completeness(found: "SearchResult", query: "Search") -> str:
+    """Whether that was all, of what was asked for."""
+    from common.limits import TTL_MAX
+
+    if not found.coverage.complete:
+        return "not complete"
+    if query.ttl >= TTL_MAX:
+        return "complete"
+    rings = f"{counted(query.ttl, 'ring')} beyond the parent" if query.ttl else "the parent alone"
+    return f"all within --ttl {query.ttl}, {rings}"
 
 
 # --- fetching -------------------------------------------------------------------------------
@@ -318,7 +341,7 @@ def _fetched(
         except KeyboardInterrupt:
             if passing is None:
                 output.talk(f"The leaf goes on fetching; `leaf pause {ids[0]}` stops it.")
-            raise
+            raise click.exceptions.Exit(Exit.INTERRUPTED) from None
     return got
 
 
@@ -351,6 +374,9 @@ def _passing(
     if holder(invocation.home_of(PROGRAM)) is not None:
         invocation.output().talk("Warning: a leaf runs in this home, so --super is ignored.")
         return None
+    from common.shell.desk.pins import with_pins
+
+    supers = with_pins(invocation.home_of(PROGRAM), supers)
     return {"super": supers, "network": network, "network_key": network_key}
 
 

@@ -73,10 +73,11 @@ def limit(invocation: Invocation, /, **change: Any) -> None:
 
 
 def _lines(row: "LimitRow") -> list[str]:
-    until = f" until {row.next_change}" if row.next_change else ""
+    up = f" until {row.up_next_change}" if row.up_next_change else ""
+    down = f" until {row.down_next_change}" if row.down_next_change else ""
     lines = [
-        f"up     {rate_text(row.up_limit)}{until}",
-        f"down   {rate_text(row.down_limit)}{until}",
+        f"up     {rate_text(row.up_limit)}{up}",
+        f"down   {rate_text(row.down_limit)}{down}",
         f"slots  {counted(row.slots, 'leaf', 'leaves')} at once",
     ]
     if row.schedule:

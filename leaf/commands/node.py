@@ -64,6 +64,10 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
     else:
         parent = f"none: {with_doubt(found.parent_reason)}" if found.parent_reason else "none"
     pending = f", {found.pending_files} still to hash" if found.pending_files else ""
+    shared = f"{counted(found.shared_files, 'file')}, {size_text(found.shared_bytes)}"
+    if found.fetched_files:
+        fetched = f"{counted(found.fetched_files, 'file')}, {size_text(found.fetched_bytes)}"
+        shared = f"{shared}; fetched and shared {fetched}"
     return [
         ("node", found.node),
         ("roles", " and ".join(found.roles)),
@@ -72,14 +76,18 @@ def _lines(found: "Status") -> list[tuple[str, str]]:
         ("heir", f"{found.heir.address} ({found.heir.node})" if found.heir else "none"),
         ("line", f"{counted(found.line, 'leaf', 'leaves')} would follow if none were left"),
         ("measured", _measured(found)),
-        (
-            "shared",
-            f"{counted(found.shared_files, 'file')}, {size_text(found.shared_bytes)}{pending}",
-        ),
+        ("shared", f"{shared}{pending}"),
+        *([("left out", left_out_text(found.left_out))] if found.left_out else []),
         ("limits", f"up {rate_text(found.up_limit)}, down {rate_text(found.down_limit)}"),
         ("running", f"{time_text(found.uptime_s)}, {size_text(found.rss_bytes)} of memory"),
         ("version", found.version),
     ]
+
+
+def left_out_text(left_out: dict[str, int]) -> str:
+    """What lies in shares and is not shared, and why."""
+    why = ", ".join(f"{count}: {reason}" for reason, count in left_out.items())
+    return f"{sum(left_out.values())} of what lies in shares ({why})"
 
 
 def _measured(found: "Status") -> str:
@@ -111,6 +119,16 @@ def stop(invocation: Invocation) -> None:
 @global_options
 def pins() -> None:
     """Keys pinned for super-peers that were given without one."""
+
+
+@pins.command("ls")
+@global_options
+@pass_invocation
+def pins_ls(invocation: Invocation) -> None:
+    """All pinned keys."""
+    from common.shell.desk.pins import print_pins
+
+    print_pins(invocation.home_of(PROGRAM), invocation.output())
 
 
 @pins.command("reset")

@@ -9,7 +9,7 @@ from common.errors import Exit, UserError
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.output import Output
 from common.shell.desk.units import counted, size_text
-from leaf.commands.node import PROGRAM, client
+from leaf.commands.node import PROGRAM, client, left_out_text
 
 if TYPE_CHECKING:
     from leaf.methods import HashProgress, SharedRow
@@ -39,6 +39,8 @@ def share(invocation: Invocation, paths: tuple[str, ...], wait: bool, as_folder:
             bar.update(progress.bytes_done, progress.bytes_total, remark)
 
         rows = leaf.share(checked, wait=wait, as_folder=as_folder, on_progress=show)
+        if wait and output.for_people and (left_out := leaf.status().left_out):
+            output.talk(f"Left out: {left_out_text(left_out)}.")
     _print_shared(output, rows)
 
 
@@ -66,10 +68,18 @@ def unshare(invocation: Invocation, path: str) -> None:
 @global_options
 @pass_invocation
 def ls(invocation: Invocation) -> None:
-    """Everything that is shared."""
+    """Everything that is shared; what was fetched is shared too, and shown by `downloads`."""
     with client(invocation) as leaf:
         rows = leaf.ls()
-    _print_shared(invocation.output(), rows)
+        output = invocation.output()
+        _print_shared(output, rows)
+        if output.for_people:
+            found = leaf.status()
+            if found.fetched_files:
+                fetched = (
+                    f"{counted(found.fetched_files, 'file')}, {size_text(found.fetched_bytes)}"
+                )
+                output.talk(f"Fetched, and shared too: {fetched}; `leaf downloads` shows them.")
 
 
 def _print_shared(output: Output, rows: "list[SharedRow]") -> None:
@@ -77,5 +87,9 @@ def _print_shared(output: Output, rows: "list[SharedRow]") -> None:
         output.document(rows)
         return
     output.table(
-        (">size", "path", "id"), [(size_text(row.size), row.path, row.id or "-") for row in rows]
+        (">size", "path", "id"),
+        [
+            (size_text(row.size) if row.id else "-", row.path, row.id or "being hashed")
+            for row in rows
+        ],
     )

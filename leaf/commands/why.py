@@ -7,6 +7,7 @@ import click
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.output import Output
 from common.shell.desk.units import counted, size_text, time_text
+from leaf.commands.downloads import WHICH, meant
 from leaf.commands.node import client
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ _COUNTS: Final = ("linked", "dialling", "choking", "useless", "snubbed", "banned
 
 
 @click.command()
-@click.argument("download", metavar="ID")
+@click.argument("download", metavar=WHICH)
 @global_options
 @pass_invocation
 def why(invocation: Invocation, download: str) -> None:
     """Why a download waits or is slow: what was measured, and what is tried next."""
     with client(invocation) as leaf:
-        found = leaf.why(download)
+        found = leaf.why(meant(invocation, leaf, download))
     output = invocation.output()
     if output.for_people:
         _print(output, found)

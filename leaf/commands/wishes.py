@@ -78,6 +78,8 @@ def ls(invocation: Invocation, number: int | None, watch: bool) -> None:
         raise click.UsageError("--watch is a stream: use --jsonl.")
     with client(invocation) as leaf:
         if watch:
+            if output.for_people:
+                output.talk("wish  size  name  id")
             leaf.wish_watch(number or 0, on_found=lambda found: _show_found(output, found))
             return
         rows = leaf.wish_ls(number or 0)

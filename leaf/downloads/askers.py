@@ -16,6 +16,7 @@ from common.content.torrent import file_id
 from common.core import Answer, Effect, Fail, Tell
 from common.deadlines import Deadlines
 from common.errors import Exit, UserError
+from common.ids import NodeId
 from leaf.methods import DownloadRow, GetProgress, GetResult
 from leaf.signals import Wanted
 from leaf.swarm.download import CORRUPT_REASON, Download, State
@@ -48,10 +49,11 @@ class _Asker:
 class Askers:
     """Everybody who waits for a download; as many as there are calls open."""
 
-    __slots__ = ("_askers", "deadlines")
+    __slots__ = ("_askers", "_me", "deadlines")
 
-    def __init__(self) -> None:
+    def __init__(self, me: NodeId) -> None:
         self._askers: dict[int, _Asker] = {}  # by call
+        self._me = me
         self.deadlines = Deadlines()
 
     def add(self, call: int, download: Download, timeout_s: float, now: float) -> None:
@@ -85,7 +87,7 @@ class Askers:
             download = asker.download
             if download.state is State.DONE:
                 self.leave(call)
-                effects.append(Answer(call, result_of(download, now - asker.began)))
+                effects.append(Answer(call, result_of(download, now - asker.began, self._me)))
             elif download.state is State.FAILED:
                 self.leave(call)
                 reason, hint = download.record.reason, "`leaf resume` tries again."
@@ -132,7 +134,7 @@ class Askers:
             if asker.stands_still(now):
                 effects += self._give_up(call, asker)
                 continue
-            told = progress_of(asker.download, now)
+            told = progress_of(asker.download, now, self._me)
             if told != asker.told:
                 asker.told = told
                 effects.append(Tell(call, told))
@@ -193,8 +195,8 @@ def row_of(download: Download, now: float) -> DownloadRow:
     )
 
 
-def progress_of(download: Download, now: float) -> GetProgress:
-    """One download as a bar shows it."""
+def progress_of(download: Download, now: float, me: NodeId) -> GetProgress:
+    """One download as a bar shows it; `me` copies and is no source."""
     row = row_of(download, now)
     part, ready_bytes = download.readable if download.record.is_streamed else ("", 0)
     return GetProgress(
@@ -204,7 +206,7 @@ def progress_of(download: Download, now: float) -> GetProgress:
         done_bytes=row.done_bytes,
         rate=row.rate,
         eta_s=row.eta_s,
-        sources=download.linked,
+        sources=download.linked - download.fetches_from(me),
         state=row.state,
         reason=row.reason,
         part=part,
@@ -212,16 +214,17 @@ def progress_of(download: Download, now: float) -> GetProgress:
     )
 
 
-def result_of(download: Download, elapsed_s: float) -> GetResult:
-    """A finished download, or one that was begun."""
-    record = download.record
+def result_of(download: Download, elapsed_s: float, me: NodeId) -> GetResult:
+    """A finished download, or one that was begun; what `me` had already came from nobody."""
+    record, given_by = download.record, download.given_by
+    others = [node for node in given_by if node != me]
     return GetResult(
         path=record.path or record.target,
         id=id_of(download),
         size=record.size,
         elapsed_s=round(elapsed_s, 6),
-        bytes_received=download.received_bytes,
-        sources=len(download.given_by),
+        bytes_received=download.received_bytes if others or not given_by else 0,
+        sources=len(others),
         verified=download.state is State.DONE and download.can_be_served,
     )
 

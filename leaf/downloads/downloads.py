@@ -95,9 +95,10 @@ class Downloads:
         self._downloads = self.roster.by_number
         self._under_way = self.roster.under_way
         self._last_number = 0
-        self._askers = Askers()
+        self._askers = Askers(me)
         self._looks = Looks()
-        self._offers = Offers()
+        self.offers = Offers()
+        """What of them others can find; for who looks."""
         self._closing = False
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -155,7 +156,7 @@ class Downloads:
             effects += download.handle(Streamed(), now)
         effects += download.handle(SourcesFound(event.root, sources), now)
         if event.params.detach:
-            effects.append(Answer(event.call, result_of(download, 0.0)))
+            effects.append(Answer(event.call, result_of(download, 0.0, self._me)))
         else:
             self._askers.add(event.call, download, event.params.timeout, now)
         return effects + self._settle(now)
@@ -185,7 +186,7 @@ class Downloads:
             now=now,
         )
         self.roster.add(download)
-        self._offers.note(download)
+        self.offers.note(download)
         return download
 
     def _with_us(
@@ -215,7 +216,7 @@ class Downloads:
         effects = download.handle(event, now)
         if download.standing == before:
             return effects
-        self._offers.note(download)
+        self.offers.note(download)
         moved = Moved(download.record.number, download.record, download.code)
         return [*effects, *self._settle(now), moved]
 
@@ -225,7 +226,7 @@ class Downloads:
         if self._closing:
             return self._askers.answer(now)
         effects = self._start_queued(now)
-        offers = self._offers.update()
+        offers = self.offers.update()
         return [*effects, *self._allot(now), *offers, *self._askers.answer(now)]
 
     def _start_queued(self, now: float) -> list[Effect]:
@@ -262,7 +263,7 @@ class Downloads:
         waiting = (State.QUEUED, State.FETCHING, State.PAUSED)
         chosen = [each for each in self.roster.chosen(params.id) if each.state in waiting]
         for each in chosen:
-            self._offers.note(each)
+            self.offers.note(each)
         return [effect for each in chosen for effect in each.handle(Halted(), now)]
 
     def _asked_resume(self, params: Chosen, now: float) -> list[Effect]:
@@ -289,7 +290,7 @@ class Downloads:
         record = download.record
         effects = download.handle(Halted(delete), now)
         self.roster.remove(download)
-        self._offers.note(download, removed=True)
+        self.offers.note(download, removed=True)
         forget = RememberDownload(record, forget=True)
         dismissed = self._askers.dismiss(download) + self._looks.dismiss(download)
         moved = Moved(record.number, download.record, download.code, removed=True)

@@ -65,7 +65,7 @@ class FolderGets:
         self._last_number = 0
         self._calls: dict[int, tuple[FetchedFolder, bytes]] = {}  # ours -> the file wanted
         self._last_call = OURS
-        self._waits = FolderWaits()
+        self._waits = FolderWaits(me)
         self._closing = False
 
     def handle(self, event: Event, now: float) -> list[Effect]:

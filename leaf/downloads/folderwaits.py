@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from common.core import Answer, Effect, Fail, Tell
 from common.deadlines import Deadlines
 from common.errors import Exit
+from common.ids import NodeId
 from leaf.downloads.askers import PROGRESS_S, STOPPED_HINT, rows_of
 from leaf.downloads.fetchedfolder import FetchedFolder
 from leaf.methods import DownloadRow, GetProgress, GetResult
@@ -31,9 +32,10 @@ class _Waiting:
 class FolderWaits:
     """Everybody who waits for a folder; as many as there are calls open."""
 
-    __slots__ = ("_waiting", "deadlines")
+    __slots__ = ("_me", "_waiting", "deadlines")
 
-    def __init__(self) -> None:
+    def __init__(self, me: NodeId) -> None:
+        self._me = me
         self._waiting: dict[int, _Waiting] = {}  # by call
         self.deadlines = Deadlines()
 
@@ -87,7 +89,7 @@ class FolderWaits:
         effects: list[Effect] = []
         for call, each in list(self._waiting.items()):
             files = under_way.get(each.folder.id, [])
-            told = progress_of(each.folder, files, now)
+            told = progress_of(each.folder, files, now, self._me)
             if told != each.told:
                 each.told = told
                 effects.append(Tell(call, told))
@@ -138,12 +140,14 @@ def row_of(folder: FetchedFolder, files: Iterable[Download], now: float) -> Down
     )
 
 
-def progress_of(folder: FetchedFolder, files: Iterable[Download], now: float) -> GetProgress:
-    """A folder as a bar shows it."""
+def progress_of(
+    folder: FetchedFolder, files: Iterable[Download], now: float, me: NodeId
+) -> GetProgress:
+    """A folder as a bar shows it; `me` copies and is no source."""
     under_way = list(files)
     row = row_of(folder, under_way, now)
     swarms = [each.fetch.sources for each in under_way if each.fetch is not None]
-    linked = {source.peer: None for sources in swarms for source in sources.linked}
+    linked = {each.peer: None for swarm in swarms for each in swarm.linked if each.peer != me}
     return GetProgress(
         id=row.id,
         path=row.path,

@@ -37,7 +37,7 @@ class Looks:
                 continue
             del self._wishes[call]
             if download.can_be_served:
-                there = result_of(download, now - began)
+                there = result_of(download, now - began, b"")
                 result = msgspec.structs.replace(there, bytes_received=0, sources=0)
                 effects.append(Answer(call, result))
             else:

@@ -15,11 +15,16 @@ from leaf.swarm.download import Download
 class Offers:
     """The downloads that are published, by number."""
 
-    __slots__ = ("_noted", "_offered")
+    __slots__ = ("_noted", "_offered", "bytes")
 
     def __init__(self) -> None:
-        self._offered: dict[int, None] = {}
+        self._offered: dict[int, int] = {}  # and how large each is
         self._noted: dict[int, Download | None] = {}  # by number; None: it is none any more
+        self.bytes = 0
+        """How many bytes the published files have."""
+
+    def __len__(self) -> int:
+        return len(self._offered)
 
     def note(self, download: Download, *, removed: bool = False) -> None:
         """What it has to serve may have changed; of thousands, only such are looked at."""
@@ -32,10 +37,11 @@ class Offers:
         for number, each in self._noted.items():
             proven = each is not None and each.proven
             if each is not None and proven and number not in self._offered:
-                self._offered[number] = None
+                self._offered[number] = each.record.size
+                self.bytes += each.record.size
                 puts.append((_key(number), _entry_of(each.record)))
             elif not proven and number in self._offered:
-                del self._offered[number]
+                self.bytes -= self._offered.pop(number)
                 drops.append(_key(number))
         self._noted.clear()
         return [Offered(tuple(puts), tuple(drops))] if puts or drops else []

@@ -80,7 +80,7 @@ class Roster:
         ]
         if text and not chosen:
             hint = "`leaf downloads` shows their ids."
-            raise UserError(Exit.USAGE, f"There is no download {text[:80]!r}.", hint)
+            raise UserError(Exit.NOTHING_FOUND, f"There is no download {text[:80]!r}.", hint)
         return chosen
 
     def fetched_before(self, wanted: Wanted, target: str) -> Download | None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from common.config import SwarmConfig
 from common.core import Answer, Asked, Effect, Event
-from common.ids import node_text
+from common.ids import NodeId, node_text
 from leaf.downloads.askers import row_of
 from leaf.downloads.downloads import Downloads
 from leaf.downloads.fetchedfolder import FILES_ACTIVE_MAX, FetchedFolder
@@ -26,16 +26,18 @@ from leaf.swarm.why import causes_of, counts_of, left_s, sources_of
 class Whys:
     """Explains downloads to people."""
 
-    __slots__ = ("_config", "_downloads", "_gets", "_locator", "_parent")
+    __slots__ = ("_config", "_downloads", "_gets", "_locator", "_me", "_parent")
 
     def __init__(
         self,
+        me: NodeId,
         downloads: Downloads,
         gets: FolderGets,
         parent: Parent,
         locator: Locator,
         config: SwarmConfig,
     ) -> None:
+        self._me = node_text(me)
         self._downloads = downloads
         self._gets = gets
         self._parent = parent
@@ -71,7 +73,9 @@ class Whys:
         elif download.state is State.FETCHING:
             causes += self._of_parent(download.record.root, now)
         counts, sources = counts_of(download), sources_of(download, now)
-        return self._why(row_of(download, now), causes, counts, sources)
+        others = [row for row in sources if row.node != self._me]  # a copy of ours is no source
+        counts.known -= len(sources) - len(others)
+        return self._why(row_of(download, now), causes, counts, others)
 
     def _of_folder(self, folder: FetchedFolder, now: float) -> Why:
         under_way = self._gets.under_way(folder)

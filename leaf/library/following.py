@@ -18,6 +18,7 @@ class Followed:
     ordered: bool = False  # a scan was ordered and is not over
     scans: int = 0  # ordered ones that are over
     progress: HashProgress = field(default_factory=lambda: HashProgress(0, 0, 0, 0))
+    left_out: tuple[tuple[str, int], ...] = ()  # by the last scan: why, and how many
 
     @property
     def pending(self) -> int:
@@ -46,3 +47,12 @@ def summed(shares: Iterable[Followed]) -> HashProgress:
         sum(each.bytes_done for each in shown),
         sum(each.bytes_total for each in shown),
     )
+
+
+def left_out_of(shares: Iterable[Followed]) -> dict[str, int]:
+    """What all these leave out: why, and how many."""
+    found: dict[str, int] = {}
+    for share in shares:
+        for reason, count in share.left_out:
+            found[reason] = found.get(reason, 0) + count
+    return found

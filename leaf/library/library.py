@@ -27,7 +27,7 @@ from common.storage import (
     UnfollowShare,
 )
 from leaf.library.foldershares import MANIFEST, FolderShares
-from leaf.library.following import Followed, Waiting, summed
+from leaf.library.following import Followed, Waiting, left_out_of, summed
 from leaf.library.holdings import Holdings
 from leaf.library.shared import entry_of, path_of, row_of, super_text
 from leaf.methods import HashProgress, SharedRow, Unshare
@@ -80,6 +80,11 @@ class Library:
     def pending(self) -> int:
         """How many are found and not yet hashed."""
         return sum(share.pending for share in self._shares.values())
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """What lies in shares and is not shared: why, and how many."""
+        return left_out_of(self._shares.values())
 
     def find(self, root: bytes, size: int | None = None) -> SharedFile | None:
         """A shared file with this content; of any size where none is given."""
@@ -179,6 +184,10 @@ class Library:
                 del waiting.due[event.share]
                 waiting.revision = max(waiting.revision, self._revision)
         effects = self._order(event.share) if again else []
+        if share.left_out != event.left_out:  # said once
+            share.left_out = event.left_out
+            said: dict[str, object] = {"share": event.share, "left_out": dict(event.left_out)}
+            effects += [Notify("left_out_of_share", said)] if event.left_out else []
         effects += self._folders.settled(event.share, share.files, now)
         return effects + self._answer_ready()
 
@@ -307,7 +316,9 @@ class Library:
         params = event.params
         path = params.path if isinstance(params, Unshare) else ""
         if path not in self._shares:
-            raise UserError(Exit.USAGE, f"{path} is not shared.", "`leaf ls` shows what is.")
+            raise UserError(
+                Exit.NOTHING_FOUND, f"{path} is not shared.", "`leaf ls` shows what is."
+            )
         rows = self._rows([path])
         return [*self._forget(path), Answer(event.call, rows)]
 
@@ -355,8 +366,11 @@ class Library:
                 continue
             if not share.files and not share.settled:
                 rows.setdefault(path, SharedRow(path, path.rpartition("/")[2], 0, None, None))
-            for file in share.files.values():
-                rows.setdefault(path_of(file), row_of(file, self._supers))
+            for place, file in share.files.items():
+                row = row_of(file, self._supers)
+                if place == MANIFEST:  # people know it by the folder that it stands for
+                    row.path = path
+                rows.setdefault(path_of(file), row)
         return list(rows.values())
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {

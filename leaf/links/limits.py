@@ -133,12 +133,16 @@ class Limits:
         return record if params.slots is None else replace(record, slots=params.slots)
 
     def _without(self, text: str) -> tuple[CapWindow, ...]:
+        if text == ALL_WINDOWS and not self._record.windows:
+            text = "No time has limits of its own."
+            raise UserError(Exit.NOTHING_FOUND, text, "`leaf limit --up none` lifts a limit.")
         if text == ALL_WINDOWS:
             return ()
         at = str(_checked(parse_window, text))
         left = tuple(each for each in self._record.windows if each.at != at)
         if len(left) == len(self._record.windows):
-            raise UserError(Exit.USAGE, f"No limit is set at {at}.", "`leaf limit` shows them.")
+            hint = "`leaf limit` shows them."
+            raise UserError(Exit.NOTHING_FOUND, f"No limit is set at {at}.", hint)
         return left
 
     def _with(self, windows: tuple[CapWindow, ...], params: Limit) -> tuple[CapWindow, ...]:
@@ -213,18 +217,27 @@ class Limits:
 
     def _row(self) -> LimitRow:
         up, down = self._usual
-        change = None
-        if self._minute is not None:
-            change = next_change(self._minute, self._usual, self._windows)
+        windows = self._windows
+        ups = tuple(replace(each, down=None) for each in windows)
+        downs = tuple(replace(each, up=None) for each in windows)
         return LimitRow(
             up_limit=self.up,
             down_limit=self.down,
             slots=self._slots,
-            next_change=None if change is None else minute_text(change),
+            next_change=self._changes_at(windows),
+            up_next_change=self._changes_at(ups),
+            down_next_change=self._changes_at(downs),
             up=up,
             down=down,
             schedule=[WindowRow(each.at, each.up, each.down) for each in self._record.windows],
         )
+
+    def _changes_at(self, windows: tuple[CapWindow, ...]) -> str | None:
+        """When these make the caps others than they are now."""
+        if self._minute is None:
+            return None
+        change = next_change(self._minute, self._usual, windows)
+        return None if change is None else minute_text(change)
 
     # --- the clock on the wall --------------------------------------------------------------
 

@@ -10,13 +10,15 @@ that is at once. Here stands how far a move is; `leaf.parent.parent` does it.
 
 from typing import Final
 
-from common.core import Effect, LetGo, Send
+from common.core import Effect, LetGo, Notify, Send
 from common.doors import Door
-from common.ids import NodeId
+from common.ids import NodeId, node_text
 from common.messages.cluster import Leave
 from leaf.parent.candidates import Candidate
 
 LEAVE_TIMES: Final = 4.0  # times `join_s`: how long what we share may take to be found there
+ASKED: Final = "our super-peer asked for it: it sheds load, ends, or another has a copy of ours"
+SILENT: Final = "our super-peer was silent"
 NOT_MOVED: Final = "it does not take us"
 MOVED: Final = "we have another parent"  # why the link to the old one ends
 
@@ -24,10 +26,11 @@ MOVED: Final = "we have another parent"  # why the link to the old one ends
 class Moving:
     """Whom we join while we have a parent, and whom we leave when what we share is found there."""
 
-    __slots__ = ("leaving", "target")
+    __slots__ = ("_why", "leaving", "target")
 
     def __init__(self) -> None:
         self.target: Candidate | None = None
+        self._why = ""
         self.leaving: NodeId | None = None
         """The parent before, which is about to be left and does not know it yet."""
 
@@ -39,6 +42,10 @@ class Moving:
         """Whether a move wants the link to this one."""
         return peer == self.leaving or self.is_to(peer)
 
+    def aim(self, target: Candidate, *, why: str) -> None:
+        """Join this one while we have our parent."""
+        self.target, self._why = target, why
+
     def give_up(self) -> list[Effect]:
         """It did not take us: we have a parent as long as it lives."""
         target, self.target = self.target, None
@@ -46,9 +53,12 @@ class Moving:
             return []
         return [LetGo(target.node, Door.CONTROL, NOT_MOVED)]
 
-    def arrived(self, old: NodeId) -> None:
-        """It is our parent now, and the one before is still linked."""
+    def arrived(self, old: NodeId) -> Notify:
+        """It is our parent now, and the one before is still linked; a line for the log."""
+        to = self.target.node if self.target is not None else None
+        said: dict[str, object] = {"from": node_text(old), "to": node_text(to or b"")}
         self.target, self.leaving = None, old
+        return Notify("parent_moved", {**said, "reason": self._why})
 
     def lost(self, peer: NodeId) -> None:
         """A link is gone."""

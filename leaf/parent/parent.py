@@ -42,7 +42,7 @@ from common.messages.link import Bye
 from leaf.library.publish import Publisher
 from leaf.parent.candidates import Candidate
 from leaf.parent.heir import Heir, candidate_of
-from leaf.parent.moving import LEAVE_TIMES, Moving
+from leaf.parent.moving import ASKED, LEAVE_TIMES, SILENT, Moving
 from leaf.parent.rounds import HEARD, Rounds, Then
 from leaf.signals import Acknowledged, Inherits, Joined, Orphaned
 
@@ -251,7 +251,7 @@ class Parent:
 
     # --- moving from one parent to another --------------------------------------------------
 
-    def _move(self, contact: Contact, now: float) -> list[Effect]:
+    def _move(self, contact: Contact, now: float, why: str) -> list[Effect]:
         """Join this one while we have our parent."""
         if self._state is not State.JOINED or self._moving.target is not None:
             return []
@@ -259,7 +259,8 @@ class Parent:
         if here is None or self._is_candidate(here.node) or not self.heir.may_reach(here, now):
             return []
         effects = self._leave_old()  # the one before, if that is still under way
-        target = self._moving.target = candidate_of(here)
+        target = candidate_of(here)
+        self._moving.aim(target, why=why)
         return effects + self._reach(here.node, target, now)
 
     def _reach(self, peer: NodeId, candidate: Candidate, now: float) -> list[Effect]:
@@ -281,8 +282,8 @@ class Parent:
         old, new = self._candidate, self._moving.target
         if new is None or new.node is None or old is None or old.node is None:
             return []
-        self._moving.arrived(old.node)
-        effects: list[Effect] = [Orphaned("it moves to another super-peer", soon=True)]
+        moved = self._moving.arrived(old.node)
+        effects: list[Effect] = [moved, Orphaned("it moves to another super-peer", soon=True)]
         effects += [*self.heir.forget(), *self._joined(new, welcome, now)]
         if welcome.generation == self._published.generation or not self._published.entries:
             return effects + self._leave_old()
@@ -341,7 +342,7 @@ class Parent:
         known = self._me in (contact.node, message.contact.node)  # which needs no telling
         if not known and not may_tell(message.contact.address, contact.address):
             return []
-        return self._move(message.contact, now)
+        return self._move(message.contact, now, ASKED)
 
     def _measured(self, event: LinkMeasured, now: float) -> list[Effect]:
         """An echo."""
@@ -370,7 +371,7 @@ class Parent:
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects, parent_is_silent = self.heir.due(now)
         if parent_is_silent and self.heir.warm is not None:
-            effects += self._move(self.heir.warm, now)
+            effects += self._move(self.heir.warm, now, SILENT)
         for key in self._deadlines.pop_due(now):
             effects += self._due_join(now) if key == "join" else self._leave_old()
         begins, waited = self._rounds.due(now)

@@ -2,10 +2,10 @@
 
 Every open search has a deadline and ends exactly once: done, refused, timed out, left by who asked,
 or cut short by the end of the leaf. A parent that is lost in between is replaced by the next one,
-which is asked under a fresh GUID while time is left; while an heir is being joined searches wait
-for it. Where the parent is silent for a moment the heir is asked as well, not too often, and
-whoever is done first answers. Hits merge by content and leaf, so nobody counts twice. What a hit
-must prove stands in `leaf.search.hits`.
+which is asked under a fresh GUID while time is left; while an heir is being joined, or a parent was
+lost a moment ago, searches wait for the next. Where the parent is silent for a moment the heir is
+asked as well, not too often, and whoever is done first answers. Hits merge by content and leaf, so
+nobody counts twice. What a hit must prove stands in `leaf.search.hits`.
 """
 
 from collections.abc import Callable
@@ -54,6 +54,8 @@ from leaf.signals import Inherits, Joined, Orphaned
 TRACES_KEPT: Final = 16  # of 500 hops at most
 SOURCES_PER_ROW: Final = 4  # hits wanted for each row asked for, since many leaves have one file
 WAIT_S_MAX: Final = 3_600.0
+LOST_S: Final = 10.0  # so long after its end the next parent is waited for; wild guess
+_KEEPS_TRYING: Final = "It keeps trying; `leaf status` shows the reason."
 
 _HEDGE: Final = "hedge"
 
@@ -85,7 +87,15 @@ class Searches:
 
     __slots__ = (
         *("_calls", "_config", "_deadlines", "_heard_at", "_hedges", "_heir", "_last", "_open"),
-        *("_orphaned_because", "_parent", "_parent_address", "_rng", "_rtt_s", "_traces"),
+        *(
+            "_lost_at",
+            "_orphaned_because",
+            "_parent",
+            "_parent_address",
+            "_rng",
+            "_rtt_s",
+            "_traces",
+        ),
         "_verifier",
         *("_waits", "dropped", "hedged"),
     )
@@ -111,6 +121,7 @@ class Searches:
         self._verifier = Verifier(network)
         self._parent: NodeId | None = None
         self._parent_address: Address | None = None
+        self._lost_at = float("-inf")  # when we last had one
         self._orphaned_because = "it has not joined yet"
         self._open: dict[int, _Open] = {}  # by call
         self._calls: dict[Guid, int] = {}
@@ -137,10 +148,8 @@ class Searches:
         if not isinstance(params, Search):
             raise TypeError(event.method)
         terms, strategy = checked(params)
-        if self._parent is None and not self._waits:
-            hint = "It keeps trying; `leaf status` shows the reason."
-            message = f"This leaf has no super-peer: {self._orphaned_because}."
-            raise UserError(Exit.UNREACHABLE, message, hint)
+        if self._parent is None and not self._waits and now - self._lost_at > LOST_S:
+            raise UserError(Exit.UNREACHABLE, self._no_parent, _KEEPS_TRYING)
         if len(self._open) >= self._config.searches_max:
             message = f"{len(self._open)} searches are open already."
             raise UserError(Exit.REFUSED, message, "Try again in a moment.")
@@ -159,6 +168,10 @@ class Searches:
             hint = "`leaf search --trace` makes one; with --json it tells its id."
             raise UserError(Exit.NOTHING_FOUND, "There is no trace of that search.", hint)
         return [Answer(event.call, self._traces[wanted])]
+
+    @property
+    def _no_parent(self) -> str:
+        return f"This leaf has no super-peer: {self._orphaned_because}."
 
     def _ask(self, search: _Open, now: float) -> list[Effect]:
         if self._parent is None:
@@ -196,7 +209,8 @@ class Searches:
         self._parent, self._parent_address, self._waits = event.parent, event.address, False
         return [effect for search in self._open.values() for effect in self._ask(search, now)]
 
-    def _orphaned(self, event: Orphaned, _now: float) -> list[Effect]:
+    def _orphaned(self, event: Orphaned, now: float) -> list[Effect]:
+        self._lost_at = now if self._parent is not None else self._lost_at
         self._parent, self._heir, self._waits = None, None, event.soon
         self._orphaned_because = event.reason
         self._calls.clear()
@@ -308,7 +322,11 @@ class Searches:
         return [effect for search in searches for effect in self._time_is_up(search, now)]
 
     def _time_is_up(self, search: _Open, now: float) -> list[Effect]:
-        """What is there; all that we know of the coverage is that the parent was asked."""
+        """What is there; all that we know of the coverage is that the parent was asked, if it was:
+        who found none to ask in all that time has searched nothing."""
+        if not search.id:
+            self._close(search)
+            return [Fail(search.call, Exit.UNREACHABLE, self._no_parent, _KEEPS_TRYING)]
         forget = self._forgetting(search)
         reached = 1 if search.rows else 0
         return forget + self._finish(search, Coverage(reached, None, 0, 0.0, False), now)

@@ -24,7 +24,8 @@ def terms_of(params: Search | WishAdd) -> Terms:
         )
     except TermsError as error:
         text = str(error)
-        hint = "`leaf search -h` shows how words, phrases and filters are given."
+        command = "wish add" if isinstance(params, WishAdd) else "search"
+        hint = f"`leaf {command} -h` shows how words, phrases and filters are given."
         raise UserError(Exit.USAGE, f"{text[:1].upper()}{text[1:]}.", hint) from error
 
 

@@ -168,7 +168,7 @@ def _row(fetch: Fetch, source: Source, now: float) -> SourceRow:
         node=node_text(source.peer),
         address=str(source.address),
         phase=source.phase.value,
-        remark=_remark(fetch, source, at is not None),
+        remark=_remark(fetch, source, rests=at is not None),
         tries=source.tries,
         next_try_s=None if at is None else left_s(at, now),
     )
@@ -182,7 +182,7 @@ def _row(fetch: Fetch, source: Source, now: float) -> SourceRow:
     return row
 
 
-def _remark(fetch: Fetch, source: Source, rests: bool) -> str:
+def _remark(fetch: Fetch, source: Source, *, rests: bool) -> str:
     """What there is to say of a source, in a few words."""
     if source.phase is Phase.DIALLING:
         return "being reached"
@@ -197,6 +197,8 @@ def _remark(fetch: Fetch, source: Source, rests: bool) -> str:
         return "serves others first"
     if fetch.requests.has_nothing(source):
         return "has nothing that is lacking here"
+    if fetch.requests.gate.rate is not None:
+        return "sends as fast as our limit lets it"
     return "sends" if source.requests else "is asked for nothing now"
 
 

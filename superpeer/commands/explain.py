@@ -3,7 +3,7 @@
 from typing import Final
 
 from common.shell.desk.output import Output
-from common.shell.desk.units import size_text, time_text
+from common.shell.desk.units import counted, size_text, time_text
 from superpeer.methods import CheckRow, DriftRow, Explanation, VerdictRow
 
 KEYS_SHOWN: Final = 3
@@ -31,7 +31,7 @@ def _about_us(found: Explanation) -> list[str]:
     seen = found.drift
     lines = [
         f"{seen.leaves} leaves, and {seen.target:g} are aimed at ({seen.leaves_max} at most)",
-        f"mean of {seen.super_peers_near} super-peers here: {seen.mean_leaves:g} leaves",
+        f"mean of {counted(seen.super_peers_near, 'super-peer')} here: {seen.mean_leaves:g} leaves",
         f"log(load / target): own {seen.own_mu:+.2f} (limit {seen.own_mu_max:g}), "
         f"near {seen.near_mu:+.2f} (limit {seen.near_mu_max:g} either way)",
         _likely(seen),

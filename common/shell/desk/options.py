@@ -45,9 +45,16 @@ class Invocation:
         return Output(json=self.json, jsonl=self.jsonl, quiet=self.quiet, color=not self.no_color)
 
     def home_of(self, program: str, environ: Mapping[str, str] = os.environ) -> Home:
-        """The home meant: --home, else the program's variable, else the platform's folders."""
+        """The home meant: --home, else the program's variable, else the platform's folders.
+
+        Raises UserError for a --config that is not there or is no TOML.
+        """
         home = self.home or environ.get(f"{program.upper()}_HOME")
         config = self.config or environ.get(f"{program.upper()}_CONFIG")
+        if self.config:  # only `run` and `config show` use what it says, and only they check that
+            from common.shell.desk.settings import read_settings
+
+            read_settings(Path(self.config).expanduser())
         return home_at(program, Path(home) if home else None, Path(config) if config else None)
 
 

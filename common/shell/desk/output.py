@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY_S: Final = 1.0
 ID_COLUMN: Final = "id"
+_FOLDED: Final = (ID_COLUMN, "reason", "path")  # first the id, which is no reading
 _GAP: Final = "  "
 
 
@@ -76,20 +77,31 @@ class Output:
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows under their headings; a column whose heading begins with `>` is right-aligned.
 
-        On a terminal that is too narrow the ids stand on lines of their own.
+        On a terminal that is too narrow ids, reasons and paths stand on lines of their own.
         """
         cells = [[escaped("" if cell is None else str(cell)) for cell in row] for row in rows]
         if not self._out.isatty():
             self._put("\n".join(_aligned(columns, cells)))
-        elif ID_COLUMN in columns and max(map(_columns, _aligned(columns, cells))) > self._width():
-            at = list(columns).index(ID_COLUMN)
-            ids = [row.pop(at) for row in cells]
-            kept = [column for column in columns if column != ID_COLUMN]
-            head, *lines = _aligned(kept, cells)
-            both = zip(lines, ids, strict=True)
-            self._put("\n".join([head, *(f"{line}\n{_GAP}{each}" for line, each in both)]))
+        elif ID_COLUMN in columns and self._is_too_wide(columns, cells):
+            self._put("\n".join(self._folded(list(columns), cells)))
         else:
             self._rich_table(columns, cells)
+
+    def _is_too_wide(self, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> bool:
+        return max(map(_columns, _aligned(columns, cells))) > self._width()
+
+    def _folded(self, columns: list[str], cells: list[list[str]]) -> list[str]:
+        """Rows with as many of the long cells below them as do not fit beside the others."""
+        below: list[list[str]] = [[] for _ in cells]
+        for name in _FOLDED:
+            if name in columns and (not any(below) or self._is_too_wide(columns, cells)):
+                at = columns.index(name)
+                del columns[at]
+                for row, beneath in zip(cells, below, strict=True):
+                    beneath.insert(0, row.pop(at))
+        head, *lines = _aligned(columns, cells)
+        rows = zip(lines, below, strict=True)
+        return [head, *("\n".join([line, *(_GAP + b for b in each if b)]) for line, each in rows)]
 
     def error(self, error: UserError) -> None:
         """One sentence and one fix; for scripts on stdout as well."""

@@ -4,12 +4,24 @@ A daemon that runs is asked to forget by its method instead; reading never chang
 """
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from urllib.parse import quote
 
+import msgspec
+
 from common.errors import Exit, UserError
-from common.ids import NodeId
+from common.ids import NodeId, node_text
 from common.shell.desk.home import Home, Lock
+from common.shell.desk.output import Output
+from common.shell.desk.resolve import place_of
+
+
+class Pin(msgspec.Struct):
+    """The key that is pinned for HOST:PORT."""
+
+    place: str
+    node: str
 
 
 def forget_pin(home: Home, place: str) -> None:
@@ -45,3 +57,22 @@ def read_pins(home: Home) -> dict[str, NodeId]:
             return dict(db.execute("SELECT place, node FROM pins").fetchall())
     except sqlite3.Error:
         return {}
+
+
+def with_pins(home: Home, places: Iterable[str]) -> tuple[str, ...]:
+    """Each HOST[:PORT] with the key that is pinned for it, where none stands there."""
+    pins = read_pins(home)
+    found = []
+    for text in places:
+        pin = None if "/" in text else pins.get(place_of(text))
+        found.append(text if pin is None else f"{text}/{node_text(pin)}")
+    return tuple(found)
+
+
+def print_pins(home: Home, output: Output) -> None:
+    """All pinned keys, whether or not a daemon runs."""
+    pins = [Pin(place, node_text(node)) for place, node in sorted(read_pins(home).items())]
+    if output.for_people:
+        output.table(("place", "node"), [(pin.place, pin.node) for pin in pins])
+    else:
+        output.document(pins)

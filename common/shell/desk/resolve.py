@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from common.addresses import DEFAULT_PORT, Address, split_host_port
 from common.errors import Exit, UserError
-from common.ids import parse_node
+from common.ids import is_key, parse_node
 from common.meeting import Seed
 
 
@@ -85,6 +85,8 @@ def _seeds(text: str) -> list[Seed]:
     where, _, key = text.partition("/")
     try:
         node = parse_node(key) if key else None
+        if node is not None and not is_key(node):
+            raise ValueError(f"{key!r} is no key that a node could have")
     except ValueError as error:
         raise UserError(Exit.USAGE, f"{error}.", "Copy the key as `status` prints it.") from error
     host, port = _split(where)

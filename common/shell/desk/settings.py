@@ -86,7 +86,7 @@ def merge(
     """
     fields = _fields(NodeOptions) | _fields(kind) | _fields(Config)
     layers = (
-        _from_file(file, file_asked),
+        _given_by(file, asked=file_asked),
         _from_environ(environ, prefix, fields),
         (_Given(key, value, FLAG) for key, value in flags.items() if value is not None),
     )
@@ -138,17 +138,21 @@ def _fields(kind: type[msgspec.Struct], prefix: str = "") -> dict[str, object]:
     return found
 
 
-def _from_file(path: Path, asked: bool) -> Iterable[_Given]:
-    if asked:
-        _check_given("settings file", path)
-    elif not path.exists():
+def _given_by(path: Path, *, asked: bool) -> Iterable[_Given]:
+    if not asked and not path.exists():
         return []
+    return _flattened(read_settings(path), str(path))
+
+
+def read_settings(path: Path) -> Mapping[str, object]:
+    """What a settings file says, not yet checked; UserError where it is not there or no TOML."""
+    _check_given("settings file", path)
     with naming("read", path), path.open("rb") as file:
         text = file.read(SETTINGS_BYTES_MAX + 1)
     try:
         if len(text) > SETTINGS_BYTES_MAX:
             raise ValueError("it is too large")
-        tables = tomllib.loads(text.decode())
+        return tomllib.loads(text.decode())
     except (
         ValueError,
         RecursionError,
@@ -156,7 +160,6 @@ def _from_file(path: Path, asked: bool) -> Iterable[_Given]:
         raise UserError(
             Exit.USAGE, f"{path} is no TOML: {error}.", "Correct the file or move it away."
         ) from error
-    return _flattened(tables, str(path))
 
 
 def _check_given(what: str, path: Path) -> None:

@@ -14,11 +14,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from common.errors import Exit, UserError
 from common.shell.disk.diskcalls import REAL, DiskCalls, naming
 
+_SYSTEM: Final = ("/etc", "/private/etc", "/root", "/proc", "/sys", "/dev", "/boot")
+_SHARED_MEMORY: Final = "/dev/shm"
 OPEN_FILES_MAX = 64  # wild guess: 4 unchoke slots, some swarms, far below any descriptor limit
 
 
@@ -222,9 +224,9 @@ def read_fully(fd: int, path: Path, view: memoryview, offset: int, disk: DiskCal
 def check_share(path: Path, private: Sequence[Path] = (), home: Path | None = None) -> Path:
     """The real path of a file or folder that may be shared, else ShareRefusedError with a hint.
 
-    Refused: `/`, `home` (default: this user's) and what holds it, whatever is hidden by its own
-    name or lies hidden in home, and a folder in `private` (a node's own with its key) or one that
-    holds it.
+    Refused: `/`, the system's own folders and what is in them, `home` (default: this user's) and
+    what holds it, whatever is hidden by its own name or lies hidden in home, and a folder in
+    `private` (a node's own with its key) or one that holds it.
     """
     try:
         real = path.resolve(strict=True)
@@ -238,6 +240,8 @@ def check_share(path: Path, private: Sequence[Path] = (), home: Path | None = No
         raise ShareRefusedError(path, "it is the whole disk", explicit)
     if home == real or real in home.parents:
         raise ShareRefusedError(path, "it holds your whole home folder", explicit)
+    if any(map(real.is_relative_to, _system(home))) and not real.is_relative_to(_SHARED_MEMORY):
+        raise ShareRefusedError(path, "it belongs to the system", explicit)
     if _hidden(real, home) or _hidden(path.absolute(), home):
         raise ShareRefusedError(path, "hidden files and folders stay private", "Move it out first.")
     for folder in (each.resolve() for each in private):
@@ -248,6 +252,11 @@ def check_share(path: Path, private: Sequence[Path] = (), home: Path | None = No
     if not os.access(real, os.R_OK | (os.X_OK if real.is_dir() else 0)):
         raise ShareRefusedError(path, "it cannot be read", "Check its permissions.", Exit.DISK)
     return real
+
+
+def _system(home: Path) -> list[Path]:
+    """Folders that hold passwords, keys and devices; a user may live in one of them."""
+    return [each for each in map(Path, _SYSTEM) if not home.is_relative_to(each)]
 
 
 def _hidden(path: Path, home: Path) -> bool:

@@ -114,6 +114,8 @@ def _sorted(
                 files.append(FoundFile(prefix + name, stamp))
             else:
                 skipped(prefix + name, "too large")
+        elif not name.endswith(UNFINISHED):
+            skipped(prefix + name, "a link, or no plain file")
     files.sort()
     folders.sort()
     return files, folders

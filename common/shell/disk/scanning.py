@@ -92,7 +92,7 @@ class Scanner:
         self._reported: dict[str, SharedFile] = {}
         self._told = ""  # the failure that was told last
         self._reconciled = False  # with what the store knew from earlier runs
-        self._skipped = 0
+        self._skipped: dict[str, int] = {}  # why, and how many
         self._progressed_at = 0.0
 
     def turn(self, number: int) -> None:
@@ -101,7 +101,7 @@ class Scanner:
         if number != self._number:
             self._told = ""  # who asked hears the reason, old or new
         self._number = number
-        self._skipped, self.changing, self.failed = 0, False, False
+        self._skipped, self.changing, self.failed = {}, False, False
         try:
             self.path = self._look(Path(self.share))
             self._scan()
@@ -109,7 +109,8 @@ class Scanner:
             self._fail(error)
         else:
             self._told = ""
-            self._tell(ShareSettled(self.share, self._skipped))
+            skipped = sum(self._skipped.values())
+            self._tell(ShareSettled(self.share, skipped, tuple(sorted(self._skipped.items()))))
 
     def _fail(self, error: UserError | OSError) -> None:
         """Tell why, unless that was told; what was reported is there no more."""
@@ -161,8 +162,8 @@ class Scanner:
             forget_gone(self._store, root, present, self._disk)
             self._reconciled = True
 
-    def _skip(self, _relpath: str, _reason: str) -> None:
-        self._skipped += 1
+    def _skip(self, _relpath: str, reason: str) -> None:
+        self._skipped[reason] = self._skipped.get(reason, 0) + 1
 
     def _known(self, root: Path) -> Callable[[str], dict[str, Known]]:
         store = self._store
@@ -217,7 +218,7 @@ class Scanner:
         shared: list[SharedFile] = []
         for file, tree in zip(files, trees, strict=True):
             if tree is None:
-                self._skipped += 1
+                self._skip(file.relpath, "it changes, or cannot be read")
                 continue
             path = root / file.relpath
             by_folder.setdefault(path.parent, {})[path.name] = (file.stamp, tree)
