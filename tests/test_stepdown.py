@@ -254,6 +254,25 @@ def test_who_lost_the_lot_asks_again_while_the_words_of_others_hold() -> None:
     assert peer.ask(65.0)
 
 
+def test_who_does_not_go_gives_the_words_back() -> None:
+    """So another may go at once, but not the same once more; a refusal is no such thing."""
+    peers = clique(4, 0)
+    asker, other = peers[b"\x01"], peers[b"\x02"].machine
+    (lot, *_) = [one.message.lot for one in asker.ask() if isinstance(one, Send)]
+    assert other.on_reserve(b"\x01", Reserve(lot), 1.0) == [Send(b"\x01", Reserved(lot, True))]
+    assert asker.machine.on_reserved(b"\x02", Reserved(lot, True), 1.0) == []
+    other.on_reserved(b"\x01", Reserved(lot + 1, False), 1.0)  # of a question of its own
+    assert other.on_reserve(b"\x03", Reserve(1), 1.0) == [Send(b"\x03", Reserved(1, False))]
+    asker.machine.on_reserved(b"\x03", Reserved(lot, False), 1.0)
+    (back,) = asker.machine.on_reserved(b"\x04", Reserved(lot, False), 1.0)
+    assert back == Send(b"\x02", Reserved(lot, False))
+    late = asker.machine.on_reserved(b"\x04", Reserved(lot, True), 1.5)
+    assert late == [Send(b"\x04", Reserved(lot, False))]
+    other.on_reserved(b"\x01", Reserved(lot, False), 2.0)
+    assert other.on_reserve(b"\x01", Reserve(7), 2.0) == [Send(b"\x01", Reserved(7, False))]
+    assert other.on_reserve(b"\x03", Reserve(1), 2.0) == [Send(b"\x03", Reserved(1, True))]
+
+
 def test_who_could_not_move_is_not_left_hanging_on_nothing() -> None:
     """Its link ends with the role, so it looks for another parent."""
     peer = Peer(b"a", [b"b"], leaves=2)

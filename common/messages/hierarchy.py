@@ -107,7 +107,7 @@ class Reserve(Message, frozen=True, array_like=True, gc=False):
 
 
 class Reserved(Message, frozen=True, array_like=True, gc=False):
-    """Whether that is well with me, for this lot."""
+    """Whether that is well with me, for this lot; from who asked: it does not go after all."""
 
     lot: Count
     granted: bool

@@ -49,13 +49,14 @@ def split_chance(now: Drift, config: PromotionConfig) -> float:
 
 
 def leave_chance(now: Drift, config: PromotionConfig) -> float:
-    """How likely we are to step down: 0.0 where nobody is too many, or we are the only one."""
+    """How likely we are to ask whether we may step down: 0.0 where nobody is too many, or we are
+    the only one. As only one goes at a time near, about one asks, not all that are too many."""
     if now.near < 2 or now.near_mu >= -config.drift_near:
         return 0.0
     spare = now.near * -now.missing  # super-peers too many near us
     if now.near - 1 < now.mean * now.near / now.target:
         return 0.0  # the others would be too full
-    return min(1.0, spare / now.near)
+    return min(1.0, spare) / now.near
 
 
 def shares(count: int, rooms: Sequence[float]) -> list[int]:

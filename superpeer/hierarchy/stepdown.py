@@ -80,7 +80,7 @@ class StepDown:
         self._idle_since: float | None = None
         self._lot = 0
         self._granted: dict[NodeId, bool] = {}
-        self._agreed: tuple[NodeId, float] | None = None  # whom we agreed to, and until when
+        self._agreed: tuple[NodeId, float, int] | None = None  # whom, until when, and its lot
         self.demotions = 0  # neighbours that went, we agreeing
         self._deadlines = Deadlines()
 
@@ -181,14 +181,22 @@ class StepDown:
         granted = is_free and not self._is_taken(now, but=peer)
         effects: list[Effect] = [Send(peer, Reserved(message.lot, granted))]
         if granted:
-            if self._agreed is None or self._agreed[0] != peer:  # who asks again has no more time
-                self._agreed = (peer, now + self._config.reserved_s)
+            until = now + self._config.reserved_s
+            if self._agreed is not None and self._agreed[0] == peer:
+                until = self._agreed[1]  # who asks again has no more time
+            self._agreed = (peer, until, message.lot)
             if before_us:
                 effects += self._give_up()
         return effects
 
     def on_reserved(self, peer: NodeId, message: Reserved, now: float) -> list[Effect]:
-        """A neighbour agrees, or does not."""
+        """A neighbour agrees, or does not; or it gives back our word, as it does not go."""
+        agreed = self._agreed
+        if agreed is not None and (agreed[0], agreed[2]) == (peer, message.lot):
+            self._agreed = (peer, min(now, agreed[1]), message.lot)  # for others: it had its turn
+            return []
+        if self._phase is Phase.IDLE and message.granted:  # it came too late
+            return [Send(peer, Reserved(message.lot, False))]
         if self._phase is not Phase.ASKING or message.lot != self._lot:
             return []
         if peer in self._neighbours:
@@ -216,10 +224,13 @@ class StepDown:
         for a while, and gives it no second time for long."""
         asked, self._phase = self._phase is Phase.ASKING, Phase.IDLE
         self._deadlines.cancel(_ASKED)
+        agreed = [peer for peer, each in self._granted.items() if each and peer in self._neighbours]
+        effects: list[Effect] = [Send(peer, Reserved(self._lot, False)) for peer in agreed]
+        self._granted = {}
         if asked:
-            return self._answer(yields=False)
+            return [*effects, *self._answer(yields=False)]
         self._successor = None
-        return []
+        return effects
 
     def _is_taken(self, now: float, but: NodeId = b"") -> bool:
         """Whether another has our word. Who did not go within its time has no other for long, so

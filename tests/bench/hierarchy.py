@@ -193,13 +193,16 @@ class Bench:
             if self.fixed is not None and self.world.now % RULE_S < SAMPLE_S:
                 self.fixed.look(self.world, list(self.people.values()), self.cores)
 
-    def back_within(self, since: float, *, whole: bool = False) -> float | None:
-        """How long after this moment the mean is in its band again and stays there. `whole`: or
+    def back_within(
+        self, since: float, until: float = math.inf, *, whole: bool = False
+    ) -> float | None:
+        """How long after this moment the mean is in its band again and stays there. `until`: the
+        next shock, which is no merit of ours if it brings the mean back. `whole`: or
         super-peers are as many as the whole number that is nearest to the target; where they are
         few no other may be in the band."""
         began: float | None = None
         for at, supers, leaves in self.samples:
-            if at <= since:
+            if not since < at <= until:
                 continue
             is_in = supers > 0 and abs(leaves / supers / self.target - 1.0) <= BAND
             is_in = is_in or (whole and supers == nearest(leaves, self.target))
@@ -313,10 +316,10 @@ def measure(
         "grown": grown[1:],
         "halved": down[1:],
         "doubled": up[1:],
-        "grown_within_s": bench.back_within(0.0),
-        "down_within_s": bench.back_within(halved_at),
+        "grown_within_s": bench.back_within(0.0, halved_at),
+        "down_within_s": bench.back_within(halved_at, doubled_at),
         "up_within_s": bench.back_within(doubled_at),
-        "down_within_s_or_nearest": bench.back_within(halved_at, whole=True),
+        "down_within_s_or_nearest": bench.back_within(halved_at, doubled_at, whole=True),
         "up_within_s_or_nearest": bench.back_within(doubled_at, whole=True),
         "p95_by_p50": even,
         "p95_by_p50_halved": even_down,
