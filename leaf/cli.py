@@ -52,7 +52,10 @@ def cli() -> None:
 @global_options
 @pass_invocation
 def run_leaf(invocation: Invocation, /, **flags: Any) -> int:
-    """Run the leaf in the foreground; prints `READY {json}` once it serves."""
+    """Run the leaf in the foreground; prints `READY {json}` once it serves.
+
+    It runs until it is told to stop; --timeout, for commands that wait, says nothing here.
+    """
     from leaf.assembly import serve
 
     return serve(invocation, _settings(flags))

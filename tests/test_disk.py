@@ -240,6 +240,17 @@ async def test_a_folder_that_may_not_be_written(shell: Shell, tmp_path: Path) ->
     assert event.hint
 
 
+async def test_a_place_where_no_folder_can_be(shell: Shell) -> None:
+    """Said at once and for good, with the fix."""
+    event = await shell.do(begin(Path("/proc/none/x/file")))
+    assert isinstance(event, PartFailed)
+    assert (event.kind, event.reason) == (
+        "denied",
+        "Cannot make /proc/none/x: No such file or directory.",
+    )
+    assert event.hint == "No folder can be made there; choose another."
+
+
 async def test_reading_what_is_not_there(shell: Shell) -> None:
     """Every read is answered."""
     assert await shell.do(ReadPart(3, 99, 0, 1)) == ReadFailed(3, "gone")

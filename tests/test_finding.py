@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from common.content.torrent import parse_magnet
+from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
 from common.shell.desk.numbers import link_of
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
-from leaf.methods import Get, GetResult, Search, TraceOf, WishAdd, WishChosen
+from leaf.methods import Get, GetProgress, GetResult, Search, TraceOf, WishAdd, WishChosen
 from tests.commandline import ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
 
@@ -174,6 +175,25 @@ def test_what_became_of_a_file(folder: Path, leaf: Program, got: GetResult, word
     err = leaf("get", ID)[2]
     toy.stop()
     assert words in err
+
+
+def test_the_time_given_is_over_though_bytes_come(folder: Path, leaf: Program) -> None:
+    """Exit 124 and what goes on; the daemon hears that nobody waits any more."""
+
+    def never(server: ControlServer, call: int, *_: object) -> None:
+        server.tell(call, GetProgress(ID, "/d/a", 7, 3, 1.5, None, 1, "fetching", ""))
+
+    home = home_at("leaf", folder)
+    home.prepare()
+    toy = ToyDaemon(home, leaf_methods.METHODS, never)
+    code, out, err = leaf("get", ID, "--timeout", "0.1")
+    assert toy.gone.wait(30)
+    toy.stop()
+    assert (code, out) == (124, "")
+    assert err == (
+        "Error: get was not done within 0.1 s. "
+        "The download goes on; `leaf downloads` shows how far it is.\n"
+    )
 
 
 def test_the_files_of_a_folder_may_be_chosen(leaf: Program, toy: ToyDaemon) -> None:

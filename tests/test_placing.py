@@ -120,6 +120,42 @@ def test_folders_are_made_and_each_is_durable(tmp_path: Path) -> None:
             make_folders(Noting(), wrong)
 
 
+def test_a_folder_that_takes_none_is_an_error_at_once(tmp_path: Path) -> None:
+    """As /proc says of a name in it that there is no such thing, whatever stands above."""
+
+    class Taking(DiskCalls):
+        def make_folder(self, path: Path) -> None:
+            tried.append(path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    tried: list[Path] = []
+    with pytest.raises(FileNotFoundError):
+        make_folders(Taking(), tmp_path / "a" / "b")
+    assert tried == [tmp_path / "a" / "b", tmp_path / "a"]
+
+
+def test_folders_are_made_however_deep(tmp_path: Path) -> None:
+    """As deep as a path may be."""
+
+    class Deep(DiskCalls):
+        def make_folder(self, path: Path) -> None:
+            if path.parent not in made:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            made[path] = None
+
+        def is_folder(self, path: Path) -> bool:
+            return path in made
+
+        def open_folder(self, path: Path) -> int:
+            raise PermissionError
+
+    made: dict[Path, None] = {tmp_path: None}
+    deep = tmp_path.joinpath(*["a"] * 2000)
+    make_folders(Deep(), deep)
+    assert deep in made
+    assert len(made) == 2001
+
+
 def test_a_folder_that_cannot_be_made_durable_is_not_kept(tmp_path: Path) -> None:
     """The next attempt would take it for one that is."""
 

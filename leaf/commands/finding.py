@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from leaf.methods import Get, GetProgress, GetResult, SearchResult
 
 STRATEGIES: Final = ("ring", "flood", "dynamic")
+AGAIN: Final = (Exit.UNREACHABLE, Exit.UNFINISHED, Exit.CORRUPT, Exit.TIMED_OUT)
 AGAIN_HINT: Final = "Run the same command again: what is there already is kept."
 
 
@@ -232,7 +233,11 @@ def get(
     stream: bool,
     only: tuple[str, ...],
 ) -> int:
-    """Fetch a file or a folder from all who have it; run again it goes on where it was."""
+    """Fetch a file or a folder from all who have it; run again it goes on where it was.
+
+    --timeout ends the wait after so long: 124, or 6 where no source was found. Without it, only a
+    download to which nothing comes for 60 s does. The leaf goes on fetching either way.
+    """
     from leaf.methods import Get
 
     passing = _passing(invocation, supers, network, network_key)
@@ -308,7 +313,7 @@ def _fetched(
             try:
                 return leaf.get(order, on_progress=show)
             except UserError as error:
-                stays = error.code not in (Exit.UNREACHABLE, Exit.UNFINISHED, Exit.CORRUPT)
+                stays = error.code not in AGAIN
                 if passing is None or stays:
                     raise
                 raise UserError(error.code, error.message, AGAIN_HINT) from error

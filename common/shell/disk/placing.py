@@ -74,24 +74,34 @@ def make_folders(disk: DiskCalls, folder: Path) -> None:
 
     OSError where there can be none; a folder that is there is fine.
     """
+    missing = [folder]
+    while missing:
+        if _is_made(disk, missing[-1]):
+            missing.pop()
+        else:
+            missing.append(missing[-1].parent)
+
+
+def _is_made(disk: DiskCalls, folder: Path) -> bool:
+    """Make it, unless the one above is missing; OSError where there can be none."""
     try:
         disk.make_folder(folder)
     except FileNotFoundError:
-        if folder.parent == folder:
-            raise
-        make_folders(disk, folder.parent)
-        make_folders(disk, folder)
-        return
+        above = folder.parent
+        if above == folder or disk.is_folder(above):
+            raise  # it takes no folder, as /proc
+        return False
     except OSError:
         if not disk.is_folder(folder):
             raise
-        return
+        return True
     try:
         _sync_above(disk, folder)
     except OSError:
         with suppress(OSError):
             disk.remove_folder(folder)  # else the next attempt would take it for durable
         raise
+    return True
 
 
 def _sync_above(disk: DiskCalls, folder: Path) -> None:
