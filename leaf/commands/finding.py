@@ -334,15 +334,26 @@ def _told(got: "GetResult", *, detached: bool) -> str:
     if not got.bytes_received and not got.verified and got.files is None:
         return "Skipped, a file is there."
     if not got.bytes_received and got.size:
-        return f"Already there: {size_text(got.size)}, verified."
+        return f"Already there: {size_text(got.size)}, verified.{_beside(got)}"
     sources = counted(got.sources, "source")
     if got.files is not None:
         note = f" {got.renamed} got a number: names differ in case only." if got.renamed else ""
+        if got.replaced:
+            note += f" {counted(got.replaced, 'older file was', 'older files were')} replaced."
+        note += _beside(got)
         size = f"{counted(got.files, 'file')}, {size_text(got.size)}"
         received = f"{size_text(got.bytes_received)} received from {sources}"
         return f"{size}: {received} in {time_text(got.elapsed_s)}.{note}"
     proven = ", verified" if got.verified else ""
     return f"{size_text(got.size)} in {time_text(got.elapsed_s)} from {sources}{proven}."
+
+
+def _beside(got: "GetResult") -> str:
+    """Files of a folder that found others under their names."""
+    if not got.beside:
+        return ""
+    differ = counted(got.beside, "file differs", "files differ")
+    return f" {differ} from yours: kept as {got.first_beside}{', ...' if got.beside > 1 else '.'}"
 
 
 def _passing(

@@ -25,6 +25,8 @@ from leaf.downloads.folderwishes import (
     as_file,
     check_joins,
     check_patterns,
+    fetched_there,
+    meant,
     nobodys_wish,
     order,
     record_of,
@@ -91,7 +93,7 @@ class FolderGets:
         params = event.params
         check_patterns(event)
         target = target_of(event, self._folder, self._folders.values())
-        folder = self._meant(event, target)
+        folder = meant(event, target, self._folders.values())
         effects: list[Effect] = []
         if folder is not None and folder.state is State.FETCHING:
             check_joins(folder, target, params)
@@ -106,18 +108,6 @@ class FolderGets:
             return [*effects, Answer(event.call, result_of(folder, 0.0, 0))]
         self._waits.add(event, folder, now)
         return effects
-
-    def _meant(self, event: FolderWanted, target: str) -> FetchedFolder | None:
-        """The folder that is meant: one under way, else one at the same place."""
-        content = event.root, event.size
-        same = [
-            each
-            for each in self._folders.values()
-            if (each.record.root, each.record.size) == content
-        ]
-        busy = (each for each in same if each.state is State.FETCHING)
-        there = (each for each in same if each.record.target == target)
-        return next(busy, None) or next(there, None)
 
     def _new_number(self) -> int:
         if len(self._folders) >= FOLDERS_MAX:
@@ -151,10 +141,10 @@ class FolderGets:
             get, name = order(root, size, path, exists), path.rpartition("/")[2]
             self._last_call -= 1
             self._calls[self._last_call] = folder, root
-            sources = tuple(folder.sources.values())
-            effects.append(
-                Wanted(self._last_call, get, root, size, name, sources, folder=folder.id)
-            )
+            sources, old = tuple(folder.sources.values()), folder.replaces(path)
+            call, of = self._last_call, folder.id
+            wanted = Wanted(call, get, root, size, name, sources, folder=of, replaces=old)
+            effects.append(wanted)
         return effects
 
     def _file(self, folder: FetchedFolder, place: int) -> tuple[str, bytes, int]:
@@ -216,10 +206,12 @@ class FolderGets:
         now: float,
     ) -> list[Effect]:
         place = folder.active[root]
+        wanted, _, _ = self._file(folder, place)
         folder.ended(root, download, self._me)
         if place == MANIFEST:
             return [ReadManifest(folder.record.number, path, folder.record.only)]
-        effects: list[Effect] = []
+        old = folder.placed(wanted, path, download.record.replaces if download else None)
+        effects: list[Effect] = [] if old is None else [Forgotten(old)]
         if download is not None and len(self._roster) > KEPT_MAX:
             effects.append(Forgotten(download.record.number))
         return effects + self._go_on(folder, now)
@@ -269,6 +261,7 @@ class FolderGets:
             reason = f"None of its {event.left} files is one of those that --only names."
             return self._fail(folder, Exit.NOTHING_FOUND, reason)
         folder.load(event.files, event.moved)
+        folder.ours = fetched_there(folder, self._folders.values(), self._roster)
         effects: list[Effect] = [RememberFolder(folder.record)]
         if event.moved:
             fields: dict[str, object] = {"id": folder.id, "files": event.moved}

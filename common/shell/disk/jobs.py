@@ -50,6 +50,7 @@ from common.storage import (
     ReadLayer,
     ReadPart,
     ReadShared,
+    Stamp,
     WritePieces,
 )
 
@@ -223,14 +224,14 @@ class Disk:
             return PartFailed(download, "folder", "It is the manifest of a folder.", "")
         # what came while a file of that name appeared is kept beside it, unless told to fail
         failing = self._exists.get(download) is Exists.FAIL
-        path = part.finish(Exists.FAIL if failing else Exists.RENAME)
+        path = part.finish(Exists.FAIL if failing else Exists.RENAME, effect.replaces)
         self._parts.pop(download, None)
         with naming("read", path):
             stamp = FileStamp.of(self._calls.lstat(path))
         self._finished[download] = Finished(path, stamp, part.root, layer)  # served from now on
         tree = FileTree(part.root, part.size, layer)
         self._finished[download] = self._remembered(path, stamp, tree)
-        return PartFinished(download, str(path))
+        return PartFinished(download, str(path), Stamp(*stamp))
 
     def _close_part(self, effect: ClosePart) -> None:
         def work() -> None:
