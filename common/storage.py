@@ -48,6 +48,7 @@ class DownloadRecord(msgspec.Struct, frozen=True):
     folder: str = ""  # the id of the folder that it is a file of
     is_unnamed: bool = False  # only its content was named: it may be a folder's manifest
     is_streamed: bool = False  # it comes in order, for somebody who reads it meanwhile
+    is_skipped: bool = False  # another file is there, and was to stay
     stamp: Stamp | None = None  # of the file as it was finished here; None: it was there
     replaces: Stamp | None = None  # an older version that was fetched here to the same place
 

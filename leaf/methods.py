@@ -227,8 +227,8 @@ class GetResult(msgspec.Struct, omit_defaults=True):
 
 
 class DownloadRow(msgspec.Struct, omit_defaults=True):
-    """One download; `state` is queued, fetching, paused, finishing, done or failed. A folder is one
-    with so many `files`."""
+    """One download; `state` is queued, fetching, paused, finishing, done, failed or skipped. A
+    folder is one with so many `files`."""
 
     id: str
     path: str

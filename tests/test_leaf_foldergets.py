@@ -3,6 +3,7 @@
 import pytest
 
 from common.content.manifest import MAGIC, FolderFile, manifest_of
+from common.content.torrent import file_id
 from common.core import Fail, Notify
 from common.errors import Exit
 from leaf.library.foldershares import GATHER_S
@@ -99,6 +100,45 @@ def test_a_new_version_brings_only_what_changed() -> None:
     assert [each.id for each in rows(world)] == [second.id]
     world.ask("asker", "leaf.rm", Remove(second.id))
     assert world.disks["asker"].records == {}
+
+
+@pytest.mark.parametrize("by", ["number", "id"])
+def test_a_folder_is_not_streamed(by: str) -> None:
+    """That is said once its list is here, and nothing is left of it or fetched."""
+    world = network()
+    found(world)
+    row = share(world, "source0", FILES)
+    assert row.id is not None
+    what = "1" if by == "number" else row.id
+    call = world.ask("asker", "leaf.get", Get(what, stream=True))
+    world.advance(20.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert (failed.code, failed.hint) == (Exit.USAGE, "Leave --stream out.")
+    assert (rows(world), there(world)) == ([], {})
+    call = world.ask("asker", "leaf.get", Get("1", stream=True))
+    other = world.ask("asker", "leaf.get", Get("1"))
+    world.advance(20.0)
+    assert isinstance(world.outcome(call), Fail)
+    assert isinstance(world.outcome(other), GetResult)
+    assert there(world) == FILES
+
+
+def test_patterns_for_a_single_file_leave_nothing_behind() -> None:
+    """By its id alone nobody knows whether it is a folder; once it is here, it is."""
+    world = World()
+    at = world.superpeer("s")
+    world.leaf("source", at, files={"a.bin": b"no folder"})
+    world.leaf("asker", at)
+    world.advance(2.0)
+    what = file_id(tree_of(b"no folder").root, 9)
+    call = world.ask("asker", "leaf.get", Get(what, only=["*.x"]))
+    world.advance(20.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.message == "This is a file, not a folder."
+    assert (failed.code, failed.hint) == (Exit.USAGE, "Leave --only out.")
+    assert (rows(world), world.disks["asker"].records) == ([], {})
 
 
 @pytest.mark.parametrize("how", ["touched", "not fetched", "forgotten", "fail"])

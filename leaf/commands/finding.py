@@ -10,6 +10,7 @@ from common.shell.desk.options import Invocation, global_options, pass_invocatio
 from common.shell.desk.output import Output
 from common.shell.desk.units import counted, parse_size, size_text, time_text
 from leaf.commands.node import PROGRAM, client, with_doubt
+from leaf.commands.patience import Patience
 from leaf.commands.tracing import print_hops
 
 if TYPE_CHECKING:
@@ -247,6 +248,7 @@ def get(
     order.only, order.stream = list(only), stream
     if to:
         target = Path(to).expanduser().absolute()
+        check_target(target)
         order.to, order.into = str(target), to.endswith("/") or target.is_dir()
     if invocation.timeout is not None:
         order.timeout = invocation.timeout
@@ -260,6 +262,13 @@ def get(
     else:
         output.document(got)
     return Exit.DONE
+
+
+def check_target(path: Path) -> None:
+    """Raises UserError for what takes bytes and is no file, such as a device."""
+    if path.is_char_device() or path.is_block_device() or path.is_fifo() or path.is_socket():
+        text = f"{path} is no file that a download could become."
+        raise UserError(Exit.USAGE, text, "Say another -o, or write to it with --stream > PATH.")
 
 
 def _streamed(invocation: Invocation, order: "Get", passing: "dict[str, object] | None") -> int:
@@ -297,11 +306,13 @@ def _fetched(
 ) -> "GetResult":
     """The file; Ctrl-C ends the wait for a daemon, which goes on, and all of a passing leaf."""
     output, ids = invocation.output(), [order.what if order.what.startswith("sp:") else "ID"]
-    with output.bar("Fetching") as bar:
+    waiting = Patience(invocation, shown=passing is None)
+    with waiting, output.bar("Fetching") as bar:
 
         def show(progress: "GetProgress") -> None:
             ids[0] = progress.id
             output.event("progress", progress)
+            waiting.follow(progress)
             remark = progress.reason or f"from {progress.sources}"
             if progress.files:
                 remark = f"{progress.files_done} of {counted(progress.files, 'file')}, {remark}"

@@ -34,6 +34,7 @@ class FetchedFolder:
         self.code = Exit.DONE
         """Why it failed, if it did."""
         self.renamed = 0
+        self.is_for_streams = False  # whether nobody wants it who could have a folder
         self.ours: dict[str, DownloadRecord] = {}
         """Files of older versions that were fetched to the same folder, by their paths."""
         self.start(record)

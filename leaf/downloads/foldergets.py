@@ -22,6 +22,8 @@ from common.storage import Restored
 from leaf.downloads.fetchedfolder import MANIFEST, FetchedFolder
 from leaf.downloads.folderwaits import FolderWaits, result_of, row_of
 from leaf.downloads.folderwishes import (
+    IS_FILE,
+    IS_FOLDER,
     as_file,
     check_joins,
     check_patterns,
@@ -97,11 +99,13 @@ class FolderGets:
         effects: list[Effect] = []
         if folder is not None and folder.state is State.FETCHING:
             check_joins(folder, target, params)
+            folder.is_for_streams = folder.is_for_streams and params.stream
         else:
             number = self._new_number() if folder is None else folder.record.number
             record = record_of(event, number, target)
             if folder is None:
                 folder = self._folders[number] = FetchedFolder(record, event.sources)
+            folder.is_for_streams = params.stream and not params.detach
             folder.start(record)
             effects = [RememberFolder(record), *self._fill(folder)]
         if params.detach:
@@ -260,9 +264,12 @@ class FolderGets:
         if not event.files:
             reason = f"None of its {event.left} files is one of those that --only names."
             return self._fail(folder, Exit.NOTHING_FOUND, reason)
+        told = self._waits.fail(folder, Exit.USAGE, *IS_FOLDER, streams=True)
+        if folder.is_for_streams:
+            return [*told, *self._dropped(folder)]
         folder.load(event.files, event.moved)
         folder.ours = fetched_there(folder, self._folders.values(), self._roster)
-        effects: list[Effect] = [RememberFolder(folder.record)]
+        effects: list[Effect] = [*told, RememberFolder(folder.record)]
         if event.moved:
             fields: dict[str, object] = {"id": folder.id, "files": event.moved}
             effects.append(Notify("names_kept_apart", fields))
@@ -274,10 +281,12 @@ class FolderGets:
         folder = self._folders.get(event.folder)
         if folder is None or folder.is_loaded:
             return []
-        if event.kind != "ordinary" or folder.record.only:
+        if event.kind != "ordinary":
             code = Exit.DISK if event.kind == "disk" else Exit.CORRUPT
-            code = Exit.USAGE if event.kind == "ordinary" else code
             return self._fail(folder, code, f"{event.reason}.")
+        if folder.record.only:
+            told = self._waits.fail(folder, Exit.USAGE, *IS_FILE)
+            return [*told, *self._dropped(folder)]
         wishes = self._waits.release(folder) or [nobodys_wish(folder)]
         return [*self._dropped(folder), *map(as_file, wishes)]
 

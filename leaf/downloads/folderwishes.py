@@ -1,7 +1,7 @@
 """What somebody means who wants a folder: where it goes, and whether it is under way already."""
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Final, cast
 
 from common.content.manifest import (
     ManifestError,
@@ -20,6 +20,12 @@ from leaf.downloads.roster import Roster
 from leaf.methods import Exists, Get
 from leaf.signals import NOBODY, FolderFound, FolderWanted, Wanted
 from leaf.swarm.download import State
+
+IS_FILE: Final = "This is a file, not a folder.", "Leave --only out."
+IS_FOLDER: Final = (
+    "This is a folder, and only a single file can be streamed.",
+    "Leave --stream out.",
+)
 
 
 def check_patterns(wish: FolderWanted) -> None:
@@ -89,6 +95,8 @@ def check_joins(folder: FetchedFolder, target: str, params: Get) -> None:
     """Raise UserError where this wish cannot wait for the folder that is under way."""
     record = folder.record
     hint = f"Wait until it is there, or end that with `leaf rm {folder.id}`."
+    if params.stream and not params.detach and folder.is_loaded:
+        raise UserError(Exit.USAGE, *IS_FOLDER)
     if params.to and target != record.target:
         message = f"This folder is being fetched already, to {record.target}."
         raise UserError(Exit.REFUSED, message, hint)
@@ -105,6 +113,7 @@ def wishes_of(found: FolderFound) -> list[FolderWanted]:
     for call, timeout_s in found.calls or ((NOBODY, 0.0),):
         get = order(record.root, record.size, record.target, record.exists)
         get.detach, get.timeout = call == NOBODY, timeout_s
+        get.stream = record.is_streamed
         wishes.append(FolderWanted(call, get, record.root, record.size, name, found.sources))
     return wishes
 

@@ -11,6 +11,7 @@ from common.errors import Exit, UserError
 from common.names import safe_name
 from common.storage import DownloadRecord
 from leaf.downloads.askers import id_of
+from leaf.library.library import Library
 from leaf.signals import Wanted
 from leaf.swarm.download import Download, State
 
@@ -101,6 +102,17 @@ def target_of(wanted: Wanted, folder: str) -> str:
         return f"{folder.rstrip('/')}/{name}"
     to = wanted.params.to
     return f"{to.rstrip('/')}/{name}" if wanted.params.into else to
+
+
+def check_size(wanted: Wanted, roster: Roster, library: Library) -> None:
+    """Raise UserError for a content that is here, and has another size than the one asked for."""
+    here = roster.find(wanted.root)
+    whole = here.record if here is not None and here.state is State.DONE else None
+    known = whole or library.find(wanted.root)
+    if known is not None and known.size != wanted.size:
+        message = f"The file with this root has {known.size} bytes, not {wanted.size}."
+        hint = f"Its id is {file_id(wanted.root, known.size)}."
+        raise UserError(Exit.USAGE, message, hint)
 
 
 def record_of(wanted: Wanted, number: int, target: str) -> DownloadRecord:
