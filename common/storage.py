@@ -48,6 +48,7 @@ class DownloadRecord(msgspec.Struct, frozen=True):
     folder: str = ""  # the id of the folder that it is a file of
     is_unnamed: bool = False  # only its content was named: it may be a folder's manifest
     is_streamed: bool = False  # it comes in order, for somebody who reads it meanwhile
+    called: str = ""  # ... and how its sources call it: its name in the end
     is_skipped: bool = False  # another file is there, and was to stay
     stamp: Stamp | None = None  # of the file as it was finished here; None: it was there
     replaces: Stamp | None = None  # an older version that was fetched here to the same place
@@ -213,12 +214,14 @@ class FinishPart(Effect, frozen=True):
     """All pieces are there: check, sync and give the file its final name.
 
     Not if it begins with `unless`: `PartFailed` of kind `folder`. A file with just the stamp
-    `replaces` gives its name up to this one, and goes; nothing else ever does.
+    `replaces` gives its name up to this one, and goes; nothing else ever does. `name`: another name
+    in the same folder.
     """
 
     download: int
     unless: bytes = b""
     replaces: Stamp | None = None
+    name: str = ""
 
 
 class PartFinished(Event, frozen=True):

@@ -184,6 +184,7 @@ class SourcesFound(Signal, frozen=True):
     contacts: tuple[Contact, ...]
     done: bool = False
     is_hearsay: bool = False
+    name: str = ""  # how one of them calls the file
 
 
 class ToWeb(Signal, frozen=True):

@@ -207,6 +207,8 @@ class MemoryDisk:
         self._layers[part.root] = part.layer or part.root
         if effect.replaces is not None and stamp_of(self.files.get(target)) == effect.replaces:
             del self.files[target]
+        if effect.name:
+            target = f"{target.rpartition('/')[0]}/{effect.name}"
         stem, dot, ending = target.rpartition(".")
         path = target if target not in self.files else f"{stem} (1){dot}{ending}"
         self.files[path] = bytes(part.data)

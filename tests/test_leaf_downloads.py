@@ -1,5 +1,7 @@
 """Downloads as people meet them: waiting, pausing, going on, ending."""
 
+import pytest
+
 from common.content.torrent import file_id
 from common.core import Exited, Fail, Stopped
 from common.errors import Exit
@@ -171,6 +173,22 @@ def test_what_is_in_the_way_fails_only_if_asked_to() -> None:
     assert isinstance(renamed, GetResult)
     assert renamed.path == "/downloads/blue note (1).mp3"
     assert world.disks["asker"].files == {target: b"mine", renamed.path: data}
+
+
+@pytest.mark.parametrize("to", ["", "/d/", "/d/own.bin"])
+def test_a_file_by_its_id_is_called_as_its_sources_call_it(to: str) -> None:
+    """Unless a name was given; the same again is there already."""
+    data = content(MIB)
+    world = network(data, sources=1)
+    what = file_id(tree_of(data).root, len(data))
+    path = to if to.endswith(".bin") else f"{to.rstrip('/') or '/downloads'}/blue note.mp3"
+    for received in (len(data), 0):
+        call = world.ask("asker", "leaf.get", Get(what, to, into=to.endswith("/")))
+        world.advance(10.0)
+        result = world.outcome(call)
+        assert isinstance(result, GetResult)
+        assert (result.path, result.bytes_received) == (path, received)
+    assert world.disks["asker"].files == {path: data}
 
 
 def test_what_was_skipped_is_shown_as_that() -> None:

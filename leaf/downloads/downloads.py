@@ -44,7 +44,7 @@ from common.storage import (
 from leaf.downloads.askers import Askers, check_joins, result_of, rows_of
 from leaf.downloads.looks import Looks
 from leaf.downloads.offers import Offers
-from leaf.downloads.roster import Roster, check_size, goes_on, record_of, target_of
+from leaf.downloads.roster import Roster, check_size, goes_on, named, record_of, target_of
 from leaf.library.library import Library
 from leaf.links.links import BulkLinks
 from leaf.methods import Chosen, Remove
@@ -339,6 +339,7 @@ class Downloads:
         download = self._under_way.get(event.root)
         if download is None:
             return []
+        download.record = named(download.record, event.name)
         sources = self._with_us(event.contacts, event.root, download.record.size)
         return self._pass(download, replace(event, contacts=sources), now)
 

@@ -108,10 +108,12 @@ def check_joins(folder: FetchedFolder, target: str, params: Get) -> None:
 def wishes_of(found: FolderFound) -> list[FolderWanted]:
     """A file that turned out to be a folder takes the file's place, for all who wait for it."""
     record = found.record
-    name = record.target.rpartition("/")[2]
+    above, _, there = record.target.rpartition("/")
+    name = record.called or there
+    to = f"{above}/{folder_name(name)}" if record.called else record.target
     wishes = []
     for call, timeout_s in found.calls or ((NOBODY, 0.0),):
-        get = order(record.root, record.size, record.target, record.exists)
+        get = order(record.root, record.size, to, record.exists)
         get.detach, get.timeout = call == NOBODY, timeout_s
         get.stream = record.is_streamed
         wishes.append(FolderWanted(call, get, record.root, record.size, name, found.sources))

@@ -6,6 +6,8 @@ removed, since they are served.
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from common.content.torrent import file_id
 from common.errors import Exit, UserError
 from common.names import safe_name
@@ -102,6 +104,15 @@ def target_of(wanted: Wanted, folder: str) -> str:
         return f"{folder.rstrip('/')}/{name}"
     to = wanted.params.to
     return f"{to.rstrip('/')}/{name}" if wanted.params.into else to
+
+
+def named(record: DownloadRecord, name: str) -> DownloadRecord:
+    """A download of which only the content was named is called as the first of its sources does."""
+    there = record.target.rpartition("/")[2]
+    is_open = record.is_unnamed and there == safe_name(file_id(record.root, record.size))
+    if not name or record.called or not is_open:
+        return record
+    return replace(record, called=safe_name(name))
 
 
 def check_size(wanted: Wanted, roster: Roster, library: Library) -> None:

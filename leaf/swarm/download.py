@@ -308,7 +308,8 @@ class Download:
         goodbyes = self._let_go(now)
         record = self.record
         may_be_folder = record.is_unnamed and record.size <= MANIFEST_BYTES_MAX
-        finish = FinishPart(record.number, MAGIC if may_be_folder else b"", record.replaces)
+        unless = MAGIC if may_be_folder else b""
+        finish = FinishPart(record.number, unless, record.replaces, record.called)
         return [*self._enter(State.FINISHING), *goodbyes, finish]
 
     def _finished(self, event: PartFinished, _now: float) -> list[Effect]:

@@ -223,6 +223,7 @@ class Disk:
         if unless and len(unless) <= part.size and part.read(0, len(unless)) == unless:
             return PartFailed(download, "folder", "It is the manifest of a folder.", "")
         # what came while a file of that name appeared is kept beside it, unless told to fail
+        part.target = part.target.with_name(effect.name or part.target.name)
         failing = self._exists.get(download) is Exists.FAIL
         path = part.finish(Exists.FAIL if failing else Exists.RENAME, effect.replaces)
         self._parts.pop(download, None)

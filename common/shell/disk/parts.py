@@ -73,7 +73,7 @@ class PartFile:
         self.root = pair.found.root
         self.pieces = piece_count(self.size)
         self.path = target.with_name(pair.name)
-        self._target = target
+        self.target = target
         self._pair = pair
         self._piece_size = pair.found.piece_size
         self._layer = self._known_layer()
@@ -244,14 +244,14 @@ class PartFile:
                 raise NotProvenError(f"no bytes at all are not the file {self.path} is to be")
             if lost := self._recheck(trusted):
                 raise PiecesLostError(self.path, lost)
-            with naming("finish", self._target), self._inside() as (fd, folder):
+            with naming("finish", self.target), self._inside() as (fd, folder):
                 self._disk.sync(fd)
                 name = self._place(fd, folder, exists, replaces)
                 with suppress(OSError):  # a journal alone does no harm, nor one with its part
                     self._disk.sync_folder(folder)
                     self._remove(self._journal.fd, self._pair.journal_name, folder)
             self._release()
-            return self._target.with_name(name)
+            return self.target.with_name(name)
 
     def abandon(self, delete_data: bool) -> None:
         """Let go of the download; with `delete_data` remove part and journal, else as `close`."""
@@ -350,7 +350,7 @@ class PartFile:
             return lost
 
     def _place(self, fd: int, folder: int, exists: Exists, replaces: Stamp | None) -> str:
-        part, name = self._pair.name, self._target.name
+        part, name = self._pair.name, self.target.name
         try:
             return place(self._disk, folder, fd, part, name, exists=exists, replaces=replaces)
         except FileExistsError:
