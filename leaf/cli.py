@@ -19,10 +19,11 @@ from common.shell.desk.options import (
 )
 from leaf.commands.downloads import downloads, pause, resume, rm
 from leaf.commands.export import export
-from leaf.commands.finding import get, search
+from leaf.commands.getting import get
 from leaf.commands.identify import identify
 from leaf.commands.limits import limit
 from leaf.commands.node import pins, status, stop
+from leaf.commands.searching import search
 from leaf.commands.sharing import ls, share, unshare
 from leaf.commands.tracing import trace
 from leaf.commands.why import why
@@ -52,7 +53,10 @@ def cli() -> None:
 @global_options
 @pass_invocation
 def run_leaf(invocation: Invocation, /, **flags: Any) -> int:
-    """Run the leaf in the foreground; prints `READY {json}` once it serves."""
+    """Run the leaf in the foreground; prints `READY {json}` once it serves.
+
+    It runs until it is told to stop; --timeout, for commands that wait, says nothing here.
+    """
     from leaf.assembly import serve
 
     return serve(invocation, _settings(flags))

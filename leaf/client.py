@@ -47,6 +47,7 @@ from leaf.methods import (
 from leaf.reasons import Why
 
 ANSWER_S: Final = 30.0  # for what a daemon knows at once; a busy disk may hold it up
+GET_GRACE_S: Final = 0.5  # the daemon knows better why a download is not there in time
 STOP_S: Final = 12.0  # a daemon ends within 10 s
 
 
@@ -144,7 +145,9 @@ class LeafClient:
             GetResult,
             event=GetProgress,
             on_event=on_progress,
-            timeout_s=None,
+            timeout_s=self._timeout_s,
+            grace_s=GET_GRACE_S,
+            late_hint="The download goes on; `leaf downloads` shows how far it is.",
         )
 
     def downloads(self) -> list[DownloadRow]:

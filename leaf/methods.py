@@ -216,7 +216,11 @@ class GetProgress(msgspec.Struct, omit_defaults=True):
 
 class GetResult(msgspec.Struct, omit_defaults=True):
     """A finished (or with `detach` begun) download; `files` of a folder, and how many of them got a
-    number (`renamed`) since their names differ from others only in case."""
+    number (`renamed`) since their names differ from others only in case.
+
+    Of an older version fetched before so many untouched files were `replaced`; so many stand
+    `beside` others, the first of them at `first_beside`.
+    """
 
     path: str
     id: str
@@ -227,11 +231,14 @@ class GetResult(msgspec.Struct, omit_defaults=True):
     verified: bool
     files: int | None = None
     renamed: int | None = None
+    replaced: int | None = None
+    beside: int | None = None
+    first_beside: str = ""
 
 
 class DownloadRow(msgspec.Struct, omit_defaults=True):
-    """One download; `state` is queued, fetching, paused, finishing, done or failed. A folder is one
-    with so many `files`."""
+    """One download; `state` is queued, fetching, paused, finishing, done, failed or skipped. A
+    folder is one with so many `files`."""
 
     id: str
     path: str

@@ -46,7 +46,10 @@ def cli() -> None:
 @global_options
 @pass_invocation
 def run_superpeer(invocation: Invocation, /, **flags: Any) -> int:
-    """Run the super-peer in the foreground; prints `READY {json}` once it serves."""
+    """Run the super-peer in the foreground; prints `READY {json}` once it serves.
+
+    It runs until it is told to stop; --timeout, for commands that wait, says nothing here.
+    """
     from superpeer.assembly import serve
 
     flags["cluster.leaves_max"] = flags.pop("max_leaves")

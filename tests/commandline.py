@@ -29,6 +29,7 @@ from leaf.methods import (
     WishedRow,
     WishRow,
 )
+from leaf.reasons import Cause, Counts, Why
 from superpeer import methods as superpeer_methods
 from tests.toydaemon import ToyDaemon
 
@@ -120,6 +121,18 @@ ANSWERS: dict[str, object] = {
     "leaf.share": [ROW],
     "leaf.unshare": [],
     "leaf.downloads": [DOWNLOAD],
+    "leaf.why": Why(
+        id=ID,
+        path="/d/a",
+        state="fetching",
+        waits_for="no source is known",
+        size=7,
+        done_bytes=0,
+        rate=0.0,
+        causes=[Cause("sources", "no source is known"), Cause("parent", "nobody can be asked")],
+        counts=Counts(),
+        sources=[],
+    ),
     "leaf.pause": [DOWNLOAD],
     "leaf.resume": [DOWNLOAD],
     "leaf.rm": [],

@@ -40,7 +40,7 @@ SAMPLES: tuple[Message, ...] = (
     cluster.SearchHits(GUID, (HIT,)),
     cluster.SearchDone(GUID, COVERAGE, "", (HOP,)),
     cluster.Locate(GUID, ROOT, 123456, 10, (NODE,)),
-    cluster.Sources(GUID, (CONTACT,), True),
+    cluster.Sources(GUID, (CONTACT,), True, "a.txt"),
     cluster.Forget(GUID),
     cluster.Wish(GUID, TERMS, True),
     cluster.Unwish(GUID),

@@ -122,11 +122,13 @@ def test_an_artefact_goes_where_it_is_told(leaf: Program, file: Path, tmp_path: 
 
 
 def test_a_folder_that_is_not_there(leaf: Program, tmp_path: Path) -> None:
-    """Exit 8, and nothing is made."""
+    """Exit 8, and nothing is made; but a path that ends in `/` is meant to be one."""
     (tmp_path / "a").write_bytes(b"x")
     assert leaf("export", str(tmp_path / "a"), "--magnet", "-o", str(tmp_path / "b" / "c"))[0] == 8
-    assert leaf("export", str(tmp_path / "a"), "--magnet", "-o", f"{tmp_path}/b/")[0] == 8
+    assert leaf("export", str(tmp_path / "a"), "--magnet", "-o", f"{tmp_path}/a/")[0] == 8
     assert not (tmp_path / "b").exists()
+    assert leaf("export", str(tmp_path / "a"), "--magnet", "-o", f"{tmp_path}/b/c/")[0] == 0
+    assert (tmp_path / "b" / "c" / "a.magnet").exists()
 
 
 def test_a_terminal_gets_no_torrent(

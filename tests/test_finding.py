@@ -1,6 +1,7 @@
 """`leaf search` and `leaf get`, from the command line to the carrier and back."""
 
 import json
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,23 @@ import msgspec
 import pytest
 
 from common.content.torrent import parse_magnet
+from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
 from common.shell.desk.numbers import link_of
+from common.shell.desk.options import Invocation
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
-from leaf.methods import Get, GetResult, Search, SearchResult, TraceOf, WishAdd, WishChosen
+from leaf.commands.patience import Patience
+from leaf.methods import (
+    Get,
+    GetProgress,
+    GetResult,
+    Search,
+    SearchResult,
+    TraceOf,
+    WishAdd,
+    WishChosen,
+)
 from tests.commandline import COVERAGE, HIT, ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
 
@@ -194,6 +207,59 @@ def test_what_became_of_a_file(folder: Path, leaf: Program, got: GetResult, word
     err = leaf("get", ID)[2]
     toy.stop()
     assert words in err
+
+
+@pytest.mark.parametrize("how", ["device", "fifo", "link"])
+def test_what_is_no_file_is_no_target(leaf: Program, tmp_path: Path, how: str) -> None:
+    """Nothing appears beside a device; what is there is named."""
+    path = tmp_path / "x" if how != "device" else Path("/dev/full")
+    if how == "fifo":
+        os.mkfifo(path)
+    elif how == "link":
+        path.symlink_to("/dev/null")
+    code, _, err = leaf("get", ID, "-o", str(path))
+    assert code == 2
+    assert f"{path} is no file" in err
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_who_waits_is_told_why_once(
+    toy: ToyDaemon, folder: Path, capsys: pytest.CaptureFixture[str], late: bool
+) -> None:
+    """Not where a source came first."""
+    invocation = Invocation(home=str(folder))
+    progress = GetProgress(ID, "/d/a", 7, 0, 0.0, None, 0, "fetching", "no source yet")
+    with Patience(invocation, shown=True, after_s=0.0 if late else 30.0) as waiting:
+        waiting.follow(progress)
+        waiting.follow(progress)
+        if late:
+            assert toy.called.wait(30)
+        waiting.follow(msgspec.structs.replace(progress, sources=1 if not late else 0))
+        while late and not (said := capsys.readouterr().err):
+            pass
+    if late:
+        assert said == "Waiting: nobody can be asked.\n"
+    assert [method for method, _ in toy.calls] == (["leaf.why"] if late else [])
+    assert capsys.readouterr().err == ""
+
+
+def test_the_time_given_is_over_though_bytes_come(folder: Path, leaf: Program) -> None:
+    """Exit 124 and what goes on; the daemon hears that nobody waits any more."""
+
+    def never(server: ControlServer, call: int, *_: object) -> None:
+        server.tell(call, GetProgress(ID, "/d/a", 7, 3, 1.5, None, 1, "fetching", ""))
+
+    home = home_at("leaf", folder)
+    home.prepare()
+    toy = ToyDaemon(home, leaf_methods.METHODS, never)
+    code, out, err = leaf("get", ID, "--timeout", "0.1")
+    assert toy.gone.wait(30)
+    toy.stop()
+    assert (code, out) == (124, "")
+    assert err == (
+        "Error: get was not done within 0.1 s. "
+        "The download goes on; `leaf downloads` shows how far it is.\n"
+    )
 
 
 def test_the_files_of_a_folder_may_be_chosen(leaf: Program, toy: ToyDaemon) -> None:

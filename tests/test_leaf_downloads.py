@@ -1,5 +1,7 @@
 """Downloads as people meet them: waiting, pausing, going on, ending."""
 
+import pytest
+
 from common.content.torrent import file_id
 from common.core import Exited, Fail, Stopped
 from common.errors import Exit
@@ -191,6 +193,64 @@ def test_what_is_in_the_way_fails_only_if_asked_to() -> None:
     assert isinstance(renamed, GetResult)
     assert renamed.path == "/downloads/blue note (1).mp3"
     assert world.disks["asker"].files == {target: b"mine", renamed.path: data}
+
+
+@pytest.mark.parametrize("to", ["", "/d/", "/d/own.bin"])
+def test_a_file_by_its_id_is_called_as_its_sources_call_it(to: str) -> None:
+    """Unless a name was given; the same again is there already."""
+    data = content(MIB)
+    world = network(data, sources=1)
+    what = file_id(tree_of(data).root, len(data))
+    path = to if to.endswith(".bin") else f"{to.rstrip('/') or '/downloads'}/blue note.mp3"
+    for received in (len(data), 0):
+        call = world.ask("asker", "leaf.get", Get(what, to, into=to.endswith("/")))
+        world.advance(10.0)
+        result = world.outcome(call)
+        assert isinstance(result, GetResult)
+        assert (result.path, result.bytes_received) == (path, received)
+    assert world.disks["asker"].files == {path: data}
+
+
+def test_what_was_skipped_is_shown_as_that() -> None:
+    """Nothing of it is here, also after a restart; wanted in another way, it is fetched."""
+    data = content(MIB)
+    world = network(data, sources=1)
+    disk = world.disks["asker"]
+    disk.files["/downloads/blue note.mp3"] = b"mine"
+    found(world)
+    call = world.ask("asker", "leaf.get", Get("1", exists="skip"))
+    world.advance(5.0)
+    result = world.outcome(call)
+    assert isinstance(result, GetResult)
+    assert (result.verified, result.bytes_received) == (False, 0)
+    for _ in range(2):
+        ((state, done),) = [(row.state, row.done_bytes) for row in rows(world)]
+        assert (state, done) == ("skipped", 0)
+        world.kill("asker")
+        restored = Restored(downloads=tuple(disk.records.values()))
+        world.leaf("asker", seed_of(world), restored=restored, epoch=2)
+        world.advance(5.0)
+    world.ask("asker", "leaf.get", Get(result.id, to="/downloads/blue note.mp3"))
+    world.advance(10.0)
+    assert [row.state for row in rows(world)] == ["done"]
+    assert disk.files["/downloads/blue note.mp3"] == b"mine"
+
+
+def test_a_size_that_is_known_to_be_wrong_is_refused() -> None:
+    """At once, with the right id; nothing blocks the file then."""
+    data = content(MIB)
+    world = network(data, sources=1)
+    found(world)
+    world.ask("asker", "leaf.get", Get("1"))
+    world.advance(5.0)
+    root = tree_of(data).root
+    call = world.ask("asker", "leaf.get", Get(file_id(root, len(data) + 1), "/d/x"))
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert (failed.code, failed.hint) == (Exit.USAGE, f"Its id is {file_id(root, len(data))}.")
+    call = world.ask("asker", "leaf.get", Get(file_id(root, len(data)), "/d/x"))
+    world.advance(5.0)
+    assert isinstance(world.outcome(call), GetResult)
 
 
 def test_two_askers_of_one_file_wait_for_one_download() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from common.content.manifest import MAGIC, FolderFile, manifest_of
+from common.content.torrent import file_id
 from common.core import Fail, Notify
 from common.errors import Exit
 from leaf.library.foldershares import GATHER_S
@@ -21,6 +22,7 @@ from tests.folder_scene import (
     got,
     network,
     outside,
+    restarted,
     rows,
     share,
     there,
@@ -56,7 +58,7 @@ def test_a_link_and_an_id_name_a_folder_too() -> None:
     assert (result.path, result.files) == ("/b", 5)
     assert there(world, "/b") == FILES
     result = got(world, Get(row.id, to="/c", into=True))
-    assert result.path.startswith("/c/sp_")
+    assert result.path == "/c/music"  # as its sources call it
     assert there(world, result.path) == FILES
     assert len(rows(world)) == 3
     assert not world.disks["asker"].parts
@@ -76,7 +78,7 @@ def test_a_folder_by_its_id_has_one_answer_for_all_who_wait() -> None:
 
 
 def test_a_new_version_brings_only_what_changed() -> None:
-    """Files that are there are looked at and cost no byte; a changed one stands beside the old."""
+    """Files that are there cost no byte; a changed one takes the place of the old one."""
     world = network()
     found(world)
     first = got(world, Get("1"))
@@ -89,14 +91,102 @@ def test_a_new_version_brings_only_what_changed() -> None:
     second = got(world, Get(row.link))
     manifest = second.bytes_received - 1_000 - 3
     assert 0 < manifest < 1_000
-    assert there(world) == {**changed, **FILES, "deep/er/two (1).bin": changed["deep/er/two.bin"]}
+    assert there(world) == changed
+    assert (second.replaced, second.beside) == (1, None)
     again = got(world, Get(row.link))
-    assert (again.bytes_received, again.files) == (0, 6)
-    assert len(there(world)) == 7
+    assert (again.bytes_received, again.files, again.replaced) == (0, 6, None)
+    assert there(world) == changed
     found(world)  # the old version is told of no more
     assert [each.id for each in rows(world)] == [second.id]
     world.ask("asker", "leaf.rm", Remove(second.id))
     assert world.disks["asker"].records == {}
+
+
+@pytest.mark.parametrize("by", ["number", "id"])
+def test_a_folder_is_not_streamed(by: str) -> None:
+    """That is said once its list is here, and nothing is left of it or fetched."""
+    world = network()
+    found(world)
+    row = share(world, "source0", FILES)
+    assert row.id is not None
+    what = "1" if by == "number" else row.id
+    call = world.ask("asker", "leaf.get", Get(what, stream=True))
+    world.advance(20.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert (failed.code, failed.hint) == (Exit.USAGE, "Leave --stream out.")
+    assert (rows(world), there(world)) == ([], {})
+    call = world.ask("asker", "leaf.get", Get("1", stream=True))
+    other = world.ask("asker", "leaf.get", Get("1"))
+    world.advance(20.0)
+    assert isinstance(world.outcome(call), Fail)
+    assert isinstance(world.outcome(other), GetResult)
+    assert there(world) == FILES
+
+
+def test_patterns_for_a_single_file_leave_nothing_behind() -> None:
+    """By its id alone nobody knows whether it is a folder; once it is here, it is."""
+    world = World()
+    at = world.superpeer("s")
+    world.leaf("source", at, files={"a.bin": b"no folder"})
+    world.leaf("asker", at)
+    world.advance(2.0)
+    what = file_id(tree_of(b"no folder").root, 9)
+    call = world.ask("asker", "leaf.get", Get(what, only=["*.x"]))
+    world.advance(20.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.message == "This is a file, not a folder."
+    assert (failed.code, failed.hint) == (Exit.USAGE, "Leave --only out.")
+    assert (rows(world), world.disks["asker"].records) == ([], {})
+
+
+@pytest.mark.parametrize("how", ["touched", "not fetched", "forgotten", "fail"])
+def test_only_what_was_fetched_and_not_touched_is_replaced(how: str) -> None:
+    """Anything else stays as it is, and the new one stands beside it and is told of."""
+    path, mine = f"{TARGET}/one.txt", b"my own words"
+    world = network()
+    disk = world.disks["asker"]
+    if how == "not fetched":
+        disk.files[path] = mine = b"one"  # as the folder has it, but never fetched
+    found(world)
+    first = got(world, Get("1"))
+    assert there(world) == FILES
+    if how == "touched":
+        disk.files[path] = mine
+    elif how == "forgotten":
+        mine = b"one"
+        world.ask("asker", "leaf.rm", Remove(first.id))
+    row = share(world, "source0", {**FILES, "one.txt": b"new", "again.txt": b"one"})
+    assert row.link is not None
+    if how == "fail":
+        call = world.ask("asker", "leaf.get", Get(row.link, exists="fail"))
+        world.advance(30.0)
+        assert isinstance(world.outcome(call), Fail)
+        assert there(world) == FILES
+        return
+    second = got(world, Get(row.link))
+    assert there(world) == {**FILES, "one.txt": mine, "one (1).txt": b"new"}
+    assert (second.replaced, second.beside) == (None, 1)
+    assert second.first_beside == f"{TARGET}/one (1).txt"
+
+
+def test_a_new_version_is_replaced_by_the_next_after_a_restart() -> None:
+    """What was fetched is known by its stamp over restarts."""
+    world = network()
+    found(world)
+    got(world, Get("1"))
+    for number in range(2):
+        row = share(world, "source0", {**FILES, "one.txt": b"new %d" % number})
+        world.advance(GATHER_S + 5.0)
+        world.kill("asker")
+        restarted(world, epoch=2 + number)
+        world.advance(5.0)
+        assert row.link is not None
+        assert got(world, Get(row.link)).replaced == 1
+        assert there(world) == {**FILES, "one.txt": b"new %d" % number}
+    assert len(rows(world)) == 1
+    assert len(world.disks["asker"].records) == len(FILES) + 1
 
 
 def test_a_file_that_was_only_moved_is_copied() -> None:

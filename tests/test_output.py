@@ -173,9 +173,9 @@ def test_progress_is_a_line_a_second_without_a_terminal() -> None:
             now[0] = tenth / 10
             bar.update(tenth, 34, "from 2")
     assert err.getvalue().splitlines() == [
-        "Fetching: 29 % of 34 B from 2",
-        "Fetching: 58 % of 34 B from 2",
-        "Fetching: 88 % of 34 B from 2",
+        "Fetching: 29 % of 34 B, from 2",
+        "Fetching: 58 % of 34 B, from 2",
+        "Fetching: 88 % of 34 B, from 2",
     ]
 
 

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.shell.disk.diskcalls import DiskCalls
+from common.shell.disk.files import FileStamp
 from common.shell.disk.placing import Exists, make_folders, numbered, place
+from common.storage import Stamp
 from tests.downloads import names_in
 
 
@@ -63,6 +65,33 @@ def test_place_takes_the_first_free_name(tmp_path: Path, folder: int, disk: Disk
     assert (tmp_path / "x.bin").read_bytes() == b"theirs"
     assert not (tmp_path / "x.part").exists()
     os.close(fd)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_place_replaces_only_what_has_the_stamp(tmp_path: Path, late: bool) -> None:
+    """What was changed between two looks gets its name back."""
+
+    class Meddled(DiskCalls):
+        def rename_new(self, source: str, target: str, folder: int) -> None:
+            if late and source == "x.bin":
+                (tmp_path / "x.bin").write_bytes(b"edited by then")
+            super().rename_new(source, target, folder)
+
+    disk = Meddled()
+    (tmp_path / "x.bin").write_bytes(b"fetched")
+    (tmp_path / "x.bin.old").write_bytes(b"mine")
+    stamp = Stamp(*FileStamp.of((tmp_path / "x.bin").stat()))
+    folder = disk.open_folder(tmp_path)
+    fd = disk.create("x.part", folder)
+    name = "x (1).bin" if late else "x.bin"
+    placed = place(disk, folder, fd, "x.part", "x.bin", exists=Exists.RENAME, replaces=stamp)
+    assert placed == name
+    assert (tmp_path / name).read_bytes() == b""
+    assert names_in(tmp_path) == sorted({"x.bin", name, "x.bin.old"})
+    if late:
+        assert (tmp_path / "x.bin").read_bytes() == b"edited by then"
+    os.close(fd)
+    os.close(folder)
 
 
 @pytest.mark.parametrize("exists", [Exists.FAIL, Exists.SKIP])
@@ -118,6 +147,42 @@ def test_folders_are_made_and_each_is_durable(tmp_path: Path) -> None:
     for wrong in (tmp_path / "file", tmp_path / "file" / "x"):
         with pytest.raises(OSError, match=r"exists|Not a directory"):
             make_folders(Noting(), wrong)
+
+
+def test_a_folder_that_takes_none_is_an_error_at_once(tmp_path: Path) -> None:
+    """As /proc says of a name in it that there is no such thing, whatever stands above."""
+
+    class Taking(DiskCalls):
+        def make_folder(self, path: Path) -> None:
+            tried.append(path)
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    tried: list[Path] = []
+    with pytest.raises(FileNotFoundError):
+        make_folders(Taking(), tmp_path / "a" / "b")
+    assert tried == [tmp_path / "a" / "b", tmp_path / "a"]
+
+
+def test_folders_are_made_however_deep(tmp_path: Path) -> None:
+    """As deep as a path may be."""
+
+    class Deep(DiskCalls):
+        def make_folder(self, path: Path) -> None:
+            if path.parent not in made:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            made[path] = None
+
+        def is_folder(self, path: Path) -> bool:
+            return path in made
+
+        def open_folder(self, path: Path) -> int:
+            raise PermissionError
+
+    made: dict[Path, None] = {tmp_path: None}
+    deep = tmp_path.joinpath(*["a"] * 2000)
+    make_folders(Deep(), deep)
+    assert deep in made
+    assert len(made) == 2001
 
 
 def test_a_folder_that_cannot_be_made_durable_is_not_kept(tmp_path: Path) -> None:

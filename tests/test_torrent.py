@@ -189,6 +189,7 @@ def replaced(key: str, value: str) -> str:
         (replaced("dn", "\ud800"), "UTF-8"),
         (replaced("xt", "urn:btih:" + "0" * 40), "xt"),
         (replaced("xt", "urn:btmh:1220" + "0" * 64), "does not belong"),
+        (f"magnet:?xt=urn:btih:{'a' * 40}&dn=x&tr=http%3A%2F%2Fa", "BitTorrent v1"),
         (replaced("dn", "other"), "does not belong"),
         (replaced("xl", "13"), "does not belong"),
         (replaced("xl", "012"), "xl"),

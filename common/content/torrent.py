@@ -117,6 +117,10 @@ def parse_magnet(text: str) -> Link:
     three, so a link that lost or changed a character is refused. Raises LinkError.
     """
     fields = _fields(text)
+    if any(xt.startswith("urn:btih:") for xt in fields.get("xt", [])) and "x.root" not in fields:
+        raise LinkError(
+            "it is a link of BitTorrent v1 (urn:btih), which does not name a file by its root"
+        )
     xt, name = _only(fields, "xt"), _only(fields, "dn")
     length, root_hex = _only(fields, "xl"), _only(fields, "x.root")
     if not _BTMH.fullmatch(xt):

@@ -181,11 +181,12 @@ class SearchDone(Message, frozen=True, array_like=True, gc=False):
 
 
 class Sources(Message, frozen=True, array_like=True, gc=False):
-    """Leaves that have the file; `done` when no more will come."""
+    """Leaves that have the file, and how one of them calls it; `done` when no more will come."""
 
     guid: Bytes16
     sources: Annotated[tuple[Contact, ...], Meta(max_length=SOURCES_PER_ANSWER_MAX)]
     done: bool = False
+    name: Name = ""
 
 
 class Wish(Message, frozen=True, array_like=True, gc=False):

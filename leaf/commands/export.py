@@ -198,6 +198,11 @@ def _target(to: str, name: str, kind: Kind) -> Path:
     from common.names import safe_name
 
     path = Path(to).expanduser()
+    if to.endswith(os.sep):
+        from common.shell.disk.diskcalls import naming
+
+        with naming("make", path):
+            path.mkdir(parents=True, exist_ok=True)
     if not path.is_dir() and not to.endswith(os.sep):
         return path
     tail = ".meta4" if kind is Kind.METALINK else f".{kind.value}"

@@ -45,15 +45,15 @@ class Outflow:
     def follow(self, progress: "GetProgress") -> None:
         """Write what is proven by now. BrokenPipeError where nobody reads any more, UserError for a
         folder and for a stdout that takes no more."""
-        if progress.files is not None:
-            raise _is_folder(progress.id)
+        if progress.files:  # its list is read: the daemon says so too
+            raise _is_folder()
         if progress.part and progress.ready_bytes > self._sent:
             self._write(progress.part, progress.ready_bytes, progress.size)
 
     def finish(self, got: "GetResult") -> None:
         """Write the rest of a file that is there; nothing of one that was skipped."""
         if got.files is not None:
-            raise _is_folder(got.id)
+            raise _is_folder()
         if not got.verified:
             return
         self._may_be_folder = False
@@ -97,6 +97,6 @@ class Outflow:
             view = view[count:]
 
 
-def _is_folder(what: str) -> UserError:
-    hint = f"It is fetched all the same; `leaf rm {what}` ends that."
-    return UserError(Exit.USAGE, "This is a folder, and only a single file can be streamed.", hint)
+def _is_folder() -> UserError:
+    text = "This is a folder, and only a single file can be streamed."
+    return UserError(Exit.USAGE, text, "Leave --stream out.")

@@ -7,8 +7,8 @@ import click
 from common.shell.desk.options import Invocation, global_options, pass_invocation
 from common.shell.desk.output import Output
 from common.shell.desk.units import counted, size_text
-from leaf.commands.finding import Excluding, Size, check_terms
 from leaf.commands.node import client
+from leaf.commands.searching import Excluding, Size, check_terms
 
 if TYPE_CHECKING:
     from leaf.methods import WishedRow, WishRow

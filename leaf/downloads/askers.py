@@ -21,6 +21,7 @@ from leaf.methods import DownloadRow, GetProgress, GetResult
 from leaf.signals import Wanted
 from leaf.swarm.download import CORRUPT_REASON, Download, State
 
+SKIPPED: Final = "skipped"  # what is done with a download whose place a file of the user has
 STILL_HINT: Final = "The download goes on; `leaf why` shows what it waits for."
 STOPPED_HINT: Final = "It goes on when the leaf runs again."
 RATE_SHOWN_MIN: Final = 100.0  # bytes/s: below it is what is left of a mean of the past
@@ -190,7 +191,7 @@ def row_of(download: Download, now: float) -> DownloadRow:
         done_bytes=download.done_bytes,
         rate=round(rate, 1),
         eta_s=round(left / rate, 1) if rate >= 1.0 and left else None,
-        state=record.state,
+        state=SKIPPED if record.is_skipped else record.state,
         reason=record.reason or _patience_of(download),
     )
 

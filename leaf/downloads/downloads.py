@@ -45,7 +45,7 @@ from common.storage import (
 from leaf.downloads.askers import Askers, check_joins, result_of, rows_of
 from leaf.downloads.looks import Looks
 from leaf.downloads.offers import Offers
-from leaf.downloads.roster import Roster, goes_on, record_of, target_of
+from leaf.downloads.roster import Roster, check_size, goes_on, named, record_of, target_of
 from leaf.library.library import Library
 from leaf.links.links import BulkLinks
 from leaf.methods import Chosen, Remove
@@ -131,6 +131,8 @@ class Downloads:
         for record in event.downloads[:DOWNLOADS_MAX]:
             self._last_number = max(self._last_number, record.number)
             download = self._add(record, (), now)
+            if record.is_skipped:
+                continue
             if download.state is State.DONE:  # opened again to be served
                 effects += download.handle(Started(), now)
             elif goes_on(record):
@@ -138,6 +140,7 @@ class Downloads:
         return effects + self._settle(now)
 
     def _wanted(self, event: Wanted, now: float) -> list[Effect]:
+        check_size(event, self.roster, self._library)
         download = self._under_way.get(event.root)
         target = target_of(event, self._folder)
         if download is not None:
@@ -338,6 +341,7 @@ class Downloads:
         download = self._under_way.get(event.root)
         if download is None:
             return []
+        download.record = named(download.record, event.name)
         sources = self._with_us(event.contacts, event.root, download.record.size)
         return self._pass(download, replace(event, contacts=sources), now)
 

@@ -22,9 +22,13 @@ from common.storage import Restored
 from leaf.downloads.fetchedfolder import MANIFEST, FetchedFolder
 from leaf.downloads.folderwaits import FolderWaits, result_of, row_of
 from leaf.downloads.folderwishes import (
+    IS_FILE,
+    IS_FOLDER,
     as_file,
     check_joins,
     check_patterns,
+    fetched_there,
+    meant,
     nobodys_wish,
     order,
     record_of,
@@ -91,33 +95,23 @@ class FolderGets:
         params = event.params
         check_patterns(event)
         target = target_of(event, self._folder, self._folders.values())
-        folder = self._meant(event, target)
+        folder = meant(event, target, self._folders.values())
         effects: list[Effect] = []
         if folder is not None and folder.state is State.FETCHING:
             check_joins(folder, target, params)
+            folder.is_for_streams = folder.is_for_streams and params.stream
         else:
             number = self._new_number() if folder is None else folder.record.number
             record = record_of(event, number, target)
             if folder is None:
                 folder = self._folders[number] = FetchedFolder(record, event.sources)
+            folder.is_for_streams = params.stream and not params.detach
             folder.start(record)
             effects = [RememberFolder(record), *self._fill(folder)]
         if params.detach:
             return [*effects, Answer(event.call, result_of(folder, 0.0, 0))]
         self._waits.add(event, folder, now)
         return effects
-
-    def _meant(self, event: FolderWanted, target: str) -> FetchedFolder | None:
-        """The folder that is meant: one under way, else one at the same place."""
-        content = event.root, event.size
-        same = [
-            each
-            for each in self._folders.values()
-            if (each.record.root, each.record.size) == content
-        ]
-        busy = (each for each in same if each.state is State.FETCHING)
-        there = (each for each in same if each.record.target == target)
-        return next(busy, None) or next(there, None)
 
     def _new_number(self) -> int:
         if len(self._folders) >= FOLDERS_MAX:
@@ -151,10 +145,10 @@ class FolderGets:
             get, name = order(root, size, path, exists), path.rpartition("/")[2]
             self._last_call -= 1
             self._calls[self._last_call] = folder, root
-            sources = tuple(folder.sources.values())
-            effects.append(
-                Wanted(self._last_call, get, root, size, name, sources, folder=folder.id)
-            )
+            sources, old = tuple(folder.sources.values()), folder.replaces(path)
+            call, of = self._last_call, folder.id
+            wanted = Wanted(call, get, root, size, name, sources, folder=of, replaces=old)
+            effects.append(wanted)
         return effects
 
     def _file(self, folder: FetchedFolder, place: int) -> tuple[str, bytes, int]:
@@ -216,10 +210,12 @@ class FolderGets:
         now: float,
     ) -> list[Effect]:
         place = folder.active[root]
+        wanted, _, _ = self._file(folder, place)
         folder.ended(root, download, self._me)
         if place == MANIFEST:
             return [ReadManifest(folder.record.number, path, folder.record.only)]
-        effects: list[Effect] = []
+        old = folder.placed(wanted, path, download.record.replaces if download else None)
+        effects: list[Effect] = [] if old is None else [Forgotten(old)]
         if download is not None and len(self._roster) > KEPT_MAX:
             effects.append(Forgotten(download.record.number))
         return effects + self._go_on(folder, now)
@@ -268,8 +264,12 @@ class FolderGets:
         if not event.files:
             reason = f"None of its {event.left} files is one of those that --only names."
             return self._fail(folder, Exit.NOTHING_FOUND, reason)
+        told = self._waits.fail(folder, Exit.USAGE, *IS_FOLDER, streams=True)
+        if folder.is_for_streams:
+            return [*told, *self._dropped(folder)]
         folder.load(event.files, event.moved)
-        effects: list[Effect] = [RememberFolder(folder.record)]
+        folder.ours = fetched_there(folder, self._folders.values(), self._roster)
+        effects: list[Effect] = [*told, RememberFolder(folder.record)]
         if event.moved:
             fields: dict[str, object] = {"id": folder.id, "files": event.moved}
             effects.append(Notify("names_kept_apart", fields))
@@ -281,10 +281,12 @@ class FolderGets:
         folder = self._folders.get(event.folder)
         if folder is None or folder.is_loaded:
             return []
-        if event.kind != "ordinary" or folder.record.only:
+        if event.kind != "ordinary":
             code = Exit.DISK if event.kind == "disk" else Exit.CORRUPT
-            code = Exit.USAGE if event.kind == "ordinary" else code
             return self._fail(folder, code, f"{event.reason}.")
+        if folder.record.only:
+            told = self._waits.fail(folder, Exit.USAGE, *IS_FILE)
+            return [*told, *self._dropped(folder)]
         wishes = self._waits.release(folder) or [nobodys_wish(folder)]
         return [*self._dropped(folder), *map(as_file, wishes)]
 

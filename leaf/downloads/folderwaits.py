@@ -57,8 +57,9 @@ class FolderWaits:
         """The wishes of those who waited for it; nobody does any more."""
         return [each.wish for each in self._released(folder)]
 
-    def _released(self, folder: FetchedFolder) -> list[_Waiting]:
+    def _released(self, folder: FetchedFolder, streams: bool = False) -> list[_Waiting]:
         found = [each for each in self._waiting.values() if each.folder is folder]
+        found = [each for each in found if each.wish.params.stream or not streams]
         for each in found:
             self.leave(each.wish.call)
         return found
@@ -71,9 +72,18 @@ class FolderWaits:
             effects.append(Answer(each.wish.call, result_of(folder, now - each.began, received)))
         return effects
 
-    def fail(self, folder: FetchedFolder, code: Exit, message: str, hint: str = "") -> list[Effect]:
-        """It does not come, or not for who waits now."""
-        return [Fail(each.wish.call, code, message, hint) for each in self._released(folder)]
+    def fail(
+        self,
+        folder: FetchedFolder,
+        code: Exit,
+        message: str,
+        hint: str = "",
+        *,
+        streams: bool = False,
+    ) -> list[Effect]:
+        """It does not come, or not for who waits now; with `streams` only for who would stream."""
+        released = self._released(folder, streams)
+        return [Fail(each.wish.call, code, message, hint) for each in released]
 
     def stop(self) -> list[Effect]:
         """The program ends."""
@@ -176,6 +186,9 @@ def result_of(folder: FetchedFolder, elapsed_s: float, received_bytes: int) -> G
         verified=is_done and folder.verified,
         files=folder.record.files,
         renamed=folder.renamed or None,
+        replaced=folder.replaced or None,
+        beside=folder.beside or None,
+        first_beside=folder.first_beside,
     )
 
 

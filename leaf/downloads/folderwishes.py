@@ -1,7 +1,7 @@
 """What somebody means who wants a folder: where it goes, and whether it is under way already."""
 
 from collections.abc import Iterable
-from typing import cast
+from typing import Final, cast
 
 from common.content.manifest import (
     ManifestError,
@@ -14,11 +14,18 @@ from common.content.torrent import file_id
 from common.errors import Exit, UserError
 from common.limits import MANIFEST_BYTES_MAX
 from common.names import safe_name
-from common.storage import FolderRecord
+from common.storage import DownloadRecord, FolderRecord
 from leaf.downloads.fetchedfolder import FetchedFolder
+from leaf.downloads.roster import Roster
 from leaf.methods import Exists, Get
 from leaf.signals import NOBODY, FolderFound, FolderWanted, Wanted
 from leaf.swarm.download import State
+
+IS_FILE: Final = "This is a file, not a folder.", "Leave --only out."
+IS_FOLDER: Final = (
+    "This is a folder, and only a single file can be streamed.",
+    "Leave --stream out.",
+)
 
 
 def check_patterns(wish: FolderWanted) -> None:
@@ -64,10 +71,32 @@ def record_of(wish: FolderWanted, number: int, target: str) -> FolderRecord:
     )
 
 
+def meant(wish: FolderWanted, target: str, there: Iterable[FetchedFolder]) -> FetchedFolder | None:
+    """The folder of those `there` that is meant: one under way, else one at the same place."""
+    content = wish.root, wish.size
+    same = [each for each in there if (each.record.root, each.record.size) == content]
+    busy = (each for each in same if each.state is State.FETCHING)
+    here = (each for each in same if each.record.target == target)
+    return next(busy, None) or next(here, None)
+
+
+def fetched_there(
+    folder: FetchedFolder, there: Iterable[FetchedFolder], roster: Roster
+) -> dict[str, DownloadRecord]:
+    """The files that were fetched as other versions of this folder to the same place, by path."""
+    others = [
+        each for each in there if each is not folder and each.record.target == folder.record.target
+    ]
+    records = [each.record for other in others for each in roster.of_folder(other.id)]
+    return {each.path: each for each in records if each.state == State.DONE.value and each.stamp}
+
+
 def check_joins(folder: FetchedFolder, target: str, params: Get) -> None:
     """Raise UserError where this wish cannot wait for the folder that is under way."""
     record = folder.record
     hint = f"Wait until it is there, or end that with `leaf rm {folder.id}`."
+    if params.stream and not params.detach and folder.is_loaded:
+        raise UserError(Exit.USAGE, *IS_FOLDER)
     if params.to and target != record.target:
         message = f"This folder is being fetched already, to {record.target}."
         raise UserError(Exit.REFUSED, message, hint)
@@ -79,11 +108,14 @@ def check_joins(folder: FetchedFolder, target: str, params: Get) -> None:
 def wishes_of(found: FolderFound) -> list[FolderWanted]:
     """A file that turned out to be a folder takes the file's place, for all who wait for it."""
     record = found.record
-    name = record.target.rpartition("/")[2]
+    above, _, there = record.target.rpartition("/")
+    name = record.called or there
+    to = f"{above}/{folder_name(name)}" if record.called else record.target
     wishes = []
     for call, timeout_s in found.calls or ((NOBODY, 0.0),):
-        get = order(record.root, record.size, record.target, record.exists)
+        get = order(record.root, record.size, to, record.exists)
         get.detach, get.timeout = call == NOBODY, timeout_s
+        get.stream = record.is_streamed
         wishes.append(FolderWanted(call, get, record.root, record.size, name, found.sources))
     return wishes
 

@@ -6,11 +6,14 @@ removed, since they are served.
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from common.content.torrent import file_id
 from common.errors import Exit, UserError
 from common.names import safe_name
 from common.storage import DownloadRecord
 from leaf.downloads.askers import id_of
+from leaf.library.library import Library
 from leaf.signals import Wanted
 from leaf.swarm.download import Download, State
 
@@ -103,6 +106,26 @@ def target_of(wanted: Wanted, folder: str) -> str:
     return f"{to.rstrip('/')}/{name}" if wanted.params.into else to
 
 
+def named(record: DownloadRecord, name: str) -> DownloadRecord:
+    """A download of which only the content was named is called as the first of its sources does."""
+    there = record.target.rpartition("/")[2]
+    is_open = record.is_unnamed and there == safe_name(file_id(record.root, record.size))
+    if not name or record.called or not is_open:
+        return record
+    return replace(record, called=safe_name(name))
+
+
+def check_size(wanted: Wanted, roster: Roster, library: Library) -> None:
+    """Raise UserError for a content that is here, and has another size than the one asked for."""
+    here = roster.find(wanted.root)
+    whole = here.record if here is not None and here.state is State.DONE else None
+    known = whole or library.find(wanted.root)
+    if known is not None and known.size != wanted.size:
+        message = f"The file with this root has {known.size} bytes, not {wanted.size}."
+        hint = f"Its id is {file_id(wanted.root, known.size)}."
+        raise UserError(Exit.USAGE, message, hint)
+
+
 def record_of(wanted: Wanted, number: int, target: str) -> DownloadRecord:
     """A download that nothing is done for yet."""
     params = wanted.params
@@ -116,6 +139,7 @@ def record_of(wanted: Wanted, number: int, target: str) -> DownloadRecord:
         folder=wanted.folder,
         is_unnamed=not wanted.folder and wanted.name == file_id(wanted.root, wanted.size),
         is_streamed=params.stream,
+        replaces=wanted.replaces,
     )
 
 

@@ -170,7 +170,7 @@ class Download:
     def done_bytes(self) -> int:
         """How much is proven and stored."""
         if self.state is State.DONE:
-            return self.record.size
+            return 0 if self.record.is_skipped else self.record.size
         return 0 if self._pieces is None else self._pieces.done_bytes(self.record.size)
 
     @property
@@ -293,6 +293,7 @@ class Download:
     def _skipped(self, event: PartSkipped, _now: float) -> list[Effect]:
         """What was wanted, or something that must stay, is there already."""
         self.can_be_served = event.same
+        self.record = msgspec.structs.replace(self.record, is_skipped=not event.same)
         return self._enter(State.DONE, path=event.path)
 
     def _written(self, event: PiecesWritten, now: float) -> list[Effect]:
@@ -307,11 +308,13 @@ class Download:
         goodbyes = self._let_go(now)
         record = self.record
         may_be_folder = record.is_unnamed and record.size <= MANIFEST_BYTES_MAX
-        finish = FinishPart(record.number, MAGIC if may_be_folder else b"")
+        unless = MAGIC if may_be_folder else b""
+        finish = FinishPart(record.number, unless, record.replaces, record.called)
         return [*self._enter(State.FINISHING), *goodbyes, finish]
 
     def _finished(self, event: PartFinished, _now: float) -> list[Effect]:
         self.can_be_served = True
+        self.record = msgspec.structs.replace(self.record, stamp=event.stamp)
         return self._enter(State.DONE, path=event.path)
 
     def _failed(self, event: PartFailed, now: float) -> list[Effect]:

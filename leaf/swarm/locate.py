@@ -154,7 +154,7 @@ class Locator:
         teller = self._parent_address
         seen = [as_seen(each, event.peer, teller) for each in message.sources]
         told = tuple(each for each in seen if may_tell(each.address, teller))
-        found = SourcesFound(root, told, message.done)
+        found = SourcesFound(root, told, message.done, name=message.name)
         return [found, *(self._ask_next(now) if message.done else [])]
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:

@@ -367,7 +367,8 @@ def _end_of(search: Request, coverage: Coverage) -> Message:
 
 def _answer(asked: cluster.Search | Locate, hits: Sequence[Hit]) -> Message:
     if isinstance(asked, Locate):
-        return Sources(asked.guid, tuple(hit.source for hit in hits))
+        name = hits[0].entry.name if hits else ""
+        return Sources(asked.guid, tuple(hit.source for hit in hits), name=name)
     return SearchHits(asked.guid, tuple(hits))
 
 

@@ -27,6 +27,7 @@ QUEUE_MESSAGES_MAX: Final = 8_192  # holds all hits of the largest search
 POLL_S: Final = 3600.0  # libzmq counts milliseconds in an int
 GONE_CHECK_S: Final = 0.02
 LINGER_MS: Final = 200  # what a command that leaves has still to say
+LATE_HINT: Final = "Give it more time with --timeout."
 _EVENT: Final = struct.Struct("=H")  # zmq.utils.monitor would import asyncio: 20 ms
 _GONE: Final = zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED
 
@@ -77,17 +78,19 @@ class Calls:
         event: type[E] | None = None,
         on_event: Callable[[E], None] | None = None,
         timeout_s: float | None,
+        grace_s: float = 0.0,
+        late_hint: str = LATE_HINT,
     ) -> T:
         """Run a method; `on_event` sees each event of its stream. Raises UserError, also after
-        `timeout_s`; None waits for ever."""
+        `timeout_s` (None waits for ever), and `grace_s` more for a daemon that keeps it itself."""
         self._count += 1
         self._send(Call(self._count, method, _encoded(params)))
-        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s + grace_s
         try:
             while True:
                 message = self._next(deadline)
                 if message is None:
-                    raise self._timed_out(method, timeout_s)
+                    raise self._timed_out(method, timeout_s, late_hint)
                 if isinstance(message, Told) and event is not None and on_event is not None:
                     on_event(msgspec.json.decode(message.event, type=event))
                 elif isinstance(message, Answered):
@@ -161,12 +164,12 @@ class Calls:
             f"Start one with `{program} run`, or name its home with --home.",
         )
 
-    def _timed_out(self, method: str, limit_s: float | None) -> UserError:
+    def _timed_out(self, method: str, limit_s: float | None, hint: str) -> UserError:
         self._send(Hung(self._count))
         return UserError(
             Exit.TIMED_OUT,
             f"{method.partition('.')[2]} was not done within {limit_s:g} s.",
-            "Give it more time with --timeout.",
+            hint,
         )
 
 

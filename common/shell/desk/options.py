@@ -95,7 +95,12 @@ _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
     _flag("-v", "--verbose", is_flag=True, help="More in the log; traces of unexpected errors."),
     _flag("--log-format", type=click.Choice(["auto", "console", "json"]), help="Of a daemon."),
     _flag("--no-color", is_flag=True, help="As NO_COLOR in the environment."),
-    _flag("--timeout", type=click.FloatRange(min=0), metavar="S", help="Give up (exit 124)."),
+    _flag(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        metavar="S",
+        help="Give up after so long (exit 124).",
+    ),
     click.option(
         "--version",
         is_flag=True,

@@ -182,7 +182,9 @@ class Bar:
         elif self._clock() >= self._next:
             self._next = self._clock() + PROGRESS_EVERY_S
             percent = 100 * done // total if total else 100
-            line = f"{self._what}: {percent} % of {size_text(total)} {remark}".rstrip()
+            line = (
+                f"{self._what}: {percent} % of {size_text(total)}{f', {remark}' if remark else ''}"
+            )
             print(escaped(line), file=self._err, flush=True)
 
     def _draw(self, done: int, total: int, remark: str) -> None:

@@ -24,8 +24,12 @@ from common.shell.disk.lookcalls import SAFELY, LookCalls
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KEPT_FREE = "64 MiB are kept free"  # parts.FREE_RESERVE_BYTES: a full disk may look as if not
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
-_NOT_A_FOLDER = (errno.EEXIST, errno.ENOTDIR)
 _NO_FOLDER = "Something that is no folder has this name; choose another."
+_UNMADE = {
+    errno.EEXIST: _NO_FOLDER,
+    errno.ENOTDIR: _NO_FOLDER,
+    errno.ENOENT: "No folder can be made there; choose another.",
+}
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # FAT, some network disks
 _NO_FOLDER_SYNC = (errno.EINVAL, errno.EOPNOTSUPP)
 
@@ -35,7 +39,8 @@ class DiskError(UserError):
 
     def __init__(self, op: str, path: Path, number: int) -> None:
         reason = os.strerror(number)
-        hint = _NO_FOLDER if op == "make" and number in _NOT_A_FOLDER else _hint(path, number)
+        hint = _UNMADE.get(number) if op == "make" else None
+        hint = hint or _hint(path, number)
         super().__init__(Exit.DISK, f"Cannot {op} {path}: {reason}.", hint)
         self.op = op
         self.path = path

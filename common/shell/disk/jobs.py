@@ -51,6 +51,7 @@ from common.storage import (
     ReadLayer,
     ReadPart,
     ReadShared,
+    Stamp,
     WritePieces,
 )
 
@@ -223,15 +224,16 @@ class Disk:
         if unless and len(unless) <= part.size and part.read(0, len(unless)) == unless:
             return PartFailed(download, "folder", "It is the manifest of a folder.", "")
         # what came while a file of that name appeared is kept beside it, unless told to fail
+        part.target = part.target.with_name(effect.name or part.target.name)
         failing = self._exists.get(download) is Exists.FAIL
-        path = part.finish(Exists.FAIL if failing else Exists.RENAME)
+        path = part.finish(Exists.FAIL if failing else Exists.RENAME, effect.replaces)
         self._parts.pop(download, None)
         with naming("read", path):
             stamp = FileStamp.of(self._calls.lstat(path))
         self._finished[download] = Finished(path, stamp, part.root, layer)  # served from now on
         tree = FileTree(part.root, part.size, layer)
         self._finished[download] = self._remembered(path, stamp, tree)
-        return PartFinished(download, str(path))
+        return PartFinished(download, str(path), Stamp(*stamp))
 
     def _close_part(self, effect: ClosePart) -> None:
         def work() -> None:
