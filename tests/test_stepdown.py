@@ -258,7 +258,8 @@ def test_who_does_not_go_gives_the_words_back() -> None:
     """So another may go at once, but not the same once more; a refusal is no such thing."""
     peers = clique(4, 0)
     asker, other = peers[b"\x01"], peers[b"\x02"].machine
-    (lot, *_) = [one.message.lot for one in asker.ask() if isinstance(one, Send)]
+    asked = [one.message for one in asker.ask() if isinstance(one, Send)]
+    (lot, *_) = [message.lot for message in asked if isinstance(message, Reserve)]
     assert other.on_reserve(b"\x01", Reserve(lot), 1.0) == [Send(b"\x01", Reserved(lot, True))]
     assert asker.machine.on_reserved(b"\x02", Reserved(lot, True), 1.0) == []
     other.on_reserved(b"\x01", Reserved(lot + 1, False), 1.0)  # of a question of its own
