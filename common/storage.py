@@ -26,14 +26,6 @@ class SharedFile(msgspec.Struct, frozen=True, gc=False):
     lone: bool = False  # the share is this file itself, not a folder
 
 
-class Stamp(msgspec.Struct, frozen=True, gc=False):
-    """What a file that nobody has touched since is known by."""
-
-    size: int
-    mtime_ns: int
-    inode: int
-
-
 class DownloadRecord(msgspec.Struct, frozen=True):
     """What is remembered of a download over restarts."""
 
@@ -50,8 +42,6 @@ class DownloadRecord(msgspec.Struct, frozen=True):
     is_streamed: bool = False  # it comes in order, for somebody who reads it meanwhile
     called: str = ""  # ... and how its sources call it: its name in the end
     is_skipped: bool = False  # another file is there, and was to stay
-    stamp: Stamp | None = None  # of the file as it was finished here; None: it was there
-    replaces: Stamp | None = None  # an older version that was fetched here to the same place
 
 
 class FolderRecord(msgspec.Struct, frozen=True):
@@ -214,14 +204,12 @@ class PiecesWritten(Event, frozen=True):
 class FinishPart(Effect, frozen=True):
     """All pieces are there: check, sync and give the file its final name.
 
-    Not if it begins with `unless`: `PartFailed` of kind `folder`. A file with just the stamp
-    `replaces` gives its name up to this one, and goes; nothing else ever does. `name`: another name
-    in the same folder.
+    Not if it begins with `unless`: `PartFailed` of kind `folder`. `name`: another name in the same
+    folder.
     """
 
     download: int
     unless: bytes = b""
-    replaces: Stamp | None = None
     name: str = ""
 
 
@@ -230,7 +218,6 @@ class PartFinished(Event, frozen=True):
 
     download: int
     path: str
-    stamp: Stamp | None = None
 
 
 class ClosePart(Effect, frozen=True):

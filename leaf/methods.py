@@ -218,8 +218,7 @@ class GetResult(msgspec.Struct, omit_defaults=True):
     """A finished (or with `detach` begun) download; `files` of a folder, and how many of them got a
     number (`renamed`) since their names differ from others only in case.
 
-    Of an older version fetched before so many untouched files were `replaced`; so many stand
-    `beside` others, the first of them at `first_beside`.
+    So many stand `beside` other files that had their names, the first of them at `first_beside`.
     """
 
     path: str
@@ -231,7 +230,6 @@ class GetResult(msgspec.Struct, omit_defaults=True):
     verified: bool
     files: int | None = None
     renamed: int | None = None
-    replaced: int | None = None
     beside: int | None = None
     first_beside: str = ""
 

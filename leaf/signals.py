@@ -12,7 +12,7 @@ from common.core import Answer, Effect, Event, Fail
 from common.errors import Exit
 from common.ids import NodeId
 from common.messages.fields import Contact
-from common.storage import DownloadRecord, Stamp
+from common.storage import DownloadRecord
 from leaf.methods import DownloadRow, Get
 
 NOBODY: Final = -1  # a call that nobody made: its answer ends in the leaf
@@ -94,7 +94,6 @@ class Wanted(Signal, frozen=True):
     sources: tuple[Contact, ...]
     urls: tuple[str, ...] = ()  # web servers among them
     folder: str = ""  # the id of the folder that it is a file of
-    replaces: Stamp | None = None  # the same file in an older version, as it was fetched
 
 
 class FolderWanted(Signal, frozen=True):

@@ -60,7 +60,6 @@ from common.storage import (
     SharedFile,
     ShareFailed,
     ShareSettled,
-    Stamp,
     UnfollowShare,
     WishRecord,
     WritePieces,
@@ -79,13 +78,6 @@ def shared(relpath: str, data: bytes, share: str = "/share") -> SharedFile:
     """A file as a scan reports it."""
     lone = share.endswith("/" + relpath)
     return SharedFile(share, relpath, len(data), 10**9, 1, tree_of(data).root, lone)
-
-
-def stamp_of(data: bytes | None) -> Stamp | None:
-    """The stamp of a file with these bytes: another as soon as they are touched."""
-    if data is None:
-        return None
-    return Stamp(len(data), 0, int.from_bytes(tree_of(data).root[:6]))
 
 
 class _Part:
@@ -205,15 +197,16 @@ class MemoryDisk:
         part = self.parts.pop(target)
         assert tree_of(bytes(part.data)).root == part.root
         self._layers[part.root] = part.layer or part.root
-        if effect.replaces is not None and stamp_of(self.files.get(target)) == effect.replaces:
-            del self.files[target]
         if effect.name:
             target = f"{target.rpartition('/')[0]}/{effect.name}"
         stem, dot, ending = target.rpartition(".")
-        path = target if target not in self.files else f"{stem} (1){dot}{ending}"
+        path, number = target, 0
+        while path in self.files:
+            number += 1
+            path = f"{stem} ({number}){dot}{ending}"
         self.files[path] = bytes(part.data)
         self._open[effect.download] = path
-        return [PartFinished(effect.download, path, stamp_of(self.files[path]))]
+        return [PartFinished(effect.download, path)]
 
     def _close(self, effect: ClosePart) -> list[Event]:
         self._open.pop(effect.download, None)

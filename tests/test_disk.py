@@ -1,13 +1,11 @@
 """Storage effects on a real disk: what goes in as an effect comes back as an event."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from common.content.merkle import piece_span
-from common.shell.disk.files import FileStamp
 from common.storage import (
     BytesRead,
     ClosePart,
@@ -23,10 +21,8 @@ from common.storage import (
     ReadFailed,
     ReadLayer,
     ReadPart,
-    Stamp,
     WritePieces,
 )
-from tests.downloads import names_in
 from tests.real_disk import CONTENT, TREE, Shell
 
 
@@ -59,17 +55,12 @@ def write(index: int, content: bytes = CONTENT) -> WritePieces:
     return WritePieces(1, offset, memoryview(content)[offset : offset + length])
 
 
-def finished(path: Path) -> PartFinished:
-    """The event of a file that has just got this name."""
-    return PartFinished(1, str(path), Stamp(*FileStamp.of(path.stat())))
-
-
 async def whole(shell: Shell, target: Path) -> None:
     """A finished download of CONTENT."""
     await shell.do(begin(target))
     shell.order(KeepLayer(1, TREE.layer))
     await shell.do(WritePieces(1, 0, memoryview(CONTENT)))
-    assert await shell.do(FinishPart(1)) == finished(target)
+    assert await shell.do(FinishPart(1)) == PartFinished(1, str(target))
 
 
 def opened(target: Path, done: bytes, layer: bytes = b"") -> PartOpened:
@@ -94,7 +85,7 @@ async def test_a_whole_download(shell: Shell, tmp_path: Path) -> None:
     assert sorted(str(event) for event in written) == sorted(
         str(PiecesWritten(1, (index,), ())) for index in range(7)
     )
-    assert await shell.do(FinishPart(1)) == finished(target)
+    assert await shell.do(FinishPart(1)) == PartFinished(1, str(target))
     assert target.read_bytes() == CONTENT
     read = await shell.do(ReadPart(9, 1, 5, 10))
     assert isinstance(read, BytesRead)
@@ -247,27 +238,6 @@ async def test_a_folder_that_may_not_be_written(shell: Shell, tmp_path: Path) ->
     assert isinstance(event, PartFailed)
     assert event.reason
     assert event.hint
-
-
-@pytest.mark.parametrize("touched", [False, True])
-async def test_an_older_version_goes_only_untouched(
-    shell: Shell, tmp_path: Path, touched: bool
-) -> None:
-    """A file with the stamp that it was fetched with gives its name up; another keeps it."""
-    target = tmp_path / "file.txt"
-    target.write_text("old")
-    stamp = Stamp(*FileStamp.of(target.stat()))
-    if touched:
-        target.write_text("new")
-        os.utime(target, ns=(stamp.mtime_ns, stamp.mtime_ns + 1))
-    await shell.do(begin(target))
-    shell.order(KeepLayer(1, TREE.layer))
-    await shell.do(WritePieces(1, 0, memoryview(CONTENT)))
-    path = tmp_path / "file (1).txt" if touched else target
-    assert await shell.do(FinishPart(1, replaces=stamp)) == finished(path)
-    assert path.read_bytes() == CONTENT
-    names = [name for name in names_in(tmp_path) if name.startswith("file")]
-    assert names == (["file (1).txt", "file.txt"] if touched else ["file.txt"])
 
 
 async def test_a_place_where_no_folder_can_be(shell: Shell) -> None:

@@ -197,6 +197,14 @@ def test_a_home_that_cannot_keep_the_numbers_loses_only_them(
         (GetResult("/d/a", ID, 7, 0.5, 9, 2, verified=True, files=3), "3 files, 7 B: 9 B received"),
         (GetResult("/d/a", ID, 7, 0.5, 9, 2, True, 3, 1), "1 got a number"),
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True, files=3), "Already there"),
+        (
+            GetResult("/d/a", ID, 7, 0.5, 9, 2, True, 3, beside=1, first_beside="/d/a/x (1)"),
+            "1 file differs from yours: kept as /d/a/x (1).",
+        ),
+        (
+            GetResult("/d/a", ID, 7, 0.5, 0, 0, True, 3, beside=2, first_beside="/d/a/x (1)"),
+            "verified. 2 files differ from yours: kept as /d/a/x (1), ...",
+        ),
     ],
 )
 def test_what_became_of_a_file(folder: Path, leaf: Program, got: GetResult, words: str) -> None:

@@ -61,8 +61,8 @@ def test_a_folder_travels_as_one(leaves: tuple[Leaf, Leaf], tmp_path: Path) -> N
     assert manifest(giver("ls")) == second
     got = taker("get", second["link"], "-o", f"{tmp_path}/new/")
     assert got["bytes_received"] == second["size"] + len(b"one, and more")
-    assert got["replaced"] == 1
-    assert read(fetched) == {**FILES, "one.txt": b"one, and more"}
+    assert (got["beside"], got["first_beside"]) == (1, f"{fetched}/one (1).txt")
+    assert read(fetched) == {**FILES, "one (1).txt": b"one, and more"}
     assert len(taker("downloads")) == 1
 
     got = taker(

@@ -78,7 +78,7 @@ def test_a_folder_by_its_id_has_one_answer_for_all_who_wait() -> None:
 
 
 def test_a_new_version_brings_only_what_changed() -> None:
-    """Files that are there cost no byte; a changed one takes the place of the old one."""
+    """Files that are there are looked at and cost no byte; a changed one stands beside the old."""
     world = network()
     found(world)
     first = got(world, Get("1"))
@@ -91,11 +91,11 @@ def test_a_new_version_brings_only_what_changed() -> None:
     second = got(world, Get(row.link))
     manifest = second.bytes_received - 1_000 - 3
     assert 0 < manifest < 1_000
-    assert there(world) == changed
-    assert (second.replaced, second.beside) == (1, None)
+    assert there(world) == {**changed, **FILES, "deep/er/two (1).bin": changed["deep/er/two.bin"]}
+    assert (second.beside, second.first_beside) == (1, f"{TARGET}/deep/er/two (1).bin")
     again = got(world, Get(row.link))
-    assert (again.bytes_received, again.files, again.replaced) == (0, 6, None)
-    assert there(world) == changed
+    assert (again.bytes_received, again.files, again.beside) == (0, 6, 1)
+    assert len(there(world)) == 7
     found(world)  # the old version is told of no more
     assert [each.id for each in rows(world)] == [second.id]
     world.ask("asker", "leaf.rm", Remove(second.id))
@@ -141,22 +141,19 @@ def test_patterns_for_a_single_file_leave_nothing_behind() -> None:
     assert (rows(world), world.disks["asker"].records) == ([], {})
 
 
-@pytest.mark.parametrize("how", ["touched", "not fetched", "forgotten", "fail"])
-def test_only_what_was_fetched_and_not_touched_is_replaced(how: str) -> None:
-    """Anything else stays as it is, and the new one stands beside it and is told of."""
-    path, mine = f"{TARGET}/one.txt", b"my own words"
+@pytest.mark.parametrize("how", ["fetched", "touched", "not fetched", "fail"])
+def test_a_new_version_stands_beside_what_is_there(how: str) -> None:
+    """Every finished file stays as it is, and the new one stands beside it and is told of."""
+    path, mine = f"{TARGET}/one.txt", b"one"
     world = network()
     disk = world.disks["asker"]
     if how == "not fetched":
-        disk.files[path] = mine = b"one"  # as the folder has it, but never fetched
+        disk.files[path] = mine  # as the folder has it
     found(world)
-    first = got(world, Get("1"))
+    got(world, Get("1"))
     assert there(world) == FILES
     if how == "touched":
-        disk.files[path] = mine
-    elif how == "forgotten":
-        mine = b"one"
-        world.ask("asker", "leaf.rm", Remove(first.id))
+        disk.files[path] = mine = b"my own words"
     row = share(world, "source0", {**FILES, "one.txt": b"new", "again.txt": b"one"})
     assert row.link is not None
     if how == "fail":
@@ -167,12 +164,11 @@ def test_only_what_was_fetched_and_not_touched_is_replaced(how: str) -> None:
         return
     second = got(world, Get(row.link))
     assert there(world) == {**FILES, "one.txt": mine, "one (1).txt": b"new"}
-    assert (second.replaced, second.beside) == (None, 1)
-    assert second.first_beside == f"{TARGET}/one (1).txt"
+    assert (second.beside, second.first_beside) == (1, f"{TARGET}/one (1).txt")
 
 
-def test_a_new_version_is_replaced_by_the_next_after_a_restart() -> None:
-    """What was fetched is known by its stamp over restarts."""
+def test_every_version_stays_after_a_restart() -> None:
+    """The next one finds its place beside all that came before, and is told of once more."""
     world = network()
     found(world)
     got(world, Get("1"))
@@ -183,10 +179,10 @@ def test_a_new_version_is_replaced_by_the_next_after_a_restart() -> None:
         restarted(world, epoch=2 + number)
         world.advance(5.0)
         assert row.link is not None
-        assert got(world, Get(row.link)).replaced == 1
-        assert there(world) == {**FILES, "one.txt": b"new %d" % number}
+        assert got(world, Get(row.link)).beside == 1
     assert len(rows(world)) == 1
-    assert len(world.disks["asker"].records) == len(FILES) + 1
+    kept = {path: data for path, data in there(world).items() if path.startswith("one")}
+    assert sorted(kept.values()) == [b"new 0", b"new 1", b"one"]
 
 
 def test_a_file_that_was_only_moved_is_copied() -> None:

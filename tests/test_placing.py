@@ -11,9 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.shell.disk.diskcalls import DiskCalls
-from common.shell.disk.files import FileStamp
 from common.shell.disk.placing import Exists, make_folders, numbered, place
-from common.storage import Stamp
 from tests.downloads import names_in
 
 
@@ -65,33 +63,6 @@ def test_place_takes_the_first_free_name(tmp_path: Path, folder: int, disk: Disk
     assert (tmp_path / "x.bin").read_bytes() == b"theirs"
     assert not (tmp_path / "x.part").exists()
     os.close(fd)
-
-
-@pytest.mark.parametrize("late", [False, True])
-def test_place_replaces_only_what_has_the_stamp(tmp_path: Path, late: bool) -> None:
-    """What was changed between two looks gets its name back."""
-
-    class Meddled(DiskCalls):
-        def rename_new(self, source: str, target: str, folder: int) -> None:
-            if late and source == "x.bin":
-                (tmp_path / "x.bin").write_bytes(b"edited by then")
-            super().rename_new(source, target, folder)
-
-    disk = Meddled()
-    (tmp_path / "x.bin").write_bytes(b"fetched")
-    (tmp_path / "x.bin.old").write_bytes(b"mine")
-    stamp = Stamp(*FileStamp.of((tmp_path / "x.bin").stat()))
-    folder = disk.open_folder(tmp_path)
-    fd = disk.create("x.part", folder)
-    name = "x (1).bin" if late else "x.bin"
-    placed = place(disk, folder, fd, "x.part", "x.bin", exists=Exists.RENAME, replaces=stamp)
-    assert placed == name
-    assert (tmp_path / name).read_bytes() == b""
-    assert names_in(tmp_path) == sorted({"x.bin", name, "x.bin.old"})
-    if late:
-        assert (tmp_path / "x.bin").read_bytes() == b"edited by then"
-    os.close(fd)
-    os.close(folder)
 
 
 @pytest.mark.parametrize("exists", [Exists.FAIL, Exists.SKIP])

@@ -172,8 +172,6 @@ def _told(got: "GetResult", *, detached: bool) -> str:
     sources = counted(got.sources, "source")
     if got.files is not None:
         note = f" {got.renamed} got a number: names differ in case only." if got.renamed else ""
-        if got.replaced:
-            note += f" {counted(got.replaced, 'older file was', 'older files were')} replaced."
         note += _beside(got)
         size = f"{counted(got.files, 'file')}, {size_text(got.size)}"
         received = f"{size_text(got.bytes_received)} received from {sources}"

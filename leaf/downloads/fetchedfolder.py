@@ -15,7 +15,7 @@ from common.content.torrent import file_id
 from common.errors import Exit
 from common.ids import NodeId
 from common.messages.fields import Contact
-from common.storage import DownloadRecord, FolderRecord, Stamp
+from common.storage import FolderRecord
 from leaf.swarm.download import Download, State
 
 FILES_ACTIVE_MAX: Final = 24  # of one folder: three times those that fetch at once; wild guess
@@ -35,8 +35,6 @@ class FetchedFolder:
         """Why it failed, if it did."""
         self.renamed = 0
         self.is_for_streams = False  # whether nobody wants it who could have a folder
-        self.ours: dict[str, DownloadRecord] = {}
-        """Files of older versions that were fetched to the same folder, by their paths."""
         self.start(record)
 
     def start(self, record: FolderRecord) -> None:
@@ -48,7 +46,7 @@ class FetchedFolder:
         self.done_bytes = self.done_files = 0
         self.missing = 0
         self.first_reason = ""
-        self.beside = self.replaced = 0
+        self.beside = 0
         self.first_beside = ""
         self.code = Exit.DONE
         self.active: dict[bytes, int] = {}  # root -> place among the files
@@ -112,21 +110,11 @@ class FetchedFolder:
         """The content of a file."""
         return self.record.root if place == MANIFEST else self.files[place].root
 
-    def replaces(self, path: str) -> Stamp | None:
-        """What stands at this path of an older version, and may go for the new one."""
-        old = self.ours.get(path) if self.record.exists == "rename" else None
-        return old.stamp if old is not None else None
-
-    def placed(self, wanted: str, path: str, replaces: Stamp | None) -> int | None:
-        """A file stands where it was wanted, or beside another; the number of the download whose
-        file it took the place of."""
+    def placed(self, wanted: str, path: str) -> None:
+        """A file stands where it was wanted, or beside another."""
         if path != wanted:
             self.beside += 1
             self.first_beside = self.first_beside or path
-        elif replaces is not None and wanted in self.ours:
-            self.replaced += 1
-            return self.ours.pop(wanted).number
-        return None
 
     def ended(self, root: bytes, download: Download | None, me: NodeId = b"") -> None:
         """The file under way with this content is there; `download` brought it just now, from

@@ -27,7 +27,6 @@ from leaf.downloads.folderwishes import (
     as_file,
     check_joins,
     check_patterns,
-    fetched_there,
     meant,
     nobodys_wish,
     order,
@@ -145,10 +144,10 @@ class FolderGets:
             get, name = order(root, size, path, exists), path.rpartition("/")[2]
             self._last_call -= 1
             self._calls[self._last_call] = folder, root
-            sources, old = tuple(folder.sources.values()), folder.replaces(path)
-            call, of = self._last_call, folder.id
-            wanted = Wanted(call, get, root, size, name, sources, folder=of, replaces=old)
-            effects.append(wanted)
+            sources = tuple(folder.sources.values())
+            effects.append(
+                Wanted(self._last_call, get, root, size, name, sources, folder=folder.id)
+            )
         return effects
 
     def _file(self, folder: FetchedFolder, place: int) -> tuple[str, bytes, int]:
@@ -214,8 +213,8 @@ class FolderGets:
         folder.ended(root, download, self._me)
         if place == MANIFEST:
             return [ReadManifest(folder.record.number, path, folder.record.only)]
-        old = folder.placed(wanted, path, download.record.replaces if download else None)
-        effects: list[Effect] = [] if old is None else [Forgotten(old)]
+        folder.placed(wanted, path)
+        effects: list[Effect] = []
         if download is not None and len(self._roster) > KEPT_MAX:
             effects.append(Forgotten(download.record.number))
         return effects + self._go_on(folder, now)
@@ -268,7 +267,6 @@ class FolderGets:
         if folder.is_for_streams:
             return [*told, *self._dropped(folder)]
         folder.load(event.files, event.moved)
-        folder.ours = fetched_there(folder, self._folders.values(), self._roster)
         effects: list[Effect] = [*told, RememberFolder(folder.record)]
         if event.moved:
             fields: dict[str, object] = {"id": folder.id, "files": event.moved}

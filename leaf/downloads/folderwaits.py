@@ -186,7 +186,6 @@ def result_of(folder: FetchedFolder, elapsed_s: float, received_bytes: int) -> G
         verified=is_done and folder.verified,
         files=folder.record.files,
         renamed=folder.renamed or None,
-        replaced=folder.replaced or None,
         beside=folder.beside or None,
         first_beside=folder.first_beside,
     )

@@ -14,9 +14,8 @@ from common.content.torrent import file_id
 from common.errors import Exit, UserError
 from common.limits import MANIFEST_BYTES_MAX
 from common.names import safe_name
-from common.storage import DownloadRecord, FolderRecord
+from common.storage import FolderRecord
 from leaf.downloads.fetchedfolder import FetchedFolder
-from leaf.downloads.roster import Roster
 from leaf.methods import Exists, Get
 from leaf.signals import NOBODY, FolderFound, FolderWanted, Wanted
 from leaf.swarm.download import State
@@ -78,17 +77,6 @@ def meant(wish: FolderWanted, target: str, there: Iterable[FetchedFolder]) -> Fe
     busy = (each for each in same if each.state is State.FETCHING)
     here = (each for each in same if each.record.target == target)
     return next(busy, None) or next(here, None)
-
-
-def fetched_there(
-    folder: FetchedFolder, there: Iterable[FetchedFolder], roster: Roster
-) -> dict[str, DownloadRecord]:
-    """The files that were fetched as other versions of this folder to the same place, by path."""
-    others = [
-        each for each in there if each is not folder and each.record.target == folder.record.target
-    ]
-    records = [each.record for other in others for each in roster.of_folder(other.id)]
-    return {each.path: each for each in records if each.state == State.DONE.value and each.stamp}
 
 
 def check_joins(folder: FetchedFolder, target: str, params: Get) -> None:

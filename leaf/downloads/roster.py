@@ -139,7 +139,6 @@ def record_of(wanted: Wanted, number: int, target: str) -> DownloadRecord:
         folder=wanted.folder,
         is_unnamed=not wanted.folder and wanted.name == file_id(wanted.root, wanted.size),
         is_streamed=params.stream,
-        replaces=wanted.replaces,
     )
 
 

@@ -309,12 +309,11 @@ class Download:
         record = self.record
         may_be_folder = record.is_unnamed and record.size <= MANIFEST_BYTES_MAX
         unless = MAGIC if may_be_folder else b""
-        finish = FinishPart(record.number, unless, record.replaces, record.called)
+        finish = FinishPart(record.number, unless, record.called)
         return [*self._enter(State.FINISHING), *goodbyes, finish]
 
     def _finished(self, event: PartFinished, _now: float) -> list[Effect]:
         self.can_be_served = True
-        self.record = msgspec.structs.replace(self.record, stamp=event.stamp)
         return self._enter(State.DONE, path=event.path)
 
     def _failed(self, event: PartFailed, now: float) -> list[Effect]:

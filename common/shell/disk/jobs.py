@@ -51,7 +51,6 @@ from common.storage import (
     ReadLayer,
     ReadPart,
     ReadShared,
-    Stamp,
     WritePieces,
 )
 
@@ -226,14 +225,14 @@ class Disk:
         # what came while a file of that name appeared is kept beside it, unless told to fail
         part.target = part.target.with_name(effect.name or part.target.name)
         failing = self._exists.get(download) is Exists.FAIL
-        path = part.finish(Exists.FAIL if failing else Exists.RENAME, effect.replaces)
+        path = part.finish(Exists.FAIL if failing else Exists.RENAME)
         self._parts.pop(download, None)
         with naming("read", path):
             stamp = FileStamp.of(self._calls.lstat(path))
         self._finished[download] = Finished(path, stamp, part.root, layer)  # served from now on
         tree = FileTree(part.root, part.size, layer)
         self._finished[download] = self._remembered(path, stamp, tree)
-        return PartFinished(download, str(path), Stamp(*stamp))
+        return PartFinished(download, str(path))
 
     def _close_part(self, effect: ClosePart) -> None:
         def work() -> None:

@@ -2,10 +2,11 @@
 
 Invariants: a byte is written only once its piece is proven against the layer; a piece is `durable`
 only after its bytes were synced and then its entry in the journal; the final name appears only over
-bytes that this process proved, and replaces nothing but an older version of ours. Only a file that
-we created is written to: a journal with the same root and size says so, else another name is taken.
+bytes that this process proved, and never replaces anything. A file is written to only if we created
+it: it is taken up again by a journal with the same root and size, else another name is chosen.
 After a failure the state is as before the call, except that pieces whose sync failed are forgotten.
-What to fetch, when to sync and what an error means is the caller's business, from any thread.
+Which pieces to fetch, when to sync and what to do about an error is the caller's business. Every
+method may be called from any thread.
 """
 
 import errno
@@ -40,7 +41,6 @@ from common.shell.disk.partfaults import (
     SyncFailedError,
 )
 from common.shell.disk.placing import Exists, is_named, place
-from common.storage import Stamp
 
 FREE_RESERVE_BYTES = 64 * 1024 * 1024  # wild guess: a full disk hurts others before it hurts us
 
@@ -89,8 +89,8 @@ class PartFile:
     ) -> "PartFile":
         """Take up the download of `root` to `target`, or begin it.
 
-        Raises DiskError, ENOSPC too where less than `reserve_bytes` would stay free, and
-        PartBusyError. What was doubtful or not claimed is hashed by then.
+        Raises DiskError, ENOSPC too where what is missing would leave less than `reserve_bytes`
+        free, and PartBusyError. What was doubtful or not claimed is hashed by then.
         """
         disk = disk or REAL
         with naming("open", target.parent):
@@ -177,8 +177,9 @@ class PartFile:
     def sync(self) -> list[int]:
         """Make all that was written durable and enter it in the journal; the pieces it was.
 
-        SyncFailedError: those pieces are forgotten, since a second sync would mean nothing. Another
-        DiskError: the journal failed, they stay written and the next sync enters them.
+        SyncFailedError: those pieces are forgotten, since a second sync would say yes and mean
+        nothing. Another DiskError: the journal failed, they stay written and the next sync
+        enters them.
         """
         with self._journal_lock:
             with self._lock:
@@ -209,11 +210,11 @@ class PartFile:
         with naming("read", self.path), self._entered(self._data) as fd:
             return read_whole(fd, self.path, length, offset, self._disk)
 
-    def finish(self, exists: Exists = Exists.RENAME, replaces: Stamp | None = None) -> Path:
+    def finish(self, exists: Exists = Exists.RENAME) -> Path:
         """Check the whole, sync and give the file its name; the path it got.
 
         Where the wanted name is taken: RENAME chooses a free one, FAIL raises DiskError (EEXIST)
-        and keeps the part, SKIP removes it and tells the path of what is there; see `place`.
+        and keeps the part, SKIP removes the part and tells the path of what is there.
         PiecesLostError where the disk no longer holds what was written.
         """
         with self._journal_lock:
@@ -229,7 +230,7 @@ class PartFile:
                 raise PiecesLostError(self.path, lost)
             with naming("finish", self.target), self._inside() as (fd, folder):
                 self._disk.sync(fd)
-                name = self._place(fd, folder, exists, replaces)
+                name = self._place(fd, folder, exists)
                 with suppress(OSError):  # a journal alone does no harm, nor one with its part
                     self._disk.sync_folder(folder)
                     self._remove(self._journal.fd, self._pair.journal_name, folder)
@@ -332,15 +333,14 @@ class PartFile:
                 self._marks[index] = 0
             return lost
 
-    def _place(self, fd: int, folder: int, exists: Exists, replaces: Stamp | None) -> str:
-        part, name = self._pair.name, self.target.name
+    def _place(self, fd: int, folder: int, exists: Exists) -> str:
         try:
-            return place(self._disk, folder, fd, part, name, exists=exists, replaces=replaces)
+            return place(self._disk, folder, fd, self._pair.name, self.target.name, exists=exists)
         except FileExistsError:
             if exists is not Exists.SKIP:
                 raise
-        self._remove(fd, part, folder)
-        return name
+        self._remove(fd, self._pair.name, folder)
+        return self.target.name
 
     def _remove(self, fd: int, name: str, folder: int) -> None:
         if is_named(self._disk, fd, name, folder):  # else it is somebody else's by now

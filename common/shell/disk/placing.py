@@ -2,25 +2,20 @@
 
 `numbered` yields NAME, NAME (1), NAME (2)… in that order; `place` moves a finished file to the
 first that is free. Nothing is replaced: the system call itself refuses (link, or the rename that
-does), so no moment lies between looking and moving. Only an older version that we put there
-ourselves, and that has its stamp of then, goes: it is moved aside and looked at once more first.
+does), so no moment lies between looking and moving.
 """
 
 import enum
 import errno
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePath
 
 from common.limits import FILE_NAME_BYTES_MAX
 from common.shell.disk.diskcalls import DiskCalls
-from common.shell.disk.files import FileStamp
-from common.storage import Stamp
 
 NAMES_TRIED_MAX = 1_000  # wild guess: beyond it something else is wrong with the folder
-OLD = ".old"  # behind the name of an older version that goes
 _EXTENSION_BYTES_MAX = 16  # what is longer after the last dot is no extension
 
 
@@ -43,24 +38,15 @@ def numbered(name: str, tail: str = "") -> Iterator[str]:
 
 
 def place(
-    disk: DiskCalls,
-    folder: int,
-    fd: int,
-    source: str,
-    wanted: str,
-    *,
-    exists: Exists,
-    replaces: Stamp | None = None,
+    disk: DiskCalls, folder: int, fd: int, source: str, wanted: str, *, exists: Exists
 ) -> str:
     """Rename `source`, open as `fd`, to `wanted` or the first free numbered name; tells which.
 
     FileExistsError where the name is taken and `exists` allows no other. A name that means this
     very file comes from an attempt that was cut short: it is completed. FileNotFoundError if
-    `source` is no longer that file. A file with the stamp `replaces` gives `wanted` up, and goes.
+    `source` is no longer that file.
     """
     there = is_named(disk, fd, source, folder)
-    if there and replaces is not None:
-        _make_way(disk, folder, wanted, replaces)
     for name in numbered(wanted):
         if is_named(disk, fd, name, folder):
             disk.sync_folder(folder)
@@ -81,33 +67,6 @@ def _moved(disk: DiskCalls, folder: int, source: str, name: str, exists: Exists)
             raise
         return False
     return True
-
-
-def _make_way(disk: DiskCalls, folder: int, name: str, known: Stamp) -> None:
-    """Remove the file of this name if it has this stamp; what was changed meanwhile stays."""
-    if _stamp(disk, name, folder) != known:
-        return
-    for aside in numbered(name, OLD):
-        try:
-            disk.rename_new(name, aside, folder)
-        except FileExistsError:
-            continue
-        except FileNotFoundError:
-            return
-        if _stamp(disk, aside, folder) == known:
-            disk.unlink(aside, folder)
-        else:
-            with suppress(FileExistsError):  # else it is kept under that name
-                disk.rename_new(aside, name, folder)
-        return
-
-
-def _stamp(disk: DiskCalls, name: str, folder: int) -> Stamp | None:
-    try:
-        status = disk.stat_in(name, folder)
-    except FileNotFoundError:
-        return None
-    return Stamp(*FileStamp.of(status)) if stat.S_ISREG(status.st_mode) else None
 
 
 def make_folders(disk: DiskCalls, folder: Path) -> None:
