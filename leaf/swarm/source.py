@@ -17,7 +17,7 @@ from common.limits import OPEN_REQUESTS_MAX, REQUEST_BYTES_MAX
 from common.messages.swarm import Choke
 from common.rates import Rate
 
-REQUEST_BYTES_FIRST: Final = 16 * 1024  # of a leaf that is not measured yet: a block; wild guess
+REQUEST_BYTES_FIRST: Final = 32 * 1024  # of a leaf that is not measured yet; wild guess
 REQUEST_S: Final = 0.5  # what one request may take to arrive: so late is a Choke or a Cancel
 WINDOW_S: Final = 1.0  # what may be owed; a round trip longer than this is not filled
 WINDOW_BYTES_FIRST: Final = 2 * REQUEST_BYTES_FIRST  # one arrives while the next is asked for
