@@ -144,7 +144,7 @@ def test_a_download_whose_parent_is_gone_finds_new_sources(
     has it: the file comes within seconds."""
     world = orphaned(monkeypatch)
     world.advance(10.0)
-    assert world.disks["asker"].files["/downloads/" + WHAT.replace(":", "_")] == DATA
+    assert world.disks["asker"].files["/downloads/a.bin"] == DATA  # as its first source calls it
     assert told(world, "source0", "asker")
 
 
