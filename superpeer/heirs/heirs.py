@@ -20,46 +20,16 @@ from common.config import ClusterConfig
 from common.core import Effect, LinkUp, Send
 from common.deadlines import Deadlines
 from common.ids import NodeId
-from common.limits import CONTAINER_ITEMS_MAX
-from common.messages.cluster import Heir, Put, Unreached
+from common.messages.cluster import Heir, Unreached
 from common.messages.fields import Contact
-from common.messages.overlay import Held, Hold, Release
+from common.messages.overlay import Held, Release
+from superpeer.heirs.copied import Copied
 from superpeer.index.share import Share
 
-HOLD_BYTES: Final = (
-    16 * 1024
-)  # of entries in one message: queries wait no longer for it; wild guess
-ENTRY_BYTES: Final = 64  # of an entry on the wire, beside its texts
 GATHER_S: Final = 0.25  # until heirs are named: first who lost a parent is served; wild guess
 
 _LOOK: Final = "look"
 _AGAIN: Final = "again"
-
-
-class _Leaf:
-    """One of our leaves and what its heir has."""
-
-    __slots__ = ("afresh", "heir", "held", "refused", "share", "slots", "told", "unreached")
-
-    def __init__(self, share: Share) -> None:
-        self.share = share
-        self.heir: Contact | None = None
-        self.held: int | None = None  # the generation at the heir; None: it has not said
-        self.slots: dict[int, None] = {}  # still to be sent to it
-        self.afresh = True  # it is to forget first what it has
-        self.told: Contact | None = None  # whom the leaf takes for its heir
-        self.refused: dict[NodeId, None] = {}  # who would not be
-        self.unreached: dict[NodeId, None] = {}  # whom it cannot reach
-
-    @property
-    def is_true(self) -> bool:
-        """Whether the heir has all that the leaf has signed."""
-        return self.held == self.share.holding.generation and not self.slots
-
-    def unname(self) -> None:
-        """It has no heir."""
-        self.heir, self.held, self.afresh = None, None, True
-        self.slots.clear()
 
 
 class _Line:
@@ -85,7 +55,7 @@ class Heirs:
         self._config = config
         self._links = links
         self._contacts = contacts
-        self._leaves: dict[NodeId, _Leaf] = {}
+        self._leaves: dict[NodeId, Copied] = {}
         self._lines: dict[NodeId, _Line] = {}
         self._counts: Counter[NodeId] = Counter()  # of leaves by heir
         self._deadlines = Deadlines()
@@ -125,15 +95,16 @@ class Heirs:
         known = self._leaves.get(leaf)
         if known is None or known.share is not share:
             effects = self.left(leaf)
-            self._leaves[leaf] = _Leaf(share)
+            self._leaves[leaf] = Copied(share)
             self.peers_changed(now)
             return effects
         known.told = None  # it has come back and may have forgotten
+        effects = self._drop_kept(leaf, known)
         if known.heir is None:
             self.peers_changed(now)
-            return []
+            return effects
         known.held = None  # the heir is to know by which join it is ours, and where it is
-        return self._queue(leaf, known, now)
+        return effects + self._queue(leaf, known, now)
 
     def changed(self, leaf: NodeId, slots: Mapping[int, object], now: float) -> list[Effect]:
         """These slots of a leaf may hold something else now."""
@@ -146,11 +117,22 @@ class Heirs:
         return self._queue(leaf, known, now)
 
     def prefer(self, leaf: NodeId, heir: Contact, now: float) -> list[Effect]:
-        """A leaf is to move to this neighbour: let it be the heir, and have all of it before."""
+        """A leaf is to move to this neighbour: let it be the heir, and have all of it before. Until
+        then the one before stays, for we may go meanwhile."""
         known = self._leaves.get(leaf)
         if known is None or self.is_asked(leaf, heir) or heir not in self._contacts():
             return []
-        return self._release(leaf, known) + self._take(leaf, known, heir, now)
+        before = known.heir if known.is_true else None
+        effects: list[Effect] = []
+        if before is not None:
+            effects = self._drop_kept(leaf, known)
+            self._counts[before.node] -= 1
+            known.kept = before
+        else:
+            effects = self._release(leaf, known)
+        if known.kept is not None and known.kept.node == heir.node:
+            known.kept = None
+        return effects + self._take(leaf, known, heir, now)
 
     def emptied(self, leaf: NodeId, now: float) -> list[Effect]:
         """We hold nothing of a leaf any more, so its heir is not to show any of it either; what it
@@ -159,12 +141,14 @@ class Heirs:
         if known is None:
             return []
         self.peers_changed(now)
-        return self._release(leaf, known)
+        return self._drop_kept(leaf, known) + self._release(leaf, known)
 
     def left(self, leaf: NodeId) -> list[Effect]:
         """A leaf is ours no longer."""
         known = self._leaves.pop(leaf, None)
-        return [] if known is None else self._release(leaf, known)
+        if known is None:
+            return []
+        return self._drop_kept(leaf, known) + self._release(leaf, known)
 
     # --- heirs ------------------------------------------------------------------------------
 
@@ -186,7 +170,7 @@ class Heirs:
         """A leaf has no way to its heir: another one is better, where there is one. Once for each,
         so nobody makes us copy over and over."""
         known = self._leaves.get(leaf)
-        if known is None or known.told is None or known.told.node != message.node:
+        if known is None or known.told is None or known.told.node != message.node or known.kept:
             return []
         known.unreached[message.node] = None
         others = (each.node for each in self._candidates(leaf, known))
@@ -219,6 +203,8 @@ class Heirs:
         for known in self._leaves.values():
             known.refused.pop(peer, None)
             known.unreached.pop(peer, None)
+            if known.kept is not None and known.kept.node == peer:
+                known.kept = None
             if known.heir is not None and known.heir.node == peer:
                 known.unname()
                 self.peers_changed(now)
@@ -258,21 +244,25 @@ class Heirs:
                 effects += self._release(leaf, known) + self._name(leaf, known, now)
         return effects
 
-    def _name(self, leaf: NodeId, known: _Leaf, now: float) -> list[Effect]:
+    def _name(self, leaf: NodeId, known: Copied, now: float) -> list[Effect]:
         """Ask the neighbour that is best for it; tell the leaf where there is none."""
         contacts = self._candidates(leaf, known)
         if not contacts:
             if known.refused:
                 self._again_later(now)
             return self._tell(leaf, known, None)
-        return self._take(leaf, known, min(contacts, key=partial(self._rank, known)), now)
+        heir = (
+            known.kept if known.kept in contacts else min(contacts, key=partial(self._rank, known))
+        )
+        known.kept = None if heir == known.kept else known.kept
+        return self._take(leaf, known, heir, now)
 
-    def _candidates(self, leaf: NodeId, known: _Leaf) -> list[Contact]:
+    def _candidates(self, leaf: NodeId, known: Copied) -> list[Contact]:
         """Who may be its heir."""
         contacts = self._contacts()
         return [one for one in contacts if one.node != leaf and one.node not in known.refused]
 
-    def _take(self, leaf: NodeId, known: _Leaf, heir: Contact, now: float) -> list[Effect]:
+    def _take(self, leaf: NodeId, known: Copied, heir: Contact, now: float) -> list[Effect]:
         known.unname()
         known.heir = heir
         self._counts[heir.node] += 1
@@ -283,14 +273,13 @@ class Heirs:
         if self._deadlines.get(_AGAIN) is None:
             self._deadlines.set(_AGAIN, now + self._config.heir_again_s)
 
-    def _rank(self, known: _Leaf, contact: Contact) -> tuple[bool, bool, int]:
+    def _rank(self, known: Copied, contact: Contact) -> tuple[bool, bool, int]:
         """Whom it can reach first, then another host than ours, then who keeps fewest for us."""
         link = self._links.get(contact.node)
         is_beside_us = link is not None and link.observed.ip == contact.address.ip
         return contact.node in known.unreached, is_beside_us, self._counts[contact.node]
 
-    def _agreed(self, leaf: NodeId, known: _Leaf, generation: int, now: float) -> list[Effect]:
-        effects = self._tell(leaf, known, known.heir)
+    def _agreed(self, leaf: NodeId, known: Copied, generation: int, now: float) -> list[Effect]:
         is_first, known.held = known.held is None, generation
         holding = known.share.holding
         if generation == holding.generation:
@@ -298,9 +287,13 @@ class Heirs:
         elif is_first and holding.generation:
             known.afresh = True
             known.slots = dict.fromkeys(holding.slots())
-        return effects if known.is_true else effects + self._queue(leaf, known, now)
+        is_true = known.is_true
+        effects = self._tell(leaf, known, known.heir) if is_true or not known.kept else []
+        return effects + (
+            self._drop_kept(leaf, known) if is_true else self._queue(leaf, known, now)
+        )
 
-    def _refused(self, leaf: NodeId, known: _Leaf, now: float) -> list[Effect]:
+    def _refused(self, leaf: NodeId, known: Copied, now: float) -> list[Effect]:
         """Another one, then."""
         if known.heir is not None:
             known.refused[known.heir.node] = None
@@ -308,7 +301,7 @@ class Heirs:
         known.unname()
         return self._name(leaf, known, now)
 
-    def _release(self, leaf: NodeId, known: _Leaf) -> list[Effect]:
+    def _release(self, leaf: NodeId, known: Copied) -> list[Effect]:
         """The heir is to keep nothing of it any more."""
         heir = known.heir
         if heir is None:
@@ -317,7 +310,12 @@ class Heirs:
         known.unname()
         return [Send(heir.node, Release(leaf))] if heir.node in self._links else []
 
-    def _tell(self, leaf: NodeId, known: _Leaf, heir: Contact | None) -> list[Effect]:
+    def _drop_kept(self, leaf: NodeId, known: Copied) -> list[Effect]:
+        """Nor is the one before."""
+        kept, known.kept = known.kept, None
+        return [Send(kept.node, Release(leaf))] if kept and kept.node in self._links else []
+
+    def _tell(self, leaf: NodeId, known: Copied, heir: Contact | None) -> list[Effect]:
         """The leaf is to know who its heir is, if that is news to it."""
         if known.told == heir or leaf not in self._links:
             return []
@@ -326,7 +324,7 @@ class Heirs:
 
     # --- one message at a time --------------------------------------------------------------
 
-    def _queue(self, leaf: NodeId, known: _Leaf, now: float) -> list[Effect]:
+    def _queue(self, leaf: NodeId, known: Copied, now: float) -> list[Effect]:
         """There is something to say to the heir of a leaf."""
         if known.heir is None:
             return []
@@ -344,7 +342,7 @@ class Heirs:
             known = self._leaves.get(leaf)
             if known is None or known.heir is None or known.heir.node != heir or known.is_true:
                 continue
-            message = self._next_message(leaf, known)
+            message = known.next_message(leaf)
             if message is not None:
                 line.awaits = leaf
                 self._deadlines.set(heir, now + self._config.held_s)
@@ -354,33 +352,3 @@ class Heirs:
     def _answered(self, heir: NodeId, line: _Line) -> None:
         line.awaits = None
         self._deadlines.cancel(heir)
-
-    def _next_message(self, leaf: NodeId, known: _Leaf) -> Hold | None:
-        """The question, or some of what is missing; the last carries the signature. None where we
-        hold nothing that could be proven."""
-        share, holding = known.share, known.share.holding
-        asked = Hold(leaf, share.epoch, share.joins, share.source, holding.generation)
-        if known.held is None:
-            return asked
-        if not holding.signature:
-            return None
-        puts: list[Put] = []
-        drops: list[int] = []
-        room = HOLD_BYTES
-        while known.slots and room > 0 and len(puts) + len(drops) < CONTAINER_ITEMS_MAX:
-            slot, _ = known.slots.popitem()
-            entry = holding.get(slot)
-            room -= ENTRY_BYTES
-            if entry is None:
-                drops.append(slot)
-            else:
-                puts.append(Put(slot, entry))
-                room -= len(entry.name.encode()) + len(entry.folder.encode())
-        afresh, known.afresh = known.afresh, False
-        return Hold(
-            *(leaf, share.epoch, share.joins, share.source, holding.generation),
-            tuple(puts),
-            tuple(drops),
-            None if known.slots else holding.signature,
-            afresh,
-        )
