@@ -186,7 +186,8 @@ class Parent:
     def _link_down(self, event: LinkDown, now: float) -> list[Effect]:
         if event.door is not Door.CONTROL:
             return []
-        was_up = self._links.pop(event.peer, self) is None
+        was_up = event.peer in self._links
+        self._links.pop(event.peer, None)
         effects = self.heir.link_down(event.peer, now, was_up=was_up)
         self._moving.lost(event.peer)
         if self._moving.is_to(event.peer):

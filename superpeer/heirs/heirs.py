@@ -122,12 +122,10 @@ class Heirs:
         known = self._leaves.get(leaf)
         if known is None or self.is_asked(leaf, heir) or heir not in self._contacts():
             return []
-        before = known.heir if known.is_true else None
-        effects: list[Effect] = []
-        if before is not None:
+        if known.heir is not None and known.is_true:
             effects = self._drop_kept(leaf, known)
-            self._counts[before.node] -= 1
-            known.kept = before
+            self._counts[known.heir.node] -= 1
+            known.kept = known.heir
         else:
             effects = self._release(leaf, known)
         if known.kept is not None and known.kept.node == heir.node:
@@ -251,11 +249,10 @@ class Heirs:
             if known.refused:
                 self._again_later(now)
             return self._tell(leaf, known, None)
-        heir = (
-            known.kept if known.kept in contacts else min(contacts, key=partial(self._rank, known))
-        )
-        known.kept = None if heir == known.kept else known.kept
-        return self._take(leaf, known, heir, now)
+        if (kept := known.kept) in contacts and kept is not None:  # which has most of it
+            known.kept = None
+            return self._take(leaf, known, kept, now)
+        return self._take(leaf, known, min(contacts, key=partial(self._rank, known)), now)
 
     def _candidates(self, leaf: NodeId, known: Copied) -> list[Contact]:
         """Who may be its heir."""
