@@ -103,6 +103,7 @@ def _leaving(at: Machines) -> OnMessage:
         if peer in at.cluster.members:
             return effects
         effects += at.searches.leaf_lost(peer) + at.wishes.leaf_lost(peer, now)
+        effects += at.handing.left(peer, now)
         return effects + at.hierarchy.left(peer, now)
 
     return on_leave

@@ -176,12 +176,19 @@ def test_who_is_parent_or_heir_no_longer_is_let_go(how: str) -> None:
 def test_an_heir_that_becomes_our_parent_is_wanted_all_the_while() -> None:
     """It is our heir no longer, and yet nothing ends."""
     seeking = warm()
-    seeking.hears(1, ReHome(contact(2)))
-    assert seeking.ended(seeking.hears(2, WELCOME)) == [KEYS[1]]
-    seeking = warm()
     seeking.feed(LinkDown(KEYS[1], Door.CONTROL, "lost"))
     assert seeking.ended(seeking.hears(2, WELCOME)) == []
     assert seeking.core.needs(KEYS[2])
+
+
+def test_who_sends_us_away_is_our_heir_until_the_new_parent_names_one() -> None:
+    """It still has what we share: should the new one die at once, we go back."""
+    seeking = warm()
+    seeking.hears(1, ReHome(contact(2)))
+    assert seeking.ended(seeking.hears(2, WELCOME)) == []
+    assert seeking.core.heir.warm == contact(1)
+    assert seeking.ended(seeking.hears(2, Heir(contact(1)))) == []
+    assert seeking.ended(seeking.hears(2, Heir(contact(3)))) == [KEYS[1]]
 
 
 def test_a_silent_parent_is_left_for_an_heir_that_is_not() -> None:
@@ -193,7 +200,7 @@ def test_a_silent_parent_is_left_for_an_heir_that_is_not() -> None:
         effects += seeking.wait(0.1)
     assert sent(effects) == [(KEYS[2], Join(1, 1 << 11, 0, joins=2))]
     assert seeking.core.contact == contact(1)
-    seeking.hears(2, WELCOME)
+    assert seeking.ended(seeking.hears(2, WELCOME)) == [KEYS[1]]
     assert seeking.core.contact == contact(2)
 
 

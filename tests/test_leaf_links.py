@@ -80,7 +80,7 @@ def test_a_leaf_lets_go_of_whom_it_wants_no_longer(
         let_go = [each.peer for each in effects if isinstance(each, LetGo)]
         assert what == "wait" or all(map(leaf.core.needs, dialled))
         assert leaf.core.contact is None or leaf.core.needs(leaf.core.contact.node)
-        assert leaf.core.leaving is None or leaf.core.needs(leaf.core.leaving)
+        assert leaf.core.leaving is None or leaf.core.needs(leaf.core.leaving.node)
         linked = [peer for peer in before if peer in leaf.core._links]
         assert not [peer for peer in linked if not leaf.core.needs(peer) and peer not in let_go]
 

@@ -33,7 +33,7 @@ from common.network import Network
 from common.storage import Restored
 from common.vitals import is_receipt
 from leaf.library.publish import Publisher
-from leaf.parent.moving import ASKED, LEAVE_TIMES, MOVED
+from leaf.parent.moving import ASKED, LEAVE_TIMES
 from leaf.parent.parent import Parent
 from leaf.parent.rounds import Rounds
 from leaf.ranks.promotion import SEEDS_MAX, Offers
@@ -96,7 +96,7 @@ def left(leaf: Moving, effects: list[Effect]) -> bool:
 
 
 def test_the_old_parent_is_left_when_all_is_found_at_the_new_one() -> None:
-    """Dial, join, welcome, published there: only then `Leave` and the end of the link."""
+    """Dial, join, welcome, published there: only then `Leave`; the link ends when it is no heir."""
     leaf = Moving()
     assert leaf.move() == [Dial(NEW, NEW_AT, Door.CONTROL)]
     (join,) = leaf.feed(up(NEW))
@@ -109,10 +109,10 @@ def test_the_old_parent_is_left_when_all_is_found_at_the_new_one() -> None:
     assert said.fields["reason"] == ASKED
     assert not left(leaf, moved)
     assert leaf.core.contact == Contact(NEW, NEW_AT)
-    assert leaf.feed(Acknowledged(1)) == [
-        Send(OLD, Leave(2)),
-        LetGo(OLD, Door.CONTROL, MOVED),
-    ]
+    assert left(leaf, leaf.feed(Acknowledged(1)))
+    assert leaf.core.heir.warm == Contact(OLD, AT)
+    named = leaf.feed(Received(NEW, Heir(Contact(STRANGER, AT))))
+    assert [each.peer for each in named if isinstance(each, LetGo)] == [OLD]
     assert leaf.feed(Acknowledged(2)) == []
 
 
@@ -182,10 +182,7 @@ def test_a_promoted_node_hangs_on_itself() -> None:
     (dial,) = leaf.move(to=Contact(ME.node, NEW_AT))
     assert dial == Dial(ME.node, AT, Door.CONTROL)
     leaf.feed(up(ME.node), Received(ME.node, WELCOME))
-    assert leaf.feed(Acknowledged(1)) == [
-        Send(OLD, Leave(2)),
-        LetGo(OLD, Door.CONTROL, MOVED),
-    ]
+    assert left(leaf, leaf.feed(Acknowledged(1)))
 
 
 def test_the_old_parent_that_is_our_heir_by_then_is_wanted() -> None:

@@ -103,6 +103,12 @@ class Heir:
             return effects
         return effects + self._dial(now)
 
+    def assume(self, contact: Contact | None, now: float) -> None:
+        """This one is our heir until the parent names one: it has what we share, and is linked."""
+        if contact is not None and self.contact is None and contact.node in self._links:
+            self.contact = contact
+            self._is_warm(now)
+
     def may_reach(self, contact: Contact, now: float) -> bool:
         """Whether we are linked with one that a parent names, or dial it already, or may dial it
         now, which is noted. Where nobody of our network answered we may not for an hour (THREATS

@@ -5,7 +5,8 @@
 
 The old parent stays ours until the new one has welcomed us, and linked until what we share is found
 there; only then do we `Leave`. Where the new one has all that we share already, as an heir does,
-that is at once. Here stands how far a move is; `leaf.parent.parent` does it.
+that is at once. Who has sent us away is our heir until the new parent names one: it still has what
+we share. Here stands how far a move is; `leaf.parent.parent` does it.
 """
 
 from typing import Final
@@ -14,6 +15,7 @@ from common.core import Effect, LetGo, Notify, Send
 from common.doors import Door
 from common.ids import NodeId, node_text
 from common.messages.cluster import Leave
+from common.messages.fields import Contact
 from leaf.parent.candidates import Candidate
 
 LEAVE_TIMES: Final = 4.0  # times `join_s`: how long what we share may take to be found there
@@ -31,7 +33,7 @@ class Moving:
     def __init__(self) -> None:
         self.target: Candidate | None = None
         self._why = ""
-        self.leaving: NodeId | None = None
+        self.leaving: Contact | None = None
         """The parent before, which is about to be left and does not know it yet."""
 
     def is_to(self, peer: NodeId) -> bool:
@@ -40,7 +42,15 @@ class Moving:
 
     def needs(self, peer: NodeId) -> bool:
         """Whether a move wants the link to this one."""
-        return peer == self.leaving or self.is_to(peer)
+        return self._is_leaving(peer) or self.is_to(peer)
+
+    def _is_leaving(self, peer: NodeId) -> bool:
+        return self.leaving is not None and self.leaving.node == peer
+
+    @property
+    def sender(self) -> Contact | None:
+        """Who has sent us to the parent that we have now, until we have left it."""
+        return self.leaving if self._why == ASKED else None
 
     def aim(self, target: Candidate, *, why: str) -> None:
         """Join this one while we have our parent."""
@@ -53,16 +63,16 @@ class Moving:
             return []
         return [LetGo(target.node, Door.CONTROL, NOT_MOVED)]
 
-    def arrived(self, old: NodeId) -> Notify:
+    def arrived(self, old: Contact) -> Notify:
         """It is our parent now, and the one before is still linked; a line for the log."""
         to = self.target.node if self.target is not None else None
-        said: dict[str, object] = {"from": node_text(old), "to": node_text(to or b"")}
+        said: dict[str, object] = {"from": node_text(old.node), "to": node_text(to or b"")}
         self.target, self.leaving = None, old
         return Notify("parent_moved", {**said, "reason": self._why})
 
     def lost(self, peer: NodeId) -> None:
         """A link is gone."""
-        if peer == self.leaving:
+        if self._is_leaving(peer):
             self.leaving = None
 
     def leave(self, joins: int) -> list[Effect]:
@@ -70,4 +80,4 @@ class Moving:
         old, self.leaving = self.leaving, None
         if old is None:
             return []
-        return [Send(old, Leave(joins)), LetGo(old, Door.CONTROL, MOVED)]
+        return [Send(old.node, Leave(joins)), LetGo(old.node, Door.CONTROL, MOVED)]

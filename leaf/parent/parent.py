@@ -117,7 +117,7 @@ class Parent:
         return Contact(each.node, each.address)
 
     @property
-    def leaving(self) -> NodeId | None:
+    def leaving(self) -> Contact | None:
         """The parent before, while it does not know yet that we have left it."""
         return self._moving.leaving
 
@@ -259,7 +259,7 @@ class Parent:
         here = self._rounds.here if contact.node == self._me else contact
         if here is None or self._is_candidate(here.node) or not self.heir.may_reach(here, now):
             return []
-        effects = self._leave_old()  # the one before, if that is still under way
+        effects = self._leave_old(now)  # the one before, if that is still under way
         target = candidate_of(here)
         self._moving.aim(target, why=why)
         return effects + self._reach(here.node, target, now)
@@ -280,22 +280,22 @@ class Parent:
 
     def _moved(self, welcome: Welcome, now: float) -> list[Effect]:
         """The other is our parent now; the one before is left once all of ours is found there."""
-        old, new = self._candidate, self._moving.target
-        if new is None or new.node is None or old is None or old.node is None:
+        old, new = self.contact, self._moving.target
+        if new is None or old is None:
             return []
-        moved = self._moving.arrived(old.node)
-        effects: list[Effect] = [moved, Orphaned("it moves to another super-peer", soon=True)]
-        effects += [*self.heir.forget(), *self._joined(new, welcome, now)]
+        told = [self._moving.arrived(old), Orphaned("it moves to another super-peer", soon=True)]
+        effects: list[Effect] = [*told, *self.heir.forget(), *self._joined(new, welcome, now)]
         if welcome.generation == self._published.generation or not self._published.entries:
-            return effects + self._leave_old()
+            return effects + self._leave_old(now)
         self._deadlines.set("leave", now + LEAVE_TIMES * self._config.join_s)
         return effects
 
-    def _acknowledged(self, _event: Acknowledged, _now: float) -> list[Effect]:
-        return self._leave_old()
+    def _acknowledged(self, _event: Acknowledged, now: float) -> list[Effect]:
+        return self._leave_old(now)
 
-    def _leave_old(self) -> list[Effect]:
+    def _leave_old(self, now: float) -> list[Effect]:
         self._deadlines.cancel("leave")
+        self.heir.assume(self._moving.sender, now)
         return self._moving.leave(self._joins)
 
     # --- what others say --------------------------------------------------------------------
@@ -374,7 +374,7 @@ class Parent:
         if parent_is_silent and self.heir.warm is not None:
             effects += self._move(self.heir.warm, now, SILENT)
         for key in self._deadlines.pop_due(now):
-            effects += self._due_join(now) if key == "join" else self._leave_old()
+            effects += self._due_join(now) if key == "join" else self._leave_old(now)
         begins, waited = self._rounds.due(now)
         if self._state is State.SEEKING and (begins or waited):
             effects += self._begin_round(now) if begins else self._advance(now)

@@ -150,8 +150,9 @@ class Cluster:
             alternatives=self._alternatives(),
             credit=self._credit.value,
         )
+        before = leaf.came_from
         effects += [Send(peer, welcome), *self.tell_moved(peer)]
-        return effects + self._heirs.joined(peer, leaf, now)
+        return effects + self._heirs.joined(peer, leaf, now, before=before)
 
     def _take_in(self, peer: NodeId, leaf: Leaf | None, join: Join, now: float) -> Leaf:
         """What we keep of a leaf from now on: of the same life what we had, or had as its heir."""
@@ -368,9 +369,9 @@ class Cluster:
         return effects
 
     def put_to_sleep(self, peer: NodeId, parent: NodeId, now: float) -> list[Effect]:
-        """A leaf that we lost has another parent, whose heir we are."""
+        """A leaf that has left us, or that we lost, has another parent, whose heir we are."""
         leaf, effects = self._leaves[peer], self._let_go(peer)
-        self._dormant.keep(peer, leaf, parent, now)
+        self._dormant.keep(peer, leaf, parent, now, shown_s=MOVED_S)
         return effects
 
     def get(self, peer: NodeId) -> Leaf | None:

@@ -1,6 +1,7 @@
 """Leaves between super-peers: whose they are when two think so, and who inherits when a link goes.
 
-What a leaf says by joining goes first: while its link is up it is ours, whatever a neighbour says.
+What a leaf says by joining goes first: while its link is up it is ours, whatever a neighbour says;
+who claims it by a later join, and asks us to be its heir, is answered when the leaf has left us.
 A leaf whose link we have lost is another's as soon as its heir tells that it has joined there, by a
 later join of the same life. So two that hold the same leaf after a partition agree within a message
 of meeting again, and before that for no longer than a lease.
@@ -17,6 +18,7 @@ class Handing:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._claims: dict[NodeId, tuple[NodeId, Hold]] = {}  # of leaves that are ours until now
 
     # --- messages ---------------------------------------------------------------------------
 
@@ -28,8 +30,11 @@ class Handing:
         if leaf is not None:
             # another life would cost what we have of this one, and nobody has signed its number
             is_later = message.epoch == leaf.epoch and message.joins > leaf.joins
-            if message.leaf in cluster.members or not is_later or dormant.fault(peer, message):
+            if not is_later or dormant.fault(peer, message):
                 return [Send(peer, Held(message.leaf, 0, leaf.joins, OURS))]
+            if message.leaf in cluster.members:
+                self._claims[message.leaf] = peer, message
+                return []
             effects = cluster.put_to_sleep(message.leaf, peer, now)
         elif not dormant.has_place(peer, message.leaf, cluster.places_free):
             return [Send(peer, Held(message.leaf, refused="it takes no more leaves"))]
@@ -48,7 +53,16 @@ class Handing:
 
     def on_release(self, peer: NodeId, message: Release, now: float) -> list[Effect]:
         """We are the heir of this one no longer."""
+        if message.leaf in self._claims and self._claims[message.leaf][0] == peer:
+            del self._claims[message.leaf]
         return self._cluster.dormant.on_release(peer, message, now)
+
+    def left(self, leaf: NodeId, now: float) -> list[Effect]:
+        """A leaf of ours has left us, or we have lost it: who claims it is answered."""
+        claim = self._claims.pop(leaf, None)
+        if claim is None or leaf in self._cluster.members:
+            return []
+        return self.on_hold(*claim, now)
 
     # --- neighbours -------------------------------------------------------------------------
 
@@ -69,7 +83,9 @@ class Handing:
 
     def lost(self, peer: NodeId, now: float) -> list[Effect]:
         """The link is gone: what we inherit is found at once."""
+        self._claims = {leaf: each for leaf, each in self._claims.items() if each[0] != peer}
         woken = self._cluster.dormant.parent_lost(peer, now)
         fields: dict[str, object] = {"node": node_text(peer), "leaves": len(woken)}
         self._cluster.heirs.peer_lost(peer, now)
-        return [Notify("copies_woken", fields)] if woken else []
+        answered = self.left(peer, now)
+        return [*answered, Notify("copies_woken", fields)] if woken else answered

@@ -17,12 +17,13 @@ class Copied:
     """One leaf, and what its heir has."""
 
     __slots__ = (
-        *("afresh", "heir", "held", "kept", "refused", "share", "slots", "told"),
+        *("afresh", "before", "heir", "held", "kept", "refused", "share", "slots", "told"),
         "unreached",
     )
 
-    def __init__(self, share: Share) -> None:
+    def __init__(self, share: Share, before: NodeId | None) -> None:
         self.share = share
+        self.before = before  # its parent before us, which has all that it brought along
         self.heir: Contact | None = None
         self.kept: Contact | None = None  # the heir before, until that one has all
         self.held: int | None = None  # the generation at the heir; None: it has not said

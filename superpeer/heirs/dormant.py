@@ -93,7 +93,9 @@ class Dormant:
     def share_of(self, leaf: NodeId) -> Share | None:
         """What may be shown of a leaf: nothing while it sleeps."""
         copy = self._copies.get(leaf)
-        return copy if copy is not None and copy.awake else None
+        if copy is None or not (copy.awake or self._deadlines.get(("sleep", leaf)) is not None):
+            return None
+        return copy
 
     def has_place(self, peer: NodeId, leaf: NodeId, places_free: int) -> bool:
         """Whether a leaf of a neighbour would find a place here should that one end: beside its
@@ -138,6 +140,7 @@ class Dormant:
             copy = self._copies[leaf]
             if not copy.awake:
                 copy.awake = True
+                self._deadlines.cancel(("sleep", leaf))
                 self.woken += 1
                 self._on_changed(leaf)
                 self._index.wake(leaf)
@@ -164,11 +167,16 @@ class Dormant:
         self.inherited += 1
         return copy.parent, copy
 
-    def keep(self, leaf: NodeId, share: Share, parent: NodeId, now: float) -> None:
-        """A leaf that was ours is another's, who asks us to be its heir: it sleeps from now on,
-        and what is not in the index yet goes there all the same."""
+    def keep(
+        self, leaf: NodeId, share: Share, parent: NodeId, now: float, *, shown_s: float = 0.0
+    ) -> None:
+        """A leaf that was ours is another's, who asks us to be its heir: it is found here for
+        `shown_s` more and sleeps then, and what is not in the index yet goes there all the same."""
         self._copies[leaf] = _Copy(parent, share)
-        self._index.hide(leaf)
+        if shown_s:
+            self._deadlines.set(("sleep", leaf), now + shown_s)
+        else:
+            self._index.hide(leaf)
         if share.unindexed:
             self._deadlines.set(("index", leaf), now)
 
@@ -190,6 +198,8 @@ class Dormant:
             if isinstance(key, tuple) and key[1] in self._copies:
                 if key[0] == "lease":
                     self._forget(key[1], now)
+                elif key[0] == "sleep":
+                    self._sleep(key[1], self._copies[key[1]])
                 else:
                     effects += self._index_some(key[1], self._copies[key[1]], now)
         return effects
@@ -269,8 +279,10 @@ class Dormant:
     def _sleep(self, leaf: NodeId, copy: _Copy) -> None:
         """It has a parent that lives."""
         copy.awake = copy.awaited = False
+        self._on_changed(leaf)
         self._index.hide(leaf)
-        self._deadlines.cancel(("lease", leaf))
+        for what in ("lease", "sleep"):
+            self._deadlines.cancel((what, leaf))
 
     def _take(self, peer: NodeId, copy: _Copy, message: Hold, now: float) -> list[Effect]:
         """Some of what the leaf has signed, or the last of it."""
@@ -310,7 +322,7 @@ class Dormant:
         self._on_dropped(now)
 
     def _quiet(self, leaf: NodeId) -> None:
-        for what in ("lease", "index"):
+        for what in ("lease", "sleep", "index"):
             self._deadlines.cancel((what, leaf))
 
 

@@ -3,12 +3,13 @@
     ASKED --Held--> COPYING --all of it is held--> TRUE --the leaf publishes--> COPYING
       '---- refused, silent, gone: another neighbour is asked, or nobody for a while ----'
 
-An heir is a neighbour of ours, on another host where there is one, and of those the one that keeps
-fewest for us. It is asked first, says which generation it has, and gets what is missing; the last
-message of it carries the leaf's own signature. The leaf is told once the heir has agreed. Back-
-pressure is credit: one message is under way to each heir, whatever its leaves are, so copies never
-fill the queue of a link that queries share. A copy that is not true yet is of use too: a leaf that
-joins its heir sends only the difference.
+An heir is a neighbour of ours, on another host where there is one, and of those the parent that a
+leaf had before us, which has all of it, or the one that keeps fewest for us. It is asked first,
+says which generation it has, and gets what is missing; the last message of it carries the leaf's
+own signature. The leaf is told once the heir has agreed. Backpressure is credit: one message is
+under way to each heir, whatever its leaves are, so copies never fill the queue of a link that
+queries share. A copy that is not true yet is of use too: a leaf that joins its heir sends only the
+difference.
 """
 
 from collections import Counter, deque
@@ -90,12 +91,17 @@ class Heirs:
 
     # --- our leaves -------------------------------------------------------------------------
 
-    def joined(self, leaf: NodeId, share: Share, now: float) -> list[Effect]:
-        """A leaf is ours, or once more; this is what it shares."""
+    def joined(
+        self, leaf: NodeId, share: Share, now: float, *, before: NodeId | None = None
+    ) -> list[Effect]:
+        """A leaf is ours, or once more; this is what it shares, and who was its parent `before`.
+        Who comes from one that stays has an heir at once."""
         known = self._leaves.get(leaf)
         if known is None or known.share is not share:
             effects = self.left(leaf)
-            self._leaves[leaf] = Copied(share)
+            known = self._leaves[leaf] = Copied(share, before)
+            if any(contact.node == before for contact in self._contacts()):
+                return effects + self._name(leaf, known, now)
             self.peers_changed(now)
             return effects
         known.told = None  # it has come back and may have forgotten
@@ -270,11 +276,14 @@ class Heirs:
         if self._deadlines.get(_AGAIN) is None:
             self._deadlines.set(_AGAIN, now + self._config.heir_again_s)
 
-    def _rank(self, known: Copied, contact: Contact) -> tuple[bool, bool, int]:
-        """Whom it can reach first, then another host than ours, then who keeps fewest for us."""
+    def _rank(self, known: Copied, contact: Contact) -> tuple[bool, bool, bool, int]:
+        """Whom it can reach first, then another host than ours, then who was its parent, then who
+        keeps fewest for us."""
         link = self._links.get(contact.node)
         is_beside_us = link is not None and link.observed.ip == contact.address.ip
-        return contact.node in known.unreached, is_beside_us, self._counts[contact.node]
+        is_new_to_it = contact.node != known.before
+        is_unreached = contact.node in known.unreached
+        return is_unreached, is_beside_us, is_new_to_it, self._counts[contact.node]
 
     def _agreed(self, leaf: NodeId, known: Copied, generation: int, now: float) -> list[Effect]:
         is_first, known.held = known.held is None, generation

@@ -99,11 +99,10 @@ class Liveness:
         there = superpeer_of(parent)
         if there is not None and leaf.identity.node not in there.cluster.members:
             self._tell(RULE_22, f"{parent.name} does not know its leaf {leaf.name}")
+        left = inside.parent.leaving  # in a moment; it moves on purpose
         for host in self._arena.honest(self._arena.super_peers):
             other = superpeer_of(host)
-            is_left = (
-                inside.parent.leaving == host.identity.node
-            )  # in a moment; it moves on purpose
+            is_left = left is not None and left.node == host.identity.node
             if host is parent or is_left or other is None:
                 continue
             if leaf.identity.node in other.cluster.members:

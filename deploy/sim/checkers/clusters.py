@@ -70,16 +70,18 @@ class Clusters:
                 self._tell(host, "6: an address was observed", f"puts {owner.name} elsewhere")
 
     def _index(self, host: Host, inside: SuperPeerInside) -> None:
-        cluster, copies = inside.cluster, inside.cluster.dormant._copies
+        cluster, dormant = inside.cluster, inside.cluster.dormant
+        copies = dormant._copies
         for peer in cluster._index._shelves:
             if peer not in cluster._leaves and peer not in copies:
                 self._tell(host, RULE, "finds files of a leaf that it does not keep")
-        shown = [*cluster._leaves.values(), *(each for each in copies.values() if each.awake)]
+        woken = {leaf: copy for leaf, copy in copies.items() if dormant.share_of(leaf) is not None}
+        shown = [*cluster._leaves.values(), *woken.values()]
         if not any(leaf.unindexed for leaf in shown):
             held = sum(len(leaf.holding) for leaf in shown)
             if held != cluster.files:
                 self._tell(host, RULE, f"finds {cluster.files} of the {held} entries that it holds")
-        asleep = [each for each in copies.values() if not each.awake]
+        asleep = [copy for leaf, copy in copies.items() if leaf not in woken]
         if not any(copy.unindexed for copy in asleep):
             held = sum(len(copy.holding) for copy in asleep)
             if held != cluster.hidden:
