@@ -1,6 +1,7 @@
-"""Places for neighbours: those that a super-peer keeps for the seeds it was told to join."""
+"""Places: those that a super-peer keeps for the seeds it was told to join, and room beside it."""
 
-from common.config import Config, OverlayConfig
+from common.config import ClusterConfig, Config, OverlayConfig
+from common.messages.cluster import Busy
 from common.messages.overlay import Link
 from tests.overlay_world import World, neighbours
 
@@ -36,3 +37,25 @@ def test_a_seed_without_a_key_is_tried_though_all_free_places_are_kept() -> None
     world.superpeer("sp3")
     world.advance(61.0)
     assert neighbours(world, "sp1") == ["one", "sp2", "sp3"]
+
+
+def test_refused_leaves_are_sent_where_room_is_and_not_all_to_one() -> None:
+    """A full super-peer knows the load of those beside it, and counts whom it has sent there."""
+    world = World(delay_s=(0.001, 0.001))
+    config = Config(cluster=ClusterConfig(leaves_max=3))
+    world.superpeers(["full", "sp1", "sp2"], [("full", "sp1"), ("full", "sp2")], config)
+    for parent, leaves in (("full", 3), ("sp2", 2)):
+        for number in range(leaves):
+            world.leaf(f"{parent}-{number}")
+            world.join(f"{parent}-{number}", parent)
+    world.advance(10.0)
+    first: list[bytes] = []
+    for number in range(4):
+        world.leaf(f"late{number}")
+        world.join(f"late{number}", "full")
+        world.advance(0.1)
+        busy = world.puppet(f"late{number}").heard[-1]
+        assert isinstance(busy, Busy)
+        first.append(busy.alternatives[0].node)
+    names = {world.identities[name].node: name for name in ("sp1", "sp2")}
+    assert [names[node] for node in first] == ["sp1", "sp1", "sp1", "sp2"]

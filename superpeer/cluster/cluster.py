@@ -62,8 +62,8 @@ class Leaf(Share):
 
 class Cluster:
     """The leaves by key, and the index of what they share. `links` is read as it is at the moment;
-    `alternatives` names super-peers to go to instead, `digest` is kept for the others to hear of,
-    and `spread_s` is how long that may take."""
+    `alternatives` names super-peers to go to instead, `elsewhere` those with room first; `digest`
+    is kept for the others to hear of, and `spread_s` is how long that may take."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Cluster:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         alternatives: Callable[[], tuple[Contact, ...]],
+        elsewhere: Callable[[], tuple[Contact, ...]],
         digest: CountedPlaces,
         spread_s: Callable[[], float],
         wishes: Wishes,
@@ -87,6 +88,7 @@ class Cluster:
         self._rng = rng
         self._links = links
         self._alternatives = alternatives
+        self._elsewhere = elsewhere
         self._deadlines = Deadlines()
         self._index = Index(rng.getrandbits(64), digest)
         self._findable = Findable(self._index, rng, self._share_of)
@@ -339,7 +341,7 @@ class Cluster:
         return [*released, Send(peer, Published(0, refused=why))]
 
     def _busy(self, peer: NodeId) -> Effect:
-        return Send(peer, Busy(self._config.busy_retry_s, self._alternatives()))
+        return Send(peer, Busy(self._config.busy_retry_s, self._elsewhere()))
 
     def _make_room(self, now: float) -> list[Effect]:
         """Send the leaf away that has shared nothing for longest, if that is long enough."""
@@ -353,11 +355,8 @@ class Cluster:
         peer = min(idle, key=lambda one: idle[one])
         self.members.pop(peer, None)
         effects = self.drop(peer, now)
-        return [
-            *effects,
-            self._busy(peer),
-            LetGo(peer, Door.CONTROL, "it gives way to one that shares", refuses=True),
-        ]
+        gone = LetGo(peer, Door.CONTROL, "it gives way to one that shares", refuses=True)
+        return [*effects, self._busy(peer), gone]
 
     def drop(self, peer: NodeId, now: float) -> list[Effect]:
         """Forget a leaf and all that it shares."""

@@ -32,6 +32,7 @@ class Neighbour:
         self.leaving = False  # nothing new is asked of it
         self.rtt_s: float | None = None
         self.leaves = 0
+        self.referred = 0  # leaves that we have told of it since it said how many it has
         self.contacts: tuple[Contact, ...] = ()
         self.nearby: tuple[int, ...] = ()
 

@@ -241,6 +241,17 @@ class Overlay:
             if peer != but and neighbour.address.port and not neighbour.leaving
         )
 
+    def elsewhere(self) -> tuple[Contact, ...]:
+        """Our neighbours for a leaf that we do not take, who has fewest leaves first: those are
+        counted that we have told of it since it said its load, so not all are sent to one."""
+        beside = self.neighbours
+        contacts = sorted(
+            self.contacts(), key=lambda one: beside[one.node].leaves + beside[one.node].referred
+        )
+        if contacts:
+            beside[contacts[0].node].referred += 1
+        return tuple(contacts)
+
     def askable(self) -> list[NodeId]:
         """The neighbours of whom anything new may be asked: those that stay."""
         return [peer for peer, each in self.neighbours.items() if not each.leaving]
@@ -338,7 +349,7 @@ class Overlay:
     def _hear(self, peer: NodeId, message: Link | Linked | Neighbourhood, now: float) -> None:
         neighbour = self.neighbours[peer]
         self._vicinity.changed()
-        neighbour.leaves = message.leaves
+        neighbour.leaves, neighbour.referred = message.leaves, 0
         neighbour.nearby = tuple(unpack(message.nearby))
         neighbour.contacts = tuple(
             contact

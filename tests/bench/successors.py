@@ -158,8 +158,17 @@ class Death:
         return sum(parent >= gone and parent in alive for parent, _ in self._stage.joined.values())
 
     def _indexed(self) -> int:
+        """Leaves whose file is found somewhere; one that moves is for a moment in two indexes."""
         insides = [superpeer_of(self._stage.superpeer(each)) for each in self._stage.alive]
-        return sum(each.cluster.files for each in insides if each is not None)
+        shelves = [each.cluster._index._shelves for each in insides if each is not None]
+        return len(
+            {
+                leaf
+                for some in shelves
+                for leaf, each in some.items()
+                if each.files and not each.hidden
+            }
+        )
 
     def _parts(self) -> int:
         """How many networks the super-peers are."""
