@@ -294,7 +294,6 @@ class SuperPeer:
     def _end(self, grace_s: float, now: float, call: int | None = None) -> list[Effect]:
         """Take nobody any more, hand over what we have, and end when all are gone."""
         effects: list[Effect] = [*self._overlay.stop(), *self._lookout.stop()]
-        self._cluster.stop()
         self._reunion.stop()
         return effects + self._draining.begin(grace_s, now, last=Exited(), call=call)
 

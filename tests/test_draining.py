@@ -26,7 +26,7 @@ def test_who_is_here_may_say_so_while_we_leave() -> None:
     """A leaf that gave up its move joins its old parent again: it is told no busy, or it would go
     before its heir has all; who is new is sent away."""
     world = three()
-    world.core("sp1")._cluster.stop()
+    world.core("sp1")._cluster.stop(world.now)
     told = len(world.puppet("leaf1").heard)
     world.say("leaf1", "sp1", Join(1, 1, 2, joins=2))
     world.leaf("late")

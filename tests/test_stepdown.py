@@ -50,8 +50,9 @@ class Peer:
         )
         self.machine.promoted_at = -1.0
 
-    def _close(self) -> None:
+    def _close(self, _now: float) -> list[Effect]:
         self.closed = True
+        return []
 
     def _leave(self, _now: float) -> list[Effect]:
         self.left = True

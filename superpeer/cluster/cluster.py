@@ -113,9 +113,10 @@ class Cluster:
         """How many leaves have left us for another parent."""
         self.dropped: Counter[str] = Counter()
 
-    def stop(self) -> None:
-        """Take no new leaves any more; those that are here may say so again."""
+    def stop(self, now: float) -> list[Effect]:
+        """Take no new leaves any more and be nobody's heir; who is here may say so again."""
         self._admitting = False
+        return self._dormant.close("it leaves", now)
 
     @property
     def files(self) -> int:

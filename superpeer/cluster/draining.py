@@ -76,8 +76,7 @@ class Draining:
         self._last, self._began, self._ends_at = last, now, now + grace_s
         self._hands_until = now + HANDING * grace_s
         self._moved_before = self._cluster.moved
-        self._cluster.stop()
-        return [*self._cluster.dormant.close("it leaves", now), *self.look(now)]
+        return [*self._cluster.stop(now), *self.look(now)]
 
     def _hurry(self, grace_s: float, now: float) -> None:
         """An end that comes sooner is heeded as if it had been the first, as is its share for

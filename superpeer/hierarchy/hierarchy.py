@@ -117,9 +117,9 @@ class Hierarchy:
             want=self._overlay.joining.want,
         )
 
-    def _close(self) -> None:
-        self._cluster.stop()
+    def _close(self, now: float) -> list[Effect]:
         self._overlay.stop()
+        return self._cluster.stop(now)
 
     def rated(self, rows: list[LeafRow], now: float) -> list[LeafRow]:
         """Our leaves, with what they are seen to send."""

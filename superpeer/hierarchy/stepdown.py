@@ -53,7 +53,8 @@ class Phase(enum.Enum):
 
 class StepDown:
     """Of one super-peer. `leaves` and `neighbours` are read as they are at the moment; `close` has
-    no leaf taken in any more, `leave` parts from all neighbours in peace, `want` makes one."""
+    no leaf and no copy taken in any more, `leave` parts from all neighbours in peace, `want` makes
+    one."""
 
     def __init__(
         self,
@@ -65,7 +66,7 @@ class StepDown:
         neighbours: Mapping[NodeId, Neighbour],
         moves: Moves,
         leaves_max: int,
-        close: Callable[[], None],
+        close: Callable[[float], list[Effect]],
         leave: Callable[[float], list[Effect]],
         want: Callable[[Contact, float], list[Effect]] = lambda _contact, _now: [],
     ) -> None:
@@ -248,11 +249,11 @@ class StepDown:
         """Send all leaves to the neighbours, in proportion to the room they have."""
         self._phase, self._successor = Phase.EMPTYING, None
         self._deadlines.cancel(_YIELD)
-        self._close()
+        closed = self._close(now)
         self._moves.cancel()
         self._deadlines.set(_EMPTY, now + self._config.drain_s)
         told = Notify("stepping_down", {"leaves": len(self._leaves)})
-        return [told, *self._send_off(now), *self.settle(now)]
+        return [told, *closed, *self._send_off(now), *self.settle(now)]
 
     def _send_off(self, now: float) -> list[Effect]:
         beside = list(staying(self._neighbours).items())
