@@ -122,11 +122,18 @@ class Succession:
         return []
 
     def _on_alone(self, event: Alone, now: float) -> list[Effect]:
-        """A round found nobody: ask, unless we do so already."""
+        """A round found nobody: ask, unless we do so already; soon, if those that were named took
+        us not."""
         self._alone = event
         if self._since is None:
             self._since = now
+        again_at = self._deadlines.get(_AGAIN)
+        if self._has_named and again_at is not None:
+            self._deadlines.set(_AGAIN, min(again_at, self._soon(now)))
         return [] if self._deadlines.earliest() is not None else self._ask(now)
+
+    def _soon(self, now: float) -> float:
+        return now + SOON_S * self._rng.uniform(0.5, 1.0)
 
     def _ask(self, now: float) -> list[Effect]:
         others = [each for each in self._line if each.node != self._me]
@@ -178,7 +185,7 @@ class Succession:
             self._has_named = True
             return [Named(tuple(useful.values()))]
         if named:  # they may have us by now
-            self._deadlines.set(_AGAIN, now + SOON_S * self._rng.uniform(0.5, 1.0))
+            self._deadlines.set(_AGAIN, self._soon(now))
             self._tried.clear()
         if not self._asked:
             return self._begin_network() if self._waited(now) >= self._config.cut_off_s else []
