@@ -258,3 +258,13 @@ def test_one_for_which_few_leaves_are_too_many_steps_down() -> None:
     assert network.until(lambda: network.noted_by(name, "stepped_down") > 0, 300.0)
     unfit = [note for who, note in network.notes if who == name and note.name == "unfit"]
     assert unfit[0].fields["reason"] == "few leaves are too many for it"
+
+
+def test_where_leaves_find_no_place_the_new_super_peer_is_theirs() -> None:
+    """Nobody is moved for it: who was refused goes there, and the next can be asked at once."""
+    network = crowd(14, leaves_max=6, refused_s=0.2)
+    assert network.until(lambda: network.superpeer_status("first").promotions > 0, 120.0)
+    (shared,) = [note.fields for who, note in network.notes if note.name == "leaf_promoted"]
+    assert shared["leaves"] == 0
+    network.until(lambda: all(network.status(f"leaf{n}").parent for n in range(14)), 60.0)
+    assert len(promoted(network)) >= 2

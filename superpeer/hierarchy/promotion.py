@@ -36,7 +36,6 @@ from superpeer.vitals.vitals import Vitals
 FULLER: Final = 1.25  # than the mean: then leaves are given away; wild guess
 FALLEN: Final = 0.5  # of the least rate: who is seen to send less goes; wild guess
 TESTED_FROM: Final = 0.5  # of the target: where leaves are fewer, nobody is missed soon; guess
-SOUGHT_S: Final = 2.0  # after a leaf was refused others come; wild guess
 SEEDS_TOLD: Final = 8  # neighbours named with an offer: what one wants at a time
 _LOOK: Final = "look"
 _OFFER: Final = "offer"
@@ -74,7 +73,8 @@ class Promotion:
         self._waited_s = waited_s
         self.capacity = Capacity(config.promotion, self.leaves_max)
         self._over_since: float | None = None  # super-peers are missing
-        self._refused_at = -math.inf  # the last leaf for which there was no place
+        self._sought_until = -math.inf  # leaves for which there was no place come again till then
+        self._retry_s = config.cluster.busy_retry_s
         self._offered: _Offered | None = None
         self.exchange = Exchange(
             self.config, rng, leaves=leaves, neighbours=neighbours, worth=self._worth_beside
@@ -141,7 +141,7 @@ class Promotion:
 
     def refused(self, now: float) -> None:
         """Somebody would be our leaf and we are full: look soon, for all that come after it."""
-        self._refused_at = now
+        self._sought_until = now + self._retry_s
         looks_at = self._deadlines.get(_LOOK)
         if looks_at is not None and len(self._leaves) >= self.leaves_max:
             self._deadlines.set(_LOOK, min(looks_at, now + self.config.refused_s))
@@ -305,8 +305,8 @@ class Promotion:
         free = self._moves.free(now, but=peer)
         free = [leaf for leaf in free if leaf != self.me and leaf not in self._neighbours]
         takes_place = self.exchange.gives_way(peer, now) is not None  # of the other's leaves, then
-        is_sought = now < self._refused_at + SOUGHT_S
-        half = [] if takes_place or is_sought else free[: max(0, (len(self._leaves) - 1) // 2)]
+        stay = takes_place or now < self._sought_until
+        half = [] if stay else free[: max(0, (len(self._leaves) - 1) // 2)]
         self._neighbours[peer].leaves += len(half)
         promoted = Notify("leaf_promoted", {"node": node_text(peer), "leaves": len(half)})
         others = self.exchange.arrived(to, now) if takes_place else []
