@@ -55,15 +55,15 @@ def test_a_claim_on_a_leaf_whose_link_breaks_is_answered() -> None:
 
 
 def test_a_claim_that_is_a_lie_costs_nothing() -> None:
-    """The leaf stays, and is found; who claims it may take it back."""
+    """The leaf stays, and is found; its heir, who claims it, may take that back."""
     world = three()
     leaf = world.identities["leaf1"].node
     source = Contact(leaf, world.addresses["leaf1"])
-    world.say("sp3", "sp1", Hold(leaf, 1, 99, source, 0))
+    world.say("sp2", "sp1", Hold(leaf, 1, 99, source, 0))
     world.advance(0.1)
     assert world.core("sp1")._handing._claims
     assert found(world) == BOTH
-    world.say("sp3", "sp1", Release(leaf))
+    world.say("sp2", "sp1", Release(leaf))
     world.advance(0.1)
     assert not world.core("sp1")._handing._claims
     assert found(world) == BOTH

@@ -11,7 +11,7 @@ from common.content.catalogue import Entry
 from common.core import Effect, Event, Notify, Received, Send, Woke
 from common.ids import Identity
 from common.messages.cluster import Publish, Published
-from leaf.library.publish import Publisher
+from leaf.library.publish import UPLOADS_BURST, UPLOADS_PER_S, Publisher
 from leaf.signals import Acknowledged, Joined, Offered, Orphaned
 from superpeer.index.holding import Holding, PublishError
 
@@ -268,3 +268,17 @@ def test_manifests_do_not_push_each_other_out() -> None:
     pair.join()
     assert pair.held() == ["1.folder", "2.folder"]
     assert pair.publisher.left_out == 1
+
+
+def test_parents_that_send_us_round_get_few_catalogues() -> None:
+    """Two that always hold nothing and send us to one another: a bounded number a minute."""
+    pair = Pair()
+    pair.feed(offer(*range(20)))
+    for _ in range(600):
+        pair.holding = Holding("test", ME.node, pair.entries_max)
+        pair.feed(Joined(PARENT, WHERE, 0, pair.entries_max))
+        pair.wait(0.1)
+    whole = sum(each.signature is not None for each in pair.sent)
+    assert UPLOADS_BURST <= whole <= UPLOADS_BURST + 60 * UPLOADS_PER_S + 1
+    pair.wait(1 / UPLOADS_PER_S)
+    assert pair.held() == names(*range(20))  # the last one has it all the same

@@ -2,7 +2,7 @@
 
 from common.config import ClusterConfig, Config, OverlayConfig
 from common.messages.cluster import Busy
-from common.messages.overlay import Link
+from common.messages.overlay import Link, Neighbourhood
 from tests.overlay_world import World, neighbours
 
 
@@ -59,3 +59,25 @@ def test_refused_leaves_are_sent_where_room_is_and_not_all_to_one() -> None:
         first.append(busy.alternatives[0].node)
     names = {world.identities[name].node: name for name in ("sp1", "sp2")}
     assert [names[node] for node in first] == ["sp1", "sp1", "sp1", "sp2"]
+
+
+def test_who_always_says_that_it_has_no_leaves_gets_its_share_and_no_more() -> None:
+    """Of two by lot the better one is named first, so a liar is named in half of all at most."""
+    world = World(delay_s=(0.001, 0.001))
+    names = ["full", "sp1", "sp2", "sp3", "liar"]
+    pairs = [("full", name) for name in names[1:]]
+    world.superpeers(names, pairs, Config(cluster=ClusterConfig(leaves_max=1)))
+    world.leaf("leaf")
+    world.join("leaf", "full")
+    world.advance(1.0)
+    first: list[bytes] = []
+    for number in range(60):
+        world.leaf(f"late{number}")
+        world.join(f"late{number}", "full")
+        world.advance(0.1)
+        busy = world.puppet(f"late{number}").heard[-1]
+        assert isinstance(busy, Busy)
+        first.append(busy.alternatives[0].node)
+        world.say("liar", "full", Neighbourhood(0))
+        world.advance(0.1)
+    assert first.count(world.identities["liar"].node) <= 40

@@ -202,6 +202,20 @@ def test_a_full_cluster_beside_empty_ones_makes_none() -> None:
     assert split_chance(drift(90, [], 60.0), CONFIG) == 1.0
 
 
+@pytest.mark.parametrize("lie", [0, 20, 2**53])
+def test_one_neighbour_that_lies_about_its_load_changes_nothing(lie: int) -> None:
+    """No super-peer is made of a leaf, nor does one go, by what one alone says."""
+    for own in (4, 8):
+        seen = drift(own, [8, 8, 8, lie], 8.0)
+        assert split_chance(seen, CONFIG) == leave_chance(seen, CONFIG) == 0.0
+
+
+def test_who_is_full_itself_does_not_go_and_who_has_few_makes_none() -> None:
+    """Whatever all the others say."""
+    assert leave_chance(drift(8, [0, 0, 0, 0], 8.0), CONFIG) == 0.0
+    assert split_chance(drift(8, [99, 99, 99, 99], 8.0), CONFIG) == 0.0
+
+
 def test_who_is_unfit_for_long_goes_if_the_others_have_room() -> None:
     """Whatever the load; and not for a moment's weakness."""
     peer = Peer(b"\x01", [b"\x02"], leaves=5)

@@ -23,11 +23,14 @@ from common.deadlines import Deadlines
 from common.ids import Identity, NodeId
 from common.limits import CONTAINER_ITEMS_MAX, FILES_PER_LEAF_MAX
 from common.messages.cluster import Publish, Published, Put
+from common.rates import Bucket
 from leaf.signals import Acknowledged, Joined, Offered, Orphaned
 
 GATHER_S: Final = 0.2  # as many changes as come within it make one generation; wild guess
 PACE_S: Final = 0.02  # 4 messages of 32 KiB each time: 6 MB/s, 20,000 files in half a second
 ENTRY_BYTES: Final = 64  # of an entry on the wire, beside its texts
+UPLOADS_PER_S: Final = 0.1  # of all that we share: parents may send us round; wild guess
+UPLOADS_BURST: Final = 8
 GENERATIONS_PER_LIFE_BITS: Final = 11  # of a life of a millisecond; one makes 5 a second at most
 
 
@@ -38,7 +41,7 @@ class Publisher:
         *("_above_limit", "_afresh", "_awaited", "_catalogue", "_changed", "_config"),
         *("_deadlines", "_first_generation", "_free", "_held", "_identity", "_limit"),
         *("_network", "_parent", "_pending", "_queue", "_revision", "_revision_held"),
-        *("_sending", "_slots", "generation"),
+        *("_sending", "_slots", "_uploads", "generation"),
     )
 
     def __init__(self, identity: Identity, network: str, config: ParentConfig, epoch: int) -> None:
@@ -64,6 +67,7 @@ class Publisher:
         self._revision = 0
         self._revision_held = 0  # what the catalogue as it stands includes
         self._deadlines = Deadlines()
+        self._uploads = Bucket(UPLOADS_PER_S, UPLOADS_BURST, 0.0)
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
@@ -199,6 +203,9 @@ class Publisher:
             return [Acknowledged(self._revision_held)]
         self._deadlines.cancel("again")
         self._afresh = not self._first_generation <= self._held <= self.generation
+        if self._afresh and not self._uploads.take(now):
+            self._deadlines.set("again", now + max(self._uploads.wait_s, 0.001))
+            return []
         if self._afresh:
             slots = list(self._slots.values())
         else:

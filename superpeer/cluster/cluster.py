@@ -27,6 +27,7 @@ from common.messages.cluster import Busy, Join, Leave, Publish, Published, Welco
 from common.messages.fields import Contact
 from common.messages.overlay import Held
 from superpeer.cluster.findable import Findable
+from superpeer.cluster.leaf import Leaf
 from superpeer.heirs.dormant import Dormant
 from superpeer.heirs.heirs import Heirs
 from superpeer.index.holding import Holding, PublishError
@@ -43,21 +44,6 @@ MOVED_S: Final = 1.0  # for queries that are under way; a ring among hosts afar;
 SWEEP_S: Final = 0.05  # between two of them; wild guess
 
 _SWEEP: Final = ("sweep", b"")
-
-
-class Leaf(Share):
-    """One leaf in one of its lives."""
-
-    __slots__ = ("came_from", "here_since", "joined_at", "rtt_s", "unacknowledged")
-
-    def __init__(self, share: Share, here_since: float) -> None:
-        super().__init__(share.epoch, share.joins, share.source, share.holding)
-        self.unindexed = share.unindexed
-        self.here_since = here_since  # over all its lives, while we hold a place for it
-        self.joined_at = 0.0  # for the last time
-        self.rtt_s: float | None = None
-        self.unacknowledged: list[int] = []  # generations to confirm when they are findable
-        self.came_from: NodeId | None = None  # the parent before us, whose heir we were
 
 
 class Cluster:
@@ -153,9 +139,9 @@ class Cluster:
             alternatives=self._alternatives(),
             credit=self._credit.value,
         )
-        before = leaf.came_from
+        before, returns, leaf.has_left = leaf.came_from, leaf.has_left, False
         effects += [Send(peer, welcome), *self.tell_moved(peer)]
-        return effects + self._heirs.joined(peer, leaf, now, before=before)
+        return effects + self._heirs.joined(peer, leaf, now, before=before, returns=returns)
 
     def _take_in(self, peer: NodeId, leaf: Leaf | None, join: Join, now: float) -> Leaf:
         """What we keep of a leaf from now on: of the same life what we had, or had as its heir."""
@@ -216,6 +202,7 @@ class Cluster:
         """A leaf has another parent. What it shares is found here for a moment more: queries are
         under way that have passed its new parent before it came there."""
         self.moved += 1
+        self._leaves[peer].has_left = True
         until = self._deadlines.get(("lease", peer)) or float("inf")
         self._deadlines.set(("lease", peer), min(until, now + MOVED_S))
         return self._heirs.left(peer)

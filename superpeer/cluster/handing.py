@@ -1,7 +1,8 @@
 """Leaves between super-peers: whose they are when two think so, and who inherits when a link goes.
 
 What a leaf says by joining goes first: while its link is up it is ours, whatever a neighbour says;
-who claims it by a later join, and asks us to be its heir, is answered when the leaf has left us.
+who claims it by a later join, and asks us to be its heir, is answered when the leaf has left us,
+and only if it is whom we named as its heir, or the leaf itself has said that it goes.
 A leaf whose link we have lost is another's as soon as its heir tells that it has joined there, by a
 later join of the same life. So two that hold the same leaf after a partition agree within a message
 of meeting again, and before that for no longer than a lease.
@@ -30,7 +31,9 @@ class Handing:
         if leaf is not None:
             # another life would cost what we have of this one, and nobody has signed its number
             is_later = message.epoch == leaf.epoch and message.joins > leaf.joins
-            if not is_later or dormant.fault(peer, message):
+            heir = cluster.heirs.heir_of(message.leaf)  # it moves there; nobody else takes it away
+            is_heir = leaf.has_left or (heir is not None and heir.node == peer)
+            if not is_later or not is_heir or dormant.fault(peer, message, len(leaf.holding)):
                 return [Send(peer, Held(message.leaf, 0, leaf.joins, OURS))]
             if message.leaf in cluster.members:
                 self._claims[message.leaf] = peer, message

@@ -17,12 +17,13 @@ class Copied:
     """One leaf, and what its heir has."""
 
     __slots__ = (
-        *("afresh", "before", "heir", "held", "kept", "refused", "share", "slots", "told"),
-        "unreached",
+        *("afresh", "before", "heir", "held", "kept", "refused", "rests_until"),
+        *("share", "slots", "told", "unreached"),
     )
 
-    def __init__(self, share: Share, before: NodeId | None) -> None:
+    def __init__(self, share: Share, before: NodeId | None, rests_until: float) -> None:
         self.share = share
+        self.rests_until = rests_until  # nobody is asked to be its heir
         self.before = before  # its parent before us, which has all that it brought along
         self.heir: Contact | None = None
         self.kept: Contact | None = None  # the heir before, until that one has all

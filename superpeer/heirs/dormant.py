@@ -135,7 +135,11 @@ class Dormant:
     def parent_lost(self, peer: NodeId, now: float) -> list[NodeId]:
         """The link to a parent is gone: its leaves that we are heir of are found from now on; who
         they are."""
-        woken = [leaf for leaf, copy in self._copies.items() if copy.parent == peer]
+        theirs = [leaf for leaf, copy in self._copies.items() if copy.parent == peer]
+        for leaf in theirs:
+            if not self._copies[leaf].holding.generation:
+                self._forget(leaf, now)  # there is nothing to find
+        woken = [leaf for leaf in theirs if leaf in self._copies]
         for leaf in woken:
             copy = self._copies[leaf]
             if not copy.awake:
@@ -158,8 +162,8 @@ class Dormant:
         copy = self._copies.get(leaf)
         if copy is None:
             return None
-        if copy.epoch != epoch:
-            self._forget(leaf, now)
+        if copy.epoch != epoch or not copy.holding.generation:
+            self._forget(leaf, now)  # of another life, or nobody has proven that it was its parent
             return None
         del self._copies[leaf]
         self._quiet(leaf)
@@ -210,8 +214,8 @@ class Dormant:
 
     # --- the steps they share ---------------------------------------------------------------
 
-    def fault(self, peer: NodeId, message: Hold) -> str:
-        """Why we are not to be the heir; '' where we are."""
+    def fault(self, peer: NodeId, message: Hold, entries: int = 0) -> str:
+        """Why we are not to be the heir of one that has so many entries here; '' where we are."""
         copy = self._copies.get(message.leaf)
         if self._closed:
             return self._closed
@@ -226,16 +230,18 @@ class Dormant:
                 return "nothing is kept of it"
         elif copy.parent != peer and self._belongs(copy, message):
             return "another super-peer is its parent"
-        return "" if self._has_room(peer, message, copy) else FULL
+        return "" if self._has_room(peer, message, copy, entries) else FULL
 
     def _belongs(self, copy: _Copy, message: Hold) -> bool:
         """Whether a copy stays another's: it knows a later join, or that one lives and has not
         released it. Nobody has signed the numbers of a question."""
         is_later = (message.epoch, message.joins) > (copy.epoch, copy.joins)
         lives = copy.parent in self._links and copy.parent in self._neighbours
-        return not is_later or (lives and not copy.awake)
+        if not copy.entries and not copy.holding.generation:
+            return False  # nothing but a question: it keeps nobody from it
+        return not is_later or lives or copy.awake
 
-    def _has_room(self, peer: NodeId, message: Hold, copy: _Copy | None) -> bool:
+    def _has_room(self, peer: NodeId, message: Hold, copy: _Copy | None, entries: int) -> bool:
         """Whether the budget has room for what is told, of all and of this neighbour."""
         theirs = [each for each in self._copies.values() if each.parent == peer]
         is_new = copy is None or copy.parent != peer
@@ -244,10 +250,11 @@ class Dormant:
             return False
         if is_new and len(self._copies) >= leaves_max and self._hollow() is None:
             return False
-        if not message.puts:
+        more = len(message.puts) + entries
+        if not more:
             return True
-        ours = sum(each.entries for each in theirs) + len(message.puts)
-        total = sum(each.entries for each in self._copies.values()) + len(message.puts)
+        ours = sum(each.entries for each in theirs) + more
+        total = sum(each.entries for each in self._copies.values()) + more
         return ours <= entries_max // 2 and total <= entries_max
 
     def _refuse(self, peer: NodeId, message: Hold, why: str, now: float) -> list[Effect]:

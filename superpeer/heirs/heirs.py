@@ -27,6 +27,7 @@ from common.messages.overlay import Held, Release
 from superpeer.heirs.copied import Copied
 from superpeer.index.share import Share
 
+RETURNED_S: Final = 60.0  # between two whole copies of who comes and goes at will; wild guess
 GATHER_S: Final = 0.25  # until heirs are named: first who lost a parent is served; wild guess
 
 _LOOK: Final = "look"
@@ -92,15 +93,23 @@ class Heirs:
     # --- our leaves -------------------------------------------------------------------------
 
     def joined(
-        self, leaf: NodeId, share: Share, now: float, *, before: NodeId | None = None
+        self,
+        leaf: NodeId,
+        share: Share,
+        now: float,
+        *,
+        before: NodeId | None = None,
+        returns: bool = False,
     ) -> list[Effect]:
         """A leaf is ours, or once more; this is what it shares, and who was its parent `before`.
-        Who comes from one that stays has an heir at once."""
+        Who comes from one that stays has an heir at once; who left us and `returns` has none for
+        long: its whole catalogue would be copied for a message of 150 bytes."""
         known = self._leaves.get(leaf)
         if known is None or known.share is not share:
             effects = self.left(leaf)
-            known = self._leaves[leaf] = Copied(share, before)
-            if any(contact.node == before for contact in self._contacts()):
+            rests_until = now + RETURNED_S if returns else now
+            known = self._leaves[leaf] = Copied(share, before, rests_until)
+            if not returns and any(contact.node == before for contact in self._contacts()):
                 return effects + self._name(leaf, known, now)
             self.peers_changed(now)
             return effects
@@ -242,7 +251,9 @@ class Heirs:
         for leaf, known in self._leaves.items():
             if again:
                 known.refused.clear()
-            if known.heir is None:
+            if now < known.rests_until:
+                self._again_later(now)
+            elif known.heir is None:
                 effects += self._name(leaf, known, now)
             elif known.heir.node not in staying:
                 effects += self._release(leaf, known) + self._name(leaf, known, now)

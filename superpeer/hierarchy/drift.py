@@ -34,14 +34,15 @@ class Drift(msgspec.Struct, frozen=True):
 def drift(leaves: int, beside: Sequence[int], target: float) -> Drift:
     """From our leaves and those of each neighbour."""
     near = 1 + len(beside)
-    mean = (leaves + sum(beside)) / near
+    told = sorted(beside)[1:-1] if len(beside) > 2 else beside  # one may lie, either way
+    mean = (leaves + sum(told)) / (1 + len(told))
     return Drift(leaves, target, near, mean, _mu(leaves, target), _mu(mean, target))
 
 
 def split_chance(now: Drift, config: PromotionConfig) -> float:
     """How likely we are to make a super-peer of a leaf at this look: 0.0 where none is missing."""
-    if now.leaves < 2:
-        return 0.0  # there is nobody to share with
+    if now.leaves < 2 or now.own_mu <= 0.0:
+        return 0.0  # there is nobody to share with, or only others say that they are too full
     is_near = now.near_mu > config.drift_near
     if now.own_mu > config.drift_own and (is_near or now.near == 1):
         return 1.0
@@ -51,7 +52,7 @@ def split_chance(now: Drift, config: PromotionConfig) -> float:
 def leave_chance(now: Drift, config: PromotionConfig) -> float:
     """How likely we are to ask whether we may step down: 0.0 where nobody is too many, or we are
     the only one. As only one goes at a time near, about one asks, not all that are too many."""
-    if now.near < 2 or now.near_mu >= -config.drift_near:
+    if now.near < 2 or max(now.near_mu, now.own_mu) >= -config.drift_near:
         return 0.0
     spare = now.near * -now.missing  # super-peers too many near us
     if now.near - 1 < now.mean * now.near / now.target:

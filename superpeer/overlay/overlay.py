@@ -61,6 +61,7 @@ class Overlay:
         self._on_linked = on_linked
         self._on_parted = on_parted
         self._config = config
+        self._rng = rng
         self._meeting = meeting
         self._links = links
         self._deadlines = Deadlines()
@@ -243,14 +244,20 @@ class Overlay:
 
     def elsewhere(self) -> tuple[Contact, ...]:
         """Our neighbours for a leaf that we do not take, who has fewest leaves first: those are
-        counted that we have told of it since it said its load, so not all are sent to one."""
+        counted that we have told of it since it said its load, so not all are sent to one. Before
+        them the better of two by lot: who always says that it has none gets no more than that
+        (Mitzenmacher 2001: two choices)."""
         beside = self.neighbours
-        contacts = sorted(
-            self.contacts(), key=lambda one: beside[one.node].leaves + beside[one.node].referred
-        )
-        if contacts:
-            beside[contacts[0].node].referred += 1
-        return tuple(contacts)
+
+        def load(contact: Contact) -> int:
+            return beside[contact.node].leaves + beside[contact.node].referred
+
+        contacts = sorted(self.contacts(), key=load)
+        if not contacts:
+            return ()
+        first = min(self._rng.sample(contacts, min(2, len(contacts))), key=load)
+        beside[first.node].referred += 1
+        return (first, *(one for one in contacts if one is not first))
 
     def askable(self) -> list[NodeId]:
         """The neighbours of whom anything new may be asked: those that stay."""

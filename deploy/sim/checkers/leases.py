@@ -50,6 +50,8 @@ class Leases:
             return
         for peer, (has_entries, until) in before.items():
             early = until is None or now < until - EPSILON_S
+            if peer in cluster.dormant:
+                continue  # it has another parent, whose heir we are
             if has_entries and early and peer not in after:
                 self._tell(host, "forgets what a leaf shares before its lease is over")
 
