@@ -39,45 +39,46 @@ def test_a_seed_without_a_key_is_tried_though_all_free_places_are_kept() -> None
     assert neighbours(world, "sp1") == ["one", "sp2", "sp3"]
 
 
+class Crowded(World):
+    """One super-peer that is full, and others beside it."""
+
+    def __init__(self, beside: list[str], leaves_max: int) -> None:
+        super().__init__(delay_s=(0.001, 0.001))
+        config = Config(cluster=ClusterConfig(leaves_max=leaves_max))
+        self.superpeers(["full", *beside], [("full", name) for name in beside], config)
+        self.fill("full", leaves_max)
+
+    def fill(self, parent: str, leaves: int) -> None:
+        """So many join this one."""
+        for number in range(leaves):
+            self.leaf(f"{parent}-{number}")
+            self.join(f"{parent}-{number}", parent)
+        self.advance(10.0)
+
+    def refused(self, number: int) -> str:
+        """Whom one more leaf is told of first."""
+        name = f"late{number}"
+        self.leaf(name)
+        self.join(name, "full")
+        self.advance(0.1)
+        busy = self.puppet(name).heard[-1]
+        assert isinstance(busy, Busy)
+        return self.names[busy.alternatives[0].node]
+
+
 def test_refused_leaves_are_sent_where_room_is_and_not_all_to_one() -> None:
     """A full super-peer knows the load of those beside it, and counts whom it has sent there."""
-    world = World(delay_s=(0.001, 0.001))
-    config = Config(cluster=ClusterConfig(leaves_max=3))
-    world.superpeers(["full", "sp1", "sp2"], [("full", "sp1"), ("full", "sp2")], config)
-    for parent, leaves in (("full", 3), ("sp2", 2)):
-        for number in range(leaves):
-            world.leaf(f"{parent}-{number}")
-            world.join(f"{parent}-{number}", parent)
-    world.advance(10.0)
-    first: list[bytes] = []
-    for number in range(4):
-        world.leaf(f"late{number}")
-        world.join(f"late{number}", "full")
-        world.advance(0.1)
-        busy = world.puppet(f"late{number}").heard[-1]
-        assert isinstance(busy, Busy)
-        first.append(busy.alternatives[0].node)
-    names = {world.identities[name].node: name for name in ("sp1", "sp2")}
-    assert [names[node] for node in first] == ["sp1", "sp1", "sp1", "sp2"]
+    world = Crowded(["sp1", "sp2"], leaves_max=3)
+    world.fill("sp2", 2)
+    assert [world.refused(number) for number in range(4)] == ["sp1", "sp1", "sp1", "sp2"]
 
 
 def test_who_always_says_that_it_has_no_leaves_gets_its_share_and_no_more() -> None:
-    """Of two by lot the better one is named first, so a liar is named in half of all at most."""
-    world = World(delay_s=(0.001, 0.001))
-    names = ["full", "sp1", "sp2", "sp3", "liar"]
-    pairs = [("full", name) for name in names[1:]]
-    world.superpeers(names, pairs, Config(cluster=ClusterConfig(leaves_max=1)))
-    world.leaf("leaf")
-    world.join("leaf", "full")
-    world.advance(1.0)
-    first: list[bytes] = []
+    """Of two by lot the better one is named first: of four that is half of all."""
+    world = Crowded(["sp1", "sp2", "sp3", "liar"], leaves_max=1)
+    first: list[str] = []
     for number in range(60):
-        world.leaf(f"late{number}")
-        world.join(f"late{number}", "full")
-        world.advance(0.1)
-        busy = world.puppet(f"late{number}").heard[-1]
-        assert isinstance(busy, Busy)
-        first.append(busy.alternatives[0].node)
         world.say("liar", "full", Neighbourhood(0))
         world.advance(0.1)
-    assert first.count(world.identities["liar"].node) <= 40
+        first.append(world.refused(number))
+    assert first.count("liar") <= 40
