@@ -3,11 +3,11 @@
 import pytest
 
 from common.ids import Identity
-from common.messages.cluster import Heir, Leave, SearchHits, Welcome
+from common.messages.cluster import Heir, Leave, Put, SearchHits, Welcome
 from common.messages.fields import Contact
 from common.messages.overlay import Hold, Release
 from superpeer.heirs.heirs import RETURNED_S
-from tests.overlay_world import World
+from tests.overlay_world import World, entry_of
 from tests.test_heirs import BOTH, TRIANGLE, found, status, three
 
 
@@ -86,14 +86,17 @@ def test_who_is_no_heir_claims_nothing_beforehand() -> None:
     assert node in world.core("sp2")._cluster.dormant
 
 
-def test_a_question_keeps_no_place_from_a_true_parent() -> None:
-    """One question to each neighbour would leave a leaf without an heir for ever."""
+@pytest.mark.parametrize("puts", [(), (Put(0, entry_of("made up")),)])
+def test_a_question_keeps_no_place_from_a_true_parent(puts: tuple[Put, ...]) -> None:
+    """One question to each neighbour would leave a leaf without an heir for ever; so would one with
+    something that the leaf has not signed."""
     world = World(delay_s=(0.005, 0.005))
     world.superpeers(["sp1", "sp2", "sp3"], TRIANGLE)
     world.leaf("leaf1")
     node = world.identities["leaf1"].node
     source = Contact(node, world.addresses["leaf1"])
     world.say("sp3", "sp2", Hold(node, 1, 2**53, source, 0))
+    world.say("sp3", "sp2", Hold(node, 1, 2**53, source, 1, puts))
     world.core("sp3")._cluster.dormant.close("it would not", world.now)
     world.advance(0.1)
     world.join("leaf1", "sp1")

@@ -70,7 +70,9 @@ def test_refused_leaves_are_sent_where_room_is_and_not_all_to_one() -> None:
     """A full super-peer knows the load of those beside it, and counts whom it has sent there."""
     world = Crowded(["sp1", "sp2"], leaves_max=3)
     world.fill("sp2", 2)
-    assert [world.refused(number) for number in range(4)] == ["sp1", "sp1", "sp1", "sp2"]
+    first = [world.refused(number) for number in range(4)]
+    assert first[:2] == ["sp1", "sp1"]
+    assert sorted(first) == ["sp1", "sp1", "sp1", "sp2"]
 
 
 def test_who_always_says_that_it_has_no_leaves_gets_its_share_and_no_more() -> None:

@@ -266,5 +266,5 @@ def test_where_leaves_find_no_place_the_new_super_peer_is_theirs() -> None:
     assert network.until(lambda: network.superpeer_status("first").promotions > 0, 120.0)
     (shared,) = [note.fields for who, note in network.notes if note.name == "leaf_promoted"]
     assert shared["leaves"] == 0
-    network.until(lambda: all(network.status(f"leaf{n}").parent for n in range(14)), 60.0)
+    assert network.until(lambda: all(network.status(f"leaf{n}").parent for n in range(14)), 60.0)
     assert len(promoted(network)) >= 2

@@ -198,6 +198,7 @@ def test_nobody_is_made_and_sent_off_at_once(leaves: int, beside: list[int], tar
 def test_a_full_cluster_beside_empty_ones_makes_none() -> None:
     """It gives leaves away instead."""
     assert split_chance(drift(120, [10, 10, 10], 60.0), CONFIG) == 0.0
+    assert split_chance(drift(85, [85, 85, 0], 60.0), CONFIG) == 0.0
     assert split_chance(drift(120, [100, 110], 60.0), CONFIG) == 1.0
     assert split_chance(drift(90, [], 60.0), CONFIG) == 1.0
 

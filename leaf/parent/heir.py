@@ -26,6 +26,7 @@ NAMED_PER_S: Final = 0.5  # heirs that are dialled because a parent names them: 
 NAMED_BURST: Final = 8
 NAMED_S: Final = 3600.0  # between two dials of one where nobody answered: THREATS T3
 PROVEN_MAX: Final = 1_000
+ASSUMED_S: Final = 10.0  # until then the new parent has named one, or has none; wild guess
 AGAIN: Final = (
     0.125  # of the silence that counts, until two that are both silent are looked at again
 )
@@ -34,6 +35,7 @@ LATE: Final = 0.25  # ... and later than this by it we were asleep ourselves
 _DIAL: Final = "dial"
 _ANSWER: Final = "answer"  # to our dial, which is under way until then
 _LOOK: Final = "look"
+_ASSUMED: Final = "assumed"
 
 
 class Heir:
@@ -92,6 +94,7 @@ class Heir:
             contact.node == self._me or not may_tell(contact.address, teller)
         ):
             contact = None
+        self._deadlines.cancel(_ASSUMED)
         if contact == self.contact:
             return []
         effects = self.forget()
@@ -104,9 +107,11 @@ class Heir:
         return effects + self._dial(now)
 
     def assume(self, contact: Contact | None, now: float) -> None:
-        """This one is our heir until the parent names one: it has what we share, and is linked."""
+        """This one is our heir until the parent names one, for a while and as long as it is linked:
+        it may have what we share still, and may be about to end."""
         if contact is not None and self.contact is None and contact.node in self._links:
             self.contact = contact
+            self._deadlines.set(_ASSUMED, now + ASSUMED_S)
             self._is_warm(now)
 
     def may_reach(self, contact: Contact, now: float) -> bool:
@@ -127,7 +132,7 @@ class Heir:
     def forget(self) -> list[Effect]:
         """It is our heir no longer."""
         contact, self.contact = self.contact, None
-        for key in (_DIAL, _ANSWER):
+        for key in (_DIAL, _ANSWER, _ASSUMED):
             self._deadlines.cancel(key)
         if contact is None:
             return []
@@ -173,6 +178,8 @@ class Heir:
         """A control link is gone or could not be made."""
         if self.contact is None or self.contact.node != peer:
             return []
+        if self._deadlines.get(_ASSUMED) is not None:
+            return self.forget()
         self._pause_s = min(2 * self._pause_s, self._config.redial_max_s)
         self._deadlines.cancel(_ANSWER)
         self._deadlines.set(_DIAL, now + self._pause_s)
@@ -216,6 +223,8 @@ class Heir:
         for key in self._deadlines.pop_due(now):
             if key in (_DIAL, _ANSWER):
                 effects += self._dial(now)
+            elif key == _ASSUMED:
+                effects += self.forget()
             else:
                 silent = self._look(now, late_s=now - (looked_at or now))
         return effects, silent

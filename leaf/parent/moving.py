@@ -5,8 +5,8 @@
 
 The old parent stays ours until the new one has welcomed us, and linked until what we share is found
 there; only then do we `Leave`. Where the new one has all that we share already, as an heir does,
-that is at once. Who has sent us away is our heir until the new parent names one: it still has what
-we share. Here stands how far a move is; `leaf.parent.parent` does it.
+that is at once. Who has sent us away is our heir until the new parent names one: it may still
+have what we share. Here stands how far a move is; `leaf.parent.parent` does it.
 """
 
 from typing import Final

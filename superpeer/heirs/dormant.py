@@ -154,7 +154,7 @@ class Dormant:
     def parent_parted(self, peer: NodeId, now: float) -> None:
         """It is no neighbour of ours any more, and lives: it names others."""
         for leaf, copy in list(self._copies.items()):
-            if copy.parent == peer and not copy.awake:
+            if copy.parent == peer and self.share_of(leaf) is None:
                 self._forget(leaf, now)
 
     def adopt(self, leaf: NodeId, epoch: int, now: float) -> tuple[NodeId, Share] | None:
@@ -191,7 +191,7 @@ class Dormant:
         for leaf, copy in list(self._copies.items()):
             if copy.parent in self._links:
                 refusals.append(Send(copy.parent, Held(leaf, refused=why)))
-            if not copy.awake:
+            if self.share_of(leaf) is None:
                 self._forget(leaf, now)
         return refusals
 
@@ -202,8 +202,10 @@ class Dormant:
             if isinstance(key, tuple) and key[1] in self._copies:
                 if key[0] == "lease":
                     self._forget(key[1], now)
-                elif key[0] == "sleep":
+                elif key[0] == "sleep" and self._is_kept(self._copies[key[1]]):
                     self._sleep(key[1], self._copies[key[1]])
+                elif key[0] == "sleep":
+                    self._forget(key[1], now)
                 else:
                     effects += self._index_some(key[1], self._copies[key[1]], now)
         return effects
@@ -234,11 +236,12 @@ class Dormant:
 
     def _belongs(self, copy: _Copy, message: Hold) -> bool:
         """Whether a copy stays another's: it knows a later join, or that one lives and has not
-        released it. Nobody has signed the numbers of a question."""
+        released it, or is dead and its copy awake until the leaf comes or its lease is over. Nobody
+        has signed the numbers of a question; a copy of which nothing signed came is nobody's."""
+        if not copy.holding.generation:
+            return False
         is_later = (message.epoch, message.joins) > (copy.epoch, copy.joins)
         lives = copy.parent in self._links and copy.parent in self._neighbours
-        if not copy.entries and not copy.holding.generation:
-            return False  # nothing but a question: it keeps nobody from it
         return not is_later or lives or copy.awake
 
     def _has_room(self, peer: NodeId, message: Hold, copy: _Copy | None, entries: int) -> bool:
@@ -277,6 +280,10 @@ class Dormant:
         share = Share(message.epoch, message.joins, message.source, holding)
         self.keep(message.leaf, share, peer, now)
         return self._copies[message.leaf]
+
+    def _is_kept(self, copy: _Copy) -> bool:
+        """Whether somebody wants a copy that is shown no longer."""
+        return not self._closed and copy.parent in self._neighbours
 
     def _hollow(self) -> NodeId | None:
         """One of which nothing that a leaf has signed ever came: it gives way to others."""

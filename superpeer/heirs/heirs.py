@@ -251,9 +251,7 @@ class Heirs:
         for leaf, known in self._leaves.items():
             if again:
                 known.refused.clear()
-            if now < known.rests_until:
-                self._again_later(now)
-            elif known.heir is None:
+            if known.heir is None:
                 effects += self._name(leaf, known, now)
             elif known.heir.node not in staying:
                 effects += self._release(leaf, known) + self._name(leaf, known, now)
@@ -261,6 +259,9 @@ class Heirs:
 
     def _name(self, leaf: NodeId, known: Copied, now: float) -> list[Effect]:
         """Ask the neighbour that is best for it; tell the leaf where there is none."""
+        if now < known.rests_until:
+            self._again_later(now)
+            return []
         contacts = self._candidates(leaf, known)
         if not contacts:
             if known.refused:

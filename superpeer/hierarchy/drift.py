@@ -32,10 +32,15 @@ class Drift(msgspec.Struct, frozen=True):
 
 
 def drift(leaves: int, beside: Sequence[int], target: float) -> Drift:
-    """From our leaves and those of each neighbour."""
-    near = 1 + len(beside)
-    told = sorted(beside)[1:-1] if len(beside) > 2 else beside  # one may lie, either way
-    mean = (leaves + sum(told)) / (1 + len(told))
+    """From our leaves and those of each neighbour. One may lie: of more than two, what one alone
+    says makes nobody too many or too few."""
+    near, told = 1 + len(beside), sorted(beside)
+    mean = (leaves + sum(told)) / near
+    if len(told) > 2:
+        is_full = mean > target
+        told = told[:-1] if is_full else told[1:]
+        rest = (leaves + sum(told)) / (1 + len(told))
+        mean = max(rest, target) if is_full else min(rest, target)
     return Drift(leaves, target, near, mean, _mu(leaves, target), _mu(mean, target))
 
 

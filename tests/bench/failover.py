@@ -150,7 +150,8 @@ class Net:
             figures.searched.append(searched)
             figures.found.append(found)
             figures.both.append(max(searched, found))
-        while any(leaf.joins[-1][0] < began for leaf in orphans):
+        dead = victim.ready.node  # who was on the move by then had another parent already
+        while any(at < began and to == dead for at, to in (leaf.joins[-1] for leaf in orphans)):
             await asyncio.sleep(0.05)
         joins = [leaf.joins[-1][0] - began for leaf in orphans]
         losses = [leaf.losses[-1] - began for leaf in orphans if leaf.losses]
