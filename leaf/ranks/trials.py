@@ -35,9 +35,10 @@ from leaf.links.caps import Cap, Gate
 from leaf.signals import Joined, Orphaned
 from leaf.uploads.budget import Budget
 
-BLOCK: Final = 16 * 1024  # of test data in one message: a second begins in the middle of one
-SMALL_BLOCK: Final = 4 * 1024  # ... until a witness has so many: what a slow uplink gives is coarse
-SMALL_BLOCKS: Final = 32
+BLOCK: Final = 16 * 1024  # of test data in one message at most
+SMALL_BLOCK: Final = 2 * 1024  # ... at least
+SLOW_SHARE: Final = 0.3  # of the witnesses, which may be slow and hold nobody: as many as may lie
+GRAIN: Final = 32  # of what a witness was given a block is this part: each second has many of them
 DAY_S: Final = 86_400.0
 LEAD_S: Final = 2.0  # from the errand to the first second that counts: a dial, a slow start
 TESTED: Final = "the test is over"
@@ -191,12 +192,17 @@ class Trials:
         links beyond what soon leaves is shared among them by lot."""
         effects: list[Effect] = []
         while self._giving and not self._budget.is_spent(now):
-            ready = [peer for peer in self._giving if self._has_room(peer, now)]
+            most = self._even()
+            ready = [
+                peer
+                for peer in self._giving
+                if self._given[peer] < most and self._has_room(peer, now)
+            ]
             if not ready:
                 break
             peer = min(ready, key=self._given.__getitem__)
-            is_small = self._given[peer] < SMALL_BLOCKS * SMALL_BLOCK
-            length = min(SMALL_BLOCK if is_small else BLOCK, self._giving[peer])
+            block = min(max(SMALL_BLOCK, self._given[peer] // GRAIN), BLOCK)
+            length = min(block, self._giving[peer])
             if self._given_today >= self._config.test_bytes_day or not length:
                 self._stop_giving(peer)
                 continue
@@ -210,11 +216,18 @@ class Trials:
             effects.append(Send(peer, TrialData(self._giving[peer]), self._block[:length]))
         return effects
 
+    def _even(self) -> int:
+        """What a witness may have been given: a quarter more than the slowest that count, so that
+        flows which lose a packet on a full uplink catch up while the others wait."""
+        given = sorted(self._given[peer] for peer in self._giving)
+        slowest = given[int(SLOW_SHARE * len(given))]
+        return slowest + slowest // 4 + 2 * SMALL_BLOCK
+
     def _has_room(self, peer: NodeId, now: float) -> bool:
         """Whether it may be given more: one whose link stands still, as it may on a full uplink,
         must not hold what the others could have."""
         taken, left = self._out.get(peer, 0), self._left.get(peer, 0)
-        return taken < 2 * SMALL_BLOCK + left // 4 and self._budget.has_room(peer, now)
+        return taken < 4 * SMALL_BLOCK + left // 4 and self._budget.has_room(peer, now)
 
     def _stop_giving(self, peer: NodeId) -> None:
         self._giving.pop(peer, None)
