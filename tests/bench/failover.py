@@ -7,9 +7,10 @@ process, with real doors and links (`tests.bench.manyleaves`). A super-peer with
 killed by SIGKILL (with --stop: stands still by SIGSTOP), and from that moment some of its leaves
 search for a file of a leaf elsewhere until they find it, and a leaf elsewhere searches for a file
 of each of them until that is found: --probes of them, since all at once would measure how many
-searches two cores can do. Then the dead one is started again where it was. Prints one JSON line:
-milliseconds of both, of the later of them by leaf, and of the same searches before the kill; how
-many searches failed, and how many whole catalogues were sent to super-peers that lived.
+searches two cores can do. Then the dead one is started again where it was, and its leaves too, to
+join it as before: each kill orphans so many. Prints one JSON line: milliseconds of both, of the
+later of them by leaf, and of the same searches before the kill; how many searches failed, and how
+many whole catalogues were sent to super-peers that lived.
 """
 
 import argparse
@@ -72,11 +73,12 @@ class Net:
             node = processes.start(f"sp{number}", "superpeer", flags)
             processes.await_ready([node], 20.0)
             self.nodes.append(node)
-        loop = asyncio.get_running_loop()
-        self.leaves = [
-            LightLeaf(loop, number, self._seeds(number), names_of(number), seed=seed)
-            for number in range(supers * leaves)
-        ]
+        self.leaves = [self._leaf(number) for number in range(supers * leaves)]
+
+    def _leaf(self, number: int) -> LightLeaf:
+        """A new one, that has the files of its number."""
+        loop, seed = asyncio.get_running_loop(), self.rng.getrandbits(32)
+        return LightLeaf(loop, number, self._seeds(number), names_of(number), seed=seed)
 
     def _seeds(self, number: int) -> tuple[Seed, ...]:
         """All super-peers, the one it is meant to hang on first."""
@@ -92,11 +94,22 @@ class Net:
         )
 
     async def start(self) -> None:
-        """All leaves, a few at a time."""
-        for leaf in self.leaves:
+        """All leaves."""
+        await self._start(self.leaves)
+        await self.settle()
+
+    async def _start(self, leaves: Iterable[LightLeaf]) -> None:
+        """A few at a time."""
+        for leaf in leaves:
             leaf.start()
             await asyncio.sleep(0.01)
-        await self.settle()
+
+    async def _come_back(self, leaves: Iterable[LightLeaf]) -> None:
+        """To their first parent, whose index is empty, and which nobody else goes to."""
+        for leaf in leaves:
+            leaf.close()
+            self.leaves[leaf.number] = self._leaf(leaf.number)
+        await self._start(self.leaves[leaf.number] for leaf in leaves)
 
     async def status(self, node: Node) -> Status:
         """Of one super-peer."""
@@ -131,7 +144,8 @@ class Net:
     async def strike(self, figures: Figures, *, stop: bool, probes: int) -> None:
         """Kill one and watch its leaves; then it comes back."""
         by_parent = self.parents()
-        victim = min(self.nodes, key=lambda node: abs(len(by_parent[node.ready.node]) - self._each))
+        drawn = self.rng.sample(self.nodes, len(self.nodes))
+        victim = min(drawn, key=lambda node: abs(len(by_parent[node.ready.node]) - self._each))
         orphans = by_parent[victim.ready.node]
         others = [leaf for leaf in self.leaves if leaf not in orphans]
         observer = self.rng.choice(others)
@@ -165,6 +179,7 @@ class Net:
             await asyncio.to_thread(victim.process.wait)
             self._processes.restart(victim)
             self._processes.await_ready([victim], 20.0)
+            await self._come_back(orphans)
         await self.settle()
 
 
