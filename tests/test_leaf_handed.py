@@ -74,7 +74,7 @@ def charged(*, tests: bool) -> int:
     leaf = world.nodes["source0"]
     assert isinstance(leaf, Leaf)
     trials, uploads = leaf._ranks.trials, leaf._machines["uploads"]
-    assert trials._budget.bytes_on_their_way == 0
+    assert trials._window.bytes_on_way == 0
     assert isinstance(uploads, Uploads)
     assert uploads._outlet.bytes_on_their_way == 0
     ledger = leaf._machines["ledger"]

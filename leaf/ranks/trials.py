@@ -32,11 +32,11 @@ from common.ids import Guid, NodeId
 from common.limits import TEST_S_MAX
 from common.messages.hierarchy import Errand, ErrandDone, Trial, TrialData
 from leaf.links.caps import Cap, Gate
+from leaf.ranks.window import Window
 from leaf.signals import Joined, Orphaned
-from leaf.uploads.budget import Budget
 
 BLOCK: Final = 16 * 1024  # of test data in one message at most
-SMALL_BLOCK: Final = 2 * 1024  # ... at least
+SMALL_BLOCK: Final = 4 * 1024  # ... at least: its head is a fortieth
 SLOW_SHARE: Final = 0.3  # of the witnesses, which may be slow and hold nobody: as many as may lie
 GRAIN: Final = 32  # of what a witness was given a block is this part: each second has many of them
 DAY_S: Final = 86_400.0
@@ -57,39 +57,36 @@ class _Taking:
         self.taken = 0
 
 
+class _Giving:
+    """What one witness of a test of us gets, in bytes."""
+
+    __slots__ = ("given", "left", "owed")
+
+    def __init__(self, owed: int, given: int) -> None:
+        self.owed = owed  # what is still to be given
+        self.given = given  # since the seconds count, or as much as others when it came later
+        self.left = 0  # what has left for it in all
+
+
 class Trials:
     """Tests of us and by us. `cap` is that of our uplink."""
 
     __slots__ = (
-        *(
-            "_block",
-            "_budget",
-            "_config",
-            "_deadlines",
-            "_gate",
-            "_given",
-            "_left",
-            "_out",
-            "_given_today",
-            "_giving",
-        ),
-        *("_links", "_me", "_now", "_open", "_parent", "_parent_address", "_taken_today"),
-        *("_taking", "_today_ends"),
+        *("_block", "_config", "_deadlines", "_gate", "_given_today", "_giving", "_links", "_me"),
+        *("_now", "_open", "_parent", "_parent_address", "_taken_today", "_taking"),
+        *("_today_ends", "_window"),
     )
 
     def __init__(self, me: NodeId, config: VitalsConfig, cap: Cap, rng: Random) -> None:
         self._me, self._config = me, config
         self._gate = Gate(cap)
         self._block = rng.randbytes(BLOCK)
-        self._budget = Budget()
         self._links: dict[NodeId, None] = {}  # bulk links that are up, whoever made them
         self._parent: NodeId | None = None
         self._parent_address: Address | None = None
         self._open: tuple[Guid, float] | None = None  # the test of us, and until when
-        self._giving: dict[NodeId, int] = {}  # bytes still to give to each witness
-        self._out: dict[NodeId, int] = {}  # of that, what has not left yet
-        self._left: dict[NodeId, int] = {}  # ... and what has
-        self._given: dict[NodeId, int] = {}  # what it was given, for whose turn it is
+        self._giving: dict[NodeId, _Giving] = {}  # the witnesses
+        self._window = Window(0.0)
         self._taking: _Taking | None = None
         self._given_today = self._taken_today = 0
         self._today_ends = 0.0
@@ -128,6 +125,7 @@ class Trials:
             return []
         if errand.contact.node == self._me:
             self._open = errand.guid, now + 2 * TEST_S_MAX
+            self._deadlines.set("counted", now + LEAD_S)
             return []
         self._new_day(now)
         is_spent = self._taken_today >= self._config.test_bytes_day
@@ -182,67 +180,60 @@ class Trials:
             self._stop_giving(peer)
             return []
         self._new_day(now)
-        self._giving[peer] = min(test.length, self._config.test_bytes)
-        self._given[peer] = min(self._given.values(), default=0)
+        if not self._giving:
+            self._window = Window(now)
+        given = min((each.given for each in self._giving.values()), default=0)
+        self._giving[peer] = _Giving(min(test.length, self._config.test_bytes), given)
         return self._pump(now)
 
     def _pump(self, now: float) -> list[Effect]:
-        """Give what the links and the cap take, next to who was given least: the reports of those
-        who were given most count for nothing (`superpeer.vitals.estimates`), and what lies in the
-        links beyond what soon leaves is shared among them by lot."""
+        """Give what the window and the cap take, next to who was given least: the reports of those
+        who were given most count for nothing (`superpeer.vitals.estimates`)."""
         effects: list[Effect] = []
-        while self._giving and not self._budget.is_spent(now):
-            most = self._even()
-            ready = [
-                peer
-                for peer in self._giving
-                if self._given[peer] < most and self._has_room(peer, now)
-            ]
-            if not ready:
+        while self._giving and not self._window.is_full:
+            peer = self._next()
+            if peer is None:
                 break
-            peer = min(ready, key=self._given.__getitem__)
-            block = min(max(SMALL_BLOCK, self._given[peer] // GRAIN), BLOCK)
-            length = min(block, self._giving[peer])
+            giving = self._giving[peer]
+            length = min(max(SMALL_BLOCK, giving.left // GRAIN), BLOCK, giving.owed)
             if self._given_today >= self._config.test_bytes_day or not length:
                 self._stop_giving(peer)
                 continue
             if not self._gate.may_pass(length, now):
                 break
-            self._giving[peer] -= length
-            self._given[peer] += length
-            self._out[peer] = self._out.get(peer, 0) + length
+            giving.owed -= length
+            giving.given += length
             self._given_today += length
-            self._budget.take(peer, length, now)
-            effects.append(Send(peer, TrialData(self._giving[peer]), self._block[:length]))
+            self._window.give(peer, length, now)
+            effects.append(Send(peer, TrialData(giving.owed), self._block[:length]))
         return effects
 
-    def _even(self) -> int:
-        """What a witness may have been given: a quarter more than the slowest that count, so that
-        flows which lose a packet on a full uplink catch up while the others wait."""
-        given = sorted(self._given[peer] for peer in self._giving)
+    def _next(self) -> NodeId | None:
+        """Whose turn it is. Nobody is a quarter ahead of the slowest that count, so that flows
+        which lose a packet on a full uplink catch up while the others wait."""
+        given = sorted(each.given for each in self._giving.values())
         slowest = given[int(SLOW_SHARE * len(given))]
-        return slowest + slowest // 4 + 2 * SMALL_BLOCK
-
-    def _has_room(self, peer: NodeId, now: float) -> bool:
-        """Whether it may be given more: one whose link stands still, as it may on a full uplink,
-        must not hold what the others could have."""
-        taken, left = self._out.get(peer, 0), self._left.get(peer, 0)
-        return taken < 4 * SMALL_BLOCK + left // 4 and self._budget.has_room(peer, now)
+        most = slowest + slowest // 4 + 2 * SMALL_BLOCK
+        share = max(2 * SMALL_BLOCK, self._window.share(len(given)))
+        ready = (
+            peer
+            for peer, each in self._giving.items()
+            if each.given < most and self._window.of(peer) < share
+        )
+        return min(ready, key=lambda peer: self._giving[peer].given, default=None)
 
     def _stop_giving(self, peer: NodeId) -> None:
         self._giving.pop(peer, None)
-        for counts in (self._given, self._out, self._left):
-            counts.pop(peer, None)
-        self._budget.forget(peer)
+        self._window.forget(peer)
         if not self._giving:
             self._gate.leave()
 
     def _sent(self, event: Sent, now: float) -> list[Effect]:
-        if event.peer not in self._giving:
+        giving = self._giving.get(event.peer)
+        if giving is None:
             return []
-        self._budget.left(event.peer, event.length, now)
-        self._out[event.peer] = max(0, self._out.get(event.peer, 0) - event.length)
-        self._left[event.peer] = self._left.get(event.peer, 0) + event.length
+        giving.left += event.length
+        self._window.left(event.peer, event.length, now)
         return self._pump(now)
 
     # --- links, parent, time ----------------------------------------------------------------
@@ -276,7 +267,11 @@ class Trials:
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
         effects: list[Effect] = []
-        if self._deadlines.pop_due(now) and self._taking is not None:
+        due = set(self._deadlines.pop_due(now))
+        if "counted" in due:  # what came before it no witness counts
+            for each in self._giving.values():
+                each.given = 0
+        if "taking" in due and self._taking is not None:
             effects += self._end_taking(reached=self._taking.taken > 0)
         return [*effects, *self._pump(now)] if self._gate.opened(now) else effects
 
