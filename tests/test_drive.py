@@ -132,3 +132,33 @@ async def test_a_busy_node_is_not_asked_all_the_time_when_it_is_due() -> None:
     driver.feed(Stopped(1.0))
     await role.woken.wait()
     driver.close()
+
+
+class Untiring(Diligent):
+    """A role with a hundred turns of work, of which it does one whenever it is woken."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Begin at `Stopped`."""
+        if isinstance(event, Woke):
+            self.count += 1
+        is_at_work = isinstance(event, Stopped | Woke) and self.count < 100
+        self.due = now if is_at_work else None
+        if self.count == 100:
+            self.woken.set()
+        return []
+
+
+async def test_a_node_with_more_to_do_goes_on_in_the_next_turns() -> None:
+    """It does not wait until it would be asked again when it is due."""
+    loop = asyncio.get_running_loop()
+    role = Untiring()
+    driver = driver_of(role, {})
+    driver.feed(Stopped(1.0))
+    turns = 0
+    while not role.woken.is_set():
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+        turns += 1
+    assert turns < 10 * role.count
+    driver.close()

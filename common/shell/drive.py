@@ -83,7 +83,7 @@ class Driver:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
-        self._arming = False
+        self._arming: asyncio.Handle | None = None
         self._arms_at = 0.0
         self._dials: dict[int, int] = {}  # link -> dial, until it opens
         self._doors: dict[int, Door] = {}
@@ -256,15 +256,17 @@ class Driver:
 
     def _arm_soon(self) -> None:
         """Once in `ARM_S`: asking all machines when they are due was a tenth of the loop's work."""
-        if not self._arming:
-            self._arming = True
-            if self._loop.time() >= self._arms_at:
-                self._loop.call_soon(self._arm)
-            else:
-                self._loop.call_at(self._arms_at, self._arm)
+        if self._arming is not None:
+            return
+        if self._loop.time() >= self._arms_at:
+            self._arming = self._loop.call_soon(self._arm)
+        else:
+            self._arming = self._loop.call_at(self._arms_at, self._arm)
 
     def _arm(self) -> None:
-        self._arming = False
+        if self._arming is not None:
+            self._arming.cancel()
+            self._arming = None
         self._arms_at = self._loop.time() + ARM_S
         when = self._node.wakeup()
         if when == self._armed_for:
@@ -284,3 +286,4 @@ class Driver:
     def _woke(self) -> None:
         self._armed_for = None
         self.feed(Woke())
+        self._arm()  # at once: who did only a turn's work has more to do now
