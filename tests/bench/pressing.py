@@ -77,6 +77,12 @@ class Pressers:
             self.leaves += added
             self.echo()
 
+    def less(self, leaves: int) -> None:
+        """So many of them go, those that came last."""
+        for leaf in self.leaves[-leaves:]:
+            leaf.close()
+        del self.leaves[-leaves:]
+
     def publish(self, files: int) -> int:
         """Each leaf its share of the names."""
         for number, leaf in enumerate(self.leaves):
@@ -229,6 +235,7 @@ def process(
     orders: dict[str, Callable[..., Any]] = {
         "join": pressers.join,
         "more": pressers.more,
+        "less": pressers.less,
         "publish": pressers.publish,
         "search": pressers.carry_out,
     }

@@ -65,9 +65,13 @@ class RawLeaf:
 
     def again(self) -> None:
         """A new link after one that was cut."""
-        self.socket.close(linger=0)
+        self.close()
         self.socket, self.cut = self._dial(), False
         self.open.clear()
+
+    def close(self) -> None:
+        """Be gone."""
+        self.socket.close(linger=0)
 
     def greet(self, entries: int) -> None:
         """Hello and Join; both answers are awaited in `welcomed`."""
