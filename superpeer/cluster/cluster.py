@@ -37,7 +37,6 @@ from superpeer.methods import LeafRow
 from superpeer.search.credit import Credit
 from superpeer.search.wishes import Wishes
 
-OURS: Final = "it is a leaf of ours"
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
 CHECK_KEYS: Final = 20  # that a look at a wish counts for, by the time it takes
 MOVED_S: Final = 1.0  # for queries that are under way; a ring among hosts afar; wild guess
@@ -170,7 +169,11 @@ class Cluster:
         if leaf.came_from is None or leaf.came_from not in self._links:
             return []
         parent, leaf.came_from = leaf.came_from, None
-        return [Send(parent, Held(peer, 0, leaf.joins, OURS))]
+        return [Send(parent, self.our_word(peer))]
+
+    def our_word(self, peer: NodeId) -> Held:
+        """Our word that a leaf belongs here, and by which of its joins."""
+        return Held(peer, 0, self._leaves[peer].joins, "it is a leaf of ours")
 
     def on_publish(self, peer: NodeId, message: Publish, now: float) -> list[Effect]:
         """Stage changes; a generation is answered when all of it can be found, or refused."""
