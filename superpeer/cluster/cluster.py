@@ -47,8 +47,9 @@ _SWEEP: Final = ("sweep", b"")
 
 class Cluster:
     """The leaves by key, and the index of what they share. `links` is read as it is at the moment;
-    `alternatives` names super-peers to go to instead, `elsewhere` those with room first; `digest`
-    is kept for the others to hear of, and `spread_s` is how long that may take."""
+    `alternatives` names super-peers to go to instead, `refer` those to whom one leaf is sent, with
+    room first; `digest` is kept for the others to hear of, and `spread_s` is how long that may
+    take."""
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class Cluster:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         alternatives: Callable[[], tuple[Contact, ...]],
-        elsewhere: Callable[[], tuple[Contact, ...]],
+        refer: Callable[[], tuple[Contact, ...]],
         digest: CountedPlaces,
         spread_s: Callable[[], float],
         wishes: Wishes,
@@ -73,7 +74,7 @@ class Cluster:
         self._rng = rng
         self._links = links
         self._alternatives = alternatives
-        self._elsewhere = elsewhere
+        self._refer = refer
         self._deadlines = Deadlines()
         self._index = Index(rng.getrandbits(64), digest)
         self._findable = Findable(self._index, rng, self._share_of)
@@ -332,7 +333,7 @@ class Cluster:
         return [*released, Send(peer, Published(0, refused=why))]
 
     def _busy(self, peer: NodeId) -> Effect:
-        return Send(peer, Busy(self._config.busy_retry_s, self._elsewhere()))
+        return Send(peer, Busy(self._config.busy_retry_s, self._refer()))
 
     def _make_room(self, now: float) -> list[Effect]:
         """Send the leaf away that has shared nothing for longest, if that is long enough."""
