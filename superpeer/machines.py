@@ -113,7 +113,7 @@ class Machines:
             self._me,
             self.cluster,
             neighbours=self.overlay.neighbours,
-            contacts=self.overlay.elsewhere,
+            refer=self.overlay.refer,
             owed=self.flood.lanes.owed,
             retry_s=self._config.cluster.busy_retry_s,
         )
@@ -159,7 +159,7 @@ class Machines:
             rng=self._rng,
             links=self._links,
             alternatives=self.overlay.contacts,
-            elsewhere=self.overlay.elsewhere,
+            refer=self.overlay.refer,
             digest=digest,
             spread_s=self.digests.spread_s,
             wishes=self.wishes,

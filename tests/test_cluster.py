@@ -38,7 +38,7 @@ class Bench:
             rng=Random(1),
             links=self.links,
             alternatives=lambda: (OTHER,),
-            elsewhere=lambda: (OTHER,),
+            refer=lambda: (OTHER,),
             neighbours={},
             digest=CountedPlaces(),
             credit=Credit(64),

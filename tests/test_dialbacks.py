@@ -16,6 +16,7 @@ from leaf.ranks.vitals import Errands
 from leaf.signals import Joined
 from superpeer.vitals.books import Book
 from superpeer.vitals.dialbacks import Dialbacks
+from superpeer.vitals.examiner import Examiner
 from tests.hierarchy_world import QUICK, Network, config
 
 
@@ -172,17 +173,16 @@ class Looking:
 
     def __init__(self) -> None:
         self.book = Book()
-        self.core = Dialbacks(
+        examiner = Examiner(
             b"m" * 32,
-            VitalsConfig(),
-            Random(1),
             links={each: LinkUp(each, Door.CONTROL, AT, AT, True, 1215) for each in (LEAF, OTHER)},
             leaves={LEAF: Contact(LEAF, AT)},
             askable=list,
             book=lambda _leaf: self.book,
-            budget=DialBudget(per_s=2, burst=8, target_s=60, again_s=1),
             changed=lambda _leaf, _now: None,
         )
+        budget = DialBudget(per_s=2, burst=8, target_s=60, again_s=1)
+        self.core = Dialbacks(examiner, VitalsConfig(), Random(1), budget=budget)
         self.core.arrived(LEAF, 0.0)
 
     def up(self, now: float, *, inbound: bool) -> None:
@@ -245,17 +245,16 @@ def test_a_thousand_leaves_wait_for_their_look_without_asking_all_the_time() -> 
     """As many are looked at as the pace allows, and each of the others asks for it now and then."""
     leaves = [number.to_bytes(32, "big") for number in range(1_000)]
     books = {leaf: Book() for leaf in leaves}
-    core = Dialbacks(
+    examiner = Examiner(
         b"m" * 32,
-        VitalsConfig(),
-        Random(1),
         links={leaf: LinkUp(leaf, Door.CONTROL, AT, AT, True, 0) for leaf in leaves},
         leaves={leaf: Contact(leaf, AT) for leaf in leaves},
         askable=list,
         book=books.__getitem__,
-        budget=DialBudget(per_s=2, burst=8, target_s=60, again_s=1),
         changed=lambda _leaf, _now: None,
     )
+    budget = DialBudget(per_s=2, burst=8, target_s=60, again_s=1)
+    core = Dialbacks(examiner, VitalsConfig(), Random(1), budget=budget)
     for leaf in leaves:
         core.arrived(leaf, 0.0)
     now, wakes, sent = 0.0, 0, 0

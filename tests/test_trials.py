@@ -21,6 +21,7 @@ from leaf.ranks.trials import TESTED
 from leaf.ranks.trials import Trials as LeafTrials
 from leaf.signals import Joined, Orphaned
 from superpeer.vitals.books import Book
+from superpeer.vitals.examiner import Examiner
 from superpeer.vitals.trials import Trials, draw
 from tests.hierarchy_world import QUICK, Network, config
 
@@ -123,16 +124,15 @@ def test_no_neighbour_is_asked_for_more_than_it_may_be(wanted: int, there: int) 
     """However many are wanted, and however few have them: each asking is a message as it must
     be."""
     keys = [Identity(bytes([number]) * 32).node for number in range(1, 7)]
-    trials = Trials(
+    examiner = Examiner(
         keys[0],
-        VitalsConfig(test_witnesses=wanted),
-        Random(1),
         links={},
         leaves={keys[1]: Contact(keys[1], Address.of("10.0.0.1", 1214))},
         askable=lambda: keys[2 : 2 + there],
         book=lambda _node: Book(),
         changed=lambda _node, _now: None,
     )
+    trials = Trials(examiner, VitalsConfig(test_witnesses=wanted), Random(1))
     said = [each.message for each in trials.begin(keys[1], 0.0) if isinstance(each, Send)]
     asked = [each for each in said if isinstance(each, Examine)]
     assert asked

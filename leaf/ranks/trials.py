@@ -37,7 +37,6 @@ from leaf.signals import Joined, Orphaned
 
 BLOCK: Final = 16 * 1024  # of test data in one message at most
 SMALL_BLOCK: Final = 4 * 1024  # ... at least: its head is a fortieth
-SLOW_SHARE: Final = 0.3  # of the witnesses, which may be slow and hold nobody: as many as may lie
 GRAIN: Final = 32  # of what a witness was given a block is this part: each second has many of them
 DAY_S: Final = 86_400.0
 LEAD_S: Final = 2.0  # from the errand to the first second that counts: a dial, a slow start
@@ -210,9 +209,11 @@ class Trials:
 
     def _next(self) -> NodeId | None:
         """Whose turn it is. Nobody is a quarter ahead of the slowest that count, so that flows
-        which lose a packet on a full uplink catch up while the others wait."""
+        which lose a packet on a full uplink catch up while the others wait; as many as may lie may
+        be slow and hold nobody."""
         given = sorted(each.given for each in self._giving.values())
-        slowest = given[int(SLOW_SHARE * len(given))]
+        slow = int(self._config.liars_share * len(given))
+        slowest = given[min(slow, len(given) - 1)]
         most = slowest + slowest // 4 + 2 * SMALL_BLOCK
         share = max(2 * SMALL_BLOCK, self._window.share(len(given)))
         ready = (

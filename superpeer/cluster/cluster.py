@@ -37,7 +37,6 @@ from superpeer.methods import LeafRow
 from superpeer.search.credit import Credit
 from superpeer.search.wishes import Wishes
 
-OURS: Final = "it is a leaf of ours"
 SWEEP_SLICE: Final = 10_000  # keys of removed entries swept in one turn: 5 to 10 ms
 CHECK_KEYS: Final = 20  # that a look at a wish counts for, by the time it takes
 MOVED_S: Final = 1.0  # for queries that are under way; a ring among hosts afar; wild guess
@@ -48,8 +47,9 @@ _SWEEP: Final = ("sweep", b"")
 
 class Cluster:
     """The leaves by key, and the index of what they share. `links` is read as it is at the moment;
-    `alternatives` names super-peers to go to instead, `elsewhere` those with room first; `digest`
-    is kept for the others to hear of, and `spread_s` is how long that may take."""
+    `alternatives` names super-peers to go to instead, `refer` those to whom one leaf is sent, with
+    room first; `digest` is kept for the others to hear of, and `spread_s` is how long that may
+    take."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Cluster:
         rng: Random,
         links: Mapping[NodeId, LinkUp],
         alternatives: Callable[[], tuple[Contact, ...]],
-        elsewhere: Callable[[], tuple[Contact, ...]],
+        refer: Callable[[], tuple[Contact, ...]],
         digest: CountedPlaces,
         spread_s: Callable[[], float],
         wishes: Wishes,
@@ -74,7 +74,7 @@ class Cluster:
         self._rng = rng
         self._links = links
         self._alternatives = alternatives
-        self._elsewhere = elsewhere
+        self._refer = refer
         self._deadlines = Deadlines()
         self._index = Index(rng.getrandbits(64), digest)
         self._findable = Findable(self._index, rng, self._share_of)
@@ -170,7 +170,11 @@ class Cluster:
         if leaf.came_from is None or leaf.came_from not in self._links:
             return []
         parent, leaf.came_from = leaf.came_from, None
-        return [Send(parent, Held(peer, 0, leaf.joins, OURS))]
+        return [Send(parent, self.our_word(peer))]
+
+    def our_word(self, peer: NodeId) -> Held:
+        """Our word that a leaf belongs here, and by which of its joins."""
+        return Held(peer, 0, self._leaves[peer].joins, "it is a leaf of ours")
 
     def on_publish(self, peer: NodeId, message: Publish, now: float) -> list[Effect]:
         """Stage changes; a generation is answered when all of it can be found, or refused."""
@@ -329,7 +333,7 @@ class Cluster:
         return [*released, Send(peer, Published(0, refused=why))]
 
     def _busy(self, peer: NodeId) -> Effect:
-        return Send(peer, Busy(self._config.busy_retry_s, self._elsewhere()))
+        return Send(peer, Busy(self._config.busy_retry_s, self._refer()))
 
     def _make_room(self, now: float) -> list[Effect]:
         """Send the leaf away that has shared nothing for longest, if that is long enough."""

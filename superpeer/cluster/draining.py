@@ -30,8 +30,8 @@ LOOK_S: Final = 0.05  # at what neighbours still wait for
 
 
 class Draining:
-    """The end of a super-peer; nothing until `begin`. `neighbours` are to hear of it, `owed` tells
-    how many answers one of them waits for."""
+    """The end of a super-peer; nothing until `begin`. `neighbours` are to hear of it, `refer`
+    tells where a leaf without an heir is sent, `owed` how many answers a neighbour waits for."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class Draining:
         cluster: Cluster,
         *,
         neighbours: Mapping[NodeId, object],
-        contacts: Callable[[], tuple[Contact, ...]],
+        refer: Callable[[], tuple[Contact, ...]],
         owed: Callable[[NodeId], int],
         retry_s: float,
     ) -> None:
         self._me = me
         self._cluster = cluster
         self._neighbours = neighbours
-        self._contacts = contacts
+        self._refer = refer
         self._owed = owed
         self._retry_s = retry_s
         self._last: Effect | None = None  # what is ordered at the very end
@@ -134,7 +134,7 @@ class Draining:
             if heir is not None and (is_late or self._cluster.heirs.is_ready(leaf)):
                 effects.append(Send(leaf, ReHome(heir)))
             elif heir is None and (is_late or not self._cluster.heirs.is_sought(leaf)):
-                effects.append(Send(leaf, Busy(self._retry_s, self._contacts())))
+                effects.append(Send(leaf, Busy(self._retry_s, self._refer())))
             else:
                 del self._told[leaf]
         return effects

@@ -8,10 +8,37 @@ later join of the same life. So two that hold the same leaf after a partition ag
 of meeting again, and before that for no longer than a lease.
 """
 
+from enum import Enum
+
 from common.core import Effect, Notify, Send
 from common.ids import NodeId, node_text
 from common.messages.overlay import Held, Hold, Release
-from superpeer.cluster.cluster import OURS, Cluster
+from superpeer.cluster.cluster import Cluster
+
+
+class Verdict(Enum):
+    """Whose a leaf is that a neighbour wants us to be the heir of."""
+
+    STAYS = "stays"  # it belongs here, whatever the neighbour says
+    WAITS = "waits"  # it is the neighbour's as soon as its link to us is gone
+    GOES = "goes"  # it belonged here until now, and is the neighbour's
+    FULL = "full"  # it is the neighbour's, and would find no place here
+    THEIRS = "theirs"  # it is the neighbour's; whether we keep a copy is for `Dormant` to say
+
+
+def verdict_on(cluster: Cluster, peer: NodeId, claim: Hold) -> Verdict:
+    """Whose a leaf is by what we know, when `peer` says that it is its own; nothing is done."""
+    leaf, dormant = cluster.get(claim.leaf), cluster.dormant
+    if leaf is None:
+        has_place = dormant.has_place(peer, claim.leaf, cluster.places_free)
+        return Verdict.THEIRS if has_place else Verdict.FULL
+    # another life would cost what we have of this one, and nobody has signed its number
+    is_later = claim.epoch == leaf.epoch and claim.joins > leaf.joins
+    heir = cluster.heirs.heir_of(claim.leaf)  # it moves there; nobody else takes it away
+    is_heir = leaf.has_left or (heir is not None and heir.node == peer)
+    if not is_later or not is_heir or dormant.fault(peer, claim, len(leaf.holding)):
+        return Verdict.STAYS
+    return Verdict.WAITS if claim.leaf in cluster.members else Verdict.GOES
 
 
 class Handing:
@@ -25,23 +52,17 @@ class Handing:
 
     def on_hold(self, peer: NodeId, message: Hold, now: float) -> list[Effect]:
         """A neighbour wants us to be the heir of a leaf, which may have been ours until now."""
-        cluster, dormant = self._cluster, self._cluster.dormant
-        leaf = cluster.get(message.leaf)
-        effects: list[Effect] = []
-        if leaf is not None:
-            # another life would cost what we have of this one, and nobody has signed its number
-            is_later = message.epoch == leaf.epoch and message.joins > leaf.joins
-            heir = cluster.heirs.heir_of(message.leaf)  # it moves there; nobody else takes it away
-            is_heir = leaf.has_left or (heir is not None and heir.node == peer)
-            if not is_later or not is_heir or dormant.fault(peer, message, len(leaf.holding)):
-                return [Send(peer, Held(message.leaf, 0, leaf.joins, OURS))]
-            if message.leaf in cluster.members:
-                self._claims[message.leaf] = peer, message
-                return []
-            effects = cluster.put_to_sleep(message.leaf, peer, now)
-        elif not dormant.has_place(peer, message.leaf, cluster.places_free):
-            return [Send(peer, Held(message.leaf, refused="it takes no more leaves"))]
-        return effects + dormant.on_hold(peer, message, now)
+        cluster, leaf = self._cluster, message.leaf
+        verdict = verdict_on(cluster, peer, message)
+        if verdict is Verdict.STAYS:
+            return [Send(peer, cluster.our_word(leaf))]
+        if verdict is Verdict.FULL:
+            return [Send(peer, Held(leaf, refused="it takes no more leaves"))]
+        if verdict is Verdict.WAITS:
+            self._claims[leaf] = peer, message
+            return []
+        moved = cluster.put_to_sleep(leaf, peer, now) if verdict is Verdict.GOES else []
+        return moved + cluster.dormant.on_hold(peer, message, now)
 
     def on_held(self, peer: NodeId, message: Held, now: float) -> list[Effect]:
         """An heir answers, or tells that a leaf which we lost is its own."""

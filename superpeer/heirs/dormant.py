@@ -1,19 +1,26 @@
 """What we keep as heirs: copies of what leaves of neighbours share, asleep until they are needed.
 
-    DORMANT --link to its parent lost--> AWAKE --lease over--> gone
-       '-----------> the leaf joins us: it is ours, nothing is sent again <----'
+    a neighbour's leaf ----------> ASLEEP --link to its parent lost--> AWAKE --lease over--> gone
+                                   ^    ^-------its parent is back-------'
+    a leaf of ours moves -> SHOWN -'
+    in any of them: the leaf joins us, and is ours; nothing is sent again
 
-A copy is in our index and so in our digest from the start, and in no answer. When the link to the
-parent that gave it is lost it wakes at once, and lives for a lease unless the leaf joins; when the
-parent is back it offers the copy again, which sleeps then. It is held as what a leaf itself
-publishes is, under the leaf's own signature: a parent can hold back what is new and forge nothing.
-Only neighbours give copies, with addresses that they may speak of; what the leaf itself says by
-joining goes first. All copies together have a budget, and no neighbour more than half of it; nor do
-we keep more of one neighbour than would find places here, should it end.
+A copy is in exactly one of these states, and changes it in `_enter` alone. It is in our index and
+so in our digest from the start, and in no answer while it sleeps. When the link to the parent that
+gave it is lost it wakes at once, and lives for a lease unless the leaf joins; when the parent is
+back it offers the copy again, which sleeps then. What was ours is shown for a moment, for queries
+that are under way, and sleeps then; if we leave, or its parent is no neighbour by then, it is gone.
+
+A copy is held as what a leaf itself publishes is, under the leaf's own signature: a parent can hold
+back what is new and forge nothing. Only neighbours give copies, with addresses that they may speak
+of; what the leaf itself says by joining goes first. All copies together have a budget, and no
+neighbour more than half of it; nor do we keep more of one neighbour than would find places here,
+should it end.
 """
 
 from collections import Counter
 from collections.abc import Callable, Container, Mapping
+from enum import Enum
 from typing import Final
 
 from common.addresses import may_tell
@@ -30,16 +37,24 @@ from superpeer.index.share import Share, index_some
 FULL: Final = "it holds as many copies as it can"
 
 
+class State(Enum):
+    """What is found here of a copy."""
+
+    ASLEEP = "asleep"  # nothing: its parent lives
+    SHOWN = "shown"  # all, for a moment: the leaf was ours until now, and its parent lives
+    AWAKE = "awake"  # all, for a lease: its parent is gone
+
+
 class _Copy(Share):
     """What a leaf shares, as its parent tells it."""
 
-    __slots__ = ("awaited", "awake", "parent")
+    __slots__ = ("awaited", "parent", "state")
 
     def __init__(self, parent: NodeId, share: Share) -> None:
         super().__init__(share.epoch, share.joins, share.source, share.holding)
         self.unindexed = share.unindexed
         self.parent = parent
-        self.awake = False
+        self.state = State.ASLEEP
         self.awaited = False  # the parent waits for our answer until all of it is in the index
 
     @property
@@ -93,16 +108,15 @@ class Dormant:
     def share_of(self, leaf: NodeId) -> Share | None:
         """What may be shown of a leaf: nothing while it sleeps."""
         copy = self._copies.get(leaf)
-        if copy is None or not (copy.awake or self._deadlines.get(("sleep", leaf)) is not None):
-            return None
-        return copy
+        return None if copy is None or copy.state is State.ASLEEP else copy
 
     def has_place(self, peer: NodeId, leaf: NodeId, places_free: int) -> bool:
         """Whether a leaf of a neighbour would find a place here should that one end: beside its
         others that we are heir of, and those that are on their way to us now."""
         if leaf in self._copies:
             return True
-        coming = sum(each.awake or each.parent == peer for each in self._copies.values())
+        copies = self._copies.values()
+        coming = sum(each.state is State.AWAKE or each.parent == peer for each in copies)
         return coming < places_free
 
     # --- messages ---------------------------------------------------------------------------
@@ -114,8 +128,8 @@ class Dormant:
             return self._refuse(peer, message, why, now)
         if copy is None or copy.epoch != message.epoch:
             copy = self._begin(peer, message, now)
-        elif copy.parent != peer or copy.awake:
-            self._sleep(message.leaf, copy)
+        elif copy.parent != peer or copy.state is State.AWAKE:
+            self._enter(message.leaf, State.ASLEEP)
         copy.parent, copy.joins, copy.source = peer, message.joins, message.source
         self._on_changed(message.leaf)
         if _is_question(message):
@@ -141,20 +155,15 @@ class Dormant:
                 self._forget(leaf, now)  # there is nothing to find
         woken = [leaf for leaf in theirs if leaf in self._copies]
         for leaf in woken:
-            copy = self._copies[leaf]
-            if not copy.awake:
-                copy.awake = True
-                self._deadlines.cancel(("sleep", leaf))
+            if self._copies[leaf].state is not State.AWAKE:
                 self.woken += 1
-                self._on_changed(leaf)
-                self._index.wake(leaf)
-                self._deadlines.set(("lease", leaf), now + self._config.lease_s)
+                self._enter(leaf, State.AWAKE, now + self._config.lease_s)
         return woken
 
     def parent_parted(self, peer: NodeId, now: float) -> None:
         """It is no neighbour of ours any more, and lives: it names others."""
         for leaf, copy in list(self._copies.items()):
-            if copy.parent == peer and self.share_of(leaf) is None:
+            if copy.parent == peer and copy.state is State.ASLEEP:
                 self._forget(leaf, now)
 
     def adopt(self, leaf: NodeId, epoch: int, now: float) -> tuple[NodeId, Share] | None:
@@ -178,9 +187,9 @@ class Dormant:
         `shown_s` more and sleeps then, and what is not in the index yet goes there all the same."""
         self._copies[leaf] = _Copy(parent, share)
         if shown_s:
-            self._deadlines.set(("sleep", leaf), now + shown_s)
+            self._enter(leaf, State.SHOWN, now + shown_s)
         else:
-            self._index.hide(leaf)
+            self._enter(leaf, State.ASLEEP)
         if share.unindexed:
             self._deadlines.set(("index", leaf), now)
 
@@ -191,7 +200,7 @@ class Dormant:
         for leaf, copy in list(self._copies.items()):
             if copy.parent in self._links:
                 refusals.append(Send(copy.parent, Held(leaf, refused=why)))
-            if self.share_of(leaf) is None:
+            if copy.state is State.ASLEEP:
                 self._forget(leaf, now)
         return refusals
 
@@ -200,19 +209,41 @@ class Dormant:
         effects: list[Effect] = []
         for key in self._deadlines.pop_due(now):
             if isinstance(key, tuple) and key[1] in self._copies:
-                if key[0] == "lease":
-                    self._forget(key[1], now)
-                elif key[0] == "sleep" and self._is_kept(self._copies[key[1]]):
-                    self._sleep(key[1], self._copies[key[1]])
-                elif key[0] == "sleep":
-                    self._forget(key[1], now)
-                else:
+                if key[0] == "index":
                     effects += self._index_some(key[1], self._copies[key[1]], now)
+                else:
+                    self._due_end(key[1], now)
         return effects
 
     def wakeup(self) -> float | None:
         """The earliest deadline."""
         return self._deadlines.earliest()
+
+    # --- states -----------------------------------------------------------------------------
+
+    def _enter(self, leaf: NodeId, state: State, until: float | None = None) -> None:
+        """What is found of a copy from now on, and when that ends by itself."""
+        copy = self._copies[leaf]
+        copy.state = state
+        self._on_changed(leaf)
+        if state is State.ASLEEP:
+            copy.awaited = False
+            self._index.hide(leaf)
+        else:
+            self._index.wake(leaf)
+        if until is None:
+            self._deadlines.cancel(("end", leaf))
+        else:
+            self._deadlines.set(("end", leaf), until)
+
+    def _due_end(self, leaf: NodeId, now: float) -> None:
+        """A copy was found here for as long as it may be: it sleeps if somebody wants it."""
+        copy = self._copies[leaf]
+        is_wanted = not self._closed and copy.parent in self._neighbours
+        if copy.state is State.SHOWN and is_wanted:
+            self._enter(leaf, State.ASLEEP)
+        else:
+            self._forget(leaf, now)
 
     # --- the steps they share ---------------------------------------------------------------
 
@@ -242,7 +273,7 @@ class Dormant:
             return False
         is_later = (message.epoch, message.joins) > (copy.epoch, copy.joins)
         lives = copy.parent in self._links and copy.parent in self._neighbours
-        return not is_later or lives or copy.awake
+        return not is_later or lives or copy.state is State.AWAKE
 
     def _has_room(self, peer: NodeId, message: Hold, copy: _Copy | None, entries: int) -> bool:
         """Whether the budget has room for what is told, of all and of this neighbour."""
@@ -281,22 +312,10 @@ class Dormant:
         self.keep(message.leaf, share, peer, now)
         return self._copies[message.leaf]
 
-    def _is_kept(self, copy: _Copy) -> bool:
-        """Whether somebody wants a copy that is shown no longer."""
-        return not self._closed and copy.parent in self._neighbours
-
     def _hollow(self) -> NodeId | None:
         """One of which nothing that a leaf has signed ever came: it gives way to others."""
         hollow = (leaf for leaf, copy in self._copies.items() if not copy.holding.generation)
         return next(hollow, None)
-
-    def _sleep(self, leaf: NodeId, copy: _Copy) -> None:
-        """It has a parent that lives."""
-        copy.awake = copy.awaited = False
-        self._on_changed(leaf)
-        self._index.hide(leaf)
-        for what in ("lease", "sleep"):
-            self._deadlines.cancel((what, leaf))
 
     def _take(self, peer: NodeId, copy: _Copy, message: Hold, now: float) -> list[Effect]:
         """Some of what the leaf has signed, or the last of it."""
@@ -336,7 +355,7 @@ class Dormant:
         self._on_dropped(now)
 
     def _quiet(self, leaf: NodeId) -> None:
-        for what in ("lease", "sleep", "index"):
+        for what in ("end", "index"):
             self._deadlines.cancel((what, leaf))
 
 

@@ -26,6 +26,7 @@ from superpeer.methods import LeafRow
 from superpeer.overlay.joining import Why
 from superpeer.overlay.overlay import Overlay
 from superpeer.vitals.dialbacks import Dialbacks
+from superpeer.vitals.examiner import Examiner
 from superpeer.vitals.trials import Trials
 from superpeer.vitals.vitals import Vitals
 
@@ -60,18 +61,17 @@ class Hierarchy:
             around=overlay.around,
             rtt_s=cluster.rtt_s,
         )
-        self.dialbacks = Dialbacks(
+        examiner = Examiner(
             me,
-            config.vitals,
-            rng,
             links=links,
             leaves=leaves,
             askable=overlay.askable,
             book=self.vitals.book,
-            budget=overlay.joining.budget,
             changed=self.vitals.changed,
         )
-        self.trials = self._trials_of(config, rng)
+        budget, known = overlay.joining.budget, lambda: self.vitals.known_share
+        self.dialbacks = Dialbacks(examiner, config.vitals, rng, budget=budget)
+        self.trials = Trials(examiner, config.vitals, rng, known=known)
         pace, heirs = config.promotion.moves_per_s, cluster.heirs
         moves = Moves(pace, rng, leaves=leaves, rtt_s=cluster.rtt_s, heirs=heirs)
         self.stepdown = self._stepdown_of(config, rng, moves)
@@ -89,19 +89,6 @@ class Hierarchy:
             waited_s=waited_s,
         )
         self.all: Final = (self.vitals, self.dialbacks, self.trials, self.promotion)
-
-    def _trials_of(self, config: Config, rng: Random) -> Trials:
-        return Trials(
-            self._me,
-            config.vitals,
-            rng,
-            links=self._links,
-            leaves=self._cluster.members,
-            askable=self._overlay.askable,
-            book=self.vitals.book,
-            changed=self.vitals.changed,
-            known=lambda: self.vitals.known_share,
-        )
 
     def _stepdown_of(self, config: Config, rng: Random, moves: Moves) -> StepDown:
         return StepDown(

@@ -201,12 +201,6 @@ class Overlay:
         if peer in self.neighbours:
             self.neighbours[peer].rtt_s = rtt_s
 
-    def load(self, leaves: int, now: float) -> None:
-        """How many leaves we have; neighbours are told when it changes."""
-        if leaves != self._leaves:
-            self._leaves = leaves
-            self._tell_later(now, self._config.gossip_s)
-
     def due(self, now: float) -> list[Effect]:
         """Tell the neighbours what changed, and go on with those that we want."""
         effects = [*self.joining.due(now), *self.keeping.due(now)]
@@ -228,6 +222,31 @@ class Overlay:
         parts = (self.joining, self.keeping, self._vicinity)
         return soonest([self._deadlines.earliest(), *(part.wakeup() for part in parts)])
 
+    # --- leaves -----------------------------------------------------------------------------
+
+    def load(self, leaves: int, now: float) -> None:
+        """How many leaves we have; neighbours are told when it changes."""
+        if leaves != self._leaves:
+            self._leaves = leaves
+            self._tell_later(now, self._config.gossip_s)
+
+    def refer(self) -> tuple[Contact, ...]:
+        """Send a leaf that we do not take to our neighbours, who has fewest leaves first: those are
+        counted that were sent to it since it said its load, so not all are sent to one. Before them
+        the better of two by lot: who always says that it has none gets no more than that
+        (Mitzenmacher 2001: two choices)."""
+        beside = self.neighbours
+
+        def load(contact: Contact) -> int:
+            return beside[contact.node].leaves + beside[contact.node].referred
+
+        contacts = sorted(self.contacts(), key=load)
+        if not contacts:
+            return ()
+        first = min(self._rng.sample(contacts, min(2, len(contacts))), key=load)
+        beside[first.node].referred += 1
+        return (first, *(one for one in contacts if one is not first))
+
     # --- questions --------------------------------------------------------------------------
 
     def needs(self, peer: NodeId) -> bool:
@@ -241,23 +260,6 @@ class Overlay:
             for peer, neighbour in self.neighbours.items()
             if peer != but and neighbour.address.port and not neighbour.leaving
         )
-
-    def elsewhere(self) -> tuple[Contact, ...]:
-        """Our neighbours for a leaf that we do not take, who has fewest leaves first: those are
-        counted that we have told of it since it said its load, so not all are sent to one. Before
-        them the better of two by lot: who always says that it has none gets no more than that
-        (Mitzenmacher 2001: two choices)."""
-        beside = self.neighbours
-
-        def load(contact: Contact) -> int:
-            return beside[contact.node].leaves + beside[contact.node].referred
-
-        contacts = sorted(self.contacts(), key=load)
-        if not contacts:
-            return ()
-        first = min(self._rng.sample(contacts, min(2, len(contacts))), key=load)
-        beside[first.node].referred += 1
-        return (first, *(one for one in contacts if one is not first))
 
     def askable(self) -> list[NodeId]:
         """The neighbours of whom anything new may be asked: those that stay."""

@@ -9,7 +9,7 @@ this is hung up as soon as it is there.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Hashable
 from random import Random
 from typing import Final, NamedTuple
 
@@ -23,7 +23,7 @@ from common.ids import Guid, NodeId, new_guid
 from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, ErrandDone, Examine, Examined
 from common.rates import Bucket
-from superpeer.vitals.books import Book
+from superpeer.vitals.examiner import Examiner
 
 SEEN: Final = "only looking"  # why the link of a dial-back ends
 UNABLE_MAX: Final = 4_096  # neighbours that could not tell of a leaf, remembered
@@ -41,28 +41,15 @@ class _ForOthers(NamedTuple):
 
 
 class Dialbacks:
-    """Dials of our leaves by others, and of others' leaves by us.
-
-    `links`, `leaves` and `askable` are read as they are at the moment; `book` is what we keep of a
-    leaf, `changed` hears of each result.
-    """
+    """Dials of our leaves by others, and of others' leaves by us."""
 
     def __init__(
-        self,
-        me: NodeId,
-        config: VitalsConfig,
-        rng: Random,
-        *,
-        links: Mapping[NodeId, LinkUp],
-        leaves: Mapping[NodeId, Contact],
-        askable: Callable[[], list[NodeId]],
-        book: Callable[[NodeId], Book],
-        budget: DialBudget,
-        changed: Callable[[NodeId, float], None],
+        self, examiner: Examiner, config: VitalsConfig, rng: Random, *, budget: DialBudget
     ) -> None:
-        self._me, self._config, self._rng = me, config, rng
-        self._links, self._leaves, self._askable = links, leaves, askable
-        self._book, self._budget, self._changed = book, budget, changed
+        self._me, self._links, self._leaves = examiner.me, examiner.links, examiner.leaves
+        self._askable, self._book = examiner.askable, examiner.book
+        self._changed = examiner.changed
+        self._config, self._rng, self._budget = config, rng, budget
         self._per_s = max(config.dialbacks_per_s, 1e-9)
         self._pace = Bucket(self._per_s, 8, 0.0)
         self._asked: dict[Guid, _Asked] = {}

@@ -8,14 +8,14 @@ costs its witnesses megabytes.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from hashlib import sha256
 from random import Random
 from typing import Final
 
 from common.addresses import may_tell
 from common.config import VitalsConfig
-from common.core import Effect, LinkUp, Send
+from common.core import Effect, Send
 from common.deadlines import Deadlines
 from common.hostcache import group_of
 from common.ids import Guid, NodeId, new_guid
@@ -23,7 +23,7 @@ from common.limits import TEST_S_MAX, WITNESSES_MAX
 from common.messages.fields import Contact
 from common.messages.hierarchy import Errand, ErrandDone, Examine, Examined
 from common.rates import Bucket
-from superpeer.vitals.books import Book
+from superpeer.vitals.examiner import Examiner
 
 SUPER_PEERS_ENOUGH: Final = 3  # so many bring the witnesses among them
 FOR_OTHERS_PER_S: Final = 0.2  # tests of neighbours that our leaves are witnesses of
@@ -45,26 +45,21 @@ class _Test:
 
 
 class Trials:
-    """The test under way, and witnesses that we sent for others. `links`, `leaves` and `askable`
-    are read as they are at the moment; `changed` hears of each result, `known` is the share of
-    leaves that were measured."""
+    """The test under way, and witnesses that we sent for others. `known` is the share of leaves
+    that were measured."""
 
     def __init__(
         self,
-        me: NodeId,
+        examiner: Examiner,
         config: VitalsConfig,
         rng: Random,
         *,
-        links: Mapping[NodeId, LinkUp],
-        leaves: Mapping[NodeId, Contact],
-        askable: Callable[[], list[NodeId]],
-        book: Callable[[NodeId], Book],
-        changed: Callable[[NodeId, float], None],
         known: Callable[[], float] = lambda: 1.0,
     ) -> None:
-        self._me, self._config, self._rng = me, config, rng
-        self._links, self._leaves, self._askable = links, leaves, askable
-        self._book, self._changed, self._known = book, changed, known
+        self._me, self._links, self._leaves = examiner.me, examiner.links, examiner.leaves
+        self._askable, self._book = examiner.askable, examiner.book
+        self._changed = examiner.changed
+        self._config, self._rng, self._known = config, rng, known
         self._test: tuple[Guid, _Test] | None = None
         self._rests_until = 0.0
         self._tested: dict[NodeId, float] = {}  # our leaves, and when

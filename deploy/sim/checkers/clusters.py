@@ -12,6 +12,7 @@ from common.messages.cluster import Busy
 from common.messages.fields import Message
 from deploy.sim.host import Host
 from deploy.sim.inside import SuperPeerInside, superpeer_of
+from superpeer.heirs.dormant import State
 
 RULE = "5: every entry has a live owner or expires"
 
@@ -97,9 +98,10 @@ class Clusters:
         for peer, copy in dormant._copies.items():
             if peer in cluster._leaves:
                 self._tell(host, RULE, "has a copy of a leaf of its own")
-            if copy.awake and dormant._deadlines.get(("lease", peer)) is None:
-                self._tell(host, RULE, "shows a copy without a lease")
-            if not copy.awake and copy.parent not in inside.links:
+            ends = dormant._deadlines.get(("end", peer)) is not None
+            if ends == (copy.state is State.ASLEEP):
+                self._tell(host, RULE, "shows a copy without end, or ends one that sleeps")
+            if copy.state is not State.AWAKE and copy.parent not in inside.links:
                 self._tell(host, RULE, "lets a copy sleep whose parent is gone")
         if sum(each.entries for each in dormant._copies.values()) > entries_max:
             self._tell(host, "10: copies are within their budget", "has copies of too many entries")
