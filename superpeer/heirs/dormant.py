@@ -130,6 +130,7 @@ class Dormant:
             copy = self._begin(peer, message, now)
         elif copy.parent != peer or copy.state is State.AWAKE:
             self._enter(message.leaf, State.ASLEEP)
+            copy.awaited = False  # it was another who waited, or who is gone
         copy.parent, copy.joins, copy.source = peer, message.joins, message.source
         self._on_changed(message.leaf)
         if _is_question(message):
@@ -184,7 +185,10 @@ class Dormant:
         self, leaf: NodeId, share: Share, parent: NodeId, now: float, *, shown_s: float = 0.0
     ) -> None:
         """A leaf that was ours is another's, who asks us to be its heir: it is found here for
-        `shown_s` more and sleeps then, and what is not in the index yet goes there all the same."""
+        `shown_s` more and sleeps then, and what is not in the index yet goes there all the same. At
+        the limit a copy of nothing gives way."""
+        if len(self._copies) >= self._config.copies_max and (hollow := self._hollow()) is not None:
+            self._forget(hollow, now)
         self._copies[leaf] = _Copy(parent, share)
         if shown_s:
             self._enter(leaf, State.SHOWN, now + shown_s)
@@ -227,7 +231,6 @@ class Dormant:
         copy.state = state
         self._on_changed(leaf)
         if state is State.ASLEEP:
-            copy.awaited = False
             self._index.hide(leaf)
         else:
             self._index.wake(leaf)
@@ -305,8 +308,6 @@ class Dormant:
     def _begin(self, peer: NodeId, message: Hold, now: float) -> _Copy:
         """A leaf of which we have nothing, or something of an earlier life."""
         self._forget(message.leaf, now)
-        if len(self._copies) >= self._config.copies_max and (hollow := self._hollow()) is not None:
-            self._forget(hollow, now)
         holding = Holding(self._network, message.leaf, self._config.entries_max)
         share = Share(message.epoch, message.joins, message.source, holding)
         self.keep(message.leaf, share, peer, now)
