@@ -99,9 +99,7 @@ class Fetch:
     def farewell(self) -> list[Effect]:
         """What is said when no more is fetched."""
         self._requests.gate.leave()
-        goodbyes: list[Effect] = [
-            Send(each.peer, NotInterested(self._root)) for each in self.sources.linked
-        ]
+        goodbyes = [Send(each.peer, NotInterested(self._root)) for each in self.sources.linked]
         return [*goodbyes, SourcesUnwanted(self._root)]
 
     # --- sources come and go ----------------------------------------------------------------
@@ -358,11 +356,12 @@ class Fetch:
             if self.pieces.count(State.ASKED):
                 self._be_patient(now)
         for key in self.sources.deadlines.pop_due(now):
-            what, peer = key if isinstance(key, tuple) else ("", b"")
-            source = self.sources.get(peer)
-            if source is not None:
-                effects += self.sources.push(source) if what == "push" else []
-                effects += self._due_data(source, now) if what == "data" else self._go_on(now)
+            what, whom = key if isinstance(key, tuple) else ("", b"")
+            source = self.sources.get(whom)
+            if source is not None and what == "push":
+                effects += self.sources.push(source)
+            owes = source if what == "data" else None
+            effects += self._due_data(owes, now) if owes is not None else self._go_on(now)
         return effects
 
     def _due_data(self, source: Source, now: float) -> list[Effect]:

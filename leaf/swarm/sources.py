@@ -1,6 +1,8 @@
 """The sources of one download: found, linked with, tried again, or ruled out.
 
-No more are linked or dialled than is allotted, in the order they were found. A source whose link
+No more are linked or dialled than is allotted, by lot among those that failed least often: who is
+heard of first may be made up. A dial that should have been answered takes no other's place, and a
+place where nobody answered is not dialled again soon, under whatever keys. A source whose link
 fails is tried again after longer and longer pauses and forgotten after a few; one that lied is
 remembered and never taken up again. What they are asked for stands in `leaf.swarm.fetch`.
 """
@@ -26,6 +28,7 @@ SOURCES_MAX: Final = 200  # known for one file, as a list of hosts has
 SOURCES_ENOUGH: Final = 30  # linked or being dialled: more are not looked for (BEP 3: plenty)
 TRIES_MAX: Final = 3  # links in a row that brought nothing before it is forgotten (THREATS T3)
 PUSH_S: Final = 1.0  # a dial that is not answered so long may never be; wild guess
+OVERDUE_MAX: Final = 32  # dials that take nobody's place: so many made-up ones are waited for
 LIARS_MAX: Final = 1_000
 
 
@@ -42,11 +45,13 @@ class Sources:
         self._rng = rng
         self._sources: dict[NodeId, Source] = {}
         self._in_phase = dict.fromkeys(Phase, 0)  # how many; asked for with each message
+        self._overdue = 0  # of those that are dialled
+        self._links_max = 1
         self._wanted = False
         self.liars: dict[NodeId, None] = {}
         self.deadlines = Deadlines()
         """("data", peer): it should have sent something; ("retry", peer): it may be tried again;
-        ("push", peer): it should have answered our dial."""
+        ("push", peer): it should have answered our dial; ("place", address): it may be dialled."""
 
     def __iter__(self) -> Iterator[Source]:
         return iter(list(self._sources.values()))
@@ -118,9 +123,11 @@ class Sources:
         return max(min(links_max, SOURCES_ENOUGH) - self._busy, 0)
 
     def _may_try(self, source: Source) -> bool:
-        """Whether it is neither linked nor dialled, nor resting after a try."""
-        resting = self.deadlines.get(("retry", source.peer)) is not None
-        return source.phase is Phase.KNOWN and not resting
+        """Whether it is neither linked nor dialled, nor it or its place resting after a try."""
+        if source.phase is not Phase.KNOWN:
+            return False
+        rests = (("retry", source.peer), ("place", source.address))
+        return all(self.deadlines.get(key) is None for key in rests)
 
     def park(self, source: Source, now: float) -> list[Effect]:
         """It has nothing for us now: another may have its link, and it is tried again later."""
@@ -132,34 +139,46 @@ class Sources:
 
     @property
     def _busy(self) -> int:
-        return self._in_phase[Phase.DIALLING] + self._in_phase[Phase.LINKED]
+        return self._in_phase[Phase.DIALLING] + self._in_phase[Phase.LINKED] - self._overdue
 
     def _enter(self, source: Source, phase: Phase) -> None:
         """Another phase; one without a link has said nothing yet."""
-        self._in_phase[source.phase] -= 1
+        self._leave_phase(source)
         self._in_phase[phase] += 1
         if phase is Phase.KNOWN:
             source.unlink()
         source.phase = phase
 
+    def _leave_phase(self, source: Source) -> None:
+        self._in_phase[source.phase] -= 1
+        self._overdue -= source.overdue
+        source.overdue = False
+
     def add(self, contacts: Sequence[Contact], tries_left: int = TRIES_MAX) -> None:
-        """These are said to have the file; so often is each tried before it is forgotten."""
+        """These are said to have the file; so often is each tried before it is forgotten. Nobody
+        signs where a leaf is: where it was not reached it may be wherever else it is said to be."""
         for contact in contacts:
-            known = contact.node in self._sources or contact.node in self.liars
-            if not known and len(self._sources) < SOURCES_MAX:
+            known = self._sources.get(contact.node)
+            if known is not None and known.tries and known.phase is Phase.KNOWN:
+                known.address = contact.address
+            is_new = known is None and contact.node not in self.liars
+            if is_new and len(self._sources) < SOURCES_MAX:
                 source = Source(contact.node, contact.address, tries=TRIES_MAX - tries_left)
                 self._sources[contact.node] = source
                 self._in_phase[Phase.KNOWN] += 1
 
     def reach(self, links_max: int, now: float) -> list[Effect]:
         """Link with as many as allowed."""
+        self._links_max = links_max
         effects: list[Effect] = []
-        busy = self._busy
-        for source in self._sources.values():
-            if busy >= links_max:
+        if self._busy >= links_max:
+            return effects
+        ready = [each for each in self._sources.values() if self._may_try(each)]
+        self._rng.shuffle(ready)
+        for source in sorted(ready, key=_failures):
+            if self._busy >= links_max:
                 break
-            if self._may_try(source):
-                busy += 1
+            if self._may_try(source):  # its place is not dialled since
                 effects += self._contact(source, now)
         return effects
 
@@ -168,11 +187,15 @@ class Sources:
             return self.greet(source, now)
         self._enter(source, Phase.DIALLING)
         self.deadlines.set(("push", source.peer), now + PUSH_S)
+        if source.address.is_a_place:
+            self.deadlines.set(("place", source.address), now + self._config.redial_s)
         return [Dial(source.peer, source.address, Door.BULK)]
 
     def linked_with(self, source: Source, now: float, *, inbound: bool) -> list[Effect]:
         """A link is up: one that we dialled for, or one of somebody whom we could not dial."""
         is_awaited = source.phase is Phase.DIALLING or (inbound and source.phase is Phase.KNOWN)
+        if source.overdue and self._busy >= self._links_max:
+            return self.park(source, now)  # others came sooner
         return self.greet(source, now) if is_awaited else []
 
     def greet(self, source: Source, now: float) -> list[Effect]:
@@ -180,6 +203,7 @@ class Sources:
         self._enter(source, Phase.LINKED)
         for key in ("retry", "push"):
             self.deadlines.cancel((key, source.peer))
+        self.deadlines.cancel(("place", source.address))
         source.linked_at = now
         self.expect(source, now)
         return [Send(source.peer, Interested(self._root, self._size))]
@@ -209,8 +233,10 @@ class Sources:
         return effects
 
     def push(self, source: Source) -> list[Effect]:
-        """Our dial is not answered: it is to dial us meanwhile."""
+        """Our dial is not answered: it is to dial us meanwhile, and others are dialled."""
         self.deadlines.cancel(("push", source.peer))
+        if source.phase is Phase.DIALLING and not source.overdue and self._overdue < OVERDUE_MAX:
+            source.overdue, self._overdue = True, self._overdue + 1
         cannot_dial = source.phase is Phase.DIALLING and source.address.is_a_place
         return [PushWanted(self._root, source.peer)] if cannot_dial else []
 
@@ -220,7 +246,7 @@ class Sources:
         for key in ("retry", "push"):
             self.deadlines.cancel((key, source.peer))
         if self._sources.pop(source.peer, None) is not None:
-            self._in_phase[source.phase] -= 1
+            self._leave_phase(source)
 
     def dismiss(self, source: Source) -> list[Effect]:
         """It does not have the file after all."""
@@ -252,3 +278,7 @@ class Sources:
             return []
         self._wanted = wanted
         return [SourcesWanted(self._root, self._size) if wanted else SourcesUnwanted(self._root)]
+
+
+def _failures(source: Source) -> int:
+    return source.tries

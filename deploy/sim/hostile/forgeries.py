@@ -22,8 +22,6 @@ from common.messages.overlay import QueryBody
 from deploy.sim.hostile.nature import Nature
 
 KEPT_MAX: Final = 40
-NAMES_MANY: Final = False  # see `Forgeries._nobody`
-MOVES_SOURCES: Final = False  # see `Forgeries._moved`
 
 
 class Forgeries:
@@ -70,18 +68,12 @@ class Forgeries:
         return node
 
     def _nobody(self) -> Contact:
-        """A leaf that is not there, with a key that is none, so that nobody dials it.
-
-        With `NAMES_MANY` a key that might be one, at a place where nobody is or at one that is not
-        a leaf's. Sources are tried in the order in which they were heard of, and a dial that nobody
-        answers takes all its time, three times, and again when it is named again; so true ones
-        never have their turn where few links are allowed. And nothing bounds how often a leaf dials
-        one place under many keys.
-        """
+        """A leaf that is not there: with a key that is none, so that nobody dials it, or with one
+        that might be, at a place where nobody is or at one that is not a leaf's."""
         rng = self._rng
-        if NAMES_MANY:
+        if rng.random() < 0.5:
             places = [self._nature.nearby, *[seed.address for seed in self._nature.told]]
-            return Contact(rng.randbytes(32), rng.choice(places))
+            return Contact(self._key(), rng.choice(places))
         node = rng.randbytes(32)
         while _is_key(node):
             node = rng.randbytes(32)
@@ -145,13 +137,7 @@ class Forgeries:
         return self._changed(lambda _hit: {"source": self._ourselves()})
 
     def _moved(self, _entry: Entry) -> Hit | None:
-        """A true hit with its leaf at another place.
-
-        Off without `MOVES_SOURCES`: no signature covers the address, the first that is heard
-        counts, and so the leaf is not reached by whoever hears of it here first.
-        """
-        if not MOVES_SOURCES:
-            return None
+        """A true hit with its leaf at another place: no signature covers the address."""
         place = self._nature.nearby
         return self._changed(lambda hit: {"source": Contact(hit.source.node, place)})
 
