@@ -72,7 +72,7 @@ class Trials:
 
     __slots__ = (
         *("_block", "_config", "_deadlines", "_gate", "_given_today", "_giving", "_links", "_me"),
-        *("_now", "_open", "_parent", "_parent_address", "_taken_today", "_taking"),
+        *("_open", "_parent", "_parent_address", "_taken_today", "_taking"),
         *("_today_ends", "_window"),
     )
 
@@ -89,12 +89,10 @@ class Trials:
         self._taking: _Taking | None = None
         self._given_today = self._taken_today = 0
         self._today_ends = 0.0
-        self._now = 0.0
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
-        self._now = now
         return self._HANDLERS[type(event)](self, event, now)
 
     def wakeup(self) -> float | None:
