@@ -162,3 +162,20 @@ async def test_a_node_with_more_to_do_goes_on_in_the_next_turns() -> None:
         turns += 1
     assert turns < 10 * role.count
     driver.close()
+
+
+async def test_who_is_closed_is_driven_no_more() -> None:
+    """Nobody asks when it is due, and what its sockets still bring is lost."""
+    loop = asyncio.get_running_loop()
+    role = Asleep()
+    driver = driver_of(role, {Notify: lambda _notify: None})
+    driver.feed(Stopped(1.0))  # it wants to be woken soon
+    driver.close()
+    asked = role.count
+    for _ in range(3):
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+    driver.feed(Woke())
+    assert role.count == asked
+    assert not role.woken.is_set()

@@ -81,6 +81,7 @@ class Driver:
         self._backlog: deque[Event] = deque()  # of the links, in the order it came
         self._draining = False
         self._busy = False
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for: float | None = None
         self._arming: asyncio.Handle | None = None
@@ -110,6 +111,8 @@ class Driver:
 
     def feed(self, event: Event) -> None:
         """One event into the node, and all its effects out, in order."""
+        if self._closed:
+            return
         self._inbox.append(event)
         if self._busy:
             return
@@ -124,7 +127,8 @@ class Driver:
                         self._failed(effect, error)
         finally:
             self._busy = False
-            self._arm_soon()
+            if not self._closed:
+                self._arm_soon()
 
     def _failed(self, effect: Effect, error: Exception) -> None:
         """A performer that fails is a mistake of ours: loud, and no reason to lose the others."""
@@ -136,9 +140,11 @@ class Driver:
         return {**self._node.snapshot().dropped, **self.dropped}
 
     def close(self) -> None:
-        """Stop the timer; the sockets are their owner's to close."""
-        if self._timer is not None:
-            self._timer.cancel()
+        """Drive it no more; the sockets are their owner's to close."""
+        self._closed = True
+        for handle in (self._timer, self._arming):
+            if handle is not None:
+                handle.cancel()
 
     # --- what the sockets tell --------------------------------------------------------------
 
