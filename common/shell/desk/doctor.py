@@ -143,8 +143,12 @@ def libzmq() -> Check:
 def folder(home: Home) -> Check:
     """The home, or the place where it will be, can be written."""
     at = home.folder
-    while not at.exists() and at != at.parent:
-        at = at.parent
+    try:
+        while not at.exists() and at != at.parent:
+            at = at.parent
+    except OSError as error:
+        detail = f"{at} cannot be reached: {error.strerror}"
+        return Check("home", FAIL, detail, "Choose another folder with --home.")
     if not at.is_dir() or not os.access(at, os.W_OK | os.X_OK):
         return Check("home", FAIL, f"{at} is not writable", "Choose another folder with --home.")
     status = at.stat()

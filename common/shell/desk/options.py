@@ -19,6 +19,7 @@ import click
 from common.errors import Exit, UserError
 from common.shell.desk.home import Home, home_at
 from common.shell.desk.output import Output, unwritten
+from common.shell.disk.diskcalls import denied
 
 DISTRIBUTION: Final = "superpeer"
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -172,6 +173,8 @@ def run(group: click.Group, program: str, arguments: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
             return _failed(unwritten(error), json)  # click's own, for help and version
+        if refusal := denied(error):  # of a path that a person gave, whoever looked at it first
+            return _failed(refusal, json)
         if verbose:
             raise
         text = f"Something unexpected happened: {type(error).__name__}: {error}."
