@@ -117,6 +117,19 @@ def test_a_daemon_of_another_user_is_not_said_to_be_none(
     assert leaf("status")[0] == 9
 
 
+def test_doctor_says_that_a_key_cannot_be_read(nobody: Become, open_folder: Path) -> None:
+    """Even by its owner: a node would not start with it."""
+    home = home_at("leaf", open_folder)
+    home.key()
+    assert doctor.key(home).detail.endswith("mode 0600")
+    home.key_file.chmod(0)
+    os.chown(home.key_file, NOBODY, -1)
+    with nobody():
+        check = doctor.key(home)
+    assert (check.state, "Permission denied" in check.detail) == (doctor.FAIL, True)
+    assert "chmod 600" in check.fix
+
+
 def test_doctor_looks_on_where_a_home_is_closed(nobody: Become, tmp_path: Path) -> None:
     """A finding like others, not the end of all checks."""
     with nobody():
