@@ -9,16 +9,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from common.errors import Exit, UserError
 from common.ids import node_text
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
-from common.shell.desk.options import run
+from common.shell.desk.options import Invocation, run
 from common.shell.desk.pins import with_pins
 from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.parts import FREE_RESERVE_BYTES
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
+from leaf.client import LeafClient
 from leaf.commands.node import with_doubt
+from leaf.commands.passing import done_by
 from leaf.methods import Limit, Share
 from tests.commandline import ANSWERS, ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
@@ -264,6 +267,18 @@ def test_a_handshake_that_fails_may_be_a_wrong_key() -> None:
     assert "KEY" in doubt
     assert doubt.endswith(").")
     assert with_doubt(doubt) == doubt
+
+
+def test_a_daemons_errors_are_doubted_as_those_of_a_passing_leaf(
+    folder: Path, toy: ToyDaemon
+) -> None:
+    """Status and search say the same of a key that fits not."""
+
+    def work(_leaf: LeafClient) -> None:
+        raise UserError(Exit.UNREACHABLE, "a:1: handshake failed.")
+
+    with pytest.raises(UserError, match="KEY"):
+        done_by(Invocation(home=str(folder)), work, None)
 
 
 @pytest.mark.parametrize(
