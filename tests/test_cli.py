@@ -376,3 +376,19 @@ def test_help_and_version(leaf: Program, arguments: str) -> None:
     code, out, _ = leaf(*arguments.split())
     assert code == 0
     assert "leaf" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("wish", "rm", "zzz"), "'zzz' is not a valid whole number."),
+        (("search", "x", "--limit", "1.5"), "'1.5' is not a valid whole number."),
+        (("status", "--timeout", "soon"), "'soon' is not a valid number."),
+    ],
+)
+def test_what_is_no_number_is_called_so(
+    leaf: Program, arguments: tuple[str, ...], text: str
+) -> None:
+    """And no range."""
+    code, _, err = leaf(*arguments)
+    assert (code, text in err) == (2, True)

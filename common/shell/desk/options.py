@@ -62,6 +62,18 @@ class Invocation:
 pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 
 
+class Whole(click.IntRange):
+    """A whole number; what is none is called so, and not `no valid integer range`."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """As `Whole`, with a point."""
+
+    name = "number"
+
+
 def global_options(command: F) -> F:
     """Add the flags that every command has."""
     for option in reversed(_OPTIONS):
@@ -98,7 +110,7 @@ _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
     _flag("--no-color", is_flag=True, help="As NO_COLOR in the environment."),
     _flag(
         "--timeout",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         metavar="S",
         help="Give up after so long (exit 124).",
     ),
