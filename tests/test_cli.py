@@ -392,3 +392,8 @@ def test_what_is_no_number_is_called_so(
     """And no range."""
     code, _, err = leaf(*arguments)
     assert (code, text in err) == (2, True)
+
+
+def test_run_says_that_a_leaf_has_two_ports(leaf: Program) -> None:
+    """Who opens a firewall for one of them has half a leaf."""
+    assert "takes the next port too" in " ".join(leaf("run", "-h")[1].split())

@@ -137,7 +137,11 @@ def _off(_context: click.Context, _parameter: click.Parameter, value: bool) -> b
 
 
 _NODE_OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
-    click.option("--listen", metavar="HOST:PORT", help="Control door; port 0 takes a free one."),
+    click.option(
+        "--listen",
+        metavar="HOST:PORT",
+        help="TCP and UDP; port 0 takes a free one. A leaf takes the next port too, for files.",
+    ),
     click.option("--advertise", metavar="HOST:PORT", help="Kept; not told to others yet."),
     click.option(
         "--no-lan", "lan", is_flag=True, callback=_off, help="Neither look nor show (mDNS)."
