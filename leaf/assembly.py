@@ -60,7 +60,7 @@ def serve(invocation: Invocation, flags: Mapping[str, object]) -> int:
     settings = load(LeafOptions, invocation, PROGRAM, flags)
     log = log_of(invocation, settings.node.log_format)
     wait_s = READY_S * settings.config.time_scale
-    return _run(home, settings, log, wait_s=wait_s, say=say_ready)
+    return _daemon(home, settings, log, wait_s=wait_s, say=say_ready).run()
 
 
 def pass_through(
@@ -75,7 +75,7 @@ def pass_through(
         if invocation.timeout is not None:
             wait_s = min(wait_s, invocation.timeout)
         log = Log(level="error")
-        _run(
+        daemon = _daemon(
             passing.home,
             settings,
             log,
@@ -83,10 +83,11 @@ def pass_through(
             say=passing.begin,
             hurried=True,
         )
-        return passing.outcome()
+        daemon.run()
+        return passing.outcome(was_cut=daemon.was_signalled)
 
 
-def _run(
+def _daemon(
     home: Home,
     settings: Settings[LeafOptions],
     log: Log,
@@ -94,8 +95,8 @@ def _run(
     wait_s: float,
     say: Callable[[LeafReady], None],
     hurried: bool = False,
-) -> int:
-    """Run the daemon; `hurried` does not wait for a parent once somebody has refused us."""
+) -> Daemon:
+    """The daemon, not yet run; `hurried` waits for no parent once somebody has refused us."""
     own, config = settings.own, scaled(settings.config, settings.config.time_scale)
     network = network_of(settings.node, config.network)
     shares = tuple(str(check_share(Path(path), private=home.private)) for path in own.share)
@@ -144,7 +145,7 @@ def _run(
         agent=f"leaf/{version()}",
         elsewhere=other_ways,
         http=web_address(own.http),
-    ).run()
+    )
 
 
 def _downloads_dir(home: Home, own: LeafOptions) -> Path:
@@ -223,15 +224,16 @@ class _Passing(Generic[T]):
         self._parent_known = ready.parent is not None
         self._thread.start()
 
-    def outcome(self) -> T:
-        """The result, once the daemon has ended. Raises what the work raised."""
+    def outcome(self, *, was_cut: bool) -> T:
+        """The result, once the daemon has ended. Raises what the work raised, or, where a signal
+        cut it short, KeyboardInterrupt: whatever the work made of the end of its daemon."""
         if self._thread.ident is not None:
             self._thread.join(JOIN_WAIT_S)
         if self._results:
             return self._results[0]
-        if self._errors and not _cut_off(self._errors[0]):
+        if self._errors and not was_cut and not _cut_off(self._errors[0]):
             raise self._errors[0]
-        raise KeyboardInterrupt  # the daemon ended under the work: Ctrl-C or SIGTERM
+        raise KeyboardInterrupt  # the daemon ended under the work
 
     def _do(self) -> None:
         with LeafClient(self.home, self._timeout_s) as leaf:

@@ -12,6 +12,7 @@ import click
 from common.shell.desk.options import (
     CONTEXT,
     Invocation,
+    Whole,
     global_options,
     node_options,
     pass_invocation,
@@ -44,7 +45,7 @@ def cli() -> None:
 @click.option("--downloads", metavar="DIR", help="Where fetched files go.")
 @click.option("--up", metavar="RATE", help="At most so much a second, as 500k, 20mbit or none.")
 @click.option("--down", metavar="RATE", help="As --up. `leaf limit` sets both for good.")
-@click.option("--slots", type=click.IntRange(1, 1000), metavar="N", help="Leaves served at once.")
+@click.option("--slots", type=Whole(1, 1000), metavar="N", help="Leaves served at once.")
 @click.option(
     "--http", metavar="HOST:PORT", help="Serve files to whoever asks for them there by their root."
 )

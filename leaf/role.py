@@ -135,7 +135,9 @@ class Leaf:
             me, config.parent, rounds, publisher, epoch=epoch, promotes=promotes
         )
         heir, self._library = parent.heir, library
-        searches = Searches(name, config.search, rng, heir.heard_at, heir.rtt_s)
+        searches = Searches(
+            *(name, config.search, rng, heir.heard_at, heir.rtt_s), lambda: parent.reason
+        )
         stock, ledger, self._webpeers = Stock(library, downloads), Ledger(config.swarm), WebPeers()
         uploads = Uploads(stock, links, ledger, config.swarm, rng)
         self._searches, self._locator = searches, Locator(config.swarm, rng)

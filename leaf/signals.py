@@ -42,7 +42,6 @@ class Joined(Signal, frozen=True):
 class Orphaned(Signal, frozen=True):
     """The parent is gone; `soon`: its heir is being joined, what is asked now can wait for it."""
 
-    reason: str
     soon: bool = False
 
 

@@ -14,6 +14,8 @@ from common.errors import Exit, UserError
 from common.shell.desk.options import (
     CONTEXT,
     Invocation,
+    Number,
+    Whole,
     global_options,
     node_options,
     pass_invocation,
@@ -40,7 +42,7 @@ def cli() -> None:
 
 @cli.command("run")
 @click.option("--join", multiple=True, metavar="HOST[:PORT][/KEY]", help="Super-peers to link to.")
-@click.option("--max-leaves", type=click.IntRange(0), metavar="N", help="Leaves let in.")
+@click.option("--max-leaves", type=Whole(0), metavar="N", help="Leaves let in.")
 @click.option("--static", is_flag=True, default=None, help="Never step down.")
 @node_options
 @global_options
@@ -120,7 +122,7 @@ def _named(sources: dict[str, int]) -> str:
 def _listing_options(command: Any) -> Any:
     command = click.option(
         "--limit",
-        type=click.IntRange(1),
+        type=Whole(1),
         default=1000,
         show_default=True,
         help="So many rows at most.",
@@ -257,7 +259,8 @@ def explain(invocation: Invocation, node: str) -> None:
 @cli.command()
 @click.option(
     "--grace",
-    type=click.FloatRange(0, 3600),
+    metavar="S",
+    type=Number(0, 3600),
     default=5.0,
     show_default=True,
     help="Seconds that leaves have to go.",

@@ -9,16 +9,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from common.errors import Exit, UserError
 from common.ids import node_text
 from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
-from common.shell.desk.options import run
+from common.shell.desk.options import Invocation, run
 from common.shell.desk.pins import with_pins
 from common.shell.disk.diskcalls import DiskError
 from common.shell.disk.parts import FREE_RESERVE_BYTES
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
+from leaf.client import LeafClient
 from leaf.commands.node import with_doubt
+from leaf.commands.passing import done_by
 from leaf.methods import Limit, Share
 from tests.commandline import ANSWERS, ID, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
@@ -266,6 +269,18 @@ def test_a_handshake_that_fails_may_be_a_wrong_key() -> None:
     assert with_doubt(doubt) == doubt
 
 
+def test_a_daemons_errors_are_doubted_as_those_of_a_passing_leaf(
+    folder: Path, toy: ToyDaemon
+) -> None:
+    """Status and search say the same of a key that fits not."""
+
+    def work(_leaf: LeafClient) -> None:
+        raise UserError(Exit.UNREACHABLE, "a:1: handshake failed.")
+
+    with pytest.raises(UserError, match="KEY"):
+        done_by(Invocation(home=str(folder)), work, None)
+
+
 @pytest.mark.parametrize(
     ("number", "fix"),
     [
@@ -361,3 +376,24 @@ def test_help_and_version(leaf: Program, arguments: str) -> None:
     code, out, _ = leaf(*arguments.split())
     assert code == 0
     assert "leaf" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("wish", "rm", "zzz"), "'zzz' is not a valid whole number."),
+        (("search", "x", "--limit", "1.5"), "'1.5' is not a valid whole number."),
+        (("status", "--timeout", "soon"), "'soon' is not a valid number."),
+    ],
+)
+def test_what_is_no_number_is_called_so(
+    leaf: Program, arguments: tuple[str, ...], text: str
+) -> None:
+    """And no range."""
+    code, _, err = leaf(*arguments)
+    assert (code, text in err) == (2, True)
+
+
+def test_run_says_that_a_leaf_has_two_ports(leaf: Program) -> None:
+    """Who opens a firewall for one of them has half a leaf."""
+    assert "takes the next port too" in " ".join(leaf("run", "-h")[1].split())

@@ -1,5 +1,6 @@
 """Who holds a port."""
 
+import errno
 import os
 import socket
 import sys
@@ -7,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from common.shell.desk.holder import UNKNOWN, describe_holder
+from common.shell.desk.holder import UNKNOWN, describe_holder, unbound
+
+
+def test_a_port_of_the_system_needs_another_one() -> None:
+    """Its address is one of this machine; elsewhere it may not be."""
+    assert "below 1024" in unbound(PermissionError(errno.EACCES, "denied"), "--listen")
+    assert "of this machine" in unbound(OSError(errno.EADDRNOTAVAIL, "none"), "--http")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")

@@ -127,7 +127,7 @@ def test_wait_needs_hashing_and_the_parent() -> None:
     core.handle(Acknowledged(0), 0.0)
     (offer,) = offers(core.handle(FilesShared((shared("x", b"x", "/a"),)), 0.0))
     assert core.handle(ShareSettled("/a"), 0.0) == []
-    core.handle(Orphaned("gone"), 0.0)
+    core.handle(Orphaned(), 0.0)
     assert core.handle(Acknowledged(offer.revision - 1), 0.0) == []
     (answer,) = core.handle(Acknowledged(offer.revision), 0.0)
     assert isinstance(answer, Answer)

@@ -272,7 +272,8 @@ def test_a_lost_parent_is_sought_through_the_seeds_again() -> None:
     seeking.pong(1)
     seeking.join(1)
     effects = seeking.feed(LinkDown(KEYS[1], Door.CONTROL, "silent for 2.5 s"))
-    assert Orphaned("lost sp1:1214: silent for 2.5 s") in effects
+    assert Orphaned() in effects
+    assert seeking.core.reason == "lost sp1:1214: silent for 2.5 s"
     assert seeking.core.contact is None
     pinged = [each.address for each in seeking.wait(0.2) if isinstance(each, SendDatagram)]
     assert pinged == [at(1), at(2)]

@@ -106,10 +106,10 @@ def test_nothing_travels_to_who_holds_it() -> None:
     pair.feed(offer(1, 2))
     pair.join()
     before = len(pair.sent)
-    pair.feed(Orphaned("gone"))
+    pair.feed(Orphaned())
     pair.join()
     assert len(pair.sent) == before
-    pair.feed(Orphaned("gone"))
+    pair.feed(Orphaned())
     pair.feed(offer(3, drops=(1,)))
     pair.wait()
     pair.join()
@@ -214,7 +214,7 @@ def test_the_parent_always_ends_with_what_is_offered(steps: list[tuple[int, bool
     pair.join()
     for number, keep, what in steps:
         if what == 0:
-            pair.feed(Orphaned("gone"))
+            pair.feed(Orphaned())
             if rng.random() < 0.5:
                 pair.holding = Holding("test", ME.node, pair.entries_max)
             pair.feed(Joined(PARENT, WHERE, pair.holding.generation, pair.entries_max))

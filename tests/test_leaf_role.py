@@ -59,6 +59,7 @@ def test_what_a_person_cannot_have_is_a_failed_call() -> None:
     failed = world.outcome(world.ask("lonely", "leaf.search", Search(["blue"])))
     assert isinstance(failed, Fail)
     assert failed.code is Exit.UNREACHABLE
+    assert status(world, "lonely").parent_reason in failed.message  # the present one
     failed = world.outcome(world.ask("lonely", "leaf.get", Get("3")))
     assert isinstance(failed, Fail)
     assert failed.code is Exit.USAGE

@@ -46,8 +46,8 @@ class Searching:
     """Searches with a parent that says what the test wants."""
 
     def __init__(self, *, joined: bool = True) -> None:
-        self.core = Searches("test", SearchConfig(), Random(1))
-        self.guid = bytes(16)
+        self.guid, self.why = bytes(16), "lost it"
+        self.core = Searches("test", SearchConfig(), Random(1), why_none=lambda: self.why)
         if joined:
             self.join()
 
@@ -88,7 +88,7 @@ def test_what_is_asked_while_an_heir_is_joined_waits_for_it() -> None:
     """It is no failure: it goes out with the welcome, as those do that were open before."""
     searching = Searching()
     searching.ask("blue", call=1)
-    searching.feed(Orphaned("lost it", soon=True))
+    searching.feed(Orphaned(soon=True))
     assert searching.ask("green", call=2) == []
     asked = [send.message for send in searching.join(0.1) if isinstance(send, Send)]
     assert [each.terms.words for each in asked if isinstance(each, cluster.Search)] == [
@@ -100,12 +100,13 @@ def test_what_is_asked_while_an_heir_is_joined_waits_for_it() -> None:
 def test_what_is_asked_right_after_a_loss_waits_for_the_next_parent() -> None:
     """As long as for hits, and not long after; with nobody by then nothing is searched: exit 6."""
     searching = Searching()
-    searching.feed(Orphaned("lost it"))
+    searching.feed(Orphaned())
     assert searching.ask("red") == []
     (failed,) = searching.feed(Woke(), 20.0)
     assert isinstance(failed, Fail)
     assert (failed.code, "lost it" in failed.message) == (Exit.UNREACHABLE, True)
-    with pytest.raises(UserError, match="lost it"):
+    searching.why = "another key"  # it went on looking
+    with pytest.raises(UserError, match="another key"):
         searching.feed(Asked(3, "leaf.search", Search(["green"])), LOST_S + 0.1)
 
 
@@ -303,7 +304,7 @@ def test_a_new_parent_is_asked_again() -> None:
     searching.ask("blue")
     searching.hear(hit(0, "blue.mp3"))
     first = searching.guid
-    searching.feed(Orphaned("gone"))
+    searching.feed(Orphaned())
     searching.join(1.0)
     assert searching.guid != first
     searching.hear(hit(0, "blue.mp3"), hit(1, "blue.mp3"))

@@ -210,6 +210,12 @@ def test_a_network_of_three(
         absent = f"sp:{'q' * 52}.7"
         code, _, err = command("leaf", "get", absent, *passing, "--timeout", "2")
         assert (code, "goes on" in err, "Run the same" in err) == (6, False, True)
+        cut = start("leaf", "get", absent, *passing, "--jsonl")
+        assert cut.stdout is not None
+        assert "progress" in json.loads(cut.stdout.readline())
+        cut.send_signal(signal.SIGINT)
+        _, err = cut.communicate(timeout=20)
+        assert (cut.returncode, "Run the same" in err) == (130, True)
         assert command("leaf", "search", "blue", *passing, "--network", "other")[0] == 7
         assert command("leaf", "stop", *homes[1])[0] == 0
         assert taker.wait(1) == 0  # `stop` returns when the process is gone, or all but

@@ -97,7 +97,7 @@ def test_only_our_parent_has_us_dial_and_each_address_once() -> None:
     assert leaf.tells(Contact(KEYS[6], at(5)), 20.0) == []
     leaf.core.handle(LinkUp(KEYS[5], Door.BULK, at(5), at(0), inbound=False), 20.0)
     assert leaf.tells(contact(5), 30.0) == [Dial(KEYS[5], at(5), Door.BULK)]
-    leaf.core.handle(Orphaned("gone"), 40.0)
+    leaf.core.handle(Orphaned(), 40.0)
     assert leaf.tells(contact(7), 50.0) == []
 
 

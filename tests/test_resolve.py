@@ -69,6 +69,10 @@ def test_listening() -> None:
     assert listen_address("127.0.0.1:0") == (("127.0.0.1", 0), False)
     assert listen_address("127.0.0.1:5") == (("127.0.0.1", 5), True)
     assert listen_address("[::1]") == (("::1", 1214), True)
+    for door in (listen_address, web_address):
+        with pytest.raises(UserError) as error:  # as for other settings that are wrong
+            door("no-such-host.invalid:1")
+        assert error.value.code is Exit.USAGE
     (host, port), asked = listen_address("")
     assert host in ("::", "0.0.0.0")
     assert (port, asked) == (1214, False)

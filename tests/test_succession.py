@@ -242,7 +242,7 @@ def test_only_the_parent_tells_the_line() -> None:
     stranger = Line((contact(5),))
     orphan.feed(Received(KEYS[5], stranger))
     assert orphan.core.line == known == (contact(2), contact(3), contact(4))
-    orphan.feed(Orphaned("the link broke"))
+    orphan.feed(Orphaned())
     orphan.feed(Received(KEYS[5], stranger))
     orphan.feed(Received(PARENT, stranger))
     assert orphan.core.line == known

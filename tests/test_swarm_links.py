@@ -63,7 +63,7 @@ def test_asks_while_sources_are_wanted() -> None:
     again = locator.handle(Woke(), due)
     assert again[0] == Send(PARENT, Forget(first.guid))
     assert len(located(again)) == 1
-    locator.handle(Orphaned("gone"), 40.0)
+    locator.handle(Orphaned(), 40.0)
     assert locator.handle(Woke(), 99.0) == []
     (second,) = located(locator.handle(Joined(OTHER, HERE, 0, 10), 100.0))
     assert locator.handle(SourcesUnwanted(ROOT), 101.0) == [Send(OTHER, Forget(second.guid))]

@@ -154,7 +154,7 @@ def test_a_witness_whose_parent_is_gone_ends_its_test() -> None:
     trials.handle(Joined(parent, at, 0, 1), 0.0)
     trials.handle(Received(parent, Errand(guid, Contact(tested, at), 5)), 0.0)
     trials.handle(LinkUp(tested, Door.BULK, at, at, inbound=False), 0.1)
-    assert trials.handle(Orphaned("lost"), 1.0) == [
+    assert trials.handle(Orphaned(), 1.0) == [
         Send(tested, Trial(0, guid)),
         LetGo(tested, Door.BULK, TESTED),
     ]

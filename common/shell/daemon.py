@@ -116,6 +116,11 @@ class Daemon:
             raise RuntimeError("the doors are not open yet")
         return self._doors.control
 
+    @property
+    def was_signalled(self) -> bool:
+        """Whether a signal told it to end, and not `stop`."""
+        return self._stopping.is_set()
+
     def call_later(self, delay_s: float, call: Callable[[], None]) -> None:
         """Run something in the daemon's loop; once serving."""
         asyncio.get_running_loop().call_later(delay_s, call)

@@ -13,7 +13,7 @@ from common.addresses import Address
 from common.doors import Door
 from common.errors import Exit, UserError
 from common.ids import Identity
-from common.shell.desk.holder import describe_holder
+from common.shell.desk.holder import describe_holder, unbound
 from common.shell.drive import Driver
 from common.shell.net.datagrams import Datagrams, bind_pair
 from common.shell.net.monitors import Monitors
@@ -116,5 +116,5 @@ def _refusal(host: str, port: int, error: OSError) -> UserError:
     return UserError(
         Exit.USAGE,
         f"Cannot listen on {Address.of(host, port)}: {error.strerror or error}.",
-        "Give --listen an address of this machine.",
+        unbound(error, "--listen"),
     )

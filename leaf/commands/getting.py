@@ -157,6 +157,8 @@ def _fetched(
         except KeyboardInterrupt:
             if passing is None:
                 output.talk(f"The leaf goes on fetching; `leaf pause {ids[0]}` stops it.")
+            else:
+                output.talk(AGAIN_HINT)
             raise click.exceptions.Exit(Exit.INTERRUPTED) from None
     return got
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.schedule import parse_window
-from common.shell.desk.options import Invocation, global_options, pass_invocation
+from common.shell.desk.options import Invocation, Whole, global_options, pass_invocation
 from common.shell.desk.units import counted, parse_rate, rate_text
 from leaf.commands.node import client
 
@@ -42,7 +42,7 @@ class Time(click.ParamType[str]):
 @click.command()
 @click.option("--up", type=Rate(), help="Send at most so much a second: 500k, 20mbit, none.")
 @click.option("--down", type=Rate(), help="Fetch at most so much a second.")
-@click.option("--slots", type=click.IntRange(1, 1000), metavar="N", help="Leaves served at once.")
+@click.option("--slots", type=Whole(1, 1000), metavar="N", help="Leaves served at once.")
 @click.option("--at", type=Time(), help="Only then: '22:00-06:30', 'mon-fri 8:00-18:00'.")
 @click.option("--remove", type=Time(), help="Forget the limits of such a time, or all.")
 @global_options

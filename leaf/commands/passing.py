@@ -54,12 +54,12 @@ def done_by(
     passing: "dict[str, object] | None",
 ) -> Any:
     """What `work` gives, asked of the daemon or of a passing leaf."""
-    if passing is None:
-        with client(invocation) as leaf:
-            return work(leaf)
-    from leaf.assembly import pass_through
-
     try:
+        if passing is None:
+            with client(invocation) as leaf:
+                return work(leaf)
+        from leaf.assembly import pass_through
+
         return pass_through(invocation, passing, work)
     except UserError as error:
         raise UserError(error.code, with_doubt(error.message), error.hint) from error

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from common.errors import Exit, UserError
-from common.shell.desk.options import Invocation, global_options, pass_invocation
+from common.shell.desk.options import Invocation, Number, Whole, global_options, pass_invocation
 from common.shell.desk.output import Output
 from common.shell.desk.units import counted, parse_size, size_text, time_text
 from leaf.commands.node import PROGRAM
@@ -73,21 +73,24 @@ def _is_no_text(word: str) -> bool:
 @click.option("--max-size", type=Size(), help="As --min-size.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, 5000),
+    metavar="N",
+    type=Whole(1, 5000),
     default=50,
     show_default=True,
     help="So many hits at most.",
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 3600),
+    metavar="S",
+    type=Number(0, 3600),
     default=10.0,
     show_default=True,
     help="Seconds at most; then what is there.",
 )
 @click.option(
     "--ttl",
-    type=click.IntRange(0, 10),
+    metavar="N",
+    type=Whole(0, 10),
     default=10,
     show_default=True,
     help="Rings beyond the parent; 10 is all.",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common.shell.desk.options import Invocation, global_options, pass_invocation
+from common.shell.desk.options import Invocation, Whole, global_options, pass_invocation
 from common.shell.desk.output import Output
 from common.shell.desk.units import counted, size_text
 from leaf.commands.node import client
@@ -29,7 +29,8 @@ def wish() -> None:
 @click.option("--auto-get", is_flag=True, help="Fetch what is found, into the downloads folder.")
 @click.option(
     "--max-files",
-    type=click.IntRange(1, 200),
+    metavar="N",
+    type=Whole(1, 200),
     default=10,
     show_default=True,
     help="With --auto-get: so many files at most.",
@@ -67,7 +68,7 @@ def add(
 
 
 @wish.command()
-@click.argument("number", metavar="[ID]", type=click.IntRange(1), required=False)
+@click.argument("number", metavar="[ID]", type=Whole(1), required=False)
 @click.option("--watch", is_flag=True, help="Tell of what is found, so far and from now on.")
 @global_options
 @pass_invocation
@@ -92,7 +93,7 @@ def ls(invocation: Invocation, number: int | None, watch: bool) -> None:
 
 
 @wish.command()
-@click.argument("number", metavar="ID", type=click.IntRange(1))
+@click.argument("number", metavar="ID", type=Whole(1))
 @global_options
 @pass_invocation
 def rm(invocation: Invocation, number: int) -> None:

@@ -226,7 +226,7 @@ class Parent:
         if was_joined:
             return effects + self._orphaned(candidate.node, reason, text, now)
         if self._by_heir:
-            return [*effects, Orphaned(self.reason), *self._begin_round(now)]
+            return [*effects, Orphaned(), *self._begin_round(now)]
         if busy is not None:
             self._rounds.full(candidate, text, busy.retry_s, busy.alternatives)
         else:
@@ -240,7 +240,7 @@ class Parent:
         heir = self.heir.take()
         self.heir.watch(None, now)
         lost = Notify("parent_lost", {"node": node_text(node), "reason": reason})
-        effects += [Orphaned(self.reason, soon=heir is not None), lost]
+        effects += [Orphaned(soon=heir is not None), lost]
         if heir is None or heir.node is None:
             self._rounds.rest(now)
             return effects
@@ -283,7 +283,7 @@ class Parent:
         old, new = self.contact, self._moving.target
         if new is None or old is None:
             return []
-        told = [self._moving.arrived(old), Orphaned("it moves to another super-peer", soon=True)]
+        told = [self._moving.arrived(old), Orphaned(soon=True)]
         effects: list[Effect] = [*told, *self.heir.forget(), *self._joined(new, welcome, now)]
         if welcome.generation == self._published.generation or not self._published.entries:
             return effects + self._leave_old(now)

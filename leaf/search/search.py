@@ -55,7 +55,7 @@ TRACES_KEPT: Final = 16  # of 500 hops at most
 SOURCES_PER_ROW: Final = 4  # hits wanted for each row asked for, since many leaves have one file
 WAIT_S_MAX: Final = 3_600.0
 LOST_S: Final = 10.0  # so long after its end the next parent is waited for; wild guess
-_KEEPS_TRYING: Final = "It keeps trying; `leaf status` shows the reason."
+_KEEPS_TRYING: Final = "It keeps trying; `leaf doctor --super HOST` tests the way to one."
 
 _HEDGE: Final = "hedge"
 
@@ -89,7 +89,6 @@ class Searches:
         *("_calls", "_config", "_deadlines", "_heard_at", "_hedges", "_heir", "_last", "_open"),
         *(
             "_lost_at",
-            "_orphaned_because",
             "_parent",
             "_parent_address",
             "_rng",
@@ -97,7 +96,7 @@ class Searches:
             "_traces",
         ),
         "_verifier",
-        *("_waits", "dropped", "hedged"),
+        *("_waits", "_why_none", "dropped", "hedged"),
     )
 
     def __init__(
@@ -107,11 +106,14 @@ class Searches:
         rng: Random,
         heard_at: Callable[[NodeId], float] = lambda _peer: float("inf"),
         rtt_s: Callable[[NodeId], float] = lambda _peer: 0.0,
+        why_none: Callable[[], str] = lambda: "not asked yet",
     ) -> None:
-        """`heard_at`: when we last heard of our parent; `rtt_s`: how far away it is."""
+        """`heard_at`: when we last heard of our parent; `rtt_s`: how far away it is; `why_none`:
+        why there is none now, which may be another reason than that of its loss."""
         self._config = config
         self._heard_at = heard_at
         self._rtt_s = rtt_s
+        self._why_none = why_none
         self._heir: Contact | None = None
         self._waits = False  # for an heir that is being joined
         self._hedges: Bucket | None = None
@@ -122,7 +124,6 @@ class Searches:
         self._parent: NodeId | None = None
         self._parent_address: Address | None = None
         self._lost_at = float("-inf")  # when we last had one
-        self._orphaned_because = "it has not joined yet"
         self._open: dict[int, _Open] = {}  # by call
         self._calls: dict[Guid, int] = {}
         self._last = LastResult()
@@ -171,7 +172,7 @@ class Searches:
 
     @property
     def _no_parent(self) -> str:
-        return f"This leaf has no super-peer: {self._orphaned_because}."
+        return f"This leaf has no super-peer: {self._why_none()}."
 
     def _ask(self, search: _Open, now: float) -> list[Effect]:
         if self._parent is None:
@@ -212,7 +213,6 @@ class Searches:
     def _orphaned(self, event: Orphaned, now: float) -> list[Effect]:
         self._lost_at = now if self._parent is not None else self._lost_at
         self._parent, self._heir, self._waits = None, None, event.soon
-        self._orphaned_because = event.reason
         self._calls.clear()
         for search in self._open.values():
             search.guid = search.hedge = None

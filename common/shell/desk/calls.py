@@ -158,6 +158,12 @@ class Calls:
                 f"The {program} in {folder} ended before it answered.",
                 f"Start it again with `{program} run`; its log says why it ended.",
             )
+        if self._home.is_closed():
+            return UserError(
+                Exit.DISK,
+                f"This user may not ask the {program} in {folder}: Permission denied.",
+                "Ask as the user who started it, or name another home with --home.",
+            )
         return UserError(
             Exit.NOT_RUNNING,
             f"No {program} runs in {folder}.",

@@ -143,8 +143,12 @@ def libzmq() -> Check:
 def folder(home: Home) -> Check:
     """The home, or the place where it will be, can be written."""
     at = home.folder
-    while not at.exists() and at != at.parent:
-        at = at.parent
+    try:
+        while not at.exists() and at != at.parent:
+            at = at.parent
+    except OSError as error:
+        detail = f"{at} cannot be reached: {error.strerror}"
+        return Check("home", FAIL, detail, "Choose another folder with --home.")
     if not at.is_dir() or not os.access(at, os.W_OK | os.X_OK):
         return Check("home", FAIL, f"{at} is not writable", "Choose another folder with --home.")
     status = at.stat()
@@ -157,20 +161,26 @@ def folder(home: Home) -> Check:
 
 
 def key(home: Home) -> Check:
-    """The key is whole and nobody else's."""
+    """The key is whole, can be read, and is nobody else's."""
     try:
         status = home.key_file.lstat()
     except FileNotFoundError:
         return Check("key", OK, "none yet; the first run makes one")
     except OSError as error:
         return Check("key", FAIL, f"{home.key_file}: {error.strerror}", "Check its permissions.")
+    mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISREG(status.st_mode) or status.st_size != KEY_BYTES:
         fix = "Restore it from a backup, or move it away to begin with a new one."
         return Check("key", FAIL, f"{home.key_file} is damaged", fix)
-    if stat.S_IMODE(status.st_mode) & 0o077:
+    try:
+        home.key_file.open("rb").close()
+    except OSError as error:
+        fix = f"Run `chmod 600 {home.key_file}` as its owner, or use another --home."
+        return Check("key", FAIL, f"cannot read {home.key_file}: {error.strerror}", fix)
+    if mode & 0o077:
         detail = f"others may read {home.key_file}"
         return Check("key", WARN, detail, f"Run `chmod 600 {home.key_file}`.")
-    return Check("key", OK, f"{home.key_file}, mode 0600")
+    return Check("key", OK, f"{home.key_file}, mode {mode:04o}")
 
 
 def port(number: int, running: int | None, program: str, seen: Seen | None = None) -> Check:

@@ -6,6 +6,7 @@ another address is not in the way. Elsewhere the answer is "another program". No
 for more than an error message.
 """
 
+import errno
 import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -19,6 +20,13 @@ UNKNOWN: Final = "another program"
 
 
 _Ip = IPv4Address | IPv6Address
+
+
+def unbound(error: OSError, flag: str) -> str:
+    """What to do where `flag` names an address that nobody holds and we cannot have."""
+    if error.errno == errno.EACCES:
+        return f"Ports below 1024 are the system's: give {flag} a higher one."
+    return f"Give {flag} an address of this machine."
 
 
 def describe_holder(port: int, host: str = "::", proc: Path = Path("/proc")) -> str:

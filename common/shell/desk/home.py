@@ -85,6 +85,17 @@ class Home:
         name = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:24]
         return runtime_folder() / f"{name}.sock"
 
+    def is_closed(self) -> bool:
+        """Whether this user is kept from it, and from asking a daemon that may run there."""
+        try:
+            self.lock_file.open("rb").close()
+            self.socket.lstat()
+        except PermissionError:
+            return True
+        except OSError:  # nothing is there
+            return False
+        return not os.access(self.socket, os.W_OK)
+
     def prepare(self) -> None:
         """Make the folders; a home made here is open to its user alone. Raises DiskError."""
         with naming("make", self.folder):

@@ -19,6 +19,7 @@ import click
 from common.errors import Exit, UserError
 from common.shell.desk.home import Home, home_at
 from common.shell.desk.output import Output, unwritten
+from common.shell.disk.diskcalls import denied
 
 DISTRIBUTION: Final = "superpeer"
 CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -61,6 +62,18 @@ class Invocation:
 pass_invocation = click.make_pass_decorator(Invocation, ensure=True)
 
 
+class Whole(click.IntRange):
+    """A whole number; what is none is called so, and not `no valid integer range`."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """As `Whole`, with a point."""
+
+    name = "number"
+
+
 def global_options(command: F) -> F:
     """Add the flags that every command has."""
     for option in reversed(_OPTIONS):
@@ -97,7 +110,7 @@ _OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
     _flag("--no-color", is_flag=True, help="As NO_COLOR in the environment."),
     _flag(
         "--timeout",
-        type=click.FloatRange(min=0),
+        type=Number(min=0),
         metavar="S",
         help="Give up after so long (exit 124).",
     ),
@@ -124,7 +137,11 @@ def _off(_context: click.Context, _parameter: click.Parameter, value: bool) -> b
 
 
 _NODE_OPTIONS: Final[Sequence[Callable[[Any], Any]]] = (
-    click.option("--listen", metavar="HOST:PORT", help="Control door; port 0 takes a free one."),
+    click.option(
+        "--listen",
+        metavar="HOST:PORT",
+        help="TCP and UDP; port 0 takes a free one. A leaf takes the next port too, for files.",
+    ),
     click.option("--advertise", metavar="HOST:PORT", help="Kept; not told to others yet."),
     click.option(
         "--no-lan", "lan", is_flag=True, callback=_off, help="Neither look nor show (mDNS)."
@@ -172,6 +189,8 @@ def run(group: click.Group, program: str, arguments: Sequence[str]) -> int:
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and not error.filename:
             return _failed(unwritten(error), json)  # click's own, for help and version
+        if refusal := denied(error):  # of a path that a person gave, whoever looked at it first
+            return _failed(refusal, json)
         if verbose:
             raise
         text = f"Something unexpected happened: {type(error).__name__}: {error}."

@@ -49,7 +49,7 @@ def listen_address(text: str) -> tuple[tuple[str, int], bool]:
     if not text:
         return (_everywhere(), DEFAULT_PORT), False
     host, port = _split(text)
-    return (_addresses(host, port, text)[0].host, port), port != 0
+    return (_own(host, port, text), port), port != 0
 
 
 def web_address(text: str) -> tuple[str, int] | None:
@@ -63,7 +63,7 @@ def web_address(text: str) -> tuple[str, int] | None:
     if text.rpartition("]")[2].count(":") != 1 or text.endswith(":"):
         hint = "Write HOST:PORT or [IPV6]:PORT; port 0 takes a free one."
         raise UserError(Exit.USAGE, f"{text!r} has no port to serve HTTP at.", hint)
-    return _addresses(host, port, text)[0].host, port
+    return _own(host, port, text), port
 
 
 def any_port() -> str:
@@ -99,6 +99,14 @@ def _split(text: str) -> tuple[str, int]:
     except ValueError as error:
         raise UserError(Exit.USAGE, f"{error}.", "Write HOST, HOST:PORT or [IPV6]:PORT.") from error
     return host.lower(), port
+
+
+def _own(host: str, port: int, text: str) -> str:
+    """An address of this machine: a name that nobody knows is a wrong setting, not a dead peer."""
+    try:
+        return _addresses(host, port, text)[0].host
+    except UserError as error:
+        raise UserError(Exit.USAGE, error.message, error.hint) from error
 
 
 def _addresses(host: str, port: int, text: str) -> list[Address]:

@@ -40,7 +40,7 @@ class DiskError(UserError):
     def __init__(self, op: str, path: Path, number: int) -> None:
         reason = os.strerror(number)
         hint = _UNMADE.get(number) if op == "make" else None
-        hint = hint or _hint(path, number)
+        hint = hint or _hint(op, path, number)
         super().__init__(Exit.DISK, f"Cannot {op} {path}: {reason}.", hint)
         self.op = op
         self.path = path
@@ -52,12 +52,16 @@ class DiskError(UserError):
         return self.errno in _FULL
 
 
-def _hint(path: Path, number: int) -> str:
+def _hint(op: str, path: Path, number: int) -> str:
     if number in _FULL:
         return (
             f"Free space on the disk mounted at {mount_point(path)} ({_KEPT_FREE}); "
             "it goes on from there."
         )
+    if number in _DENIED and op == "reach":
+        return "Choose another place, or let this user in there."
+    if number in _DENIED and op == "read":
+        return f"Make {path} readable for this user, or choose another."
     if number in _DENIED:
         return f"Make {path.parent} writable for this user, or choose another folder."
     if number == errno.EEXIST:
@@ -83,6 +87,13 @@ def naming(op: str, path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DiskError(op, path, error.errno or errno.EIO) from error
+
+
+def denied(error: BaseException) -> DiskError | None:
+    """What a person is told of an error that nobody named, where it is a refusal of some path."""
+    if not isinstance(error, OSError) or error.errno not in _DENIED or not error.filename:
+        return None
+    return DiskError("reach", Path(os.fsdecode(error.filename)), error.errno)
 
 
 class DiskCalls(LookCalls):

@@ -19,7 +19,7 @@ from typing import Final
 from common.addresses import Address, Scope
 from common.core import Effect, Event
 from common.errors import Exit, UserError
-from common.shell.desk.holder import describe_holder
+from common.shell.desk.holder import describe_holder, unbound
 from common.shell.drive import Performer
 from common.web.http import HEAD_BYTES_MAX, BadRequestError, head_of, parse
 from common.web.web import WebAsked, WebBody, WebBreak, WebHead, WebLeft, WebTaken
@@ -244,4 +244,4 @@ def _listening(host: str, port: int) -> socket.socket:
             hint = "Stop that program, or serve elsewhere with --http HOST:PORT."
             raise UserError(Exit.BUSY, text, hint) from error
         text = f"Cannot serve HTTP at {where}: {error.strerror or error}."
-        raise UserError(Exit.USAGE, text, "Give --http an address of this machine.") from error
+        raise UserError(Exit.USAGE, text, unbound(error, "--http")) from error
