@@ -253,7 +253,8 @@ class Links:
         open yet gives way: before a firewall it never will be."""
         key, is_lower = (peer, door), self._me < peer
         if is_lower and (waiting := [n for n, each in self._dials.items() if each == key]):
-            del self._dials[waiting[0]], self._dialling[key]
+            del self._dials[waiting[0]]
+            self._dialling.pop(key, None)  # the shell may still try what we gave up
         return is_lower and (key in self._dialling or self.is_ours(peer, door))
 
     def _come_up(self, link: _Link, hello: Hello, now: float) -> list[Out]:

@@ -231,6 +231,18 @@ def test_a_dial_that_is_not_open_gives_way(pair: Pair) -> None:
     assert Received(HIGH.node, FORGET) in pair.told["a"]
 
 
+def test_a_dial_that_was_given_up_gives_way_too(pair: Pair) -> None:
+    """We wait no more, the shell still tries: who dials us meanwhile is let in."""
+    a, b = pair.ends["a"], pair.ends["b"]
+    a.dial(HIGH.node, AT, Door.CONTROL, 0.0)
+    config = LinkConfig()
+    late = config.dial_s + config.hello_s + config.echo_s
+    pair.feed("a", Woke(), late)
+    assert pair.down("a") == ["no answer"]
+    pair.do("b", b.dial(LOW.node, AT, Door.CONTROL, late), late)
+    assert [event.inbound for event in pair.up("a")] == [True]
+
+
 def test_a_restarted_peer_replaces_its_old_link(pair: Pair) -> None:
     """A peer that dials again has forgotten the old link: roles hear down, then up."""
     dialled(pair)
