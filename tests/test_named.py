@@ -9,7 +9,7 @@ import pytest
 
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
-from tests.commandline import ANSWERS, DOWNLOAD, ID, Program, daemon, runner
+from tests.commandline import ANSWERS, DOWNLOAD, ID, ROW, Program, daemon, runner
 from tests.toydaemon import ToyDaemon
 
 
@@ -67,6 +67,17 @@ def test_downloads_cannot_go_where_a_file_is(leaf: Program, tmp_path: Path) -> N
 def test_what_is_not_hashed_has_no_size_yet(leaf: Program, toy: ToyDaemon) -> None:
     """Nor an id."""
     assert leaf("ls")[1].splitlines()[1].split(maxsplit=2) == ["-", "/x/a", "being hashed"]
+
+
+def test_a_share_that_is_missing_is_not_called_hashed(
+    leaf: Program, toy: ToyDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ls` says why nothing of it is shared, and JSON has it as `reason`."""
+    monkeypatch.setattr(ROW, "reason", "Cannot open /x/a: No such file or directory")
+    shown = leaf("ls")[1].splitlines()[1].split(maxsplit=2)
+    assert shown == ["-", "/x/a", "left out: Cannot open /x/a: No such file or directory"]
+    (row,) = json.loads(leaf("ls", "--json")[1])
+    assert (row["id"], row["reason"][:11]) == (None, "Cannot open")
 
 
 def test_what_is_left_out_is_told(
