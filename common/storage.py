@@ -236,10 +236,13 @@ class DeletePart(Effect, frozen=True):
 
 
 class PartFailed(Event, frozen=True):
-    """The disk said no; `lost` pieces, stored or being written, are to be fetched again."""
+    """The disk said no; `lost` pieces, stored or being written, are to be fetched again.
+
+    `changed`: a finished file is no longer what was served, and it is not read before a new look.
+    """
 
     download: int
-    kind: str  # full | denied | busy | exists | gone | broken | folder
+    kind: str  # full | denied | busy | exists | gone | changed | broken | folder
     reason: str
     hint: str
     lost: tuple[int, ...] = ()

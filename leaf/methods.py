@@ -82,14 +82,18 @@ class Unshare(msgspec.Struct):
     path: str
 
 
-class SharedRow(msgspec.Struct):
-    """One shared file; `id` and `link` are null until it is hashed."""
+class SharedRow(msgspec.Struct, omit_defaults=True):
+    """One shared file; `id` and `link` are null until it is hashed.
+
+    With a `reason` it is a share of which nothing is shared now.
+    """
 
     path: str
     name: str
     size: int
     id: str | None
     link: str | None
+    reason: str = ""
 
 
 class HashProgress(msgspec.Struct):

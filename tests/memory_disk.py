@@ -230,6 +230,9 @@ class MemoryDisk:
         path = self._open.get(effect.download, "")
         part = self.parts.get(path)
         data = self.files.get(path) if part is None else bytes(part.data)
+        if data is None and self._open.pop(effect.download, ""):
+            failed = PartFailed(effect.download, "changed", f"{path} is gone.", "")
+            return [failed, ReadFailed(effect.read, "gone")]
         if data is None:
             return [ReadFailed(effect.read, "gone")]
         span = data[effect.offset : effect.offset + effect.length]

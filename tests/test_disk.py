@@ -1,5 +1,6 @@
 """Storage effects on a real disk: what goes in as an effect comes back as an event."""
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -218,6 +219,31 @@ async def test_the_very_content_is_there(shell: Shell, tmp_path: Path) -> None:
     assert await shell.do(begin(target)) == PartSkipped(1, str(target), same=True)
     read = await shell.do(ReadPart(9, 1, 0, 4))
     assert isinstance(read, BytesRead)
+
+
+@pytest.mark.parametrize("how", ["removed", "touched"])
+async def test_a_finished_file_that_is_not_as_it_was(
+    shell: Shell, tmp_path: Path, how: str
+) -> None:
+    """Whom it was read for hears so, and it is said once; a look tells what is there now."""
+    target = tmp_path / "file"
+    await whole(shell, target)
+    assert isinstance(await shell.do(ReadPart(2, 1, 0, 4)), BytesRead)
+    if how == "removed":
+        target.unlink()
+    else:
+        os.utime(target, (1.0, 1.0))
+    shell.order(ReadPart(3, 1, 0, 4))
+    changed, unread = [await shell.events.get() for _ in range(2)]
+    assert isinstance(changed, PartFailed)
+    assert (changed.download, changed.kind) == (1, "changed")
+    assert unread == ReadFailed(3, "changed")
+    assert await shell.do(ReadPart(4, 1, 0, 4)) == ReadFailed(4, "gone")
+    if how == "removed":
+        assert await is_gone(shell, look(target))
+    else:
+        assert await shell.do(look(target)) == PartSkipped(1, str(target), same=True)
+        assert isinstance(await shell.do(ReadPart(5, 1, 0, 4)), BytesRead)
 
 
 @pytest.mark.parametrize("exists", ["skip", "fail", "rename"])

@@ -214,6 +214,44 @@ def test_only_some_files_are_fetched() -> None:
     assert failed.code is Exit.NOTHING_FOUND
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_patterns_that_match_nothing_change_nothing(again: bool) -> None:
+    """What was fetched stays so, over restarts too; nothing new is listed."""
+    world = network()
+    found(world)
+    got(world, Get("1"))
+    disk, before = world.disks["asker"], rows(world)
+    kept = dict(disk.folders), dict(disk.files)
+    call = world.ask("asker", "leaf.get", Get("1", "" if again else "/other", only=["*.exe"]))
+    world.advance(10.0)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.code is Exit.NOTHING_FOUND
+    assert rows(world) == before
+    assert (disk.folders, disk.files) == kept  # the manifest too, which is served
+    world.kill("asker")
+    restarted(world)
+    world.advance(3.0)
+    assert rows(world) == before
+    found(world)
+    assert got(world, Get("1", only=["*.txt"])).files == 2
+
+
+def test_patterns_that_match_nothing_leave_no_new_folder() -> None:
+    """Who waits is told; of a detached one the list says why it failed."""
+    world = network()
+    found(world)
+    call = world.ask("asker", "leaf.get", Get("1", only=["*.exe"]))
+    world.advance(10.0)
+    assert isinstance(world.outcome(call), Fail)
+    assert rows(world) == []
+    assert world.disks["asker"].folders == {}
+    world.ask("asker", "leaf.get", Get("1", only=["*.exe"], detach=True))
+    world.advance(10.0)
+    ((state, reason),) = [(row.state, row.reason) for row in rows(world)]
+    assert (state, reason[:14]) == ("failed", "None of its 5 ")
+
+
 @pytest.mark.parametrize("pattern", ["", "[z-a]", "x" * 2_000])
 def test_a_pattern_that_is_none_is_refused(pattern: str) -> None:
     """Before anything is fetched."""

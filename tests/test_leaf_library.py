@@ -186,6 +186,24 @@ def test_a_failed_share_holds_nobody_up() -> None:
     assert Fail(3, Exit.DISK, "It is missing.", "Look.") in effects
 
 
+def test_a_share_that_is_missing_is_shown_as_that() -> None:
+    """Not as being hashed: `ls` and `status` say why it is left out, until it is there again."""
+
+    def shown() -> tuple[list[str], dict[str, int]]:
+        return [row.reason for row in listed(core)], core.left_out
+
+    core = library("/a", "/b")
+    assert shown() == (["", ""], {})
+    core.handle(ShareSettled("/b", 2, (("is hidden", 2),)), 0.0)
+    core.handle(ShareFailed("/a", "/a is missing."), 0.0)
+    assert shown() == (["/a is missing"], {"/a is missing": 1, "is hidden": 2})
+    core.handle(ShareProgressed("/a", 0, 1, 0, 10), 0.0)
+    assert shown() == ([""], {"is hidden": 2})
+    core.handle(ShareFailed("/a", "/a is missing."), 0.0)
+    core.handle(ShareSettled("/a"), 0.0)
+    assert shown() == ([], {"is hidden": 2})
+
+
 def test_what_cannot_be_shared_is_taken_back() -> None:
     """A new share that fails is told and forgotten; an old one is tried again by the shell."""
     core = library("/old")

@@ -5,8 +5,19 @@ import pytest
 from common.content.torrent import file_id
 from common.core import Fail, Notify, Stopped
 from common.errors import Exit
-from common.storage import DownloadRecord, Restored
-from leaf.methods import Chosen, Get, GetResult, Remove, Search, SearchResult
+from common.storage import DownloadRecord, PartFailed, Restored
+from leaf.methods import (
+    Chosen,
+    Get,
+    GetResult,
+    HitRow,
+    Nothing,
+    Remove,
+    Search,
+    SearchResult,
+    Share,
+    Status,
+)
 from tests.leaf_scene import MIB, begun, content, found, network, rows, seed_of
 from tests.leaf_world import World
 from tests.memory_disk import tree_of
@@ -81,15 +92,20 @@ def test_rm_of_nothing_is_refused() -> None:
     assert len(rows(world)) == 1
 
 
-def test_patience_begins_when_the_last_source_is_gone() -> None:
-    """A get that had a source a moment ago waits its whole time for another."""
-    world = network(content(3 * MIB), sources=1)
-    world.mute["source0"] = None
+@pytest.mark.parametrize("gave", [True, False])
+def test_patience_begins_with_the_last_byte(gave: bool) -> None:
+    """A get that had bytes a moment ago waits its whole time for another source; one of whose
+    source nothing has come does not wait for longer because that is gone."""
+    world = network(content(10 * MIB), sources=1)
+    if not gave:
+        world.mute["source0"] = None
     found(world)
     call = world.ask("asker", "leaf.get", Get("1", timeout=10.0))
-    world.advance(9.0)
+    while gave and not world.disks["asker"].written_bytes:
+        world.advance(0.01)
+    world.advance(0.0 if gave else 5.0)
     world.kill("source0")
-    world.advance(9.5)
+    world.advance(9.5 if gave else 4.5)
     assert world.outcome(call) is None
     world.advance(1.0)
     failed = world.outcome(call)
@@ -180,6 +196,84 @@ def test_a_restored_download_is_copied_from_our_own_share() -> None:
     world.leaf("alone", files={"a.mp3": data}, restored=Restored(downloads=(record,)))
     world.advance(5.0)
     assert world.disks["alone"].files == {"/downloads/b.mp3": data}
+
+
+def hits_of(world: World, name: str) -> list[HitRow]:
+    """What a leaf finds under a word of the file."""
+    call = world.ask(name, "leaf.search", Search(["blue"]))
+    world.advance(1.0)
+    result = world.outcome(call)
+    assert isinstance(result, SearchResult)
+    return result.hits
+
+
+def finished_and_removed() -> World:
+    """Only the asker had fetched the file, and it is deleted there; 'third' has found it."""
+    world = network(content(MIB), sources=1)
+    found(world)
+    world.ask("asker", "leaf.get", Get("1"))
+    world.advance(5.0)
+    world.kill("source0")
+    world.advance(10.0)  # its lease is over
+    world.leaf("third", seed_of(world))
+    world.advance(3.0)
+    (hit,) = hits_of(world, "third")
+    assert hit.sources == 1
+    world.disks["asker"].files.clear()
+    return world
+
+
+def test_a_fetched_file_that_was_deleted_is_withdrawn() -> None:
+    """Who reads it in vain is the last: it is found no more, and shown as gone."""
+    world = finished_and_removed()
+    call = world.ask("third", "leaf.get", Get("1", timeout=8.0))
+    world.advance(7.0)
+    assert hits_of(world, "third") == []
+    assert [(row.state, row.reason) for row in rows(world)] == [("done", "the file is gone")]
+    status = world.outcome(world.ask("asker", "leaf.status", Nothing()))
+    assert isinstance(status, Status)
+    assert status.fetched_files == 0
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.code is Exit.UNREACHABLE
+
+
+def test_a_fetched_file_with_another_date_is_looked_at_and_served() -> None:
+    """The disk does not read what was touched before it has looked: it is the same."""
+    world = finished_and_removed()
+    files = world.disks["asker"].files
+    feed = PartFailed(1, "changed", "/downloads/blue note.mp3 changed.", "")
+    files["/downloads/blue note.mp3"] = content(MIB)
+    world.feed("asker", feed)
+    world.advance(1.0)
+    call = world.ask("third", "leaf.get", Get("1"))
+    world.advance(10.0)
+    assert isinstance(world.outcome(call), GetResult)
+    assert [(row.state, row.reason) for row in rows(world)] == [("done", "")]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_sources_that_only_refuse_are_no_reason_to_wait(kind: str) -> None:
+    """Each names the file and never gives a byte: who asked is let go in time."""
+    world = network(content(MIB), sources=1)
+    if kind == "folder":
+        world.disks["source0"].shares["/s/music"] = {"a.bin": content(MIB, 2)}
+        world.ask("source0", "leaf.share", Share(["/s/music"], as_folder=True, wait=True))
+        world.advance(5.0)
+        words = ["music", "folder"]
+    else:
+        words = ["blue", "music"]
+    world.ask("asker", "leaf.search", Search(words))
+    world.advance(2.0)
+    for files in world.disks["source0"].shares.values():
+        files.clear()  # and nobody tells the leaf
+    call = world.ask("asker", "leaf.get", Get("1", timeout=20.0))
+    world.advance(19.0)
+    assert world.outcome(call) is None
+    world.advance(1.5)
+    failed = world.outcome(call)
+    assert isinstance(failed, Fail)
+    assert failed.code in (Exit.UNREACHABLE, Exit.TIMED_OUT)
 
 
 def test_a_finished_file_that_is_gone_is_not_served() -> None:

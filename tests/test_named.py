@@ -7,9 +7,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from common.content.torrent import file_id
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
-from tests.commandline import ANSWERS, DOWNLOAD, ID, Program, daemon, runner
+from tests.commandline import ANSWERS, DOWNLOAD, ID, ROW, Program, daemon, runner
+from tests.downloads import TREE, open_part
 from tests.toydaemon import ToyDaemon
 
 
@@ -69,6 +71,17 @@ def test_what_is_not_hashed_has_no_size_yet(leaf: Program, toy: ToyDaemon) -> No
     assert leaf("ls")[1].splitlines()[1].split(maxsplit=2) == ["-", "/x/a", "being hashed"]
 
 
+def test_a_share_that_is_missing_is_not_called_hashed(
+    leaf: Program, toy: ToyDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`ls` says why nothing of it is shared, and JSON has it as `reason`."""
+    monkeypatch.setattr(ROW, "reason", "Cannot open /x/a: No such file or directory")
+    shown = leaf("ls")[1].splitlines()[1].split(maxsplit=2)
+    assert shown == ["-", "/x/a", "left out: Cannot open /x/a: No such file or directory"]
+    (row,) = json.loads(leaf("ls", "--json")[1])
+    assert (row["id"], row["reason"][:11]) == (None, "Cannot open")
+
+
 def test_what_is_left_out_is_told(
     leaf: Program, toy: ToyDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +94,25 @@ def test_what_is_left_out_is_told(
     said = "3 of what lies in shares (2: its name is not UTF-8, 1: too deep)"
     assert said in leaf("share", str(tmp_path / "music"), "--wait")[2]
     assert f"left out  {said}" in leaf("status")[1]
+
+
+def test_what_rm_leaves_is_said(
+    leaf: Program, toy: ToyDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an unfinished part stays, under whatever name, and how it goes; else nothing."""
+    (tmp_path / "a.part").write_text("somebody else's")
+    target = tmp_path / "a"
+    row = msgspec.structs.replace(DOWNLOAD, id=file_id(TREE.root, TREE.size), path=str(target))
+    monkeypatch.setitem(ANSWERS, "leaf.downloads", [row])
+    assert leaf("rm", row.id)[2] == "Forgotten, and shared no more.\n"
+    open_part(target).close()
+    part = tmp_path / "a (1).part"
+    assert f"with: {part} and {part}.journal. Remove" in leaf("rm", row.id)[2]
+    assert "with: " not in leaf("rm", row.id, "--delete-data")[2]
+    folder = msgspec.structs.replace(row, path=str(tmp_path), files=3)
+    monkeypatch.setitem(ANSWERS, "leaf.downloads", [folder])
+    said = leaf("rm", row.id)[2]
+    assert f"with: 1 part below {tmp_path} (*.part and *.part.journal). Remove" in said
 
 
 # --- which download is meant --------------------------------------------------------------------

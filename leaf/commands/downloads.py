@@ -98,16 +98,43 @@ def resume(invocation: Invocation, download: str) -> None:
 @global_options
 @pass_invocation
 def rm(invocation: Invocation, download: str, delete_data: bool) -> None:
-    """Forget a download; a finished file always stays."""
+    """Forget a download; a finished file always stays, an unfinished part too if not deleted."""
+    output = invocation.output()
     with client(invocation) as leaf:
         which = meant(invocation, leaf, download)
+        asks = output.for_people and not delete_data
+        forgotten = [row for row in leaf.downloads() if row.id == which] if asks else []
         rows = leaf.remove(which, delete_data=delete_data)
-    output = invocation.output()
     if output.for_people:
         output.line(which)
         output.talk("Forgotten, and shared no more.")
+        for text in filter(None, map(_what_stays, forgotten)):
+            output.talk(text)
     else:
         output.document(rows)
+
+
+def _what_stays(row: "DownloadRow") -> str:
+    """Where the unfinished part of a forgotten download is, and how it goes; empty: none is."""
+    from pathlib import Path
+
+    from common.content.torrent import LinkError, parse_file_id
+    from common.shell.disk.pairs import JOURNAL, PART, find_pair
+
+    try:
+        root, size = parse_file_id(row.id)
+    except LinkError:
+        return ""
+    place = Path(row.path)
+    if row.files is None:
+        part = find_pair(place, root, size)
+        here = f"{part} and {part}{JOURNAL}" if part is not None else ""
+    else:
+        parts = sum(1 for _ in place.rglob(f"*{PART}{JOURNAL}"))
+        names = f"*{PART} and *{PART}{JOURNAL}"
+        here = f"{counted(parts, 'part')} below {place} ({names})" if parts else ""
+    goes = "Remove that if it is not wanted; with --delete-data it goes at once."
+    return f"Unfinished and kept, for `leaf get` to go on with: {here}. {goes}" if here else ""
 
 
 def _print_downloads(output: Output, rows: "list[DownloadRow]", which: str = "") -> None:

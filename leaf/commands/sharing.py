@@ -89,7 +89,12 @@ def _print_shared(output: Output, rows: "list[SharedRow]") -> None:
     output.table(
         (">size", "path", "id"),
         [
-            (size_text(row.size) if row.id else "-", row.path, row.id or "being hashed")
+            (size_text(row.size) if row.id else "-", row.path, row.id or _without_id(row))
             for row in rows
         ],
     )
+
+
+def _without_id(row: "SharedRow") -> str:
+    """Why a share has none."""
+    return f"left out: {row.reason}" if row.reason else "being hashed"

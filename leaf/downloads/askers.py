@@ -1,11 +1,11 @@
 """Those who wait for downloads, and what people are told of them.
 
 Each `get` in the foreground is one asker: it hears of progress a few times a second and is answered
-exactly once: when the file is there, when it failed or was removed, when the leaf stops, or when no
-source has been linked for as long as it would wait. That time runs only while the download looks
-for one, from the moment it has none. As long is waited where sources are linked and nothing comes,
-unless one of them has told our place in its line: that is a reason to wait. A download goes on
-without its askers; nothing here changes one.
+exactly once: when the file is there, when it failed or was removed, when the leaf stops, or when
+nothing has come for as long as it would wait. That time runs only while the download fetches, from
+the last byte on: sources that come and go bring nothing by that, nor do some that are linked and
+silent. Only where one of them has told our place in its line, that is a reason to wait. A download
+goes on without its askers; nothing here changes one.
 """
 
 from collections.abc import Iterable
@@ -41,8 +41,8 @@ class _Asker:
         """Whether nothing has come for as long as it would wait, and nobody said when it will."""
         download = self.download
         came_bytes, before = download.received_bytes, self.came_bytes
-        waits = download.state is not State.FETCHING or not download.is_supplied
-        if waits or came_bytes != before or _has_place(download):
+        waits = download.state is not State.FETCHING or has_place(download)
+        if waits or came_bytes != before:
             self.came_bytes, self.came_at = came_bytes, now
         return now - self.came_at >= self.timeout_s
 
@@ -65,7 +65,6 @@ class Askers:
     def leave(self, call: int) -> None:
         """Nobody waits in this call any more."""
         self._askers.pop(call, None)
-        self.deadlines.cancel(("patience", call))
 
     def hand_over(self, download: Download) -> tuple[tuple[int, float], ...]:
         """Nobody waits here for this download any more: the calls that did, and their patience."""
@@ -82,7 +81,7 @@ class Askers:
         return [Fail(call, Exit.UNFINISHED, "The download was removed.") for call in calls]
 
     def answer(self, now: float) -> list[Effect]:
-        """Tell those whose download has ended; the patience of others runs while it has nobody."""
+        """Tell those whose download has ended."""
         effects: list[Effect] = []
         for call, asker in list(self._askers.items()):
             download = asker.download
@@ -96,16 +95,7 @@ class Askers:
             elif download.is_short_of_space:
                 self.leave(call)
                 effects.append(Fail(call, Exit.DISK, download.record.reason))
-            else:
-                self._watch(call, asker, now)
         return effects
-
-    def _watch(self, call: int, asker: _Asker, now: float) -> None:
-        patience = ("patience", call)
-        if asker.download.is_supplied or asker.download.state is not State.FETCHING:
-            self.deadlines.cancel(patience)
-        elif self.deadlines.get(patience) is None:
-            self.deadlines.set(patience, now + asker.timeout_s)
 
     def stop(self) -> list[Effect]:
         """The program ends: only a file that is just being given its name is waited for."""
@@ -119,15 +109,8 @@ class Askers:
 
     def woke(self, now: float) -> list[Effect]:
         """Tell of progress, and let those go who have waited long enough."""
-        effects: list[Effect] = []
-        for key in self.deadlines.pop_due(now):
-            if key == "progress":
-                effects += self._due_progress(now)
-            elif isinstance(key, tuple):
-                effects += self._due_patience(key[1])
-        return effects
-
-    def _due_progress(self, now: float) -> list[Effect]:
+        if not self.deadlines.pop_due(now):
+            return []
         if self._askers:
             self.deadlines.set("progress", now + PROGRESS_S)
         effects: list[Effect] = []
@@ -142,15 +125,11 @@ class Askers:
         return effects
 
     def _give_up(self, call: int, asker: _Asker) -> list[Effect]:
-        """There are sources, and nothing has come of them for so long."""
+        """Nothing has come for so long; the download goes on all the same."""
         self.leave(call)
-        message = f"Nothing of it came within {asker.timeout_s:g} s."
-        return [Fail(call, Exit.TIMED_OUT, message, STILL_HINT)]
-
-    def _due_patience(self, call: int) -> list[Effect]:
-        """Nobody has had the file for so long; the download goes on looking all the same."""
-        asker = self._askers[call]
-        self.leave(call)
+        if asker.download.is_supplied:
+            message = f"Nothing of it came within {asker.timeout_s:g} s."
+            return [Fail(call, Exit.TIMED_OUT, message, STILL_HINT)]
         if asker.download.lied_to:
             return [Fail(call, Exit.CORRUPT, f"Not fetched: {CORRUPT_REASON}.")]
         message = f"No source of it was reachable within {asker.timeout_s:g} s."
@@ -172,6 +151,12 @@ def check_joins(download: Download, wanted: Wanted, target: str) -> None:
 def id_of(download: Download) -> str:
     """The file's id."""
     return file_id(download.record.root, download.record.size)
+
+
+def has_place(download: Download) -> bool:
+    """Whether a source has told how long its line before us is, and one has something."""
+    linked = download.fetch.sources.linked if download.fetch and download.is_supplied else []
+    return any(source.choking and source.place for source in linked)
 
 
 def rows_of(downloads: Iterable[Download], now: float) -> list[DownloadRow]:
@@ -228,12 +213,6 @@ def result_of(download: Download, elapsed_s: float, me: NodeId) -> GetResult:
         sources=len(others),
         verified=download.state is State.DONE and download.can_be_served,
     )
-
-
-def _has_place(download: Download) -> bool:
-    """Whether a source has told how long its line before us is."""
-    linked = download.fetch.sources.linked if download.fetch else []
-    return any(source.choking and source.place for source in linked)
 
 
 def _patience_of(download: Download) -> str:

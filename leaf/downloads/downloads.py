@@ -320,7 +320,8 @@ class Downloads:
         if download is not None and isinstance(event, PartFailed) and event.kind == "folder":
             return self._found_folder(download, now)
         effects = self._pass(download, event, now)
-        if download is not None and isinstance(event, PartSkipped | PartFailed):
+        failed = isinstance(event, PartFailed) and event.kind != "changed"  # then it is to look
+        if download is not None and (failed or isinstance(event, PartSkipped)):
             effects += self._looks.looked(download, now)
         return effects
 

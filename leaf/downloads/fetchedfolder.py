@@ -35,6 +35,8 @@ class FetchedFolder:
         """Why it failed, if it did."""
         self.renamed = 0
         self.is_for_streams = False  # whether nobody wants it who could have a folder
+        self.before: FolderRecord | None = None
+        """What it was, while it is not known yet whether another wish for it means any file."""
         self.start(record)
 
     def start(self, record: FolderRecord) -> None:
@@ -54,6 +56,11 @@ class FetchedFolder:
         self._ready: deque[int] = deque()
         self._behind: dict[bytes, deque[int]] = {}  # each waits for one with the same content
         self._later: list[int] = []
+
+    def start_over(self, record: FolderRecord) -> None:
+        """Another wish for it: from the beginning, if that means any of its files."""
+        self.before = self.record
+        self.start(record)
 
     @property
     def state(self) -> State:
@@ -83,7 +90,7 @@ class FetchedFolder:
     def load(self, files: tuple[FolderFile, ...], renamed: int) -> None:
         """The manifest is read."""
         self.files, self.renamed, self.is_loaded = files, renamed, True
-        self._next = 0
+        self._next, self.before = 0, None
         total = sum(file.size for file in files)
         self.record = msgspec.structs.replace(self.record, files=len(files), bytes=total)
 
@@ -109,6 +116,15 @@ class FetchedFolder:
     def root_of(self, place: int) -> bytes:
         """The content of a file."""
         return self.record.root if place == MANIFEST else self.files[place].root
+
+    def file(self, place: int, manifests: str) -> tuple[str, bytes, int]:
+        """Where a file goes, and what it is; the manifest goes to the leaf's own `manifests`."""
+        record = self.record
+        if place == MANIFEST:
+            path = f"{manifests}/fetched-{record.root.hex()}/{record.name}"
+            return path, record.root, record.size
+        file = self.files[place]
+        return f"{record.target.rstrip('/')}/{file.path}", file.root, file.size
 
     def placed(self, wanted: str, path: str) -> None:
         """A file stands where it was wanted, or beside another."""

@@ -104,9 +104,11 @@ class FolderGets:
             record = record_of(event, number, target)
             if folder is None:
                 folder = self._folders[number] = FetchedFolder(record, event.sources)
+                effects = [RememberFolder(record)]
+            else:  # remembered once its files are known
+                folder.start_over(record)
             folder.is_for_streams = params.stream and not params.detach
-            folder.start(record)
-            effects = [RememberFolder(record), *self._fill(folder)]
+            effects += self._fill(folder)
         if params.detach:
             return [*effects, Answer(event.call, result_of(folder, 0.0, 0))]
         self._waits.add(event, folder, now)
@@ -139,7 +141,7 @@ class FolderGets:
             place = folder.take()
             if place is None:
                 break
-            path, root, size = self._file(folder, place)
+            path, root, size = folder.file(place, self._manifests)
             exists = "rename" if place == MANIFEST else record.exists
             get, name = order(root, size, path, exists), path.rpartition("/")[2]
             self._last_call -= 1
@@ -149,15 +151,6 @@ class FolderGets:
                 Wanted(self._last_call, get, root, size, name, sources, folder=folder.id)
             )
         return effects
-
-    def _file(self, folder: FetchedFolder, place: int) -> tuple[str, bytes, int]:
-        """Where a file goes, and what it is."""
-        record = folder.record
-        if place == MANIFEST:
-            path = f"{self._manifests}/fetched-{record.root.hex()}/{record.name}"
-            return path, record.root, record.size
-        file = folder.files[place]
-        return f"{record.target.rstrip('/')}/{file.path}", file.root, file.size
 
     def _heard(self, event: Heard, now: float) -> list[Effect]:
         """A file was begun, was there, or cannot be; at the end nothing is said to be missing."""
@@ -197,7 +190,7 @@ class FolderGets:
         return effects
 
     def _is_ours(self, folder: FetchedFolder, event: Moved) -> bool:
-        path, _, _ = self._file(folder, folder.active[event.record.root])
+        path, _, _ = folder.file(folder.active[event.record.root], self._manifests)
         return event.record.target == path
 
     def _there(
@@ -209,7 +202,7 @@ class FolderGets:
         now: float,
     ) -> list[Effect]:
         place = folder.active[root]
-        wanted, _, _ = self._file(folder, place)
+        wanted, _, _ = folder.file(place, self._manifests)
         folder.ended(root, download, self._me)
         if place == MANIFEST:
             return [ReadManifest(folder.record.number, path, folder.record.only)]
@@ -262,7 +255,7 @@ class FolderGets:
             return []
         if not event.files:
             reason = f"None of its {event.left} files is one of those that --only names."
-            return self._fail(folder, Exit.NOTHING_FOUND, reason)
+            return self._chose_nothing(folder, reason)
         told = self._waits.fail(folder, Exit.USAGE, *IS_FOLDER, streams=True)
         if folder.is_for_streams:
             return [*told, *self._dropped(folder)]
@@ -272,6 +265,16 @@ class FolderGets:
             fields: dict[str, object] = {"id": folder.id, "files": event.moved}
             effects.append(Notify("names_kept_apart", fields))
         return effects + self._go_on(folder, now)
+
+    def _chose_nothing(self, folder: FetchedFolder, reason: str) -> list[Effect]:
+        """Who waits hears so. What was there before stays that; a new one stays if nobody waits."""
+        told = self._waits.fail(folder, Exit.NOTHING_FOUND, reason)
+        if folder.before is not None:
+            folder.start(folder.before)
+            return [*told, RememberFolder(folder.record)]
+        if not told:
+            return self._fail(folder, Exit.NOTHING_FOUND, reason)
+        return [*told, *self._dropped(folder)]
 
     def _unread(self, event: ManifestUnread, _now: float) -> list[Effect]:
         """What is no manifest though it is called like one is an ordinary file, and fetched as
@@ -289,16 +292,15 @@ class FolderGets:
         return [*self._dropped(folder), *map(as_file, wishes)]
 
     def _dropped(self, folder: FetchedFolder) -> list[Effect]:
-        """Forget a folder, its manifest and that download of it."""
-        path, _, _ = self._file(folder, MANIFEST)
+        """Forget a folder; its manifest and that download of it, unless it stands elsewhere too."""
+        path, _, _ = folder.file(MANIFEST, self._manifests)
         del self._folders[folder.record.number]
-        numbers = [
-            each.record.number
-            for each in self._roster.of_folder(folder.id)
-            if each.record.target == path
-        ]
-        forgotten: list[Effect] = [Forgotten(number) for number in numbers]
-        return [*forgotten, DropManifest(path), RememberFolder(folder.record, forget=True)]
+        forget = RememberFolder(folder.record, forget=True)
+        if self.chosen(folder.id):
+            return [forget]
+        files = self._roster.of_folder(folder.id)
+        forgotten = [Forgotten(each.record.number) for each in files if each.record.target == path]
+        return [*forgotten, DropManifest(path), forget]
 
     # --- people -----------------------------------------------------------------------------
 

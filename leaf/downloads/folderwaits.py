@@ -1,8 +1,8 @@
 """Those who wait for a folder, and what people are told of one.
 
 As with a single file (`leaf.downloads.askers`): progress a few times a second, one answer, and
-patience that runs only while none of the files under way has a source. A folder goes on without its
-askers.
+patience that runs from the last byte on while files are being fetched, unless a source has told our
+place in its line. A folder goes on without its askers.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from common.core import Answer, Effect, Fail, Tell
 from common.deadlines import Deadlines
 from common.errors import Exit
 from common.ids import NodeId
-from leaf.downloads.askers import PROGRESS_S, STOPPED_HINT, rows_of
+from leaf.downloads.askers import PROGRESS_S, STILL_HINT, STOPPED_HINT, has_place, rows_of
 from leaf.downloads.fetchedfolder import FetchedFolder
 from leaf.methods import DownloadRow, GetProgress, GetResult
 from leaf.signals import FolderWanted
@@ -25,8 +25,19 @@ class _Waiting:
     folder: FetchedFolder
     began: float
     received_before: int
-    quiet_since: float | None = None
     told: GetProgress | None = None
+    came: tuple[int, int] = (0, 0)  # files that are there, and bytes of those under way
+    came_at: float = 0.0  # when that changed last, or waiting had another reason
+
+    def stands_still(self, files: list[Download], now: float) -> bool:
+        """Whether nothing has come for as long as it would wait, and nobody said when it will."""
+        came, before = (self.folder.done_files, sum(f.received_bytes for f in files)), self.came
+        states = {each.state for each in files}
+        waits = self.folder.state is not State.FETCHING or State.FETCHING not in states
+        waits = waits or bool(states & {State.PAUSED, State.FINISHING})
+        if waits or came != before or any(map(has_place, files)):
+            self.came, self.came_at = came, now
+        return now - self.came_at >= self.wish.params.timeout
 
 
 class FolderWaits:
@@ -46,7 +57,7 @@ class FolderWaits:
 
     def add(self, wish: FolderWanted, folder: FetchedFolder, now: float) -> None:
         """Who wished this waits for this folder."""
-        self._waiting[wish.call] = _Waiting(wish, folder, now, folder.received_bytes)
+        self._waiting[wish.call] = _Waiting(wish, folder, now, folder.received_bytes, came_at=now)
         self.deadlines.set("progress", now)
 
     def leave(self, call: int) -> None:
@@ -92,8 +103,8 @@ class FolderWaits:
         return [Fail(call, Exit.UNFINISHED, reason, STOPPED_HINT) for call in calls]
 
     def tell(self, under_way: "dict[str, list[Download]]", now: float) -> list[Effect]:
-        """Progress, by the files of each folder that are under way; who has waited long enough for
-        a source is let go."""
+        """Progress, by the files of each folder that are under way; who has waited long enough is
+        let go."""
         if self._waiting:
             self.deadlines.set("progress", now + PROGRESS_S)
         effects: list[Effect] = []
@@ -103,22 +114,17 @@ class FolderWaits:
             if told != each.told:
                 each.told = told
                 effects.append(Tell(call, told))
-            effects += self._patience(call, each, files, now)
+            if each.stands_still(files, now):
+                effects += self._give_up(call, each, files)
         return effects
 
-    def _patience(
-        self, call: int, each: _Waiting, files: list[Download], now: float
-    ) -> list[Effect]:
-        is_looking = each.folder.state is State.FETCHING and files
-        if not is_looking or any(f.is_supplied or f.state is not State.FETCHING for f in files):
-            each.quiet_since = None
-            return []
-        if each.quiet_since is None:
-            each.quiet_since = now
-        timeout_s = each.wish.params.timeout
-        if now - each.quiet_since < timeout_s:
-            return []
+    def _give_up(self, call: int, each: _Waiting, files: list[Download]) -> list[Effect]:
+        """Nothing has come for so long; the folder goes on all the same."""
         self.leave(call)
+        timeout_s = each.wish.params.timeout
+        if any(file.is_supplied for file in files):
+            message = f"Nothing of it came within {timeout_s:g} s."
+            return [Fail(call, Exit.TIMED_OUT, message, STILL_HINT)]
         message = f"No source of it was reachable within {timeout_s:g} s."
         hint = "The folder stays in the queue and goes on as soon as there is one."
         return [Fail(call, Exit.UNREACHABLE, message, hint)]

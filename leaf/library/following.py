@@ -18,6 +18,7 @@ class Followed:
     ordered: bool = False  # a scan was ordered and is not over
     scans: int = 0  # ordered ones that are over
     progress: HashProgress = field(default_factory=lambda: HashProgress(0, 0, 0, 0))
+    trouble: str = ""  # why the last scan failed, and so nothing of it is shared
     left_out: tuple[tuple[str, int], ...] = ()  # by the last scan: why, and how many
 
     @property
@@ -50,9 +51,11 @@ def summed(shares: Iterable[Followed]) -> HashProgress:
 
 
 def left_out_of(shares: Iterable[Followed]) -> dict[str, int]:
-    """What all these leave out: why, and how many."""
+    """What all these leave out: why, and how many; a share that cannot be scanned counts as one."""
     found: dict[str, int] = {}
     for share in shares:
-        for reason, count in share.left_out:
+        for reason, count in () if share.trouble else share.left_out:
             found[reason] = found.get(reason, 0) + count
+        if share.trouble:
+            found[share.trouble] = found.get(share.trouble, 0) + 1
     return found

@@ -157,7 +157,7 @@ class Library:
         share = self._shares.get(event.share)
         if share is None:
             return []
-        share.heard = True
+        share.heard, share.trouble = True, ""
         share.progress = HashProgress(
             event.files_done, event.files_total, event.bytes_done, event.bytes_total
         )
@@ -173,7 +173,7 @@ class Library:
         if share is None:
             return []
         share.heard = share.settled = True
-        share.progress = HashProgress(0, 0, 0, 0)
+        share.progress, share.trouble = HashProgress(0, 0, 0, 0), ""
         share.scans += share.ordered
         share.ordered = False
         again = False
@@ -206,7 +206,7 @@ class Library:
         share = self._shares.get(event.share)
         if share is not None:
             share.heard, share.settled, share.ordered = True, False, False
-            share.progress = HashProgress(0, 0, 0, 0)
+            share.progress, share.trouble = HashProgress(0, 0, 0, 0), event.reason.rstrip(".")
         return effects + self._fail_waiting(event) + self._answer_ready()
 
     def _fail_waiting(
@@ -365,7 +365,8 @@ class Library:
             if share is None:
                 continue
             if not share.files and not share.settled:
-                rows.setdefault(path, SharedRow(path, path.rpartition("/")[2], 0, None, None))
+                name = path.rpartition("/")[2]
+                rows.setdefault(path, SharedRow(path, name, 0, None, None, share.trouble))
             for place, file in share.files.items():
                 row = row_of(file, self._supers)
                 if place == MANIFEST:  # people know it by the folder that it stands for

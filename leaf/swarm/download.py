@@ -27,7 +27,7 @@ from common.config import SwarmConfig
 from common.content.manifest import MAGIC
 from common.content.merkle import piece_count, piece_size_bytes
 from common.core import Effect, Event, LinkDown, LinkUp, Received, Stopped, Woke
-from common.deadlines import Deadlines
+from common.deadlines import Deadlines, soonest
 from common.errors import Exit
 from common.ids import NodeId
 from common.limits import MANIFEST_BYTES_MAX
@@ -107,8 +107,7 @@ class Download:
 
     def wakeup(self) -> float | None:
         """The next deadline."""
-        times = [self._deadlines.earliest(), self._fetch.wakeup() if self._fetch else None]
-        return min((time for time in times if time is not None), default=None)
+        return soonest([self._deadlines.earliest(), self._fetch.wakeup() if self._fetch else None])
 
     # --- what others may see ----------------------------------------------------------------
 
@@ -320,6 +319,8 @@ class Download:
         """Full: until there is room. Broken or busy: a few times. Anything else: for good."""
         if self.state is State.DONE:
             self.can_be_served = False
+            if event.kind == "changed":  # or gone, or only its date is another: look
+                return self._started(Started(), now)
             reason = GONE_REASON if event.kind == "gone" else event.reason or GONE_REASON
             return self._enter(State.DONE, reason)
         if self.state not in (State.FETCHING, State.FINISHING):

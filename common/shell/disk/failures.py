@@ -1,13 +1,14 @@
 """A disk that said no to a download, as the event that the cores know.
 
-The kind is what a core decides by: wait for space, give up, or fetch pieces again. Errors that are
-no answer to a download (a read, a share) are not told here.
+The kind is what a core decides by: wait for space, give up, or fetch pieces again; of a read that
+failed, whether its file is still what it was. Errors of shares are not told here.
 """
 
 import errno
 
 from common.errors import UserError
 from common.shell.disk.diskcalls import DiskError
+from common.shell.disk.files import FileChangedError
 from common.shell.disk.pairs import PartBusyError
 from common.shell.disk.partfaults import NotProvenError, PiecesLostError, SyncFailedError
 from common.storage import PartFailed
@@ -16,6 +17,7 @@ _DENIED = (
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG),  # no such place, and none can be made
 )
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 
 def failed(download: int, error: UserError | NotProvenError) -> PartFailed:
@@ -24,6 +26,13 @@ def failed(download: int, error: UserError | NotProvenError) -> PartFailed:
         return PartFailed(download, "broken", f"{error}.", "")
     lost = error.pieces if isinstance(error, PiecesLostError | SyncFailedError) else ()
     return PartFailed(download, _kind(error), error.message, error.hint, tuple(lost))
+
+
+def unread(error: UserError) -> str:
+    """The kind of a read that failed."""
+    if isinstance(error, FileChangedError):
+        return "changed"
+    return "gone" if isinstance(error, DiskError) and error.errno in _GONE else "disk"
 
 
 def _kind(error: UserError) -> str:

@@ -23,7 +23,7 @@ from common.core import Effect, Event
 from common.errors import UserError
 from common.folders import DropManifest, MakeManifest, ReadManifest
 from common.shell.disk.diskcalls import REAL, DiskCalls, DiskError, naming
-from common.shell.disk.failures import failed
+from common.shell.disk.failures import failed, unread
 from common.shell.disk.files import FileChangedError, FileStamp, OpenFiles
 from common.shell.disk.lanes import Lane, Loop, Pool, Timer
 from common.shell.disk.manifests import Manifests
@@ -296,8 +296,16 @@ class Disk:
                 return part.read(effect.offset, effect.length)
             except PartClosedError:
                 pass  # it was finished since: read what it became
-        path, stamp, *_ = self._finished[effect.download]
-        return self._files.read_span(path.parent, path.name, stamp, effect.offset, effect.length)
+        found = self._finished[effect.download]
+        place, offset, length = found.path, effect.offset, effect.length
+        try:
+            return self._files.read_span(place.parent, place.name, found.stamp, offset, length)
+        except UserError as error:
+            if unread(error) != "disk" and self._finished.get(effect.download) is found:
+                del self._finished[effect.download]  # said once, and not served by then
+                event = PartFailed(effect.download, "changed", error.message, error.hint)
+                self._loop.call_soon_threadsafe(self._feed, event)
+            raise
 
     def _read_layer(self, effect: ReadLayer) -> None:
         self._run_read(effect.read, lambda: self._layer(effect))
@@ -341,11 +349,8 @@ class Disk:
             event: Event
             try:
                 event = BytesRead(read, work())
-            except FileChangedError:
-                event = ReadFailed(read, "changed")
-            except DiskError as error:
-                gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-                event = ReadFailed(read, "gone" if gone else "disk")
+            except (FileChangedError, DiskError) as error:
+                event = ReadFailed(read, unread(error))
             except (KeyError, NotProvenError, PartClosedError):
                 event = ReadFailed(read, "gone")
             except Exception as error:

@@ -80,6 +80,24 @@ def take_pair(
     return _begin(disk, folder, free, root, size)
 
 
+def find_pair(target: Path, root: bytes, size: int, disk: DiskCalls = REAL) -> Path | None:
+    """The part that `take_pair` would take up; None if there is none. Nothing is locked."""
+    try:
+        folder = disk.open_folder(target.parent)
+    except OSError:
+        return None
+    try:
+        for name in numbered(target.name, PART + JOURNAL):
+            part = target.with_name(name.removesuffix(JOURNAL))
+            if _is_ours(disk, folder, name, root, size):
+                return part
+            if not _taken(disk, folder, name) and not _taken(disk, folder, part.name):
+                return None
+        return None
+    finally:
+        disk.close(folder)
+
+
 def remove_pair(target: Path, root: bytes, size: int, disk: DiskCalls = REAL) -> bool:
     """Remove the pair that `take_pair` would take up; False if there is none.
 
