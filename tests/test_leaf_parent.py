@@ -292,6 +292,18 @@ def test_no_welcome_is_given_up() -> None:
     assert seeking.core._joins == 3
 
 
+def test_a_welcome_to_an_earlier_join_is_no_answer_to_this_one() -> None:
+    """We have left there since, and what it held of us is gone: the next one says what it holds."""
+    seeking = Seeking(seed(1, strict=True))
+    seeking.link_up(1)
+    assert Send(KEYS[1], Leave(2)) in seeking.wait(CONFIG.join_s)
+    while seeking.core._joins < 3:  # it joins again, over the same link
+        seeking.wait(0.1)
+    assert seeking.hears(1, Welcome(7, 5.0, 100, joins=1)) == []
+    effects = seeking.hears(1, Welcome(0, 5.0, 100, joins=3))
+    assert Joined(KEYS[1], at(1), 0, 100) in effects
+
+
 def test_a_link_that_is_there_is_used() -> None:
     """Without a dial."""
     seeking = Seeking(seed(1))

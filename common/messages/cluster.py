@@ -59,6 +59,7 @@ class Welcome(Message, frozen=True, array_like=True, gc=False):
     """You are my leaf while the link lives; I hold generation `generation` of yours (0: none).
 
     `credit`: how many searches and locates of yours may be open at a time; `Credit` changes it.
+    `joins`: of the `Join` that this answers; an earlier one is not answered any more.
     """
 
     generation: Count
@@ -66,6 +67,7 @@ class Welcome(Message, frozen=True, array_like=True, gc=False):
     entries_max: Count
     alternatives: Contacts = ()
     credit: Open = 64
+    joins: Count = 0
 
 
 class Busy(Message, frozen=True, array_like=True, gc=False):

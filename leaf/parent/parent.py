@@ -170,8 +170,7 @@ class Parent:
 
     def _joining(self, peer: NodeId) -> Send:
         self._joins += 1
-        held = self._published
-        numbers = (self._epoch, held.generation, held.entries)
+        numbers = (self._epoch, self._published.generation, self._published.entries)
         return Send(peer, Join(*numbers, promotes=self._promotes, joins=self._joins))
 
     def _link_up(self, event: LinkUp, now: float) -> list[Effect]:
@@ -274,8 +273,7 @@ class Parent:
     def _stay(self, *, refused: bool = False) -> list[Effect]:
         """Whom we wanted to move to does not take us; who has not said so may still do it."""
         self._deadlines.cancel("join")
-        target = self._moving.target
-        asked = target.node if target is not None and not refused else None
+        asked = self._moving.target.node if self._moving.target and not refused else None
         return self._take_back(asked) + self._moving.give_up()
 
     def _moved(self, welcome: Welcome, now: float) -> list[Effect]:
@@ -302,6 +300,8 @@ class Parent:
 
     def _received(self, event: Received, now: float) -> list[Effect]:
         message = event.message
+        if isinstance(message, Welcome) and message.joins not in (0, self._joins):
+            return []  # we have left there and come back meanwhile
         if self._moving.is_to(event.peer) and isinstance(message, Welcome):
             return self._moved(message, now)
         if self._moving.is_to(event.peer) and isinstance(message, Busy):

@@ -138,6 +138,7 @@ class Cluster:
             entries_max=leaf.holding.entries_max,
             alternatives=self._alternatives(),
             credit=self._credit.value,
+            joins=join.joins,
         )
         before, returns, leaf.has_left = leaf.came_from, leaf.has_left, False
         effects += [Send(peer, welcome), *self.tell_moved(peer)]
