@@ -5,6 +5,7 @@ import hashlib
 from random import Random
 
 import msgspec
+import pytest
 
 from common.addresses import Address
 from common.config import LinkConfig
@@ -164,12 +165,15 @@ async def test_a_node_with_more_to_do_goes_on_in_the_next_turns() -> None:
     driver.close()
 
 
-async def test_who_is_closed_is_driven_no_more() -> None:
-    """Nobody asks when it is due, and what its sockets still bring is lost."""
+@pytest.mark.parametrize("is_due", [False, True])
+async def test_who_is_closed_is_driven_no_more(is_due: bool) -> None:
+    """Nobody asks when it is due, nor wakes it, and what its sockets still bring is lost."""
     loop = asyncio.get_running_loop()
     role = Asleep()
     driver = driver_of(role, {Notify: lambda _notify: None})
     driver.feed(Stopped(1.0))  # it wants to be woken soon
+    if is_due:
+        driver._wake()
     driver.close()
     asked = role.count
     for _ in range(3):

@@ -127,8 +127,7 @@ class Driver:
                         self._failed(effect, error)
         finally:
             self._busy = False
-            if not self._closed:
-                self._arm_soon()
+            self._arm_soon()
 
     def _failed(self, effect: Effect, error: Exception) -> None:
         """A performer that fails is a mistake of ours: loud, and no reason to lose the others."""
@@ -142,9 +141,8 @@ class Driver:
     def close(self) -> None:
         """Drive it no more; the sockets are their owner's to close."""
         self._closed = True
-        for handle in (self._timer, self._arming):
-            if handle is not None:
-                handle.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     # --- what the sockets tell --------------------------------------------------------------
 
@@ -273,6 +271,8 @@ class Driver:
         if self._arming is not None:
             self._arming.cancel()
             self._arming = None
+        if self._closed:
+            return
         self._arms_at = self._loop.time() + ARM_S
         when = self._node.wakeup()
         if when == self._armed_for:
