@@ -9,6 +9,7 @@ that nobody has open is removed under the same rules.
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,13 +88,7 @@ def find_pair(target: Path, root: bytes, size: int, disk: DiskCalls = REAL) -> P
     except OSError:
         return None
     try:
-        for name in numbered(target.name, PART + JOURNAL):
-            part = target.with_name(name.removesuffix(JOURNAL))
-            if _is_ours(disk, folder, name, root, size):
-                return part
-            if not _taken(disk, folder, name) and not _taken(disk, folder, part.name):
-                return None
-        return None
+        return next(_ours(disk, folder, target, root, size), None)
     finally:
         disk.close(folder)
 
@@ -109,16 +104,20 @@ def remove_pair(target: Path, root: bytes, size: int, disk: DiskCalls = REAL) ->
         except (FileNotFoundError, NotADirectoryError):
             return False
         try:
-            for name in numbered(target.name, PART + JOURNAL):
-                part = target.with_name(name.removesuffix(JOURNAL))
-                if _is_ours(disk, folder, name, root, size):
-                    if _removed(disk, folder, part, size):
-                        return True
-                elif not _taken(disk, folder, name) and not _taken(disk, folder, part.name):
-                    return False
-            return False
+            parts = _ours(disk, folder, target, root, size)
+            return any(_removed(disk, folder, part, size) for part in parts)
         finally:
             disk.close(folder)
+
+
+def _ours(disk: DiskCalls, folder: int, target: Path, root: bytes, size: int) -> Iterator[Path]:
+    """The parts of this download, up to the first free place: `take_pair` looks no further."""
+    for name in numbered(target.name, PART + JOURNAL):
+        part = target.with_name(name.removesuffix(JOURNAL))
+        if _is_ours(disk, folder, name, root, size):
+            yield part
+        elif not _taken(disk, folder, name) and not _taken(disk, folder, part.name):
+            return
 
 
 def _removed(disk: DiskCalls, folder: int, path: Path, size: int) -> bool:
