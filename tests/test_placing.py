@@ -134,6 +134,21 @@ def test_a_folder_that_takes_none_is_an_error_at_once(tmp_path: Path) -> None:
     assert tried == [tmp_path / "a" / "b", tmp_path / "a"]
 
 
+def test_two_files_of_one_folder_may_both_make_the_folders_above(tmp_path: Path) -> None:
+    """The one above may come to be between the attempt and the look at why it failed."""
+
+    class Raced(DiskCalls):
+        def make_folder(self, path: Path) -> None:
+            try:
+                super().make_folder(path)
+            except FileNotFoundError:
+                (tmp_path / "a").mkdir()  # by the other
+                raise
+
+    make_folders(Raced(), tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
 def test_folders_are_made_however_deep(tmp_path: Path) -> None:
     """As deep as a path may be."""
 

@@ -84,11 +84,12 @@ def make_folders(disk: DiskCalls, folder: Path) -> None:
 
 def _is_made(disk: DiskCalls, folder: Path) -> bool:
     """Make it, unless the one above is missing; OSError where there can be none."""
+    # Asked first: between the two calls another file of the same folder may make the one above.
+    above_is_there = folder.parent == folder or disk.is_folder(folder.parent)
     try:
         disk.make_folder(folder)
     except FileNotFoundError:
-        above = folder.parent
-        if above == folder or disk.is_folder(above):
+        if above_is_there:
             raise  # it takes no folder, as /proc
         return False
     except OSError:
