@@ -72,7 +72,6 @@ class Fetch:
         self.givers: dict[NodeId, None] = {}  # who sent at least one good piece
         self.received_bytes = 0
         self.rate = Rate(now)
-        self.links_max = 1  # with how many sources it may be linked
         self._deadlines = Deadlines()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -105,7 +104,7 @@ class Fetch:
     # --- sources come and go ----------------------------------------------------------------
 
     def _allotted_now(self, event: Allotted, now: float) -> list[Effect]:
-        self.links_max, self._requests.bytes_max = event.links, event.bytes_max
+        self.sources.links_max, self._requests.bytes_max = event.links, event.bytes_max
         return self._go_on(now)
 
     def _streamed(self, _event: Streamed, now: float) -> list[Effect]:
@@ -115,12 +114,12 @@ class Fetch:
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
         self.sources.add(event.contacts, tries_left=1 if event.is_hearsay else TRIES_MAX)
-        return self._make_room(now) + self.sources.reach(self.links_max, now)
+        return self._make_room(now) + self.sources.reach(now)
 
     def _make_room(self, now: float) -> list[Effect]:
         """Where links are scarce, one that has nothing we lack, or has choked for long and never
         gave, gives its own to another: they would keep out who has the rest."""
-        if not self.sources.crowded(self.links_max):
+        if not self.sources.crowded:
             return []
         useless = [each for each in self.sources.linked if self._requests.has_nothing(each)]
         if not (useless := useless or self.sources.choking_long(self.givers, now)):
@@ -159,7 +158,7 @@ class Fetch:
 
     def _go_on(self, now: float) -> list[Effect]:
         """Something is free: a link, or pieces that somebody else may bring."""
-        return self.sources.reach(self.links_max, now) + self._pump_all(now)
+        return self.sources.reach(now) + self._pump_all(now)
 
     def _let_go(self, source: Source) -> None:
         """What it owes is missing again, and what it had does not count any more."""

@@ -46,8 +46,9 @@ class Sources:
         self._sources: dict[NodeId, Source] = {}
         self._in_phase = dict.fromkeys(Phase, 0)  # how many; asked for with each message
         self._overdue = 0  # of those that are dialled
-        self._links_max = 1
         self._wanted = False
+        self.links_max = 1
+        """With how many we may be linked."""
         self.liars: dict[NodeId, None] = {}
         self.deadlines = Deadlines()
         """("data", peer): it should have sent something; ("retry", peer): it may be tried again;
@@ -112,15 +113,17 @@ class Sources:
         ]
         return sorted(choking, key=lambda each: each.linked_at)
 
-    def crowded(self, links_max: int) -> bool:
+    @property
+    def crowded(self) -> bool:
         """Whether one that could be tried waits for a link."""
-        return self._busy >= links_max and any(map(self._may_try, self._sources.values()))
+        return self._busy >= self.links_max and any(map(self._may_try, self._sources.values()))
 
-    def room(self, links_max: int) -> int:
+    @property
+    def room(self) -> int:
         """How many more would be dialled at once, if somebody named them."""
         if len(self._sources) >= SOURCES_MAX or any(map(self._may_try, self._sources.values())):
             return 0
-        return max(min(links_max, SOURCES_ENOUGH) - self._busy, 0)
+        return max(min(self.links_max, SOURCES_ENOUGH) - self._busy, 0)
 
     def _may_try(self, source: Source) -> bool:
         """Whether it is neither linked nor dialled, nor it or its place resting after a try."""
@@ -167,16 +170,15 @@ class Sources:
                 self._sources[contact.node] = source
                 self._in_phase[Phase.KNOWN] += 1
 
-    def reach(self, links_max: int, now: float) -> list[Effect]:
+    def reach(self, now: float) -> list[Effect]:
         """Link with as many as allowed."""
-        self._links_max = links_max
         effects: list[Effect] = []
-        if self._busy >= links_max:
+        if self._busy >= self.links_max:
             return effects
         ready = [each for each in self._sources.values() if self._may_try(each)]
         self._rng.shuffle(ready)
         for source in sorted(ready, key=_failures):
-            if self._busy >= links_max:
+            if self._busy >= self.links_max:
                 break
             if self._may_try(source):  # its place is not dialled since
                 effects += self._contact(source, now)
@@ -194,7 +196,7 @@ class Sources:
     def linked_with(self, source: Source, now: float, *, inbound: bool) -> list[Effect]:
         """A link is up: one that we dialled for, or one of somebody whom we could not dial."""
         is_awaited = source.phase is Phase.DIALLING or (inbound and source.phase is Phase.KNOWN)
-        if source.overdue and self._busy >= self._links_max:
+        if source.overdue and self._busy >= self.links_max:
             return self.park(source, now)  # others came sooner
         return self.greet(source, now) if is_awaited else []
 
