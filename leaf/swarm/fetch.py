@@ -117,11 +117,13 @@ class Fetch:
         return self._make_room(now) + self.sources.reach(now)
 
     def _make_room(self, now: float) -> list[Effect]:
-        """Where links are scarce, one that has nothing we lack, or has choked for long and never
-        gave, gives its own to another: they would keep out who has the rest."""
+        """Where links are scarce, one that has nothing we lack (and, where some are left, has had a
+        while), or has choked for long and never gave, gives its own to one that may have it."""
         if not self.sources.crowded:
             return []
-        useless = [each for each in self.sources.linked if self._requests.has_nothing(each)]
+        since = now if self.sources.full else now - self._config.request_s
+        met = [each for each in self.sources.linked if each.linked_at <= since]
+        useless = [each for each in met if self._requests.has_nothing(each)]
         if not (useless := useless or self.sources.choking_long(self.givers, now)):
             return []
         self._let_go(useless[0])

@@ -65,6 +65,14 @@ class Picker:
         self._begun.add_range(begin, begin + self._block)
         return run_around(wanted, piece, count_max)
 
+    def copies(self, missing: BitMap) -> int:
+        """How many partial sources have the rarest of these pieces; as many as there are of any,
+        where these are none."""
+        ways = (
+            copies for copies, pieces in enumerate(self._by_copies) if pieces.intersect(missing)
+        )
+        return next(ways, len(self._by_copies))
+
     def source_came(self, has: BitMap) -> None:
         """A partial source has these pieces, or has them now too."""
         for copies in reversed(range(len(self._by_copies))):

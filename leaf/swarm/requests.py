@@ -27,6 +27,7 @@ from leaf.swarm.sources import Sources
 ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
 TAIL_S: Final = 0.25  # ... once, where its owner has more to bring than it can in `SLOW_S`: where
 SLOW_S: Final = 0.5  # all end with what they asked of one leaf, others have it and nothing to do
+COPIES_FEW: Final = 2  # linked leaves that have a piece: fewer, and more leaves are looked for
 OWERS_MAX: Final = 4  # leaves that one piece is asked of, the next each time as much has gone by
 
 
@@ -101,6 +102,12 @@ class Requests:
         if source.has is None or not source.shown or source.requests:
             return False
         return not any(self.pieces.state(piece) < State.WRITING for piece in source.has)
+
+    def is_scarce(self, linked: Iterable[Source]) -> bool:
+        """Whether a piece that is missing is with one of these at most; a seed that shows its
+        pieces one by one has those that it showed."""
+        full = sum(each.shown and each.has is None for each in linked)
+        return full + self.picker.copies(self.pieces.missing) < COPIES_FEW
 
     def take_back(self, source: Source) -> list[int]:
         """It owes nothing more; the offsets of what it owed."""

@@ -66,6 +66,7 @@ class Source:
     rate: Rate | None = None  # since it last owed nothing: pauses of ours do not count
     snubs: int = 0
     tries: int = 0  # dials in a row that came to nothing
+    is_hearsay: bool = False  # other leaves named it, and not the parent
     overdue: bool = False  # our dial should have been answered: it takes no other's place
 
     @property

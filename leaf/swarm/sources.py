@@ -1,10 +1,12 @@
 """The sources of one download: found, linked with, tried again, or ruled out.
 
 No more are linked or dialled than is allotted, by lot among those that failed least often: who is
-heard of first may be made up. A dial that should have been answered takes no other's place, and a
-place where nobody answered is not dialled again soon, under whatever keys. A source whose link
-fails is tried again after longer and longer pauses and forgotten after a few; one that lied is
-remembered and never taken up again. What they are asked for stands in `leaf.swarm.fetch`.
+heard of first may be made up. The last links are kept for those whom other leaves name: whom the
+parent names are told of one another, and would be a clique that each piece has to be brought to. A
+dial that should have been answered takes no other's place, and a place where nobody answered is not
+dialled again soon, under whatever keys. A source whose link fails is tried again after longer and
+longer pauses and forgotten after a few; one that lied is remembered and never taken up again. What
+they are asked for stands in `leaf.swarm.fetch`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -25,7 +27,7 @@ from leaf.signals import PushWanted, SourcesUnwanted, SourcesWanted
 from leaf.swarm.source import Phase, Source
 
 SOURCES_MAX: Final = 200  # known for one file, as a list of hosts has
-SOURCES_ENOUGH: Final = 30  # linked or being dialled: more are not looked for (BEP 3: plenty)
+SOURCES_ENOUGH: Final = 30  # linked or dialled: the parent is asked for no more (BEP 3: plenty)
 TRIES_MAX: Final = 3  # links in a row that brought nothing before it is forgotten (THREATS T3)
 PUSH_S: Final = 1.0  # a dial that is not answered so long may never be; wild guess
 OVERDUE_MAX: Final = 32  # dials that take nobody's place: so many made-up ones are waited for
@@ -114,16 +116,33 @@ class Sources:
         return sorted(choking, key=lambda each: each.linked_at)
 
     @property
-    def crowded(self) -> bool:
-        """Whether one that could be tried waits for a link."""
-        return self._busy >= self.links_max and any(map(self._may_try, self._sources.values()))
+    def full(self) -> bool:
+        """Whether all links that it may have are taken."""
+        return self._busy >= self.links_max
 
     @property
-    def room(self) -> int:
-        """How many more would be dialled at once, if somebody named them."""
-        if len(self._sources) >= SOURCES_MAX or any(map(self._may_try, self._sources.values())):
+    def crowded(self) -> bool:
+        """Whether one that could be tried waits for a link."""
+        return any(
+            self._busy >= self._places(each) and self._may_try(each)
+            for each in self._sources.values()
+        )
+
+    def room(self, *, scarce: bool) -> int:
+        """How many more would be dialled at once, if other leaves named them; where pieces are
+        scarce among those that are linked, as many as may be."""
+        if len(self._sources) >= SOURCES_MAX or any(map(self._may_dial, self._sources.values())):
             return 0
-        return max(min(self.links_max, SOURCES_ENOUGH) - self._busy, 0)
+        wanted = self.links_max if scarce else min(self.links_max, SOURCES_ENOUGH)
+        return max(wanted - self._busy, 0)
+
+    def _may_dial(self, source: Source) -> bool:
+        """Whether it is dialled next time."""
+        return self._busy < self._places(source) and self._may_try(source)
+
+    def _places(self, source: Source) -> int:
+        """With fewer links than so many another one is made to such as this."""
+        return self.links_max if source.is_hearsay else min(self.links_max, SOURCES_ENOUGH)
 
     def _may_try(self, source: Source) -> bool:
         """Whether it is neither linked nor dialled, nor it or its place resting after a try."""
@@ -167,20 +186,19 @@ class Sources:
             is_new = known is None and contact.node not in self.liars
             if is_new and len(self._sources) < SOURCES_MAX:
                 source = Source(contact.node, contact.address, tries=TRIES_MAX - tries_left)
+                source.is_hearsay = tries_left < TRIES_MAX
                 self._sources[contact.node] = source
                 self._in_phase[Phase.KNOWN] += 1
 
     def reach(self, now: float) -> list[Effect]:
         """Link with as many as allowed."""
         effects: list[Effect] = []
-        if self._busy >= self.links_max:
+        if self.full:
             return effects
-        ready = [each for each in self._sources.values() if self._may_try(each)]
+        ready = [each for each in self._sources.values() if self._may_dial(each)]
         self._rng.shuffle(ready)
         for source in sorted(ready, key=_failures):
-            if self._busy >= self.links_max:
-                break
-            if self._may_try(source):  # its place is not dialled since
+            if self._may_dial(source):  # neither is its place dialled since, nor too many others
                 effects += self._contact(source, now)
         return effects
 
@@ -196,7 +214,7 @@ class Sources:
     def linked_with(self, source: Source, now: float, *, inbound: bool) -> list[Effect]:
         """A link is up: one that we dialled for, or one of somebody whom we could not dial."""
         is_awaited = source.phase is Phase.DIALLING or (inbound and source.phase is Phase.KNOWN)
-        if source.overdue and self._busy >= self.links_max:
+        if source.overdue and self.full:
             return self.park(source, now)  # others came sooner
         return self.greet(source, now) if is_awaited else []
 

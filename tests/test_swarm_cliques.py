@@ -1,0 +1,111 @@
+"""Leaves that a parent names to one another are no clique: the last links are for whom leaves name.
+
+Two hundred of four super-peers that wanted one file at once had each linked with those beside it
+alone, and its seed had to send four copies.
+"""
+
+from common.core import Dial, Effect
+from common.doors import Door
+from common.messages.fields import Contact
+from common.messages.swarm import Bitfield, Have, NotInterested, Unchoke
+from leaf.signals import Allotted, SourcesFound
+from leaf.swarm.sources import SOURCES_ENOUGH
+from tests.test_swarm_fetch import CONFIG, MIB, PIECES, ROOT, Fetching, at, hung_up
+
+LINKS = CONFIG.links_max
+PEERS = [bytes([number]) * 32 for number in range(1, 2 * LINKS)]
+NOTHING = bytes(PIECES // 8)
+ALL_BUT_ONE = b"\xff" * (PIECES // 8 - 1) + b"\xfe"
+
+
+def crowd(count: int, bits: bytes = NOTHING) -> Fetching:
+    """A download with links to so many that the parent named; all have shown these pieces."""
+    fetching = Fetching()
+    fetching.feed(Allotted(LINKS, 64 * MIB))
+    for peer in PEERS[:count]:
+        fetching.find(peer)
+        fetching.link(peer)
+        fetching.hears(peer, Bitfield(ROOT, bits))
+    return fetching
+
+
+def named(fetching: Fetching, *peers: bytes) -> list[Effect]:
+    """Other leaves name these."""
+    contacts = tuple(Contact(peer, at(peer)) for peer in peers)
+    return fetching.feed(SourcesFound(ROOT, contacts, is_hearsay=True))
+
+
+def dialled(effects: list[Effect]) -> int:
+    """How many are."""
+    return sum(isinstance(each, Dial) and each.door is Door.BULK for each in effects)
+
+
+def room(fetching: Fetching) -> int:
+    """How many more the download would dial, if other leaves named them."""
+    scarce = fetching.core.requests.is_scarce(fetching.core.sources.linked)
+    return fetching.core.sources.room(scarce=scarce)
+
+
+def test_the_parent_fills_the_links_that_are_enough_and_leaves_the_rest() -> None:
+    """Whoever is named by the parent beyond waits; whom leaves name are linked with all the same,
+    and who dials us too."""
+    fetching = Fetching()
+    fetching.feed(Allotted(LINKS, 64 * MIB))
+    assert dialled(fetching.find(*PEERS[:LINKS])) == SOURCES_ENOUGH
+    assert dialled(named(fetching, *PEERS[LINKS:])) == LINKS - SOURCES_ENOUGH
+
+
+def test_few_links_are_all_for_whom_the_parent_names() -> None:
+    """Where downloads share them, there is nothing to keep back."""
+    fetching = Fetching()
+    fetching.feed(Allotted(6, 64 * MIB))
+    assert dialled(fetching.find(*PEERS)) == 6
+
+
+def test_more_are_taken_from_leaves_while_a_piece_is_scarce() -> None:
+    """With one of those linked at most; with two, thirty are enough."""
+    fetching = crowd(SOURCES_ENOUGH, ALL_BUT_ONE)
+    for peer in PEERS[:2]:
+        assert room(fetching) == LINKS - SOURCES_ENOUGH
+        fetching.hears(peer, Have(ROOT, PIECES - 1))
+    assert room(fetching) == 0
+
+
+def test_one_seed_is_one_copy_of_each_piece() -> None:
+    """Thirty that have nothing and a seed: it may go, or be slow. Two are enough."""
+    fetching = crowd(SOURCES_ENOUGH - 1)
+    for peer in PEERS[-2:]:
+        assert room(fetching)
+        named(fetching, peer)
+        fetching.link(peer)
+        fetching.hears(peer, Bitfield(ROOT, b""))
+    assert room(fetching) == 0
+
+
+def test_nobody_is_asked_for_where_the_parent_names_some_that_are_not_tried() -> None:
+    """Those are dialled first."""
+    fetching = crowd(SOURCES_ENOUGH - 1)
+    assert room(fetching) == LINKS - SOURCES_ENOUGH + 1
+    fetching.feed(Allotted(0, 64 * MIB))
+    fetching.find(PEERS[40])
+    fetching.core.sources.links_max = LINKS
+    assert room(fetching) == 0
+
+
+def test_who_came_just_now_has_a_while_to_get_something() -> None:
+    """As long as there are links for whom leaves name; then it gives its own to one that waits."""
+    fetching = crowd(SOURCES_ENOUGH)
+    for peer in PEERS[: SOURCES_ENOUGH - 1]:
+        fetching.hears(peer, Have(ROOT, 0))
+    last = PEERS[SOURCES_ENOUGH - 1]
+    assert fetching.find(PEERS[LINKS]) == []
+    for peer in PEERS[:SOURCES_ENOUGH]:
+        fetching.hears(peer, Unchoke(ROOT))
+    assert not hung_up(fetching.wait(CONFIG.request_s - 1.0))
+    assert fetching.find(PEERS[LINKS + 1]) == []
+    fetching.wait(1.0)
+    assert NotInterested(ROOT) in [
+        getattr(each, "message", None)
+        for each in fetching.find(PEERS[LINKS + 2])
+        if getattr(each, "peer", b"") == last
+    ]
