@@ -59,9 +59,24 @@ def _check_folders(paths: list[Path]) -> None:
 @pass_invocation
 def unshare(invocation: Invocation, path: str) -> None:
     """Stop sharing a file or folder; no file is touched."""
+    place, output = Path(path).expanduser().resolve(), invocation.output()
     with client(invocation) as leaf:
-        rows = leaf.unshare(Path(path).expanduser().resolve())
-    _print_shared(invocation.output(), rows)
+        rows = leaf.unshare(place)
+    if output.for_people:
+        output.line(str(place))
+        output.talk(_unshared(place, rows))
+    else:
+        output.document(rows)
+
+
+def _unshared(place: Path, rows: "list[SharedRow]") -> str:
+    """What is shared no more, in a sentence."""
+    inside = [row for row in rows if row.path != str(place)] or rows  # a list of files is none
+    found = [row for row in inside if row.id]
+    if not found:
+        return "Shared no more; no file of it was yet."
+    them = f"{counted(len(found), 'file')}, {size_text(sum(row.size for row in found))}"
+    return f"Shared no more: {them}; on the disk nothing has changed."
 
 
 @click.command()
