@@ -222,7 +222,8 @@ class GetResult(msgspec.Struct, omit_defaults=True):
     """A finished (or with `detach` begun) download; `files` of a folder, and how many of them got a
     number (`renamed`) since their names differ from others only in case.
 
-    So many stand `beside` other files that had their names, the first of them at `first_beside`.
+    So many stand `beside` other files that had their names, the first of them at `first_beside`; so
+    many were `copied` from files with the same content that this machine had already.
     """
 
     path: str
@@ -236,6 +237,7 @@ class GetResult(msgspec.Struct, omit_defaults=True):
     renamed: int | None = None
     beside: int | None = None
     first_beside: str = ""
+    copied: int | None = None
 
 
 class DownloadRow(msgspec.Struct, omit_defaults=True):

@@ -193,6 +193,19 @@ def test_a_home_that_cannot_keep_the_numbers_loses_only_them(
     ("got", "words"),
     [
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True), "Already there"),
+        (
+            GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True, copied=1),
+            "Copied from a file with this content on this machine: 7 B, verified.",
+        ),
+        (
+            GetResult("/d/a", ID, 7, 0.5, 0, 0, True, 3, copied=3),
+            "3 files, 7 B, verified: 3 copied from files of this machine.",
+        ),
+        (
+            GetResult("/d/a", ID, 7, 0.5, 0, 0, True, 3, copied=2),
+            "2 copied from files of this machine, the others were there already.",
+        ),
+        (GetResult("/d/a", ID, 7, 0.5, 9, 2, True, 3, copied=1), "1 copied from files of this"),
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=False), "Skipped, a file is there"),
         (GetResult("/d/a", ID, 7, 0.5, 7, 1, verified=True), "from 1 source, verified"),
         (GetResult("/d/a", ID, 7, 0.5, 9, 2, verified=True, files=3), "3 files, 7 B: 9 B received"),

@@ -170,16 +170,29 @@ def _told(got: "GetResult", *, detached: bool) -> str:
     if not got.bytes_received and not got.verified and got.files is None:
         return "Skipped, a file is there."
     if not got.bytes_received and got.size:
-        return f"Already there: {size_text(got.size)}, verified.{_beside(got)}"
+        return _at_hand(got)
     sources = counted(got.sources, "source")
     if got.files is not None:
         note = f" {got.renamed} got a number: names differ in case only." if got.renamed else ""
+        note += f" {got.copied} copied from files of this machine." if got.copied else ""
         note += _beside(got)
         size = f"{counted(got.files, 'file')}, {size_text(got.size)}"
         received = f"{size_text(got.bytes_received)} received from {sources}"
         return f"{size}: {received} in {time_text(got.elapsed_s)}.{note}"
     proven = ", verified" if got.verified else ""
     return f"{size_text(got.size)} in {time_text(got.elapsed_s)} from {sources}{proven}."
+
+
+def _at_hand(got: "GetResult") -> str:
+    """What became of what this machine had: it stood there, or was copied from elsewhere."""
+    size = f"{size_text(got.size)}, verified"
+    if not got.copied:
+        return f"Already there: {size}.{_beside(got)}"
+    if got.files is None:
+        return f"Copied from a file with this content on this machine: {size}."
+    rest = "" if got.copied >= got.files else ", the others were there already"
+    copied = f"{got.copied} copied from files of this machine{rest}"
+    return f"{counted(got.files, 'file')}, {size}: {copied}.{_beside(got)}"
 
 
 def _beside(got: "GetResult") -> str:
