@@ -1,7 +1,9 @@
 """What commands that change something say of what they did: to people one sentence on stderr."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -10,10 +12,11 @@ from common.shell.desk.control import ControlServer
 from common.shell.desk.home import home_at
 from leaf import methods as leaf_methods
 from leaf.cli import cli as leaf_cli
-from leaf.methods import DownloadRow, SharedRow
-from tests.commandline import ID, Program, runner
+from leaf.methods import DownloadRow, SharedRow, Status
+from tests.commandline import ANSWERS, ID, ROW, Program, runner
 from tests.toydaemon import ToyDaemon
 
+STATUS = cast("Status", ANSWERS["leaf.status"])
 OTHER = "sp:" + "r" * 52 + ".9"
 
 
@@ -109,3 +112,28 @@ def test_unshare_says_what_is_shared_no_more(
     code, out, err = leaf("unshare", "/m")
     assert (code, out, said in err) == (0, "/m\n", True)
     assert leaf("unshare", "/m", "--json")[1] == msgspec.json.encode(rows).decode() + "\n"
+
+
+@pytest.mark.parametrize(
+    ("pending", "left_out", "said"),
+    [
+        (0, {}, ""),
+        (
+            0,
+            {"its name begins with a dot": 2, "too deep": 1},
+            "Left out: 3 of what lies in shares (2: its name begins with a dot, 1: too deep).\n",
+        ),
+        (2, {}, "Still to hash: 2 files; `leaf status` shows how many, and what is left out.\n"),
+    ],
+)
+def test_share_says_what_it_left_out(
+    leaf: Program, toy: Daemon, tmp_path: Path, pending: int, left_out: dict[str, int], said: str
+) -> None:
+    """How many and why, in a line; not in the document, which is the list of files."""
+    status = msgspec.structs.replace(STATUS, pending_files=pending, left_out=left_out)
+    toy.answers = {"leaf.share": [[ROW]], "leaf.status": [status]}
+    (tmp_path / "music").mkdir()
+    assert leaf("share", str(tmp_path / "music"))[2] == said
+    code, out, err = leaf("share", str(tmp_path / "music"), "--json")
+    assert (code, out, err) == (0, msgspec.json.encode([ROW]).decode() + "\n", "")
+    assert json.loads(leaf("status", "--json")[1])["left_out"] == left_out

@@ -39,9 +39,15 @@ def share(invocation: Invocation, paths: tuple[str, ...], wait: bool, as_folder:
             bar.update(progress.bytes_done, progress.bytes_total, remark)
 
         rows = leaf.share(checked, wait=wait, as_folder=as_folder, on_progress=show)
-        if wait and output.for_people and (left_out := leaf.status().left_out):
-            output.talk(f"Left out: {left_out_text(left_out)}.")
+        found = leaf.status() if output.for_people else None
     _print_shared(output, rows)
+    if found is not None and found.pending_files:
+        pending = counted(found.pending_files, "file")
+        output.talk(
+            f"Still to hash: {pending}; `leaf status` shows how many, and what is left out."
+        )
+    if found is not None and found.left_out:
+        output.talk(f"Left out: {left_out_text(found.left_out)}.")
 
 
 def _check_folders(paths: list[Path]) -> None:
