@@ -213,11 +213,13 @@ def test_a_home_that_cannot_keep_the_numbers_loses_only_them(
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True, files=3), "Already there"),
         (
             GetResult("/d/a", ID, 7, 0.5, 9, 2, True, 3, beside=1, first_beside="/d/a/x (1)"),
-            "1 file differs from yours: kept as /d/a/x (1).",
+            "1 file was there with other content and stays; the one of this folder is beside it: "
+            "/d/a/x (1).",
         ),
         (
             GetResult("/d/a", ID, 7, 0.5, 0, 0, True, 3, beside=2, first_beside="/d/a/x (1)"),
-            "verified. 2 files differ from yours: kept as /d/a/x (1), ...",
+            "verified. 2 files were there with other content and stay; those of this folder are "
+            "beside them, the first is /d/a/x (1).",
         ),
     ],
 )

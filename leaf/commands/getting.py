@@ -196,8 +196,11 @@ def _at_hand(got: "GetResult") -> str:
 
 
 def _beside(got: "GetResult") -> str:
-    """Files of a folder that found others under their names."""
+    """Files of a folder that found others under their names, as an older version has them."""
     if not got.beside:
         return ""
-    differ = counted(got.beside, "file differs", "files differ")
-    return f" {differ} from yours: kept as {got.first_beside}{', ...' if got.beside > 1 else '.'}"
+    if got.beside == 1:
+        kept = "1 file was there with other content and stays"
+        return f" {kept}; the one of this folder is beside it: {got.first_beside}."
+    kept = f"{got.beside} files were there with other content and stay"
+    return f" {kept}; those of this folder are beside them, the first is {got.first_beside}."
