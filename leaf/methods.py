@@ -121,7 +121,8 @@ class Search(msgspec.Struct):
 
 
 class HitRow(msgspec.Struct):
-    """All hits with one content: its names, and how many leaves have it."""
+    """All hits with one content: its names, how many leaves have it (or parts of it), and when it
+    was changed by the earliest that one of them tells (RFC 3339)."""
 
     id: str
     name: str
@@ -129,6 +130,7 @@ class HitRow(msgspec.Struct):
     size: int
     sources: int
     score: float
+    modified: str | None = None
 
 
 class CoverageRow(msgspec.Struct):

@@ -70,6 +70,28 @@ def test_a_search_says_what_was_cut(leaf: Program, toy: ToyDaemon) -> None:
     assert "(all within --ttl 0, the parent alone;" in leaf("search", "blue", "--ttl", "0")[2]
 
 
+def test_hits_of_one_name_are_told_apart(
+    leaf: Program, toy: ToyDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By when each was changed, as versions of a folder; its size is that of its list of files."""
+    old = msgspec.structs.replace(HIT, name="m.folder", modified="2026-01-02T03:04:05Z")
+    new = msgspec.structs.replace(old, id=f"{ID}1", modified="2026-01-02T03:04:06Z")
+    other = msgspec.structs.replace(old, id=f"{ID}2", modified=None)
+    result = SearchResult("m", [old, new, other], COVERAGE, "ab12", [])
+    monkeypatch.setattr("tests.commandline.SearchResult", lambda *_: result)
+    _, out, err = leaf("search", "m")
+    assert [line.split()[-2] for line in out.splitlines()] == [
+        "changed",
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:06Z",
+        "m.folder",
+    ]
+    assert "Of a .folder the size is that of its list of files" in err
+    result = SearchResult("a", [HIT], COVERAGE, "ab12", [])
+    _, out, err = leaf("search", "a")
+    assert ("changed" in out, ".folder" in err) == (False, False)
+
+
 def test_a_stream_corrects_what_changed(
     leaf: Program, toy: ToyDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
