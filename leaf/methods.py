@@ -147,7 +147,7 @@ class HopRow(msgspec.Struct):
     """What became of a search at one super-peer, asked by the last one above with a smaller depth.
 
     `outcome`: answered, duplicate (it had been asked by another way), ruled out (by a digest), left
-    out (silent too often) or lost. `cut`: so many hops behind it are not shown.
+    out (silent too often) or lost. `hits` counts copies; `cut`: hops behind it that are not shown.
     """
 
     node: str

@@ -377,11 +377,12 @@ def test_wishes_are_listed_watched_and_removed(leaf: Program, toy: ToyDaemon) ->
 
 
 def test_the_way_of_a_search_is_a_tree(leaf: Program, toy: ToyDaemon) -> None:
-    """With the search, and later by its id."""
-    _, out, _ = leaf("trace")
+    """With the search, and later by its id; it counts copies, and says so."""
+    _, out, err = leaf("trace")
+    assert "each leaf's copy counts" in err
     lines = out.splitlines()
-    assert lines[0] == "n1  0 hits, 2 messages, 0.01 s, 3 more behind it"
-    assert lines[1:] == ["  n2  ruled out by its digest", "  n3  lost, 0 hits, 1 message, 2.5 s"]
+    assert lines[0] == "n1  2 copies, 2 messages, 0.01 s, 3 more behind it"
+    assert lines[1:] == ["  n2  ruled out by its digest", "  n3  lost, 0 copies, 1 message, 2.5 s"]
     assert leaf("search", "blue", "--trace")[1].endswith(out)
     assert len(json.loads(leaf("search", "blue", "--trace", "--json")[1])["trace"]) == 3
     document = json.loads(leaf("trace", "ab12", "--json")[1])
