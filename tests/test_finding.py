@@ -87,7 +87,7 @@ def test_hits_of_one_name_are_told_apart(
         "m.folder",
     ]
     assert "Of a .folder the size is that of its list of files" in err
-    result = SearchResult("a", [HIT], COVERAGE, "ab12", [])
+    result = SearchResult("a", [HIT, HIT], COVERAGE, "ab12", [])  # of which nobody tells when
     _, out, err = leaf("search", "a")
     assert ("changed" in out, ".folder" in err) == (False, False)
 

@@ -190,7 +190,7 @@ def _print_table(output: Output, hits: "list[HitRow]") -> None:
         [number, size_text(hit.size), hit.sources, hit.name, hit.id]
         for number, hit in enumerate(hits, 1)
     ]
-    if len({hit.name for hit in hits}) < len(hits):
+    if len({hit.name for hit in hits}) < len(hits) and any(hit.modified for hit in hits):
         columns.insert(4, "changed")
         for row, hit in zip(rows, hits, strict=True):
             row.insert(4, hit.modified or "")
