@@ -121,7 +121,8 @@ class Search(msgspec.Struct):
 
 
 class HitRow(msgspec.Struct):
-    """All hits with one content: its names, and how many leaves have it."""
+    """All hits with one content: its names, how many leaves have it (or parts of it), and when it
+    was changed by the earliest that one of them tells (RFC 3339)."""
 
     id: str
     name: str
@@ -129,6 +130,7 @@ class HitRow(msgspec.Struct):
     size: int
     sources: int
     score: float
+    modified: str | None = None
 
 
 class CoverageRow(msgspec.Struct):
@@ -145,7 +147,7 @@ class HopRow(msgspec.Struct):
     """What became of a search at one super-peer, asked by the last one above with a smaller depth.
 
     `outcome`: answered, duplicate (it had been asked by another way), ruled out (by a digest), left
-    out (silent too often) or lost. `cut`: so many hops behind it are not shown.
+    out (silent too often) or lost. `hits` counts copies; `cut`: hops behind it that are not shown.
     """
 
     node: str
@@ -222,7 +224,8 @@ class GetResult(msgspec.Struct, omit_defaults=True):
     """A finished (or with `detach` begun) download; `files` of a folder, and how many of them got a
     number (`renamed`) since their names differ from others only in case.
 
-    So many stand `beside` other files that had their names, the first of them at `first_beside`.
+    So many stand `beside` other files that had their names, the first of them at `first_beside`; so
+    many were `copied` from files with the same content that this machine had already.
     """
 
     path: str
@@ -236,6 +239,7 @@ class GetResult(msgspec.Struct, omit_defaults=True):
     renamed: int | None = None
     beside: int | None = None
     first_beside: str = ""
+    copied: int | None = None
 
 
 class DownloadRow(msgspec.Struct, omit_defaults=True):

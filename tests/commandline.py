@@ -63,7 +63,7 @@ WISH = WishRow(
     files=[FILE],
 )
 HOPS = [
-    HopRow("n1", 0, "answered", 2, 0, 0.01, 3),
+    HopRow("n1", 0, "answered", 2, 2, 0.01, 3),
     HopRow("n2", 1, "ruled out", 0, 0, 0.0, 0),
     HopRow("n3", 1, "lost", 1, 0, 2.5, 0),
 ]

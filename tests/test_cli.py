@@ -105,7 +105,7 @@ def test_a_folder_is_shared_as_one_thing(leaf: Program, toy: ToyDaemon, tmp_path
     (tmp_path / "music").mkdir()
     (tmp_path / "a.txt").write_bytes(b"a")
     assert leaf("share", "--as-folder", str(tmp_path / "music"))[0] == 0
-    assert toy.calls[-1][1] == Share([str(tmp_path / "music")], as_folder=True)
+    assert toy.calls[0][1] == Share([str(tmp_path / "music")], as_folder=True)
     calls = len(toy.calls)
     assert leaf("share", "--as-folder", str(tmp_path / "a.txt"))[0] == 2
     assert leaf("share", "--as-folder")[0] == 2

@@ -70,6 +70,28 @@ def test_a_search_says_what_was_cut(leaf: Program, toy: ToyDaemon) -> None:
     assert "(all within --ttl 0, the parent alone;" in leaf("search", "blue", "--ttl", "0")[2]
 
 
+def test_hits_of_one_name_are_told_apart(
+    leaf: Program, toy: ToyDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By when each was changed, as versions of a folder; its size is that of its list of files."""
+    old = msgspec.structs.replace(HIT, name="m.folder", modified="2026-01-02T03:04:05Z")
+    new = msgspec.structs.replace(old, id=f"{ID}1", modified="2026-01-02T03:04:06Z")
+    other = msgspec.structs.replace(old, id=f"{ID}2", modified=None)
+    result = SearchResult("m", [old, new, other], COVERAGE, "ab12", [])
+    monkeypatch.setattr("tests.commandline.SearchResult", lambda *_: result)
+    _, out, err = leaf("search", "m")
+    assert [line.split()[-2] for line in out.splitlines()] == [
+        "changed",
+        "2026-01-02T03:04:05Z",
+        "2026-01-02T03:04:06Z",
+        "m.folder",
+    ]
+    assert "Of a .folder the size is that of its list of files" in err
+    result = SearchResult("a", [HIT, HIT], COVERAGE, "ab12", [])  # of which nobody tells when
+    _, out, err = leaf("search", "a")
+    assert ("changed" in out, ".folder" in err) == (False, False)
+
+
 def test_a_stream_corrects_what_changed(
     leaf: Program, toy: ToyDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +215,19 @@ def test_a_home_that_cannot_keep_the_numbers_loses_only_them(
     ("got", "words"),
     [
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True), "Already there"),
+        (
+            GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True, copied=1),
+            "Copied from a file with this content on this machine: 7 B, verified.",
+        ),
+        (
+            GetResult("/d/a", ID, 7, 0.5, 0, 0, True, 3, copied=3),
+            "3 files, 7 B, verified: 3 copied from files of this machine.",
+        ),
+        (
+            GetResult("/d/a", ID, 7, 0.5, 0, 0, True, 3, copied=2),
+            "2 copied from files of this machine, the others were there already.",
+        ),
+        (GetResult("/d/a", ID, 7, 0.5, 9, 2, True, 3, copied=1), "1 copied from files of this"),
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=False), "Skipped, a file is there"),
         (GetResult("/d/a", ID, 7, 0.5, 7, 1, verified=True), "from 1 source, verified"),
         (GetResult("/d/a", ID, 7, 0.5, 9, 2, verified=True, files=3), "3 files, 7 B: 9 B received"),
@@ -200,11 +235,13 @@ def test_a_home_that_cannot_keep_the_numbers_loses_only_them(
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=True, files=3), "Already there"),
         (
             GetResult("/d/a", ID, 7, 0.5, 9, 2, True, 3, beside=1, first_beside="/d/a/x (1)"),
-            "1 file differs from yours: kept as /d/a/x (1).",
+            "1 file was there with other content and stays; the one of this folder is beside it: "
+            "/d/a/x (1).",
         ),
         (
             GetResult("/d/a", ID, 7, 0.5, 0, 0, True, 3, beside=2, first_beside="/d/a/x (1)"),
-            "verified. 2 files differ from yours: kept as /d/a/x (1), ...",
+            "verified. 2 files were there with other content and stay; those of this folder are "
+            "beside them, the first is /d/a/x (1).",
         ),
     ],
 )
@@ -340,11 +377,12 @@ def test_wishes_are_listed_watched_and_removed(leaf: Program, toy: ToyDaemon) ->
 
 
 def test_the_way_of_a_search_is_a_tree(leaf: Program, toy: ToyDaemon) -> None:
-    """With the search, and later by its id."""
-    _, out, _ = leaf("trace")
+    """With the search, and later by its id; it counts copies, and says so."""
+    _, out, err = leaf("trace")
+    assert "each leaf's copy counts" in err
     lines = out.splitlines()
-    assert lines[0] == "n1  0 hits, 2 messages, 0.01 s, 3 more behind it"
-    assert lines[1:] == ["  n2  ruled out by its digest", "  n3  lost, 0 hits, 1 message, 2.5 s"]
+    assert lines[0] == "n1  2 copies, 2 messages, 0.01 s, 3 more behind it"
+    assert lines[1:] == ["  n2  ruled out by its digest", "  n3  lost, 0 copies, 1 message, 2.5 s"]
     assert leaf("search", "blue", "--trace")[1].endswith(out)
     assert len(json.loads(leaf("search", "blue", "--trace", "--json")[1])["trace"]) == 3
     document = json.loads(leaf("trace", "ab12", "--json")[1])

@@ -189,12 +189,13 @@ def test_a_file_that_was_only_moved_is_copied() -> None:
     """Its content is here: nothing but the new manifest comes from others."""
     world = network()
     found(world)
-    got(world, Get("1"))
+    assert got(world, Get("1")).copied is None
     moved = {f"moved/{path}": data for path, data in FILES.items()}
     row = share(world, "source0", moved)
     assert row.link is not None
     result = got(world, Get(row.link))
     assert (result.bytes_received, result.sources) == (row.size, 1)
+    assert result.copied == len(moved) - 1  # an empty one comes from nobody
     assert there(world) == {**FILES, **moved}
 
 

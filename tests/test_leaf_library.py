@@ -39,6 +39,11 @@ def offers(effects: list[Effect]) -> list[Offered]:
     return [effect for effect in effects if isinstance(effect, Offered)]
 
 
+def answered(effects: list[Effect]) -> list[int]:
+    """Which calls are answered."""
+    return [effect.call for effect in effects if isinstance(effect, Answer)]
+
+
 def listed(core: Library) -> list[SharedRow]:
     """What `ls` shows."""
     (answer,) = core.handle(Asked(9, "leaf.ls", Nothing()), 0.0)
@@ -58,6 +63,17 @@ def test_what_a_share_leaves_out_is_said_once() -> None:
     assert core.handle(settled, 1.0) == []
     assert core.handle(ShareSettled("/a"), 2.0) == []
     assert core.left_out == {}
+
+
+def test_a_share_is_answered_when_all_in_it_is_found() -> None:
+    """Hashed or not: what is left out is known by then."""
+    core = library()
+    core.handle(Asked(1, "leaf.share", Share(["/a"])), 0.0)
+    core.handle(Asked(2, "leaf.share", Share(["/b"])), 0.0)
+    assert answered(core.handle(FilesShared((shared("x", b"1", "/a"),)), 0.0)) == []
+    assert answered(core.handle(ShareProgressed("/b", 0, 1, 0, 9), 0.0)) == [2]
+    assert answered(core.handle(ShareSettled("/a", 1, (("too deep", 1),)), 0.0)) == [1]
+    assert core.left_out == {"too deep": 1}
 
 
 def test_follows_what_was_kept_and_what_this_run_shares() -> None:

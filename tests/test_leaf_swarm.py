@@ -111,7 +111,7 @@ def test_partial_holders_serve() -> None:
 
 
 def test_our_own_file_is_copied_by_the_same_way() -> None:
-    """A leaf that shares a file can get it into its downloads, from itself."""
+    """A leaf that shares a file can get it into its downloads, from itself; it is told so, once."""
     data = content(2 * MIB)
     world = network(data, sources=1)
     found(world, "source0")
@@ -119,7 +119,12 @@ def test_our_own_file_is_copied_by_the_same_way() -> None:
     world.advance(10.0)
     got = world.outcome(call)
     assert isinstance(got, GetResult)
-    assert (got.sources, got.bytes_received, got.verified) == (0, 0, True)
+    assert (got.sources, got.bytes_received, got.verified, got.copied) == (0, 0, True, 1)
+    again = world.ask("source0", "leaf.get", Get("1"))
+    world.advance(10.0)
+    there = world.outcome(again)
+    assert isinstance(there, GetResult)
+    assert (there.path, there.copied) == (got.path, None)
     assert {told.sources for told in world.told(call) if isinstance(told, GetProgress)} <= {0}
 
 

@@ -3,11 +3,17 @@
 import errno
 import io
 import json
+import sys
+from pathlib import Path
 
+import click
 import pytest
 
 from common.errors import Exit, UserError
+from common.shell.desk.options import run
 from common.shell.desk.output import Output, escaped
+from leaf.cli import cli as leaf_cli
+from superpeer.cli import cli as superpeer_cli
 
 
 class Terminal(io.StringIO):
@@ -185,3 +191,59 @@ def test_progress_is_a_bar_on_a_terminal() -> None:
     with Output(err=err).bar("Fetching") as bar:
         bar.update(1, 2, "from 2")
     assert "Fetching" in err.getvalue()
+
+
+def narrow(encoding: str) -> tuple[Output, io.TextIOWrapper, io.TextIOWrapper]:
+    """An output and its two streams, which take the letters of this encoding alone."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding, write_through=True) for _ in range(2))
+    return Output(out=out, err=err), out, err
+
+
+def test_what_a_stream_cannot_write_is_escaped() -> None:
+    """In lines, remarks, errors and tables, whose columns stay in place."""
+    output, out, err = narrow("ascii")
+    output.line("caf\u00e9")
+    output.table(["name", "id"], [["caf\u00e9", "a"], ["tea", "b"]])
+    output.talk("\u5c71")
+    output.error(UserError(Exit.DISK, "\U0001f389 is full.", ""))
+    output.bar("Hashing").update(1, 2, "\u00e9")
+    out.seek(0)
+    err.seek(0)
+    assert out.read().split("\n") == ["caf\\xe9", "name     id", "caf\\xe9  a", "tea      b", ""]
+    assert err.read().split("\n") == ["\\u5c71", "Error: \\U0001f389 is full.", ""]
+    output, out, _ = narrow("latin-1")
+    output.line("caf\u00e9")
+    out.seek(0)
+    assert out.read() == "caf\u00e9\n"
+
+
+def test_a_document_is_the_same_in_every_encoding() -> None:
+    """With the escapes of JSON, so that it can be read."""
+    output, out, _ = narrow("ascii")
+    output.document({"caf\u00e9": ['\U0001f389 "\u5c71\\']})
+    out.seek(0)
+    assert json.loads(out.read()) == {"caf\u00e9": ['\U0001f389 "\u5c71\\']}
+
+
+@pytest.mark.parametrize(("group", "program"), [(leaf_cli, "leaf"), (superpeer_cli, "superpeer")])
+def test_no_command_ends_in_what_stdout_cannot_write(
+    group: click.Group, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor in what a library prints itself."""
+
+    def greet() -> None:
+        sys.stdout.write("caf\u00e9\n")
+
+    group.add_command(click.Command("greet", callback=greet))
+    streams = [io.TextIOWrapper(io.BytesIO(), "ascii", write_through=True) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    try:
+        assert run(group, program, ["greet"]) == 0
+    finally:
+        del group.commands["greet"]
+    assert run(group, program, ["status", "--home", str(tmp_path / "caf\u00e9"), "--json"]) == 9
+    streams[0].seek(0)
+    greeting, document = streams[0].read().splitlines()
+    assert greeting == "caf\\xe9"
+    assert json.loads(document)["error"]["code"] == 9

@@ -53,7 +53,7 @@ def test_only_plain_visible_finished_files_count(tmp_path: Path) -> None:
     told: list[str] = []
     files = walk(share, lambda relpath, _reason: told.append(relpath))
     assert [file.relpath for file in files] == ["ok", "partly"]
-    assert sorted(told) == ["folder", "link", "loop", "pipe"]
+    assert sorted(told) == [".git", ".hidden", "folder", "link", "loop", "pipe"]
 
 
 def test_a_lone_file_is_a_share(tmp_path: Path) -> None:
@@ -65,16 +65,18 @@ def test_a_lone_file_is_a_share(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_told(tmp_path: Path) -> None:
-    """Names that are not UTF-8 and folders that are too deep: skipped, with a reason."""
+    """Names that are not UTF-8, hidden ones and too deep folders: skipped, with a reason."""
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")).touch()
     deep = tmp_path.joinpath(*["d"] * (PATH_DEPTH_MAX + 1))
     deep.mkdir(parents=True)
     (deep / "too-deep").touch()
     (deep.parent / "ok").touch()
+    (deep.parent / ".DS_Store").touch()
     skipped: list[tuple[str, str]] = []
     files = list(walk(tmp_path, lambda relpath, reason: skipped.append((relpath, reason))))
     assert [file.relpath for file in files] == ["d/" * PATH_DEPTH_MAX + "ok"]
-    assert [reason for _, reason in skipped] == ["its name is not UTF-8", "too deep"]
+    reasons = ["its name is not UTF-8", "its name begins with a dot", "too deep"]
+    assert [reason for _, reason in skipped] == reasons
     assert skipped[0][0].isascii()
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from leaf.methods import DownloadRow
 
 WHICH: Final = "ID|NUMBER"
+UNDER_WAY: Final = ("queued", "fetching")
+RESTING: Final = ("paused", "failed")
 _SCHEME: Final = "sp:"
 
 
@@ -70,10 +72,14 @@ def downloads(invocation: Invocation) -> None:
 @pass_invocation
 def pause(invocation: Invocation, download: str) -> None:
     """Pause one download, or all."""
+    output = invocation.output()
     with client(invocation) as leaf:
         which = meant(invocation, leaf, download)
+        before = leaf.downloads() if output.for_people else []
         rows = leaf.pause(which)
-    _print_downloads(invocation.output(), rows, which)
+    _print_downloads(output, rows, which)
+    if output.for_people:
+        output.talk(_paused(before, rows, which))
 
 
 @click.command()
@@ -82,14 +88,17 @@ def pause(invocation: Invocation, download: str) -> None:
 @pass_invocation
 def resume(invocation: Invocation, download: str) -> None:
     """Go on with one download, or all."""
+    output = invocation.output()
     with client(invocation) as leaf:
         which = meant(invocation, leaf, download)
+        before = leaf.downloads() if output.for_people else []
         rows = leaf.resume(which)
-    output = invocation.output()
     if output.for_people:  # in this very moment nothing that goes on has a source
         for row in rows:
-            row.reason = "" if row.state in ("queued", "fetching") else row.reason
+            row.reason = "" if row.state in UNDER_WAY else row.reason
     _print_downloads(output, rows, which)
+    if output.for_people:
+        output.talk(_resumed(before, rows, which))
 
 
 @click.command()
@@ -112,6 +121,42 @@ def rm(invocation: Invocation, download: str, delete_data: bool) -> None:
             output.talk(text)
     else:
         output.document(rows)
+
+
+def _paused(before: "list[DownloadRow]", rows: "list[DownloadRow]", which: str) -> str:
+    """What a pause did, in a sentence."""
+    if count := _moved(before, rows, from_=UNDER_WAY, to=("paused",)):
+        return f"Paused: {counted(count, 'download')}; `leaf resume` goes on."
+    return _unmoved(rows, which, "Nothing was paused", "no download is under way")
+
+
+def _resumed(before: "list[DownloadRow]", rows: "list[DownloadRow]", which: str) -> str:
+    """What a resumption did, in a sentence."""
+    if count := _moved(before, rows, from_=RESTING, to=(*UNDER_WAY, "finishing", "done")):
+        return f"Going on: {counted(count, 'download')}; `leaf downloads` shows how far it is."
+    return _unmoved(rows, which, "Nothing was resumed", "no download is paused or has failed")
+
+
+def _moved(
+    before: "list[DownloadRow]",
+    rows: "list[DownloadRow]",
+    *,
+    from_: tuple[str, ...],
+    to: tuple[str, ...],
+) -> int:
+    """How many downloads went from one of these states to one of those."""
+    were = {(row.id, row.path) for row in before if row.state in from_}
+    return sum((row.id, row.path) in were for row in rows if row.state in to)
+
+
+def _unmoved(rows: "list[DownloadRow]", which: str, nothing: str, why: str) -> str:
+    """That nothing happened, and why; of one download by what it does."""
+    states = [row.state for row in rows if row.id == which]
+    if states:
+        return f"{nothing}: this download is {states[0]}."
+    if which:  # that there is none at all would have been an error
+        return f"It is a file of a folder; `leaf why {which}` shows what it does."
+    return f"{nothing}: {why}."
 
 
 def _what_stays(row: "DownloadRow") -> str:

@@ -170,10 +170,11 @@ def _told(got: "GetResult", *, detached: bool) -> str:
     if not got.bytes_received and not got.verified and got.files is None:
         return "Skipped, a file is there."
     if not got.bytes_received and got.size:
-        return f"Already there: {size_text(got.size)}, verified.{_beside(got)}"
+        return _at_hand(got)
     sources = counted(got.sources, "source")
     if got.files is not None:
         note = f" {got.renamed} got a number: names differ in case only." if got.renamed else ""
+        note += f" {got.copied} copied from files of this machine." if got.copied else ""
         note += _beside(got)
         size = f"{counted(got.files, 'file')}, {size_text(got.size)}"
         received = f"{size_text(got.bytes_received)} received from {sources}"
@@ -182,9 +183,24 @@ def _told(got: "GetResult", *, detached: bool) -> str:
     return f"{size_text(got.size)} in {time_text(got.elapsed_s)} from {sources}{proven}."
 
 
+def _at_hand(got: "GetResult") -> str:
+    """What became of what this machine had: it stood there, or was copied from elsewhere."""
+    size = f"{size_text(got.size)}, verified"
+    if not got.copied:
+        return f"Already there: {size}.{_beside(got)}"
+    if got.files is None:
+        return f"Copied from a file with this content on this machine: {size}."
+    rest = "" if got.copied >= got.files else ", the others were there already"
+    copied = f"{got.copied} copied from files of this machine{rest}"
+    return f"{counted(got.files, 'file')}, {size}: {copied}.{_beside(got)}"
+
+
 def _beside(got: "GetResult") -> str:
-    """Files of a folder that found others under their names."""
+    """Files of a folder that found others under their names, as an older version has them."""
     if not got.beside:
         return ""
-    differ = counted(got.beside, "file differs", "files differ")
-    return f" {differ} from yours: kept as {got.first_beside}{', ...' if got.beside > 1 else '.'}"
+    if got.beside == 1:
+        kept = "1 file was there with other content and stays"
+        return f" {kept}; the one of this folder is beside it: {got.first_beside}."
+    kept = f"{got.beside} files were there with other content and stay"
+    return f" {kept}; those of this folder are beside them, the first is {got.first_beside}."

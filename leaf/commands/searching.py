@@ -13,7 +13,7 @@ from leaf.commands.passing import done_by, passing_by, passing_options
 from leaf.commands.tracing import print_hops
 
 if TYPE_CHECKING:
-    from leaf.methods import Search, SearchResult
+    from leaf.methods import HitRow, Search, SearchResult
 
 STRATEGIES: Final = ("ring", "flood", "dynamic")
 
@@ -166,13 +166,7 @@ def _print_hits(output: Output, found: "SearchResult", query: "Search") -> None:
         output.document(found)
         return
     if found.hits:
-        output.table(
-            (">#", ">size", ">sources", "name", "id"),
-            [
-                (number, size_text(hit.size), hit.sources, hit.name, hit.id)
-                for number, hit in enumerate(found.hits, 1)
-            ],
-        )
+        _print_table(output, found.hits)
     reached = counted(coverage.reached, "super-peer")
     if coverage.known is not None:
         reached = f"{coverage.reached} of about {counted(coverage.known, 'super-peer')}"
@@ -185,6 +179,24 @@ def _print_hits(output: Output, found: "SearchResult", query: "Search") -> None:
         output.talk(f"Only the best {query.limit} are shown; --limit asks for more.")
     if found.trace:
         print_hops(output, found.trace)
+
+
+def _print_table(output: Output, hits: "list[HitRow]") -> None:
+    """The hits, and where two of them have one name, when each was changed."""
+    from common.content.manifest import is_manifest_name
+
+    columns = [">#", ">size", ">sources", "name", "id"]
+    rows = [
+        [number, size_text(hit.size), hit.sources, hit.name, hit.id]
+        for number, hit in enumerate(hits, 1)
+    ]
+    if len({hit.name for hit in hits}) < len(hits) and any(hit.modified for hit in hits):
+        columns.insert(4, "changed")
+        for row, hit in zip(rows, hits, strict=True):
+            row.insert(4, hit.modified or "")
+    output.table(columns, rows)
+    if any(is_manifest_name(hit.name) for hit in hits):
+        output.talk("Of a .folder the size is that of its list of files, not of the folder.")
 
 
 def _completeness(found: "SearchResult", query: "Search") -> str:

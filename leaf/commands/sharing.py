@@ -39,9 +39,15 @@ def share(invocation: Invocation, paths: tuple[str, ...], wait: bool, as_folder:
             bar.update(progress.bytes_done, progress.bytes_total, remark)
 
         rows = leaf.share(checked, wait=wait, as_folder=as_folder, on_progress=show)
-        if wait and output.for_people and (left_out := leaf.status().left_out):
-            output.talk(f"Left out: {left_out_text(left_out)}.")
+        found = leaf.status() if output.for_people else None
     _print_shared(output, rows)
+    if found is not None and found.pending_files:
+        pending = counted(found.pending_files, "file")
+        output.talk(
+            f"Still to hash: {pending}; `leaf status` shows how many, and what is left out."
+        )
+    if found is not None and found.left_out:
+        output.talk(f"Left out: {left_out_text(found.left_out)}.")
 
 
 def _check_folders(paths: list[Path]) -> None:
@@ -59,9 +65,24 @@ def _check_folders(paths: list[Path]) -> None:
 @pass_invocation
 def unshare(invocation: Invocation, path: str) -> None:
     """Stop sharing a file or folder; no file is touched."""
+    place, output = Path(path).expanduser().resolve(), invocation.output()
     with client(invocation) as leaf:
-        rows = leaf.unshare(Path(path).expanduser().resolve())
-    _print_shared(invocation.output(), rows)
+        rows = leaf.unshare(place)
+    if output.for_people:
+        output.line(str(place))
+        output.talk(_unshared(place, rows))
+    else:
+        output.document(rows)
+
+
+def _unshared(place: Path, rows: "list[SharedRow]") -> str:
+    """What is shared no more, in a sentence."""
+    inside = [row for row in rows if row.path != str(place)] or rows  # a list of files is none
+    found = [row for row in inside if row.id]
+    if not found:
+        return "Shared no more; no file of it was yet."
+    them = f"{counted(len(found), 'file')}, {size_text(sum(row.size for row in found))}"
+    return f"Shared no more: {them}; on the disk nothing has changed."
 
 
 @click.command()

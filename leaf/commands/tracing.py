@@ -32,6 +32,10 @@ def print_hops(output: Output, hops: "list[HopRow]") -> None:
     """The tree, each super-peer under the one that asked it."""
     for hop in hops:
         output.line(f"{'  ' * hop.depth}{hop.node}  {_told(hop)}")
+    if any(hop.hits for hop in hops):
+        output.talk(
+            "Here each leaf's copy counts; a hit of the search is all copies of one content."
+        )
 
 
 def _told(hop: "HopRow") -> str:
@@ -39,7 +43,7 @@ def _told(hop: "HopRow") -> str:
         return "ruled out by its digest"
     parts = [hop.outcome] if hop.outcome != "answered" else []
     if hop.outcome in ("answered", "lost"):
-        parts += [counted(hop.hits, "hit"), counted(hop.messages, "message")]
+        parts += [counted(hop.hits, "copy", "copies"), counted(hop.messages, "message")]
     if hop.outcome != "left out":
         parts.append(time_text(hop.elapsed_s))
     if hop.cut:

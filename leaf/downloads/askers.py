@@ -212,6 +212,7 @@ def result_of(download: Download, elapsed_s: float, me: NodeId) -> GetResult:
         bytes_received=download.received_bytes if others or not given_by else 0,
         sources=len(others),
         verified=download.state is State.DONE and download.can_be_served,
+        copied=1 if download.state is State.DONE and given_by and not others else None,
     )
 
 

@@ -48,7 +48,7 @@ class FetchedFolder:
         self.done_bytes = self.done_files = 0
         self.missing = 0
         self.first_reason = ""
-        self.beside = 0
+        self.beside = self.copied = 0
         self.first_beside = ""
         self.code = Exit.DONE
         self.active: dict[bytes, int] = {}  # root -> place among the files
@@ -142,6 +142,7 @@ class FetchedFolder:
         if download is not None:
             others = {node: None for node in download.given_by if node != me}
             self.received_bytes += download.received_bytes if others else 0
+            self.copied += place != MANIFEST and not others and bool(download.given_by)
             self.givers.update(others)
             for contact in download.contacts:
                 if len(self.sources) < SOURCES_KEPT:

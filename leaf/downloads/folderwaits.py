@@ -194,6 +194,7 @@ def result_of(folder: FetchedFolder, elapsed_s: float, received_bytes: int) -> G
         renamed=folder.renamed or None,
         beside=folder.beside or None,
         first_beside=folder.first_beside,
+        copied=folder.copied or None,
     )
 
 

@@ -38,7 +38,7 @@ class Looks:
             del self._wishes[call]
             if download.can_be_served:
                 there = result_of(download, now - began, b"")
-                result = msgspec.structs.replace(there, bytes_received=0, sources=0)
+                result = msgspec.structs.replace(there, bytes_received=0, sources=0, copied=None)
                 effects.append(Answer(call, result))
             else:
                 effects.append(wish)

@@ -22,6 +22,12 @@ class Followed:
     left_out: tuple[tuple[str, int], ...] = ()  # by the last scan: why, and how many
 
     @property
+    def is_found(self) -> bool:
+        """Whether all that is in it was found, or why it was not."""
+        known = self.settled or bool(self.pending) or bool(self.trouble)
+        return self.heard and known
+
+    @property
     def pending(self) -> int:
         """How many files are found and not yet hashed."""
         return max(self.progress.files_total - self.progress.files_done, 0)

@@ -349,8 +349,8 @@ class Library:
 
     def _is_ready(self, waiting: Waiting) -> bool:
         followed = [path for path in waiting.shares if path in self._shares]
-        if not waiting.wait:
-            return all(self._shares[path].heard for path in followed)
+        if not waiting.wait:  # what is left out is known once all is found
+            return all(self._shares[path].is_found for path in followed)
         scanned = not any(path in waiting.due or self._folders.is_behind(path) for path in followed)
         return scanned and waiting.revision <= self._acknowledged
 

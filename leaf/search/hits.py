@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from common.addresses import Address, may_tell
+from common.calendar import utc_text
 from common.content.merkle import EMPTY_ROOT
 from common.content.torrent import file_id
 from common.ids import NodeId
@@ -26,6 +27,7 @@ from leaf.methods import HitRow
 NAMES_SHOWN_MAX: Final = 20  # different names of one content; wild guess
 SOURCES_KEPT_MAX: Final = 200  # leaves of one content, as many as a list of hosts has
 SOURCES_WEIGHT: Final = 0.1
+MODIFIED_MAX_S: Final = 253_402_300_799  # the last second that RFC 3339 can write
 
 Content = tuple[bytes, int]  # root and size
 
@@ -57,6 +59,7 @@ class Row:
         self.sources: dict[NodeId, Address] = {}
         self._names: dict[str, int] = {}  # how many leaves call it so
         self._fit = 0.0
+        self._modified_s = 0  # 0: nobody has told
 
     def add(self, hit: Hit, terms: Terms) -> None:
         """Count one more leaf; a second hit of the same leaf changes nothing."""
@@ -67,6 +70,9 @@ class Row:
         if name in self._names or len(self._names) < NAMES_SHOWN_MAX:
             self._names[name] = self._names.get(name, 0) + 1
         self._fit = max(self._fit, fit(terms, hit.entry))
+        told_s = hit.entry.modified_s
+        if 0 < told_s <= MODIFIED_MAX_S:
+            self._modified_s = min(self._modified_s or told_s, told_s)
 
     @property
     def name(self) -> str:
@@ -82,9 +88,14 @@ class Row:
         """As people and scripts see it."""
         root, size = self.content
         score = self._fit + SOURCES_WEIGHT * math.log2(max(len(self.sources), 1))
-        names = sorted(self._names)
         return HitRow(
-            file_id(root, size), self.name, names, size, len(self.sources), round(score, 3)
+            file_id(root, size),
+            self.name,
+            sorted(self._names),
+            size,
+            len(self.sources),
+            round(score, 3),
+            utc_text(self._modified_s) if self._modified_s else None,
         )
 
 

@@ -7,6 +7,7 @@ in little more than the time of the interpreter.
 """
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -168,6 +169,9 @@ def run(group: click.Group, program: str, arguments: Sequence[str]) -> int:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed before we began
             setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - to the end
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):  # what its encoding lacks ends no command
+            stream.reconfigure(errors="backslashreplace")
     plain = list(arguments)
     options = plain[: plain.index("--")] if "--" in plain else plain
     json, verbose = not {"--json", "--jsonl"}.isdisjoint(options), "-v" in options

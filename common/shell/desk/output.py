@@ -4,10 +4,12 @@ Four forms of data: a table for people, `--json` (one document), `--jsonl` (a st
 line) and errors. `rich` is imported on a terminal only; elsewhere tables are plain columns and
 progress is a plain line at most once a second. Text that came from outside is shown with its
 control characters escaped, so that no file name can drive a terminal; what is not UTF-8 in a name
-is shown as replacement characters. Nothing is cut: who copies an id from a table has all of it.
+is shown as replacement characters, and what the encoding of a stream does not have as escapes, in
+documents as JSON has them. Nothing is cut: who copies an id from a table has all of it.
 """
 
 import os
+import re
 import shutil
 import sys
 import time
@@ -27,6 +29,7 @@ PROGRESS_EVERY_S: Final = 1.0
 ID_COLUMN: Final = "id"
 _FOLDED: Final = (ID_COLUMN, "reason", "path")  # first the id, which is no reading
 _GAP: Final = "  "
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
 class Output:
@@ -67,19 +70,22 @@ class Output:
 
     def line(self, text: str) -> None:
         """A line of data for people."""
-        self._put(escaped(text))
+        self._put(encodable(escaped(text), self._out))
 
     def talk(self, text: str) -> None:
         """A remark on stderr."""
         if not self._quiet:
-            print(escaped(text), file=self._err, flush=True)
+            print(encodable(escaped(text), self._err), file=self._err, flush=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
         """Rows under their headings; a column whose heading begins with `>` is right-aligned.
 
         On a terminal that is too narrow ids, reasons and paths stand on lines of their own.
         """
-        cells = [[escaped("" if cell is None else str(cell)) for cell in row] for row in rows]
+        cells = [
+            [encodable(escaped("" if cell is None else str(cell)), self._out) for cell in row]
+            for row in rows
+        ]
         if not self._out.isatty():
             self._put("\n".join(_aligned(columns, cells)))
         elif ID_COLUMN in columns and self._is_too_wide(columns, cells):
@@ -111,7 +117,8 @@ class Output:
             if not self.for_people:
                 self._print({"error": {"code": code, "message": message, "hint": hint}})
         finally:  # a stdout that is full must not hide why
-            print(f"Error: {message}" + (f" {hint}" if hint else ""), file=self._err, flush=True)
+            text = f"Error: {message}" + (f" {hint}" if hint else "")
+            print(encodable(text, self._err), file=self._err, flush=True)
 
     def bar(self, what: str) -> "Bar":
         """Progress of something that takes time; to be used as a context manager."""
@@ -122,7 +129,7 @@ class Output:
             document = msgspec.json.encode(value)
         except UnicodeEncodeError:
             document = msgspec.json.encode(_legible(msgspec.to_builtins(value)))
-        self._put(document.decode())
+        self._put(document_text(document, self._out))
 
     def _put(self, text: str) -> None:
         """Data on stdout. Raises UserError where its disk is full."""
@@ -185,7 +192,7 @@ class Bar:
             line = (
                 f"{self._what}: {percent} % of {size_text(total)}{f', {remark}' if remark else ''}"
             )
-            print(escaped(line), file=self._err, flush=True)
+            print(encodable(escaped(line), self._err), file=self._err, flush=True)
 
     def _draw(self, done: int, total: int, remark: str) -> None:
         if self._progress is None:
@@ -217,6 +224,23 @@ def escaped(text: str) -> str:
         return text
     text = _decodable(text)
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """The text with every character that the encoding of this stream lacks as an escape."""
+    if text.isascii() or not stream.encoding:
+        return text
+    return text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
+
+
+def document_text(document: bytes, stream: TextIO) -> str:
+    """A JSON document as this stream can have it: the same one, whatever its encoding lacks."""
+    text = document.decode()
+    if encodable(text, stream) == text:
+        return text
+    import json
+
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], text)  # only in strings
 
 
 def unwritten(error: OSError) -> UserError:

@@ -99,10 +99,10 @@ def _sorted(
     files, folders = [], []
     for entry in entries:
         name = entry.name
-        if name.startswith("."):
-            continue
         if not _decodable(name):
             skipped(prefix + ascii(name), "its name is not UTF-8")
+        elif name.startswith("."):
+            skipped(prefix + name, "its name begins with a dot")
         elif entry.is_dir(follow_symlinks=False):
             folders.append(prefix + name)
         elif entry.is_file(follow_symlinks=False) and not name.endswith(UNFINISHED):
