@@ -55,6 +55,14 @@ def test_the_parent_fills_the_links_that_are_enough_and_leaves_the_rest() -> Non
     assert dialled(named(fetching, *PEERS[LINKS:])) == LINKS - SOURCES_ENOUGH
 
 
+def test_whom_leaves_name_do_not_keep_out_whom_the_parent_names() -> None:
+    """Liars could name as many as there are links."""
+    fetching = Fetching()
+    fetching.feed(Allotted(LINKS, 64 * MIB))
+    assert dialled(named(fetching, *PEERS[LINKS:])) == SOURCES_ENOUGH
+    assert dialled(fetching.find(*PEERS[:LINKS])) == LINKS - SOURCES_ENOUGH
+
+
 def test_few_links_are_all_for_whom_the_parent_names() -> None:
     """Where downloads share them, there is nothing to keep back."""
     fetching = Fetching()

@@ -1,8 +1,9 @@
 """The sources of one download: found, linked with, tried again, or ruled out.
 
 No more are linked or dialled than is allotted, by lot among those that failed least often: who is
-heard of first may be made up. The last links are kept for those whom other leaves name: whom the
-parent names are told of one another, and would be a clique that each piece has to be brought to. A
+heard of first may be made up. Nor are there more than are enough on the word of the parent alone,
+or of other leaves alone: whom a parent names are told of one another, and would be a clique that
+each piece has to be brought to; whom leaves name may be made up, and would keep out all others. A
 dial that should have been answered takes no other's place, and a place where nobody answered is not
 dialled again soon, under whatever keys. A source whose link fails is tried again after longer and
 longer pauses and forgotten after a few; one that lied is remembered and never taken up again. What
@@ -46,8 +47,9 @@ class Sources:
         self._config = config
         self._rng = rng
         self._sources: dict[NodeId, Source] = {}
-        self._in_phase = dict.fromkeys(Phase, 0)  # how many; asked for with each message
-        self._overdue = 0  # of those that are dialled
+        self._linked = 0  # how many; asked for with each message
+        self._taken = {False: 0, True: 0}  # links and dials, by whether other leaves named them
+        self._overdue = 0  # dials that take no link
         self._wanted = False
         self.links_max = 1
         """With how many we may be linked."""
@@ -96,7 +98,7 @@ class Sources:
     @property
     def linked_count(self) -> int:
         """With how many there is a link."""
-        return self._in_phase[Phase.LINKED]
+        return self._linked
 
     def may_end(self, source: Source, gave: Collection[NodeId]) -> bool:
         """Whether it may be asked for what another lets us wait for: only such as `gave` may, where
@@ -124,8 +126,7 @@ class Sources:
     def crowded(self) -> bool:
         """Whether one that could be tried waits for a link."""
         return any(
-            self._busy >= self._places(each) and self._may_try(each)
-            for each in self._sources.values()
+            not self._has_place(each) and self._may_try(each) for each in self._sources.values()
         )
 
     def room(self, *, scarce: bool) -> int:
@@ -133,16 +134,16 @@ class Sources:
         scarce among those that are linked, as many as may be."""
         if len(self._sources) >= SOURCES_MAX or any(map(self._may_dial, self._sources.values())):
             return 0
-        wanted = self.links_max if scarce else min(self.links_max, SOURCES_ENOUGH)
-        return max(wanted - self._busy, 0)
+        enough = SOURCES_ENOUGH - (self._taken[True] if scarce else self._busy)
+        return max(min(self.links_max - self._busy, enough), 0)
 
     def _may_dial(self, source: Source) -> bool:
         """Whether it is dialled next time."""
-        return self._busy < self._places(source) and self._may_try(source)
+        return self._has_place(source) and self._may_try(source)
 
-    def _places(self, source: Source) -> int:
-        """With fewer links than so many another one is made to such as this."""
-        return self.links_max if source.is_hearsay else min(self.links_max, SOURCES_ENOUGH)
+    def _has_place(self, source: Source) -> bool:
+        """Whether a link to such as this may be made."""
+        return not self.full and self._taken[source.is_hearsay] < SOURCES_ENOUGH
 
     def _may_try(self, source: Source) -> bool:
         """Whether it is neither linked nor dialled, nor it or its place resting after a try."""
@@ -161,18 +162,20 @@ class Sources:
 
     @property
     def _busy(self) -> int:
-        return self._in_phase[Phase.DIALLING] + self._in_phase[Phase.LINKED] - self._overdue
+        return self._taken[False] + self._taken[True]
 
     def _enter(self, source: Source, phase: Phase) -> None:
         """Another phase; one without a link has said nothing yet."""
         self._leave_phase(source)
-        self._in_phase[phase] += 1
+        self._linked += phase is Phase.LINKED
+        self._taken[source.is_hearsay] += phase is not Phase.KNOWN
         if phase is Phase.KNOWN:
             source.unlink()
         source.phase = phase
 
     def _leave_phase(self, source: Source) -> None:
-        self._in_phase[source.phase] -= 1
+        self._linked -= source.phase is Phase.LINKED
+        self._taken[source.is_hearsay] -= source.phase is not Phase.KNOWN and not source.overdue
         self._overdue -= source.overdue
         source.overdue = False
 
@@ -188,7 +191,6 @@ class Sources:
                 source = Source(contact.node, contact.address, tries=TRIES_MAX - tries_left)
                 source.is_hearsay = tries_left < TRIES_MAX
                 self._sources[contact.node] = source
-                self._in_phase[Phase.KNOWN] += 1
 
     def reach(self, now: float) -> list[Effect]:
         """Link with as many as allowed."""
@@ -257,6 +259,7 @@ class Sources:
         self.deadlines.cancel(("push", source.peer))
         if source.phase is Phase.DIALLING and not source.overdue and self._overdue < OVERDUE_MAX:
             source.overdue, self._overdue = True, self._overdue + 1
+            self._taken[source.is_hearsay] -= 1
         cannot_dial = source.phase is Phase.DIALLING and source.address.is_a_place
         return [PushWanted(self._root, source.peer)] if cannot_dial else []
 
