@@ -40,12 +40,6 @@ def dialled(effects: list[Effect]) -> int:
     return sum(isinstance(each, Dial) and each.door is Door.BULK for each in effects)
 
 
-def room(fetching: Fetching) -> int:
-    """How many more the download would dial, if other leaves named them."""
-    scarce = fetching.core.requests.is_scarce(fetching.core.sources.linked)
-    return fetching.core.sources.room(scarce=scarce)
-
-
 def test_the_parent_fills_the_links_that_are_enough_and_leaves_the_rest() -> None:
     """Whoever is named by the parent beyond waits; whom leaves name are linked with all the same,
     and who dials us too."""
@@ -74,30 +68,30 @@ def test_more_are_taken_from_leaves_while_a_piece_is_scarce() -> None:
     """With one of those linked at most; with two, thirty are enough."""
     fetching = crowd(SOURCES_ENOUGH, ALL_BUT_ONE)
     for peer in PEERS[:2]:
-        assert room(fetching) == LINKS - SOURCES_ENOUGH
+        assert fetching.core.room == LINKS - SOURCES_ENOUGH
         fetching.hears(peer, Have(ROOT, PIECES - 1))
-    assert room(fetching) == 0
+    assert fetching.core.room == 0
 
 
 def test_one_seed_is_one_copy_of_each_piece() -> None:
     """Thirty that have nothing and a seed: it may go, or be slow. Two are enough."""
     fetching = crowd(SOURCES_ENOUGH - 1)
     for peer in PEERS[-2:]:
-        assert room(fetching)
+        assert fetching.core.room
         named(fetching, peer)
         fetching.link(peer)
         fetching.hears(peer, Bitfield(ROOT, b""))
-    assert room(fetching) == 0
+    assert fetching.core.room == 0
 
 
 def test_nobody_is_asked_for_where_the_parent_names_some_that_are_not_tried() -> None:
     """Those are dialled first."""
     fetching = crowd(SOURCES_ENOUGH - 1)
-    assert room(fetching) == LINKS - SOURCES_ENOUGH + 1
+    assert fetching.core.room == LINKS - SOURCES_ENOUGH + 1
     fetching.feed(Allotted(0, 64 * MIB))
     fetching.find(PEERS[40])
     fetching.core.sources.links_max = LINKS
-    assert room(fetching) == 0
+    assert fetching.core.room == 0
 
 
 def test_who_came_just_now_has_a_while_to_get_something() -> None:

@@ -3,8 +3,9 @@
 Invariants: no piece is asked for before the piece layer is proven, and a leaf that sent wrong bytes
 is not asked again; one that only breaks the rules is hung up on. What comes before a source has
 shown its bit field answers an earlier conversation and is dropped. Sources that let us wait come
-last and lose what they owe to others. Who is linked is decided in `leaf.swarm.sources`, what is
-asked of whom in `leaf.swarm.requests`; proving and storing is the disk's business.
+last and lose what they owe to others. Who is linked is decided in `leaf.swarm.sources`, who is
+asked when in `leaf.swarm.pipeline`, and for what in `leaf.swarm.requests`; proving and storing is
+the disk's business.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from pyroaring import BitMap
 
 from common.config import SwarmConfig
 from common.core import Effect, Event, Hangup, LinkDown, LinkUp, Received, Send, Woke
-from common.deadlines import Deadlines
+from common.deadlines import soonest
 from common.doors import Door
 from common.ids import NodeId
 from common.messages.fields import Message
@@ -35,8 +36,9 @@ from common.storage import KeepLayer, PiecesWritten, WritePieces
 from leaf.links.caps import Gate
 from leaf.links.links import BulkLinks
 from leaf.signals import Allotted, Given, PiecesProven, SourcesFound, SourcesUnwanted, Streamed
-from leaf.swarm.layer import AGAIN_S, LayerFetch
-from leaf.swarm.pieces import Pieces, State, marked, pieces_of, unpack
+from leaf.swarm.layer import LayerFetch
+from leaf.swarm.pieces import Pieces, marked, pieces_of, unpack
+from leaf.swarm.pipeline import Pipeline
 from leaf.swarm.requests import Requests
 from leaf.swarm.source import SNUBS_MAX, Phase, Source
 from leaf.swarm.sources import TRIES_MAX, Sources
@@ -67,12 +69,13 @@ class Fetch:
         self._requests.is_streamed = is_streamed
         self._layer = LayerFetch(root, size, layer, self._requests.lateness_s)
         self._config = config
-        self._rng = rng
         self.sources = Sources(root, size, links, config, rng)
         self.givers: dict[NodeId, None] = {}  # who sent at least one good piece
         self.received_bytes = 0
         self.rate = Rate(now)
-        self._deadlines = Deadlines()
+        self._pipeline = Pipeline(
+            self.sources, self._requests, self._layer, self.rate, self.givers, rng
+        )
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take in one event."""
@@ -81,14 +84,17 @@ class Fetch:
 
     def wakeup(self) -> float | None:
         """The next deadline."""
-        own, of_cap = self._deadlines.earliest(), self._requests.gate.opens_at
-        times = (own, of_cap, self.sources.deadlines.earliest())
-        return min((time for time in times if time is not None), default=None)
+        return soonest([self._pipeline.wakeup(), self.sources.deadlines.earliest()])
 
     @property
     def requests(self) -> Requests:
         """Who is asked for what; for who looks, not for who changes."""
         return self._requests
+
+    @property
+    def room(self) -> int:
+        """How many more it would link with at once, if other leaves named them."""
+        return self.sources.room(scarce=self._requests.is_scarce(self.sources.linked))
 
     @property
     def has_layer(self) -> bool:
@@ -108,9 +114,7 @@ class Fetch:
         return self._go_on(now)
 
     def _streamed(self, _event: Streamed, now: float) -> list[Effect]:
-        self._requests.is_streamed = True
-        self._be_patient(now)
-        return self._pump_all(now)
+        return self._pipeline.stream(now)
 
     def _sources_found(self, event: SourcesFound, now: float) -> list[Effect]:
         self.sources.add(event.contacts, tries_left=1 if event.is_hearsay else TRIES_MAX)
@@ -160,7 +164,7 @@ class Fetch:
 
     def _go_on(self, now: float) -> list[Effect]:
         """Something is free: a link, or pieces that somebody else may bring."""
-        return self.sources.reach(now) + self._pump_all(now)
+        return self.sources.reach(now) + self._pipeline.fill_all(now)
 
     def _let_go(self, source: Source) -> None:
         """What it owes is missing again, and what it had does not count any more."""
@@ -193,7 +197,7 @@ class Fetch:
             self._requests.picker.source_came(source.has)
         if not source.requests and not self._layer.owes(source.peer):
             self.sources.expect_nothing(source)  # to say it again pays no debt
-        return self._pump(source, now)
+        return self._pipeline.fill(source, now)
 
     def _on_have(self, source: Source, event: Received, now: float) -> list[Effect]:
         message = event.message
@@ -205,17 +209,17 @@ class Fetch:
         gained = told - source.has
         source.has |= gained
         self._requests.picker.source_came(gained)
-        return self._pump(source, now)
+        return self._pipeline.fill(source, now)
 
     def _on_choke(self, source: Source, event: Received, now: float) -> list[Effect]:
         source.choke(event.message, now)
         self._take_back(source)
         self.sources.expect_nothing(source)
-        return self._pump_all(now)
+        return self._pipeline.fill_all(now)
 
     def _on_unchoke(self, source: Source, _event: Received, now: float) -> list[Effect]:
         source.choking = False
-        return self._pump(source, now)
+        return self._pipeline.fill(source, now)
 
     def _on_tree_hashes(self, source: Source, event: Received, now: float) -> list[Effect]:
         message, hashes = event.message, bytes(event.data or b"")
@@ -229,7 +233,7 @@ class Fetch:
         self._heard(source, now)
         layer = self._layer.layer  # empty while ranges are missing
         keep: list[Effect] = [KeepLayer(self._number, layer)] if layer else []
-        return keep + self._pump_all(now)
+        return keep + self._pipeline.fill_all(now)
 
     def _on_piece(self, source: Source, event: Received, now: float) -> list[Effect]:
         message, data = event.message, event.data
@@ -249,7 +253,9 @@ class Fetch:
         self.received_bytes += len(data)
         self.rate.add(len(data), now)
         cancels = self._requests.cancel_others(source, message.offset, len(data), self.sources)
-        return self._write(source, message.offset, data) + cancels + self._pump(source, now)
+        return (
+            self._write(source, message.offset, data) + cancels + self._pipeline.fill(source, now)
+        )
 
     def _heard(self, source: Source, now: float) -> None:
         """Data came: the clock starts again if it owes more."""
@@ -280,54 +286,8 @@ class Fetch:
             self.sources.expect(source, now)
             return []
         if message.reason == "too_many" and self._layer.owes(source.peer):
-            return self._layer_refused(source, now)
+            return self._pipeline.layer_refused(source, now)
         return self._dismiss(source, now)
-
-    # --- asking -----------------------------------------------------------------------------
-
-    def _pump_all(self, now: float) -> list[Effect]:
-        """Ask all that can be asked, of those that never let us wait first. Of hundreds that are
-        known few are ready, and each dial that ends comes here."""
-        effects: list[Effect] = []
-        ready = [each for each in self.sources if each.ready and each.room]
-        self._rng.shuffle(ready)  # or all who begin together ask the same one for hashes
-        for source in sorted(ready, key=lambda each: each.snubs):
-            effects += self._pump(source, now)
-        return effects
-
-    def _pump(self, source: Source, now: float) -> list[Effect]:
-        if source.ready and not self._layer.complete:
-            return self._ask_layer(source, now)
-        if self._requests.endgame and not self.sources.may_end(source, self.givers):
-            return []
-        owed_before = bool(source.requests)
-        bytes_per_s = self.rate.per_s(now) if self._requests.is_streamed else 0.0
-        effects = self._requests.fill(source, self.sources, bytes_per_s, now)
-        if effects and not owed_before:
-            self.sources.expect(source, now)
-        if effects:
-            self._be_patient(now)
-        return effects
-
-    def _be_patient(self, now: float) -> None:
-        """See later whether what was asked for has come."""
-        if (patience_s := self._requests.patience_s) is not None:
-            self._deadlines.set("late", now + patience_s)
-
-    def _ask_layer(self, source: Source, now: float) -> list[Effect]:
-        has_none = source.has is not None and not source.has  # and so no hashes either
-        if has_none or (request := self._layer.ask(source.peer, now)) is None:
-            return []
-        self._deadlines.set("layer", now + self._requests.lateness_s)
-        self.sources.expect(source, now)
-        return [Send(source.peer, request)]
-
-    def _layer_refused(self, source: Source, now: float) -> list[Effect]:
-        """Too many ask it for hashes: others may have them by now, and soon it has room."""
-        self._layer.refused(source.peer, now)
-        self.sources.expect_nothing(source)
-        self._deadlines.set("refused", now + AGAIN_S)
-        return self._pump_all(now)
 
     # --- what the disk says -----------------------------------------------------------------
 
@@ -340,7 +300,7 @@ class Fetch:
         effects += [Given(peer, length) for peer, length in outcome.given.items()]
         if outcome.proven:
             effects.append(PiecesProven(self._root, self._size, tuple(outcome.proven)))
-        return effects + self._pump_all(now)
+        return effects + self._pipeline.fill_all(now)
 
     def _blame(self, peer: NodeId, now: float) -> list[Effect]:
         if (source := self.sources.get(peer)) is not None:
@@ -351,11 +311,7 @@ class Fetch:
     # --- time -------------------------------------------------------------------------------
 
     def _woke(self, _event: Woke, now: float) -> list[Effect]:
-        effects: list[Effect] = []
-        if self._requests.gate.opened(now) or self._deadlines.pop_due(now):
-            effects += self._pump_all(now)
-            if self.pieces.count(State.ASKED):
-                self._be_patient(now)
+        effects = self._pipeline.due(now)
         for key in self.sources.deadlines.pop_due(now):
             what, whom = key if isinstance(key, tuple) else ("", b"")
             source = self.sources.get(whom)
@@ -368,7 +324,7 @@ class Fetch:
     def _due_data(self, source: Source, now: float) -> list[Effect]:
         """It let us wait: others may have what it owes; the third time we hang up."""
         if source.shown and not source.requests and not self._layer.owes(source.peer):
-            return self._pump(source, now)  # it had too much to do
+            return self._pipeline.fill(source, now)  # it had too much to do
         source.snubs += 1
         if source.snubs >= SNUBS_MAX or not source.shown:
             return self._hang_up(source, "no data in time", now)
@@ -376,7 +332,7 @@ class Fetch:
         if not any(each.ready and not each.snubs for each in self.sources):
             return []  # slow is better than nobody
         cancels = [Cancel(self._root, offset) for offset in self._take_back(source)]
-        return [*(Send(source.peer, each) for each in cancels), *self._pump_all(now)]
+        return [*(Send(source.peer, each) for each in cancels), *self._pipeline.fill_all(now)]
 
     _HANDLERS: ClassVar[dict[type[Event], Callable[..., list[Effect]]]] = {
         Allotted: _allotted_now,

@@ -253,7 +253,7 @@ class Exchange:
             self._hearsay.pop(root, None)
             return []
         self._deadlines.set(root, now + FEED_S)
-        room = fetch.sources.room(scarce=fetch.requests.is_scarce(fetch.sources.linked))
+        room = fetch.room
         given: list[Contact] = []
         for node in self._rng.sample(list(hearsay), len(hearsay)) if room else ():
             if len(given) >= room:
