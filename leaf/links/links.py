@@ -15,6 +15,7 @@ from common.doors import Door
 from common.ids import NodeId
 from common.messages.fields import Contact
 from leaf.links.caps import Caps
+from leaf.links.places import Places
 from leaf.signals import Limited
 
 STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one served, one waiting
@@ -23,11 +24,16 @@ STRANGERS_PER_SLOT: Final = 2  # links of others, for each upload slot: one serv
 class BulkLinks:
     """The bulk links of one leaf."""
 
-    __slots__ = ("_addresses", "_heard_at", "_links_max", "_strangers", "_strangers_max", "caps")
+    __slots__ = (
+        *("_addresses", "_heard_at", "_links_max", "_strangers", "_strangers_max", "caps"),
+        "places",
+    )
 
     def __init__(self, config: SwarmConfig) -> None:
         self.caps = Caps()
         """How fast content may go over them, and over HTTP."""
+        self.places = Places(config.redial_s)
+        """Where they were dialled."""
         self._heard_at: dict[NodeId, float] = {}
         self._addresses: dict[NodeId, Address] = {}
         self._strangers: dict[NodeId, None] = {}  # they dialled us
@@ -65,6 +71,7 @@ class BulkLinks:
         self._heard_at[event.peer] = now
         self._addresses[event.peer] = event.address
         if not event.inbound:
+            self.places.answered(event.peer, event.address)
             return []
         self._strangers[event.peer] = None
         if len(self._strangers) > self._strangers_max:

@@ -5,9 +5,9 @@ heard of first may be made up. Nor are there more than are enough on the word of
 or of other leaves alone: whom a parent names are told of one another, and would be a clique that
 each piece has to be brought to; whom leaves name may be made up, and would keep out all others. A
 dial that should have been answered takes no other's place, and a place where nobody answered is not
-dialled again soon, under whatever keys. A source whose link fails is tried again after longer and
-longer pauses and forgotten after a few; one that lied is remembered and never taken up again. What
-they are asked for stands in `leaf.swarm.fetch`.
+dialled again soon, under whatever keys, by whatever download (`leaf.links.places`). A source whose
+link fails is tried again after longer and longer pauses and forgotten after a few; one that lied is
+remembered and never taken up again. What they are asked for stands in `leaf.swarm.fetch`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -207,10 +207,14 @@ class Sources:
     def _contact(self, source: Source, now: float) -> list[Effect]:
         if self._links.is_up(source.peer):
             return self.greet(source, now)
+        if source.address.is_a_place:
+            rests_until = self._links.places.take(source.peer, source.address, now)
+            if rests_until is not None:  # another download dialled it
+                self.deadlines.set(("place", source.address), rests_until)
+                return []
+            self.deadlines.set(("place", source.address), now + self._config.redial_s)
         self._enter(source, Phase.DIALLING)
         self.deadlines.set(("push", source.peer), now + PUSH_S)
-        if source.address.is_a_place:
-            self.deadlines.set(("place", source.address), now + self._config.redial_s)
         return [Dial(source.peer, source.address, Door.BULK)]
 
     def linked_with(self, source: Source, now: float, *, inbound: bool) -> list[Effect]:
