@@ -7,6 +7,7 @@ Mitzenmacher 2002). The place in a smaller digest is the beginning of that in a 
 sends what to whom is `superpeer.digests.digests`.
 """
 
+import struct
 import zlib
 from array import array
 from collections.abc import Iterable
@@ -26,7 +27,9 @@ FULL: Final = 1 / 25  # more than 4 % of the places are set: twice as many are b
 FULLEST: Final = 1 / 8  # what is told is never so full: half a patch may be ahead of the other
 SPARSE: Final = 1 / 100  # less than 1 %: half as many will do
 _GROWTH: Final = 9 / 8  # of places, after which they are packed
-_PLACE_BYTES: Final = 4
+_PLACE: Final = struct.Struct(">I")
+_PLACE_BYTES: Final = _PLACE.size
+_PLACE_SHIFT: Final = 8 * _PLACE_BYTES - DIGEST_BITS_MAX
 _STATED: Final = b"superpeer digest 1\0"
 _SWAPPED: Final = array("I", (1,)).tobytes()[0] == 0  # a big-endian machine
 
@@ -40,7 +43,7 @@ def place_of_word(word: str) -> int:
 
 def place_of_root(root: bytes) -> int:
     """Where the content with this root stands in the largest digest; a root is a hash already."""
-    return _place(root[:_PLACE_BYTES])
+    return _place(root)
 
 
 class CountedPlaces:
@@ -71,7 +74,10 @@ class CountedPlaces:
             self._count_up(place)
             return False
         self.places.add(place)
-        _note(place, self._added, self._cleared)
+        if place in self._cleared:  # a change that undoes another is none
+            self._cleared.remove(place)
+        else:
+            self._added.add(place)
         return True
 
     def discard(self, place: int) -> bool:
@@ -80,7 +86,10 @@ class CountedPlaces:
             self._count_down(place)
             return False
         self.places.remove(place)
-        _note(place, self._cleared, self._added)
+        if place in self._added:
+            self._added.remove(place)
+        else:
+            self._cleared.add(place)
         return True
 
     def _count_up(self, place: int) -> None:
@@ -222,13 +231,7 @@ def _plain(numbers: Iterable[int]) -> bytes:
     return plain.tobytes()
 
 
-def _note(place: int, happened: BitMap, opposite: BitMap) -> None:
-    """A change that undoes another is none."""
-    if place in opposite:
-        opposite.remove(place)
-    else:
-        happened.add(place)
-
-
 def _place(hashed: bytes) -> int:
-    return int.from_bytes(hashed, "big") >> (8 * _PLACE_BYTES - DIGEST_BITS_MAX)
+    """Where the beginning of a hash says."""
+    place: int = _PLACE.unpack_from(hashed)[0] >> _PLACE_SHIFT
+    return place

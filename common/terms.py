@@ -16,6 +16,7 @@ from msgspec import Meta
 from common.asking import TermsError, taken_apart
 from common.content.catalogue import Entry
 from common.limits import (
+    FILE_NAME_BYTES_MAX,
     FILE_SIZE_MAX,
     PHRASE_CHARS_MAX,
     QUERY_PHRASES_MAX,
@@ -104,6 +105,9 @@ def entry_words(entry: Entry) -> list[str]:
     Where the name has none before its extension, its symbols are one.
     """
     name, folder = entry.name, entry.folder
+    plain = f"{name}/{folder}"  # of most files: begun by a word, and too short to have too many
+    if plain.isascii() and plain[0].isalnum() and len(plain) <= FILE_NAME_BYTES_MAX:
+        return words(plain)
     found = words(name)
     if len(found) < 2 and (not found or found[0] == extension(name)):
         found = [*filter(None, [symbols_of_name(name)]), *found]

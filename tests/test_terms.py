@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from common.asking import TermsError
 from common.content.catalogue import Entry
 from common.limits import (
+    FILE_NAME_BYTES_MAX,
     FILE_SIZE_MAX,
     PHRASE_CHARS_MAX,
     QUERY_PHRASES_MAX,
@@ -18,7 +19,7 @@ from common.limits import (
     SEARCH_CHARS_MAX,
     WORD_CHARS_MAX,
 )
-from common.names import MEDIA_TYPES
+from common.names import MEDIA_TYPES, words
 from common.terms import Terms, entry_words, fit, matches, parse
 
 TOO_MANY = [f"w{number}" for number in range(QUERY_WORDS_MAX + 1)]
@@ -222,6 +223,16 @@ def test_words_of_an_entry_are_distinct_with_the_name_first() -> None:
     """A word that stands in name and folder counts once."""
     entry = Entry(bytes(32), 1, "Tom Waits - Alice.flac", "Tom Waits/Alice (2002)")
     assert entry_words(entry) == ["tom", "waits", "alice", "flac", "2002"]
+
+
+@given(
+    st.text("Ab1 .-_", max_size=FILE_NAME_BYTES_MAX - 1),
+    st.text("aC2 .-/", max_size=2 * FILE_NAME_BYTES_MAX),
+)
+def test_an_entry_has_the_words_of_its_name_and_of_its_folder(name: str, folder: str) -> None:
+    """However long the two are; the last of the one and the first of the other are two words."""
+    entry = Entry(bytes(32), 1, f"x{name}", folder)
+    assert entry_words(entry) == list(dict.fromkeys(words(entry.name) + words(folder)))
 
 
 @given(

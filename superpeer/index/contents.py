@@ -16,6 +16,9 @@ _ROW_BITS: Final = 11  # 488 documents each among a million: 2 KB, whose heads w
 _MARK_BITS: Final = 8
 DOCS_MAX: Final = 1 << 32 - _MARK_BITS  # numbers of documents: 16 million
 _ROOT_BITS: Final = 256
+_ROOTS: Final = (1 << _ROOT_BITS) - 1
+_SHIFT: Final = _ROOT_BITS - _ROW_BITS - _MARK_BITS
+_MARKS: Final = (1 << _MARK_BITS) - 1
 _LONG_BYTES: Final = 8_000  # of a row: a content that thousands have; it grows in place
 _RECORD: Final = struct.Struct("<I")  # the document, and below it the mark
 
@@ -57,9 +60,8 @@ class Contents:
 
     def _place(self, root: bytes) -> tuple[int, int]:
         """In which row, and under which mark."""
-        product = int.from_bytes(root, "big") * self._secret
-        hashed = product % (1 << _ROOT_BITS) >> _ROOT_BITS - _ROW_BITS - _MARK_BITS
-        return hashed >> _MARK_BITS, hashed & (1 << _MARK_BITS) - 1
+        hashed = (int.from_bytes(root, "big") * self._secret & _ROOTS) >> _SHIFT
+        return hashed >> _MARK_BITS, hashed & _MARKS
 
 
 def _found(records: bytes | bytearray, beginning: bytes) -> Iterator[int]:

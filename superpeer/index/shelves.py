@@ -58,21 +58,22 @@ class Shelves:
     def get(self, shelf: Shelf, slot: int) -> tuple[int, Entry] | None:
         """The document in `slot`, and what it says; None where there is none."""
         place = slot >> PAGE_BITS
-        if place >= len(shelf.pages) or shelf.pages[place] == NO_PAGE:
+        page = shelf.pages[place] if place < len(shelf.pages) else NO_PAGE
+        if page == NO_PAGE:
             return None
-        doc = shelf.pages[place] << PAGE_BITS | slot & PAGE - 1
-        entry = self.entry(doc)
+        doc = page << PAGE_BITS | slot & PAGE - 1
+        entry = self._rows[doc >> ROW_BITS][doc & ROW - 1]
         return None if entry is NOTHING else (doc, entry)
 
     def put(self, shelf: Shelf, slot: int, entry: Entry) -> int:
         """Fill `slot`, which is free; the document that it is now."""
-        place = slot >> PAGE_BITS
-        missing = place + 1 - len(shelf.pages)
-        if missing > 0:
-            shelf.pages.extend([NO_PAGE] * missing)
-        if shelf.pages[place] == NO_PAGE:
-            shelf.pages[place] = self._take(shelf, place << PAGE_BITS)
-        doc = shelf.pages[place] << PAGE_BITS | slot & PAGE - 1
+        place, pages = slot >> PAGE_BITS, shelf.pages
+        if place >= len(pages):
+            pages.extend([NO_PAGE] * (place + 1 - len(pages)))
+        page = pages[place]
+        if page == NO_PAGE:
+            page = pages[place] = self._take(shelf, place << PAGE_BITS)
+        doc = page << PAGE_BITS | slot & PAGE - 1
         self._rows[doc >> ROW_BITS][doc & ROW - 1] = entry
         shelf.files += 1
         self.changes += 1
