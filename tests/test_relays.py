@@ -313,6 +313,14 @@ def test_who_takes_nothing_is_not_waited_for_without_end() -> None:
     assert Send(PARENT, Relay(VISITOR, over=True)) in ended
 
 
+def test_what_is_ordered_after_the_end_of_the_same_turn_is_dropped() -> None:
+    """It was meant for a link that stood when it was ordered."""
+    leaf = Beyond()
+    assert leaf.orders(Hangup(VISITOR, Door.BULK, "enough"))
+    for late in (Send(VISITOR, Have(ROOT, 1)), Hangup(VISITOR, Door.BULK, "enough")):
+        assert leaf.core.handle(ToRelay(late), 0.0) == []
+
+
 Joinlike = Relayed(VISITOR)  # of another door
 
 

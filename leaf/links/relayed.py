@@ -211,15 +211,16 @@ class RelayedPeers:
 
     def _ordered(self, event: ToRelay, _now: float) -> list[Effect]:
         order = event.order
+        if not isinstance(order, Hangup | Send):
+            return []
+        beyond = self._beyond.get(order.peer)
+        if beyond is None:
+            return []  # an order before it, in the same turn, ended the link
         if isinstance(order, Hangup):
-            relay = self._beyond[order.peer].relay
             return [
-                Send(relay, Relay(order.peer, over=True)),
+                Send(beyond.relay, Relay(order.peer, over=True)),
                 *self._part(order.peer, order.reason),
             ]
-        if not isinstance(order, Send):
-            return []
-        beyond = self._beyond[order.peer]
         said = wire.frame([wire.encode(order.message)])
         data = memoryview(order.data) if order.data is not None else memoryview(b"")
         whole = b"".join((len(said).to_bytes(_HEAD_BYTES, "big"), said, data))
