@@ -25,11 +25,11 @@ from tests.test_swarm_fetch import ROOT as FILE
 from tests.test_swarm_fetch import TREE, A, B, Fetching, requests
 from tests.test_swarm_upload import Serving
 
-SIZE = 2048 * 16384
-WHOLE = 2048 * HASH_BYTES  # its layer
+SIZE = 256 * 16384
+WHOLE = 256 * HASH_BYTES  # its layer
 ROOT = b"r" * 32
 PLACES = LINE_BYTES_MAX // WHOLE
-BIG = Random(4).randbytes(8 * 2**20)
+BIG = Random(4).randbytes(4 * 2**20)
 BIG_TREE = tree_of(BIG)
 BIG_ROOT = BIG_TREE.root
 BIG_PIECES = piece_count(len(BIG))
@@ -38,7 +38,7 @@ CROWD = [bytes((number,)) * 32 for number in range(1, 41)]
 
 def test_the_line_is_short_and_each_leaf_has_one_place() -> None:
     """Who finds it full has none; one answer has room in any case."""
-    proofs, whole = Proofs(), TreeRequest(ROOT, 0, 2048)
+    proofs, whole = Proofs(), TreeRequest(ROOT, 0, 256)
     assert [proofs.join(peer, whole, SIZE) for peer in CROWD] == [
         *[True] * PLACES,
         *[False] * (len(CROWD) - PLACES),
@@ -57,7 +57,7 @@ def test_the_line_is_what_joined_and_did_not_leave(steps: list[tuple[bytes, bool
     for peer, comes in steps:
         if comes:
             has_room = len(there) < PLACES and peer not in there
-            assert proofs.join(peer, TreeRequest(ROOT, 0, 2048), SIZE) == has_room
+            assert proofs.join(peer, TreeRequest(ROOT, 0, 256), SIZE) == has_room
             if has_room:
                 there[peer] = None
         else:
