@@ -97,11 +97,11 @@ def test_pause_and_resume_say_how_many(
     [
         (
             [SharedRow("/m", "m.folder", 90, ID, ""), SharedRow("/m/a", "a", 7, ID, "")],
-            "Shared no more: 1 file, 7 B; on the disk nothing has changed.",
+            "No share any more: 1 file, 7 B; on the disk nothing has changed.",
         ),
-        ([SharedRow("/m", "m", 7, ID, "")], "Shared no more: 1 file, 7 B;"),
-        ([SharedRow("/m", "m", 0, None, None)], "Shared no more; no file of it was yet."),
-        ([], "Shared no more; no file of it was yet."),
+        ([SharedRow("/m", "m", 7, ID, "")], "No share any more: 1 file, 7 B;"),
+        ([SharedRow("/m", "m", 0, None, None)], "No share any more; no file of it was shared yet."),
+        ([], "No share any more; no file of it was shared yet."),
     ],
 )
 def test_unshare_says_what_is_shared_no_more(
@@ -123,7 +123,11 @@ def test_unshare_says_what_is_shared_no_more(
             {"its name begins with a dot": 2, "too deep": 1},
             "Left out: 3 of what lies in shares (2: its name begins with a dot, 1: too deep).\n",
         ),
-        (2, {}, "Still to hash: 2 files; `leaf status` shows how many, and what is left out.\n"),
+        (
+            2,
+            {},
+            "Still to hash: 2 files of all that is shared; `leaf status` shows how far it is.\n",
+        ),
     ],
 )
 def test_share_says_what_it_left_out(

@@ -225,7 +225,7 @@ def test_a_home_that_cannot_keep_the_numbers_loses_only_them(
         ),
         (
             GetResult("/d/a", ID, 7, 0.5, 0, 0, True, 3, copied=2),
-            "2 copied from files of this machine, the others were there already.",
+            "2 copied from files of this machine, the others were there or are empty.",
         ),
         (GetResult("/d/a", ID, 7, 0.5, 9, 2, True, 3, copied=1), "1 copied from files of this"),
         (GetResult("/d/a", ID, 7, 0.5, 0, 0, verified=False), "Skipped, a file is there"),

@@ -66,7 +66,7 @@ def test_what_a_share_leaves_out_is_said_once() -> None:
 
 
 def test_a_share_is_answered_when_all_in_it_is_found() -> None:
-    """Hashed or not: what is left out is known by then."""
+    """Hashed or not."""
     core = library()
     core.handle(Asked(1, "leaf.share", Share(["/a"])), 0.0)
     core.handle(Asked(2, "leaf.share", Share(["/b"])), 0.0)
@@ -244,6 +244,14 @@ def test_unshare_forgets() -> None:
     assert core.handle(ShareSettled("/a"), 0.0) == []
     with pytest.raises(UserError):
         core.handle(Asked(2, "leaf.unshare", Unshare("/a")), 0.0)
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_who_waits_for_a_share_is_answered_when_it_is_no_more(wait: bool) -> None:
+    """Another shell unshared it while it was looked through."""
+    core = library()
+    core.handle(Asked(1, "leaf.share", Share(["/a"], wait=wait)), 0.0)
+    assert answered(core.handle(Asked(2, "leaf.unshare", Unshare("/a")), 1.0)) == [2, 1]
 
 
 def test_who_left_is_not_answered() -> None:

@@ -8,8 +8,8 @@ from common.core import Dial, Effect
 from common.doors import Door
 from common.messages.fields import Contact
 from common.messages.swarm import Bitfield, Have, NotInterested, Unchoke
-from leaf.signals import Allotted, SourcesFound
-from leaf.swarm.sources import SOURCES_ENOUGH
+from leaf.signals import Allotted, SourcesFound, SourcesUnwanted, SourcesWanted
+from leaf.swarm.sources import PUSH_S, SOURCES_ENOUGH
 from tests.test_swarm_fetch import CONFIG, MIB, PIECES, ROOT, Fetching, at, hung_up
 
 LINKS = CONFIG.links_max
@@ -41,8 +41,7 @@ def dialled(effects: list[Effect]) -> int:
 
 
 def test_the_parent_fills_the_links_that_are_enough_and_leaves_the_rest() -> None:
-    """Whoever is named by the parent beyond waits; whom leaves name are linked with all the same,
-    and who dials us too."""
+    """Whoever is named by the parent beyond waits; whom leaves name are linked with."""
     fetching = Fetching()
     fetching.feed(Allotted(LINKS, 64 * MIB))
     assert dialled(fetching.find(*PEERS[:LINKS])) == SOURCES_ENOUGH
@@ -84,16 +83,6 @@ def test_one_seed_is_one_copy_of_each_piece() -> None:
     assert fetching.core.room == 0
 
 
-def test_nobody_is_asked_for_where_the_parent_names_some_that_are_not_tried() -> None:
-    """Those are dialled first."""
-    fetching = crowd(SOURCES_ENOUGH - 1)
-    assert fetching.core.room == LINKS - SOURCES_ENOUGH + 1
-    fetching.feed(Allotted(0, 64 * MIB))
-    fetching.find(PEERS[40])
-    fetching.core.sources.links_max = LINKS
-    assert fetching.core.room == 0
-
-
 def test_who_came_just_now_has_a_while_to_get_something() -> None:
     """As long as there are links for whom leaves name; then it gives its own to one that waits."""
     fetching = crowd(SOURCES_ENOUGH)
@@ -111,3 +100,55 @@ def test_who_came_just_now_has_a_while_to_get_something() -> None:
         for each in fetching.find(PEERS[LINKS + 2])
         if getattr(each, "peer", b"") == last
     ]
+
+
+def test_who_answers_late_has_no_link_beyond_those_of_its_kind() -> None:
+    """Made-up ones could all answer after their dial took no link any more."""
+    fetching = Fetching()
+    fetching.feed(Allotted(LINKS, 64 * MIB))
+    late = named(fetching, *PEERS[:SOURCES_ENOUGH])
+    late += fetching.wait(PUSH_S)
+    late += named(fetching, *PEERS[SOURCES_ENOUGH : 2 * SOURCES_ENOUGH])
+    for each in late:
+        if isinstance(each, Dial):
+            fetching.link(each.peer)
+    assert fetching.core.sources.linked_count == SOURCES_ENOUGH
+    assert dialled(fetching.find(*PEERS[2 * SOURCES_ENOUGH :])) == LINKS - SOURCES_ENOUGH
+
+
+def test_nobody_is_let_go_of_for_one_who_cannot_have_its_link() -> None:
+    """Where the parent's thirty are taken and others are free, whom leaves named stay."""
+    fetching = crowd(SOURCES_ENOUGH, ALL_BUT_ONE)
+    of_leaves = PEERS[SOURCES_ENOUGH : SOURCES_ENOUGH + 5]
+    named(fetching, *of_leaves)
+    for peer in of_leaves:
+        fetching.link(peer)
+        fetching.hears(peer, Bitfield(ROOT, NOTHING))
+    for peer in PEERS[:SOURCES_ENOUGH]:
+        fetching.hears(peer, Unchoke(ROOT))
+    fetching.wait(CONFIG.request_s - 1.0)
+    said = fetching.find(*PEERS[-5:])
+    assert not any(getattr(each, "peer", b"") in of_leaves for each in said)
+
+
+def test_whom_the_parent_names_too_counts_as_its() -> None:
+    """Or leaves could keep out whom they name first."""
+    fetching = Fetching()
+    fetching.feed(Allotted(LINKS, 64 * MIB))
+    known = {each.peer for each in named(fetching, *PEERS[:60]) if isinstance(each, Dial)}
+    others = [peer for peer in PEERS[:60] if peer not in known]
+    assert dialled(fetching.find(*others)) == LINKS - SOURCES_ENOUGH
+
+
+def test_those_that_have_nothing_are_not_enough() -> None:
+    """The parent is asked on, whoever they say they are."""
+    fetching = Fetching()
+    fetching.feed(Allotted(LINKS, 64 * MIB))
+    named(fetching, *PEERS[:SOURCES_ENOUGH])
+    for peer in PEERS[:SOURCES_ENOUGH]:
+        fetching.link(peer)
+    wanted: list[Effect] = []
+    for peer in PEERS[:SOURCES_ENOUGH]:
+        wanted += fetching.hears(peer, Bitfield(ROOT, NOTHING))
+    assert any(isinstance(each, SourcesWanted) for each in wanted)
+    assert not any(isinstance(each, SourcesUnwanted) for each in wanted)

@@ -190,7 +190,7 @@ def _at_hand(got: "GetResult") -> str:
         return f"Already there: {size}.{_beside(got)}"
     if got.files is None:
         return f"Copied from a file with this content on this machine: {size}."
-    rest = "" if got.copied >= got.files else ", the others were there already"
+    rest = "" if got.copied >= got.files else ", the others were there or are empty"
     copied = f"{got.copied} copied from files of this machine{rest}"
     return f"{counted(got.files, 'file')}, {size}: {copied}.{_beside(got)}"
 

@@ -44,7 +44,7 @@ def share(invocation: Invocation, paths: tuple[str, ...], wait: bool, as_folder:
     if found is not None and found.pending_files:
         pending = counted(found.pending_files, "file")
         output.talk(
-            f"Still to hash: {pending}; `leaf status` shows how many, and what is left out."
+            f"Still to hash: {pending} of all that is shared; `leaf status` shows how far it is."
         )
     if found is not None and found.left_out:
         output.talk(f"Left out: {left_out_text(found.left_out)}.")
@@ -77,12 +77,16 @@ def unshare(invocation: Invocation, path: str) -> None:
 
 def _unshared(place: Path, rows: "list[SharedRow]") -> str:
     """What is shared no more, in a sentence."""
-    inside = [row for row in rows if row.path != str(place)] or rows  # a list of files is none
-    found = [row for row in inside if row.id]
+    from common.content.manifest import is_manifest_name
+
+    of_itself = [row for row in rows if row.path == str(place)]
+    inside = [row for row in rows if row.path != str(place)]
+    is_list = bool(of_itself) and is_manifest_name(of_itself[0].name)  # of a folder's files
+    found = [row for row in (inside if is_list else rows) if row.id]
     if not found:
-        return "Shared no more; no file of it was yet."
+        return "No share any more; no file of it was shared yet."
     them = f"{counted(len(found), 'file')}, {size_text(sum(row.size for row in found))}"
-    return f"Shared no more: {them}; on the disk nothing has changed."
+    return f"No share any more: {them}; on the disk nothing has changed."
 
 
 @click.command()

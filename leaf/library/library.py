@@ -320,7 +320,8 @@ class Library:
                 Exit.NOTHING_FOUND, f"{path} is not shared.", "`leaf ls` shows what is."
             )
         rows = self._rows([path])
-        return [*self._forget(path), Answer(event.call, rows)]
+        forgotten = self._forget(path)
+        return [*forgotten, Answer(event.call, rows), *self._answer_ready()]
 
     def _asked_ls(self, event: Asked) -> list[Effect]:
         return [Answer(event.call, self._rows(list(self._shares)))]
@@ -349,7 +350,7 @@ class Library:
 
     def _is_ready(self, waiting: Waiting) -> bool:
         followed = [path for path in waiting.shares if path in self._shares]
-        if not waiting.wait:  # what is left out is known once all is found
+        if not waiting.wait:  # a list of nothing, before it is known what there is, helps nobody
             return all(self._shares[path].is_found for path in followed)
         scanned = not any(path in waiting.due or self._folders.is_behind(path) for path in followed)
         return scanned and waiting.revision <= self._acknowledged

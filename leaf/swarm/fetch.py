@@ -123,12 +123,17 @@ class Fetch:
     def _make_room(self, now: float) -> list[Effect]:
         """Where links are scarce, one that has nothing we lack (and, where some are left, has had a
         while), or has choked for long and never gave, gives its own to one that may have it."""
-        if not self.sources.crowded:
+        in_the_way = self.sources.in_the_way
+        if not in_the_way:
             return []
         since = now if self.sources.full else now - self._config.request_s
-        met = [each for each in self.sources.linked if each.linked_at <= since]
+        met = [each for each in in_the_way if each.linked_at <= since]
         useless = [each for each in met if self._requests.has_nothing(each)]
-        if not (useless := useless or self.sources.choking_long(self.givers, now)):
+        if not useless:
+            peers = {each.peer for each in in_the_way}
+            choking = self.sources.choking_long(self.givers, now)
+            useless = [each for each in choking if each.peer in peers]
+        if not useless:
             return []
         self._let_go(useless[0])
         return self.sources.park(useless[0], now)

@@ -66,8 +66,8 @@ class Picker:
         return run_around(wanted, piece, count_max)
 
     def copies(self, missing: BitMap) -> int:
-        """How many partial sources have the rarest of these pieces; as many as there are of any,
-        where these are none."""
+        """How many partial sources have the rarest of these pieces; more than have any, where these
+        are none."""
         ways = (
             copies for copies, pieces in enumerate(self._by_copies) if pieces.intersect(missing)
         )

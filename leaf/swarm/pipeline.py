@@ -91,8 +91,7 @@ class Pipeline:
             self._deadlines.set("late", now + patience_s)
 
     def _ask_layer(self, source: Source, now: float) -> list[Effect]:
-        has_none = source.has is not None and not source.has  # and so no hashes either
-        if has_none or (request := self._layer.ask(source.peer, now)) is None:
+        if source.has_none or (request := self._layer.ask(source.peer, now)) is None:
             return []
         self._deadlines.set("layer", now + self._requests.lateness_s)
         self._sources.expect(source, now)

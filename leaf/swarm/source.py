@@ -66,8 +66,13 @@ class Source:
     rate: Rate | None = None  # since it last owed nothing: pauses of ours do not count
     snubs: int = 0
     tries: int = 0  # dials in a row that came to nothing
-    is_hearsay: bool = False  # other leaves named it, and not the parent
+    is_hearsay: bool = False  # other leaves named it, and the parent has not
     overdue: bool = False  # our dial should have been answered: it takes no other's place
+
+    @property
+    def has_none(self) -> bool:
+        """Whether it has shown that it has no piece yet, and so no hashes either."""
+        return self.shown and self.has is not None and not self.has
 
     @property
     def ready(self) -> bool:

@@ -32,6 +32,7 @@ SOURCES_ENOUGH: Final = 30  # linked or dialled: the parent is asked for no more
 TRIES_MAX: Final = 3  # links in a row that brought nothing before it is forgotten (THREATS T3)
 PUSH_S: Final = 1.0  # a dial that is not answered so long may never be; wild guess
 OVERDUE_MAX: Final = 32  # dials that take nobody's place: so many made-up ones are waited for
+PLACE_TURNS: Final = 1.25  # times redial_s: until then all who want a place come, as drawn
 LIARS_MAX: Final = 1_000
 
 
@@ -110,11 +111,7 @@ class Sources:
     def choking_long(self, gave: Collection[NodeId], now: float) -> list[Source]:
         """Those that have choked us for `request_s` and more, and never gave; the longest first."""
         since = now - self._config.request_s
-        choking = [
-            each
-            for each in self.linked
-            if each.choking and each.linked_at <= since and each.peer not in gave
-        ]
+        choking = [each for each in self.linked if _chokes(each, gave, since)]
         return sorted(choking, key=lambda each: each.linked_at)
 
     @property
@@ -125,9 +122,25 @@ class Sources:
     @property
     def crowded(self) -> bool:
         """Whether one that could be tried waits for a link."""
-        return any(
-            not self._has_place(each) and self._may_try(each) for each in self._sources.values()
-        )
+        return bool(self._waiting)
+
+    @property
+    def _waiting(self) -> dict[bool, None]:
+        """Of such as who waits for a link: named by other leaves, or not."""
+        return {
+            each.is_hearsay: None
+            for each in self._sources.values()
+            if not self._has_link_for(each) and self._may_try(each)
+        }
+
+    @property
+    def in_the_way(self) -> list[Source]:
+        """Those whose link one that waits could have instead."""
+        waiting = self._waiting
+        if not waiting:
+            return []
+        any_link = any(self._taken[kind] < SOURCES_ENOUGH for kind in waiting)
+        return [each for each in self.linked if any_link or each.is_hearsay in waiting]
 
     def room(self, *, scarce: bool) -> int:
         """How many more would be dialled at once, if other leaves named them; where pieces are
@@ -139,9 +152,9 @@ class Sources:
 
     def _may_dial(self, source: Source) -> bool:
         """Whether it is dialled next time."""
-        return self._has_place(source) and self._may_try(source)
+        return self._has_link_for(source) and self._may_try(source)
 
-    def _has_place(self, source: Source) -> bool:
+    def _has_link_for(self, source: Source) -> bool:
         """Whether a link to such as this may be made."""
         return not self.full and self._taken[source.is_hearsay] < SOURCES_ENOUGH
 
@@ -167,15 +180,19 @@ class Sources:
     def _enter(self, source: Source, phase: Phase) -> None:
         """Another phase; one without a link has said nothing yet."""
         self._leave_phase(source)
-        self._linked += phase is Phase.LINKED
-        self._taken[source.is_hearsay] += phase is not Phase.KNOWN
         if phase is Phase.KNOWN:
             source.unlink()
         source.phase = phase
+        self._count(source, 1)
+
+    def _count(self, source: Source, one: int) -> None:
+        """Enter what it takes into the books, or strike it out."""
+        self._linked += one * (source.phase is Phase.LINKED)
+        takes = source.phase is not Phase.KNOWN and not source.overdue
+        self._taken[source.is_hearsay] += one * takes
 
     def _leave_phase(self, source: Source) -> None:
-        self._linked -= source.phase is Phase.LINKED
-        self._taken[source.is_hearsay] -= source.phase is not Phase.KNOWN and not source.overdue
+        self._count(source, -1)
         self._overdue -= source.overdue
         source.overdue = False
 
@@ -186,6 +203,10 @@ class Sources:
             known = self._sources.get(contact.node)
             if known is not None and known.tries and known.phase is Phase.KNOWN:
                 known.address = contact.address
+            if known is not None and known.is_hearsay and tries_left == TRIES_MAX:
+                self._count(known, -1)
+                known.is_hearsay = False  # the parent names it too
+                self._count(known, 1)
             is_new = known is None and contact.node not in self.liars
             if is_new and len(self._sources) < SOURCES_MAX:
                 source = Source(contact.node, contact.address, tries=TRIES_MAX - tries_left)
@@ -209,10 +230,12 @@ class Sources:
             return self.greet(source, now)
         if source.address.is_a_place:
             rests_until = self._links.places.take(source.peer, source.address, now)
-            if rests_until is not None:  # another download dialled it
-                self.deadlines.set(("place", source.address), rests_until)
+            rest_s = self._config.redial_s * self._rng.uniform(1.0, PLACE_TURNS)
+            if rests_until is not None:  # another download dialled it; who comes next is drawn
+                rest_s += rests_until - now - self._config.redial_s
+            self.deadlines.set(("place", source.address), now + rest_s)
+            if rests_until is not None:
                 return []
-            self.deadlines.set(("place", source.address), now + self._config.redial_s)
         self._enter(source, Phase.DIALLING)
         self.deadlines.set(("push", source.peer), now + PUSH_S)
         return [Dial(source.peer, source.address, Door.BULK)]
@@ -220,7 +243,7 @@ class Sources:
     def linked_with(self, source: Source, now: float, *, inbound: bool) -> list[Effect]:
         """A link is up: one that we dialled for, or one of somebody whom we could not dial."""
         is_awaited = source.phase is Phase.DIALLING or (inbound and source.phase is Phase.KNOWN)
-        if source.overdue and self.full:
+        if source.overdue and not self._has_link_for(source):
             return self.park(source, now)  # others came sooner
         return self.greet(source, now) if is_awaited else []
 
@@ -262,8 +285,8 @@ class Sources:
         """Our dial is not answered: it is to dial us meanwhile, and others are dialled."""
         self.deadlines.cancel(("push", source.peer))
         if source.phase is Phase.DIALLING and not source.overdue and self._overdue < OVERDUE_MAX:
+            self._count(source, -1)
             source.overdue, self._overdue = True, self._overdue + 1
-            self._taken[source.is_hearsay] -= 1
         cannot_dial = source.phase is Phase.DIALLING and source.address.is_a_place
         return [PushWanted(self._root, source.peer)] if cannot_dial else []
 
@@ -299,12 +322,20 @@ class Sources:
     def want_more(self, complete: bool, gave: Collection[NodeId], now: float) -> list[Effect]:
         """Say so when sources become too few, or enough."""
         enough = self._busy >= SOURCES_ENOUGH  # of them those count that may give something
-        enough = enough and self._busy - len(self.choking_long(gave, now)) >= SOURCES_ENOUGH
+        if enough:
+            since = now - self._config.request_s
+            idle = sum(each.has_none or _chokes(each, gave, since) for each in self.linked)
+            enough = self._busy - idle >= SOURCES_ENOUGH
         wanted = not complete and not enough
         if wanted == self._wanted:
             return []
         self._wanted = wanted
         return [SourcesWanted(self._root, self._size) if wanted else SourcesUnwanted(self._root)]
+
+
+def _chokes(source: Source, gave: Collection[NodeId], since: float) -> bool:
+    """Whether it never gave, and has let us wait since it was linked, before `since`."""
+    return source.choking and source.linked_at <= since and source.peer not in gave
 
 
 def _failures(source: Source) -> int:

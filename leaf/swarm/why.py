@@ -114,7 +114,7 @@ def _of_sources(fetch: Fetch, now: float) -> list[Cause]:
     if fetch.sources.liars:
         liars = len(fetch.sources.liars)
         causes.append(Cause("banned", f"wrong bytes came from {liars}, asked no more", liars))
-    if linked and fetch.sources.crowded:
+    if linked and fetch.sources.full and fetch.sources.crowded:
         links_max = fetch.sources.links_max
         text = f"all {links_max} links of this download are taken; other sources wait"
         causes.append(Cause("links", text, links_max))
