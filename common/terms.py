@@ -105,7 +105,7 @@ def entry_words(entry: Entry) -> list[str]:
     Where the name has none before its extension, its symbols are one.
     """
     name, folder = entry.name, entry.folder
-    plain = f"{name}/{folder}"  # of most files: begun by a word, and too short to have too many
+    plain = f"{name}/{folder}"  # of most files: a word begins it, so no symbols are one; and short
     if plain.isascii() and plain[0].isalnum() and len(plain) <= FILE_NAME_BYTES_MAX:
         return words(plain)
     found = words(name)

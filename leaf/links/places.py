@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from common.addresses import Address
 from common.ids import NodeId
 
-PLACES_MAX: Final = 2_000  # that are remembered; the one dialled or reached longest ago is not
+PLACES_MAX: Final = 2_000  # remembered, the latest: ten downloads' sources; wild guess
 SHARED_S: Final = 1.0  # so long a dial is taken to be under way; wild guess
 
 

@@ -85,6 +85,13 @@ class Pipeline:
             self._be_patient(now)
         return effects
 
+    def layer_refused(self, source: Source, now: float) -> list[Effect]:
+        """Too many ask it for hashes: others may have them by now, and soon it has room."""
+        self._layer.refused(source.peer, now)
+        self._sources.expect_nothing(source)
+        self._deadlines.set("refused", now + AGAIN_S)
+        return self.fill_all(now)
+
     def _be_patient(self, now: float) -> None:
         """See later whether what was asked for has come."""
         if (patience_s := self._requests.patience_s) is not None:
@@ -96,10 +103,3 @@ class Pipeline:
         self._deadlines.set("layer", now + self._requests.lateness_s)
         self._sources.expect(source, now)
         return [Send(source.peer, request)]
-
-    def layer_refused(self, source: Source, now: float) -> list[Effect]:
-        """Too many ask it for hashes: others may have them by now, and soon it has room."""
-        self._layer.refused(source.peer, now)
-        self._sources.expect_nothing(source)
-        self._deadlines.set("refused", now + AGAIN_S)
-        return self.fill_all(now)

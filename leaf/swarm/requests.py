@@ -27,7 +27,7 @@ from leaf.swarm.sources import Sources
 ENDGAME_SHARE: Final = 0.1  # of request_s: so old must a request be to be asked of another too
 TAIL_S: Final = 0.25  # ... once, where its owner has more to bring than it can in `SLOW_S`: where
 SLOW_S: Final = 0.5  # all end with what they asked of one leaf, others have it and nothing to do
-COPIES_FEW: Final = 2  # linked leaves that have a piece: fewer, and more leaves are looked for
+COPIES_FEW: Final = 2  # linked leaves with a piece: a clique has one, the seed; fewer are too few
 OWERS_MAX: Final = 4  # leaves that one piece is asked of, the next each time as much has gone by
 
 

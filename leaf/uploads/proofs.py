@@ -2,9 +2,10 @@
 
 Nobody can begin without the hashes, so all who begin together ask the one leaf that has the file.
 Whoever has them and a piece can pass them on; so the line is short, and who finds it full asks
-another or comes again a little later: by then those who were served first have them too. Each leaf
-has one place. Its turn comes as that of requests does, under the same cap and budget
-(`leaf.uploads.upload`): hashes do not go ahead of everybody's pieces.
+another or comes again a little later: by then those who were served first have them too, where
+several answers side by side would all have come late. Each leaf has one place. Its turn comes as
+that of requests does, under the same cap and budget (`leaf.uploads.upload`): hashes do not go ahead
+of everybody's pieces.
 """
 
 from typing import Final
@@ -18,7 +19,7 @@ from common.storage import ReadLayer
 from leaf.uploads.trees import Asked, Trees
 
 HASHES: Final = -1  # in a turn, instead of the offset of a request
-LINE_BYTES_MAX: Final = 32 * 1024  # that wait, or one answer: side by side all of them come late
+LINE_BYTES_MAX: Final = 32 * 1024  # that wait, or one answer, as of files of 1,024 pieces and more
 
 Answer = tuple[Asked, Effect]
 
