@@ -279,8 +279,8 @@ def test_who_waits_is_told_why_once(
         waiting.follow(progress)
         waiting.follow(progress)
         if late:
-            (asking,) = (one for one in threading.enumerate() if isinstance(one, threading.Timer))
-            asking.join(30)
+            for asking in [one for one in threading.enumerate() if type(one) is threading.Timer]:
+                asking.join(30)
         waiting.follow(msgspec.structs.replace(progress, sources=1 if not late else 0))
     assert capsys.readouterr().err == ("Waiting: nobody can be asked.\n" if late else "")
     assert [method for method, _ in toy.calls] == (["leaf.why"] if late else [])

@@ -32,7 +32,7 @@ SOURCES_ENOUGH: Final = 30  # linked or dialled: the parent is asked for no more
 TRIES_MAX: Final = 3  # links in a row that brought nothing before it is forgotten (THREATS T3)
 PUSH_S: Final = 1.0  # a dial that is not answered so long may never be; wild guess
 OVERDUE_MAX: Final = 32  # dials that take nobody's place: so many made-up ones are waited for
-PLACE_TURNS: Final = 1.25  # times redial_s: until then all who want a place come, as drawn
+PLACE_TURN: Final = 0.25  # of redial_s: within it all downloads that want a place come, as drawn
 LIARS_MAX: Final = 1_000
 
 
@@ -230,12 +230,13 @@ class Sources:
             return self.greet(source, now)
         if source.address.is_a_place:
             rests_until = self._links.places.take(source.peer, source.address, now)
-            rest_s = self._config.redial_s * self._rng.uniform(1.0, PLACE_TURNS)
+            turn_s = PLACE_TURN * self._config.redial_s
             if rests_until is not None:  # another download dialled it; who comes next is drawn
-                rest_s += rests_until - now - self._config.redial_s
-            self.deadlines.set(("place", source.address), now + rest_s)
-            if rests_until is not None:
+                again_at = rests_until + self._rng.uniform(0.0, turn_s)
+                self.deadlines.set(("place", source.address), again_at)
                 return []
+            again_at = now + self._config.redial_s + turn_s  # others first
+            self.deadlines.set(("place", source.address), again_at)
         self._enter(source, Phase.DIALLING)
         self.deadlines.set(("push", source.peer), now + PUSH_S)
         return [Dial(source.peer, source.address, Door.BULK)]
