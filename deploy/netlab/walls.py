@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from deploy.netlab.lan import LEAF, READY_S, SUPERPEER, Cable, Checks, run, status
 from deploy.netlab.uplinks import explained
 from deploy.network import wait_until
@@ -70,7 +72,8 @@ def verdicts(cable: Cable) -> Iterator[tuple[bool, str]]:
     yield failing == [True, True], f"as `superpeer explain` says, it counts against {sum(failing)}"
     is_super = wait_until(lambda: _is_super(open_), bool, PROMOTED_S)
     cable.figures["promoted_s"] = round(time.monotonic() - began, 1)
-    yield is_super, "the open one is promoted"
+    why = "" if is_super else f": {'; '.join(_made_of(open_, node) for node in supers)}"
+    yield is_super, f"the open one is promoted{why}"
     until = time.monotonic() + WATCH_S
     never = wait_until(lambda: any(map(_is_super, walled)), bool, until - time.monotonic())
     yield not never, f"neither of the others is, {WATCH_S:.0f} s later"
@@ -116,6 +119,13 @@ def _fetched(leaf: Node, name: str, data: bytes) -> float:
     took_s = time.monotonic() - began
     same = hashlib.sha256(Path(got.path).read_bytes()).digest() == hashlib.sha256(data).digest()
     return took_s if same else GET_S
+
+
+def _made_of(leaf: Node, superpeer: Node) -> str:
+    """What this super-peer makes of the need for another, and of this leaf."""
+    found = explained(superpeer.home)
+    rows = [row for row in found.verdicts if row.node == leaf.ready.node]
+    return msgspec.json.encode(msgspec.structs.replace(found, verdicts=rows)).decode()
 
 
 def _is_super(leaf: Node) -> bool:
