@@ -129,10 +129,7 @@ class Fetch:
         since = now if self.sources.full else now - self._config.request_s
         met = [each for each in in_the_way if each.linked_at <= since]
         useless = [each for each in met if self._requests.has_nothing(each)]
-        if not useless:
-            peers = {each.peer for each in in_the_way}
-            choking = self.sources.choking_long(self.givers, now)
-            useless = [each for each in choking if each.peer in peers]
+        useless = useless or self.sources.choking_long(in_the_way, self.givers, now)
         if not useless:
             return []
         self._let_go(useless[0])

@@ -108,10 +108,12 @@ class Sources:
             each.ready and not each.snubs and each.peer in gave for each in self._sources.values()
         )
 
-    def choking_long(self, gave: Collection[NodeId], now: float) -> list[Source]:
+    def choking_long(
+        self, among: Sequence[Source], gave: Collection[NodeId], now: float
+    ) -> list[Source]:
         """Those that have choked us for `request_s` and more, and never gave; the longest first."""
         since = now - self._config.request_s
-        choking = [each for each in self.linked if _chokes(each, gave, since)]
+        choking = [each for each in among if _chokes(each, gave, since)]
         return sorted(choking, key=lambda each: each.linked_at)
 
     @property
