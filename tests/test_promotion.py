@@ -228,6 +228,30 @@ def test_leaves_go_where_there_are_fewer() -> None:
     assert network.superpeer_status("first").promotions == 0
 
 
+def test_an_able_leaf_is_found_at_a_neighbour_that_needs_nobody() -> None:
+    """Who is too full and has nobody fit passes leaves on, until who has somebody is too full."""
+    network = Network(config(20, leaves_target=1))
+    network.superpeer("first")
+    network.superpeer("other", "first")
+    for number in range(2):
+        network.leaf(f"leaf{number}", "first", promotes=False)
+    network.leaf("leaf2", "other")
+    assert network.until(lambda: promoted(network) == ["leaf2"], 120.0)
+
+
+def test_where_nobody_is_fit_leaves_do_not_go_to_and_fro() -> None:
+    """Each of the two has leaves too many in turn, and they move ever more seldom."""
+    network = Network(config(20, leaves_target=1))
+    network.superpeer("first")
+    network.superpeer("other", "first")
+    for number in range(3):
+        network.leaf(f"leaf{number}", ("first", "other")[number % 2], promotes=False)
+    network.run(1800.0)
+    assert promoted(network) == []
+    moves = [message for _, _, message in network.said if isinstance(message, ReHome)]
+    assert 1 <= len(moves) <= 12  # one each half minute would be sixty
+
+
 def test_one_that_is_seen_to_send_too_little_steps_down() -> None:
     """Its vitals have fallen: others have room, so it goes, whatever the load."""
     network = crowd(8, leaves_max=10, flip_s=10.0, idle_s=5.0, up_rate_min=1e5)

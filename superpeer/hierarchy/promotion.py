@@ -6,7 +6,8 @@ the leaf in it is told to hang on itself and half of ours are told to move to it
 of ours changes, so a leaf that says yes and does nothing, or comes up and hangs, costs no search:
 it is passed over for a time that doubles. One at a time.
 
-A cluster that is fuller than those beside it gives leaves to them instead. Where nothing is missing
+A cluster that is fuller than those beside it gives leaves to them instead; so does one that is too
+full and has nobody fit, until one of them is too full that has somebody. Where nothing is missing
 a better leaf may take the place of a worse super-peer (`superpeer.hierarchy.exchange`). Stepping
 down is `superpeer.hierarchy.stepdown`, which this looks for too.
 """
@@ -37,6 +38,8 @@ FULLER: Final = 1.25  # than the mean: then leaves are given away; wild guess
 FALLEN: Final = 0.5  # of the least rate: who is seen to send less goes; wild guess
 TESTED_FROM: Final = 0.5  # of the target: where leaves are fewer, nobody is missed soon; guess
 SEEDS_TOLD: Final = 8  # neighbours named with an offer: what one wants at a time
+PASS_ON_S: Final = 30.0  # full and nobody fit for so long: others get leaves; doubles; wild guess
+PASS_ON_MAX_S: Final = 3600.0
 _LOOK: Final = "look"
 _OFFER: Final = "offer"
 
@@ -73,6 +76,7 @@ class Promotion:
         self._waited_s = waited_s
         self.capacity = Capacity(config.promotion, self.leaves_max)
         self._over_since: float | None = None  # super-peers are missing
+        self._pass_on_s = PASS_ON_S
         self._sought_until = -math.inf  # leaves for which there was no place come again till then
         self._retry_s = config.cluster.busy_retry_s
         self._offered: _Offered | None = None
@@ -198,7 +202,10 @@ class Promotion:
         if self._rng.random() >= chance:  # before all are ranked: that is most of a look
             return []
         best = next((leaf for leaf, found in self.ranked(now) if found.fit), None)
-        return self._offer(best, now) if best else []
+        if best is None:
+            return self._pass_on(seen, now, now - self._over_since)
+        self._pass_on_s = PASS_ON_S
+        return self._offer(best, now)
 
     def _unfit(self, seen: Drift, now: float) -> str:
         """Why we should be no super-peer, whatever the load of others; '' if we may stay."""
@@ -235,6 +242,17 @@ class Promotion:
         if self._moves.pending:
             return []
         return self._give(int(seen.leaves - seen.mean), seen.mean, now)
+
+    def _pass_on(self, seen: Drift, now: float, since_s: float) -> list[Effect]:
+        """Nobody of ours is fit: neighbours that have fewer get leaves, for they may have somebody,
+        and know no need as long as they are not too full. Ever more seldom: where nobody anywhere
+        is fit, leaves would go to and fro."""
+        if since_s < self._pass_on_s:
+            return []
+        effects = self._give(max(1, int(seen.leaves - seen.mean)), math.ceil(seen.mean), now)
+        if effects:
+            self._pass_on_s = min(2 * self._pass_on_s, PASS_ON_MAX_S)
+        return effects
 
     def _give(self, count: int, most: float, now: float) -> list[Effect]:
         """So many leaves to the neighbours that have less than `most`, in proportion."""
