@@ -14,7 +14,7 @@ from common.messages.swarm import Bitfield, Have
 from common.storage import SharedFile
 from leaf.swarm.picker import run_around
 from leaf.swarm.pieces import haves, pack, pieces_of
-from leaf.uploads.firstcopy import PATIENCE_S, FirstCopy
+from leaf.uploads.firstcopy import CROWD, PATIENCE_S, FirstCopy
 from leaf.uploads.showing import Showing
 
 PIECE = 16384
@@ -144,6 +144,21 @@ def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
         showing.leave(peer, ROOT)
     showing.begin(A, ROOT, SIZE, FILE, 0.0)
     assert not seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B)
+
+
+def test_a_crowd_shares_what_it_has_once_the_first_copy_is_out() -> None:
+    """What one more gives is little there: who is not in need sees no more than it was shown."""
+    showing = Showing(Random(1), lambda _peer: False)
+    crowd = [bytes((number,)) * 32 for number in range(CROWD)]
+    for peer in crowd:
+        showing.begin(peer, ROOT, SIZE, FILE, 0.0)
+    first = crowd[0]
+    assert not seen(showing.asked(first, ROOT, SIZE, 0, SIZE, 1.0), crowd[1])
+    assert not seen(showing.asked(first, ROOT, SIZE, 0, PIECE, 1.5), first)
+    freed = showing.due(PATIENCE_S)
+    assert not seen(freed, first)
+    assert all(seen(freed, peer) == BitMap(range(COUNT)) for peer in crowd[1:])
+    assert seen(showing.due(1.5 + PATIENCE_S), first) == BitMap(range(COUNT))
 
 
 def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:

@@ -3,9 +3,11 @@
 Whoever has a file alone sends the swarm as much as it can, and what it sends twice too early is
 missing elsewhere: then its link, not the sum of all, says how long it takes (super-seeding, BEP
 16). So while several want the file each sees pieces of its own, a few more than it asks for at a
-time. When all pieces have been asked for everybody sees everything. So does the first to come, as
-long as it is alone, and who asks for nothing for a while and waits for nothing either: it may have
-got elsewhere what it was shown, and lack the rest. What it was shown in vain is shown to another.
+time. When all pieces have been asked for everybody sees everything, unless they are a crowd: what
+one more gives is little beside what they have together, and its own link is spared. Who asks for
+nothing for a while and waits for nothing either sees everything at any time: it may have got
+elsewhere what it was shown, and lack the rest. So does the first to come, as long as it is alone.
+What was shown in vain is shown to another.
 """
 
 from collections.abc import Callable
@@ -23,6 +25,7 @@ from leaf.swarm.picker import Run, power_below, run_around
 
 SHOWN_BYTES_FIRST: Final = 64 * 1024  # to a leaf of which nothing is known yet; wild guess
 PATIENCE_S: Final = 2.0  # without a question before everything is seen; wild guess
+CROWD: Final = 30  # that want it at a time: a copy goes further there than we can; wild guess
 SHARE: Final = 4  # a leaf is shown no more at a time than this part of its even share ...
 SHORT_S: Final = 0.2  # ... unless it takes that in so short a time: crumbs cost more than they even
 
@@ -40,7 +43,8 @@ class FirstCopy:
     """Who sees what of one file; those who are not in it see everything."""
 
     __slots__ = (
-        *("_begun", "_block", "_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked"),
+        *("_begun", "_block", "_hidden", "_most", "_piece_bytes", "_pieces", "_rng", "_seers"),
+        "_unasked",
     )
 
     def __init__(self, size: int, rng: Random) -> None:
@@ -52,6 +56,7 @@ class FirstCopy:
         self._hidden = BitMap(range(self._pieces))  # nobody asked for these, or will
         self._unasked = BitMap(self._hidden)  # nobody asked for these, shown or not
         self._seers: dict[NodeId, _Seer] = {}
+        self._most = 0  # of them at a time
 
     @property
     def is_over(self) -> bool:
@@ -61,6 +66,7 @@ class FirstCopy:
     def join(self, peer: NodeId, now: float) -> None:
         """From now on this leaf sees what it is shown."""
         self._seers[peer] = _Seer(now, Rate(now))
+        self._most = max(self._most, len(self._seers))
 
     def narrow(self, peer: NodeId, now: float) -> BitMap:
         """This leaf came first and saw everything, and is not alone any more: what it sees now,
@@ -95,13 +101,15 @@ class FirstCopy:
         return self._show(peer, 2 * count, soon)
 
     def released(self, waits: Callable[[NodeId], bool], now: float) -> list[NodeId]:
-        """Those who see everything only now: all where all was asked for, else who asks for nothing
-        and does not wait for bytes: one in the line for a slot sees that there is a file."""
+        """Those who see everything only now: all where all was asked for and they are no crowd,
+        else who asks for nothing and does not wait for bytes: one in the line for a slot sees that
+        there is a file."""
+        are_free = self.is_over and self._most < CROWD
         freed = []
         for peer, seer in self._seers.items():
-            if not self.is_over and waits(peer):
+            if not are_free and waits(peer):
                 seer.asked_at = now
-            if self.is_over or now >= seer.asked_at + PATIENCE_S:
+            if are_free or now >= seer.asked_at + PATIENCE_S:
                 freed.append(peer)
         for peer in freed:
             self.leave(peer)

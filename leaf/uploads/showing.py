@@ -100,7 +100,7 @@ class Showing:
     ) -> list[Effect]:
         """It asked for whole pieces."""
         first_copy = self._first_copies.get(root)
-        if first_copy is None or first_copy.is_over:
+        if first_copy is None or (first_copy.is_over and first_copy.sees_all(peer)):
             return []
         piece_bytes = piece_size_bytes(size)
         run = (offset // piece_bytes, -(-length // piece_bytes))
