@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from common import wire
 from common.limits import CONTROL_FRAME_BYTES_MAX
 from common.messages.link import Bye, Echo
 from common.messages.swarm import Piece
 from common.shell.departures import Departures
-from common.shell.outbox import WAITING_BYTES_MAX, Outbox
+from common.shell.outbox import RETRY_S, WAITING_BYTES_MAX, Outbox
 
 
 class Pipe:
@@ -114,3 +116,20 @@ async def test_a_link_that_takes_nothing_is_given_up() -> None:
     await told.wait()
     assert given_up == [7]
     assert outbox.flush(7) is False
+
+
+async def test_once_closed_it_tries_nothing_more() -> None:
+    """What waits leaves if it can; what cannot would be tried for ever."""
+    pipe = Pipe()
+    outbox = pipe.outbox()
+    outbox.put(1, wire.encode(Echo(1)))
+    outbox.close()
+    assert len(pipe.frames) == 1
+    pipe.open = False
+    outbox = pipe.outbox()
+    outbox.put(1, wire.encode(Echo(2)))
+    await pipe.changed.wait()
+    outbox.close()
+    pipe.changed.clear()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(pipe.changed.wait(), 10 * RETRY_S)

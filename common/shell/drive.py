@@ -143,6 +143,8 @@ class Driver:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._outbox is not None:
+            self._outbox.close()
 
     # --- what the sockets tell --------------------------------------------------------------
 

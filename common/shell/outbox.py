@@ -98,6 +98,14 @@ class Outbox:
         self._stirred.pop(link, None)
         self._departures.forget(link)
 
+    def close(self) -> None:
+        """Send what can be sent at once, and try nothing more: the sockets are to be closed."""
+        for link, queue in list(self._stirred.items()):
+            self._drain(link, queue)
+        self._queues.clear()
+        self._stirred.clear()
+        self._departures.close()
+
     def _seal(self, queue: _Queue, data: Data | None = None) -> None:
         if queue.messages:
             body = frame(queue.messages)
