@@ -8,6 +8,8 @@ import pytest
 
 from tests.bench import crashes, fullness, kills, liars
 
+pytestmark = pytest.mark.soak
+
 SMALL = argparse.Namespace(mib=1.0, leaves=6, holders=3, up=125_000.0)
 SLOWER_MAX = 1.5  # the promise: three stallers and a corrupter in ten slow nobody more than this
 BAD_ANSWERS_MAX = 2

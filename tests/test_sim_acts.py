@@ -9,6 +9,8 @@ from deploy.sim.inside import superpeer_of
 from deploy.sim.show import Show
 from leaf.methods import SearchResult
 
+pytestmark = pytest.mark.soak
+
 NETWORK = """
 super_peers = 5
 leaves = 15

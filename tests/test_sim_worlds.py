@@ -39,6 +39,7 @@ def fresh(module: str, *arguments: str, hash_seed: int) -> dict[str, object]:
     return document
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("seed", [3, 1000, 77_777])
 def test_the_same_seed_is_the_same_world(seed: int) -> None:
     """Whatever PYTHONHASHSEED says: every event, moment and byte of a chaotic world."""
@@ -59,6 +60,7 @@ def test_another_seed_is_another_world() -> None:
     assert one != other
 
 
+@pytest.mark.soak
 def test_a_scenario_has_one_trace() -> None:
     """A scenario that says nothing of chance is replayed to the byte too."""
     reports = [fresh("deploy.sim", "kazaa", hash_seed=hash_seed) for hash_seed in (0, 7)]
