@@ -160,11 +160,14 @@ class Showing:
         ]
 
     def _release(self, root: bytes, now: float) -> list[Effect]:
-        """Who sees everything only now."""
+        """Who sees everything only now, and who nothing more."""
         first_copy = self._first_copies[root]
+        narrowed = first_copy.end(self._told[root], now)
         freed = first_copy.released(self._waits, now)
         self._look_again(root, first_copy)
-        return [Send(peer, Bitfield(root)) for peer in freed]
+        nothing = Bitfield(root, pack(bytes(first_copy.pieces)))
+        effects: list[Effect] = [Send(peer, nothing) for peer in narrowed]
+        return effects + [Send(peer, Bitfield(root)) for peer in freed]
 
     def _look_again(self, root: bytes, first_copy: FirstCopy) -> None:
         when = first_copy.wakeup()
