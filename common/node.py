@@ -155,6 +155,8 @@ class Node:
     def _takers(self, event: Event, now: float) -> list[str]:
         """The roles that an event of the shell is for."""
         if isinstance(event, Woke):
+            if len(self._roles) == 1:  # it asks its machines itself
+                return list(self._roles)
             return [
                 name
                 for name, role in self._roles.items()
