@@ -14,7 +14,7 @@ from common.messages.swarm import Bitfield, Have
 from common.storage import SharedFile
 from leaf.swarm.picker import run_around
 from leaf.swarm.pieces import haves, pack, pieces_of
-from leaf.uploads.firstcopy import CROWD, CROWD_PATIENCE_S, PATIENCE_S, FirstCopy
+from leaf.uploads.firstcopy import PATIENCE_S, FirstCopy
 from leaf.uploads.showing import Showing
 
 PIECE = 16384
@@ -144,39 +144,6 @@ def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
         showing.leave(peer, ROOT)
     showing.begin(A, ROOT, SIZE, FILE, 0.0)
     assert not seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B)
-
-
-def test_a_crowd_shares_what_it_has_once_the_first_copy_is_out() -> None:
-    """What one more gives is little there: all see no more, whatever they saw, until they are in
-    need."""
-    showing = Showing(Random(1), lambda _peer: False)
-    crowd = [bytes((number,)) * 32 for number in range(CROWD)]
-    for peer in crowd:
-        showing.begin(peer, ROOT, SIZE, FILE, 0.0)
-    first, line = crowd[0], crowd[1:]
-    showing.asked(first, ROOT, SIZE, 0, PIECE, 1.0)
-    freed = showing.due(PATIENCE_S)  # they had no slot
-    assert all(seen(freed, peer) == BitMap(range(COUNT)) for peer in line)
-    ended = [each for each in showing.asked(first, ROOT, SIZE, 0, SIZE, 2.5) if type(each) is Send]
-    assert {each.peer for each in ended} == set(line)
-    assert {each.message for each in ended} == {Bitfield(ROOT, bytes(COUNT // 8))}
-    assert not seen(showing.asked(first, ROOT, SIZE, 0, PIECE, 3.0), first)
-    freed = showing.due(2.5 + CROWD_PATIENCE_S)
-    assert not seen(freed, first)
-    assert all(seen(freed, peer) == BitMap(range(COUNT)) for peer in line)
-    assert seen(showing.due(3.0 + CROWD_PATIENCE_S), first) == BitMap(range(COUNT))
-
-
-def test_at_the_end_of_the_first_copy_nobody_of_a_crowd_is_in_need_yet() -> None:
-    """However long ago it asked: each asks seldom where so many do."""
-    first_copy = FirstCopy(SIZE, Random(1))
-    crowd = [bytes((number,)) * 32 for number in range(CROWD)]
-    for peer in crowd:
-        first_copy.join(peer, 0.0)
-    first_copy.asked(crowd[0], (0, COUNT), 5.0)
-    assert first_copy.end(crowd, 5.0) == []
-    assert first_copy.released(lambda _peer: False, 5.0) == []
-    assert first_copy.released(lambda _peer: False, 5.0 + CROWD_PATIENCE_S) == crowd
 
 
 def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:

@@ -3,14 +3,12 @@
 Whoever has a file alone sends the swarm as much as it can, and what it sends twice too early is
 missing elsewhere: then its link, not the sum of all, says how long it takes (super-seeding, BEP
 16). So while several want the file each sees pieces of its own, a few more than it asks for at a
-time. When all pieces have been asked for everybody sees everything. A crowd sees nothing more then:
-what one more gives is little beside what they have together, and its own link is spared. Who asks
-for nothing for a while and waits for nothing either sees everything at any time: it may have got
-elsewhere what it was shown, and lack the rest. So does the first to come, as long as it is alone.
-What was shown in vain is shown to another.
+time. When all pieces have been asked for everybody sees everything. So does the first to come, as
+long as it is alone, and who asks for nothing for a while and waits for nothing either: it may have
+got elsewhere what it was shown, and lack the rest. What it was shown in vain is shown to another.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Final
@@ -25,8 +23,6 @@ from leaf.swarm.picker import Run, power_below, run_around
 
 SHOWN_BYTES_FIRST: Final = 64 * 1024  # to a leaf of which nothing is known yet; wild guess
 PATIENCE_S: Final = 2.0  # without a question before everything is seen; wild guess
-CROWD: Final = 30  # that want it at a time: a copy goes further there than we can; wild guess
-CROWD_PATIENCE_S: Final = 5.0  # ... of one of a crowd that has it all among it; wild guess
 SHARE: Final = 4  # a leaf is shown no more at a time than this part of its even share ...
 SHORT_S: Final = 0.2  # ... unless it takes that in so short a time: crumbs cost more than they even
 
@@ -44,8 +40,7 @@ class FirstCopy:
     """Who sees what of one file; those who are not in it see everything."""
 
     __slots__ = (
-        *("_begun", "_block", "_hidden", "_is_ended", "_is_spared", "_patience_s"),
-        *("_piece_bytes", "_rng", "_seers", "_unasked", "pieces"),
+        *("_begun", "_block", "_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked"),
     )
 
     def __init__(self, size: int, rng: Random) -> None:
@@ -53,13 +48,10 @@ class FirstCopy:
         self._piece_bytes = piece_size_bytes(size)
         self._block = REQUEST_BYTES_MAX // self._piece_bytes
         self._begun = BitMap()  # in the largest blocks of which something was shown
-        self.pieces = piece_count(size)
-        """How many there are."""
-        self._hidden = BitMap(range(self.pieces))  # nobody asked for these, or will
+        self._pieces = piece_count(size)
+        self._hidden = BitMap(range(self._pieces))  # nobody asked for these, or will
         self._unasked = BitMap(self._hidden)  # nobody asked for these, shown or not
         self._seers: dict[NodeId, _Seer] = {}
-        self._is_ended = self._is_spared = False
-        self._patience_s = PATIENCE_S
 
     @property
     def is_over(self) -> bool:
@@ -74,23 +66,7 @@ class FirstCopy:
         """This leaf came first and saw everything, and is not alone any more: what it sees now,
         which is what was asked for so far."""
         self.join(peer, now)
-        return BitMap(range(self.pieces)) - self._unasked
-
-    def end(self, peers: Collection[NodeId], now: float) -> list[NodeId]:
-        """These want the file. The first time that all was asked for, and where they are a crowd,
-        those who saw everything and see no more than others from now on: nothing."""
-        if self._is_ended or not self.is_over:
-            return []
-        self._is_ended, self._is_spared = True, len(peers) >= CROWD
-        if not self._is_spared:
-            return []
-        narrowed = [peer for peer in peers if self.sees_all(peer)]
-        for peer in narrowed:
-            self.join(peer, now)
-        self._patience_s = CROWD_PATIENCE_S
-        for seer in self._seers.values():
-            seer.asked_at = now  # none is in need yet
-        return narrowed
+        return BitMap(range(self._pieces)) - self._unasked
 
     def leave(self, peer: NodeId) -> None:
         """This leaf wants nothing more, or sees everything."""
@@ -119,15 +95,13 @@ class FirstCopy:
         return self._show(peer, 2 * count, soon)
 
     def released(self, waits: Callable[[NodeId], bool], now: float) -> list[NodeId]:
-        """Those who see everything only now: all where all was asked for and they are no crowd,
-        else who asks for nothing and does not wait for bytes: one in the line for a slot sees that
-        there is a file."""
-        are_free = self.is_over and not self._is_spared
+        """Those who see everything only now: all where all was asked for, else who asks for nothing
+        and does not wait for bytes: one in the line for a slot sees that there is a file."""
         freed = []
         for peer, seer in self._seers.items():
-            if not are_free and waits(peer):
+            if not self.is_over and waits(peer):
                 seer.asked_at = now
-            if are_free or now >= seer.asked_at + self._patience_s:
+            if self.is_over or now >= seer.asked_at + PATIENCE_S:
                 freed.append(peer)
         for peer in freed:
             self.leave(peer)
@@ -135,7 +109,7 @@ class FirstCopy:
 
     def wakeup(self) -> float | None:
         """When somebody will have asked for nothing for long."""
-        times = (seer.asked_at + self._patience_s for seer in self._seers.values())
+        times = (seer.asked_at + PATIENCE_S for seer in self._seers.values())
         return min(times, default=None)
 
     def _show(self, peer: NodeId, wanted: int, soon: int) -> list[Run]:

@@ -100,7 +100,7 @@ class Showing:
     ) -> list[Effect]:
         """It asked for whole pieces."""
         first_copy = self._first_copies.get(root)
-        if first_copy is None or (first_copy.is_over and first_copy.sees_all(peer)):
+        if first_copy is None or first_copy.is_over:
             return []
         piece_bytes = piece_size_bytes(size)
         run = (offset // piece_bytes, -(-length // piece_bytes))
@@ -160,14 +160,11 @@ class Showing:
         ]
 
     def _release(self, root: bytes, now: float) -> list[Effect]:
-        """Who sees everything only now, and who nothing more."""
+        """Who sees everything only now."""
         first_copy = self._first_copies[root]
-        narrowed = first_copy.end(self._told[root], now)
         freed = first_copy.released(self._waits, now)
         self._look_again(root, first_copy)
-        nothing = Bitfield(root, pack(bytes(first_copy.pieces)))
-        effects: list[Effect] = [Send(peer, nothing) for peer in narrowed]
-        return effects + [Send(peer, Bitfield(root)) for peer in freed]
+        return [Send(peer, Bitfield(root)) for peer in freed]
 
     def _look_again(self, root: bytes, first_copy: FirstCopy) -> None:
         when = first_copy.wakeup()
