@@ -155,7 +155,7 @@ class Node:
     def _takers(self, event: Event, now: float) -> list[str]:
         """The roles that an event of the shell is for."""
         if isinstance(event, Woke):
-            if len(self._roles) == 1:  # it asks its machines itself
+            if len(self._roles) == 1:  # only what is due is done there
                 return list(self._roles)
             return [
                 name

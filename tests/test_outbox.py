@@ -130,6 +130,7 @@ async def test_once_closed_it_tries_nothing_more() -> None:
     outbox.put(1, wire.encode(Echo(2)))
     await pipe.changed.wait()
     outbox.close()
+    outbox.put(1, wire.encode(Echo(3)))
     pipe.changed.clear()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(pipe.changed.wait(), 10 * RETRY_S)

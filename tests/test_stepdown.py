@@ -13,7 +13,7 @@ from common.messages.cluster import ReHome
 from common.messages.fields import Contact
 from common.messages.hierarchy import Reserve, Reserved
 from superpeer.heirs.heirs import Heirs
-from superpeer.hierarchy.drift import drift, leave_chance, shares, split_chance
+from superpeer.hierarchy.drift import drift, leave_chance, passed_on, shares, split_chance
 from superpeer.hierarchy.moves import Moves
 from superpeer.hierarchy.stepdown import Phase, StepDown
 from superpeer.overlay.neighbour import Neighbour
@@ -330,3 +330,11 @@ def test_who_agreed_once_and_dies_later_did_not_step_down() -> None:
     del peer.neighbours[b"c"]
     peer.machine.settle(20_001.0)
     assert peer.machine.demotions == 1
+
+
+@given(st.integers(1, 200), st.lists(st.integers(0, 200), min_size=1, max_size=12))
+def test_nobody_passes_leaves_on_to_who_has_more(own: int, beside: list[int]) -> None:
+    """Who has fewer has at most as many in the end as we had; where all have the same, none."""
+    count, most = passed_on(drift(own, beside, 1.0))
+    assert 1 <= count <= own
+    assert most <= own

@@ -66,10 +66,12 @@ class Outbox:
         self._departures = departures
         self._queues: dict[int, _Queue] = {}
         self._stirred: dict[int, _Queue] = {}  # those with something to send
-        self._scheduled = False
+        self._scheduled = self._closed = False
 
     def put(self, link: int, encoded: bytes, data: Data | None = None) -> None:
         """Send this message with the others of this turn; with data it ends its frame."""
+        if self._closed:
+            return
         queue = self._stirred.get(link)
         if queue is None:
             queue = self._queues.get(link) or self._queues.setdefault(link, _Queue())
@@ -99,7 +101,8 @@ class Outbox:
         self._departures.forget(link)
 
     def close(self) -> None:
-        """Send what can be sent at once, and try nothing more: the sockets are to be closed."""
+        """Send what can be sent at once, and nothing more: the sockets are to be closed."""
+        self._closed = True
         for link, queue in list(self._stirred.items()):
             self._drain(link, queue)
         self._queues.clear()

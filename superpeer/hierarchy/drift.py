@@ -65,6 +65,12 @@ def leave_chance(now: Drift, config: PromotionConfig) -> float:
     return min(1.0, spare) / now.near
 
 
+def passed_on(now: Drift) -> tuple[int, int]:
+    """How many leaves we pass on where nobody of ours is fit, and how many a neighbour that gets
+    some has at most then: no more than we have now."""
+    return max(1, int(now.leaves - now.mean)), min(math.ceil(now.mean), now.leaves)
+
+
 def shares(count: int, rooms: Sequence[float]) -> list[int]:
     """`count` leaves dealt out in proportion to room; the rest goes to the roomiest."""
     total = math.fsum(rooms)

@@ -25,7 +25,14 @@ from common.ids import NodeId, node_text
 from common.messages.fields import Contact
 from common.messages.hierarchy import Offer, OfferAnswer, Yielded
 from superpeer.hierarchy.capacity import Capacity
-from superpeer.hierarchy.drift import Drift, drift, leave_chance, shares, split_chance
+from superpeer.hierarchy.drift import (
+    Drift,
+    drift,
+    leave_chance,
+    passed_on,
+    shares,
+    split_chance,
+)
 from superpeer.hierarchy.exchange import Exchange
 from superpeer.hierarchy.moves import Moves
 from superpeer.hierarchy.stepdown import StepDown
@@ -76,7 +83,7 @@ class Promotion:
         self._waited_s = waited_s
         self.capacity = Capacity(config.promotion, self.leaves_max)
         self._over_since: float | None = None  # super-peers are missing
-        self._pass_on_s = PASS_ON_S
+        self._pass_on_s, self._passed_on_at = PASS_ON_S, -math.inf
         self._sought_until = -math.inf  # leaves for which there was no place come again till then
         self._retry_s = config.cluster.busy_retry_s
         self._offered: _Offered | None = None
@@ -245,12 +252,15 @@ class Promotion:
 
     def _pass_on(self, seen: Drift, now: float, since_s: float) -> list[Effect]:
         """Nobody of ours is fit: neighbours that have fewer get leaves, for they may have somebody,
-        and know no need as long as they are not too full. Ever more seldom: where nobody anywhere
-        is fit, leaves would go to and fro."""
+        and know no need as long as they are not too full. Ever more seldom, as long as it happens
+        again and again: where nobody anywhere is fit, leaves would go to and fro."""
+        if now > self._passed_on_at + 2 * PASS_ON_MAX_S:
+            self._pass_on_s = PASS_ON_S
         if since_s < self._pass_on_s:
             return []
-        effects = self._give(max(1, int(seen.leaves - seen.mean)), math.ceil(seen.mean), now)
+        effects = self._give(*passed_on(seen), now)
         if effects:
+            self._passed_on_at = now
             self._pass_on_s = min(2 * self._pass_on_s, PASS_ON_MAX_S)
         return effects
 
