@@ -7,7 +7,6 @@ that we want are found and kept is `superpeer.overlay.joining`; queries are no b
 file.
 """
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
@@ -38,7 +37,7 @@ NOTES_PER_S: Final = 1.0  # of neighbours that come and go, for the log; wild gu
 NOTES_BURST: Final = 4 * DEGREE_MAX
 NEWS_HEARD: Final = 2.0  # times `news_s`: by then all that lost somebody have told so
 
-GATHER_S: Final = 0.2  # of news: one death is that to all around it, who have more to do; a guess
+GATHER_S: Final = 0.2  # a loss is told later: it is news to all around, who have more to do; guess
 _GOSSIP: Final = "gossip"
 _LEAVE: Final = "leave"
 
@@ -313,7 +312,7 @@ class Overlay:
             self._deadlines.cancel((_LEAVE, peer))
             self._vicinity.changed()
             effects += self._note("neighbour_lost", {"node": node_text(peer)}, now)
-            self._tell_later(now, self._config.news_s)
+            self._tell_later(now + GATHER_S, self._config.news_s)
         return effects + self.joining.peer_lost(peer, now)
 
     # --- leaving in peace -------------------------------------------------------------------
@@ -386,14 +385,14 @@ class Overlay:
 
     def _tell_news(self, now: float) -> None:
         """Tell the neighbours who is near us, where that has changed."""
-        set_to = self._deadlines.get(_GOSSIP) or math.inf
-        if set_to > now + GATHER_S and self._vicinity.told() != self._told:
+        if self._vicinity.told() != self._told:
             self._tell_later(now, self._config.news_s)
 
     def _tell_later(self, now: float, pause_s: float) -> None:
         """Tell the neighbours once this much time has passed since they were told last."""
-        at = max(now + GATHER_S, self._told_at + pause_s)
-        self._deadlines.set(_GOSSIP, min(at, self._deadlines.get(_GOSSIP) or at))
+        at, set_to = max(now, self._told_at + pause_s), self._deadlines.get(_GOSSIP)
+        if set_to is None or at < set_to:
+            self._deadlines.set(_GOSSIP, at)
 
     def _drop(self, why: str) -> list[Effect]:
         self.dropped[why] += 1
