@@ -211,7 +211,6 @@ class Promotion:
         best = next((leaf for leaf, found in self.ranked(now) if found.fit), None)
         if best is None:
             return self._pass_on(seen, now, now - self._over_since)
-        self._pass_on_s = PASS_ON_S
         return self._offer(best, now)
 
     def _unfit(self, seen: Drift, now: float) -> str:

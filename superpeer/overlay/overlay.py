@@ -36,8 +36,8 @@ from superpeer.overlay.vicinity import Vicinity
 NOTES_PER_S: Final = 1.0  # of neighbours that come and go, for the log; wild guess
 NOTES_BURST: Final = 4 * DEGREE_MAX
 NEWS_HEARD: Final = 2.0  # times `news_s`: by then all that lost somebody have told so
+LOSS_TOLD_S: Final = 0.2  # after it: all around know it, and have orphans to take in; wild guess
 
-GATHER_S: Final = 0.2  # a loss is told later: it is news to all around, who have more to do; guess
 _GOSSIP: Final = "gossip"
 _LEAVE: Final = "leave"
 
@@ -312,7 +312,7 @@ class Overlay:
             self._deadlines.cancel((_LEAVE, peer))
             self._vicinity.changed()
             effects += self._note("neighbour_lost", {"node": node_text(peer)}, now)
-            self._tell_later(now + GATHER_S, self._config.news_s)
+            self._tell_later(now + LOSS_TOLD_S, self._config.news_s)
         return effects + self.joining.peer_lost(peer, now)
 
     # --- leaving in peace -------------------------------------------------------------------
