@@ -213,6 +213,8 @@ class Heirs:
         """The link to a peer is gone: its copies are somebody else's."""
         self._lines.pop(peer, None)
         self._deadlines.cancel(peer)
+        if peer not in self._counts:
+            return  # it was nobody's heir: one of our leaves, mostly
         for known in self._leaves.values():
             known.refused.pop(peer, None)
             known.unreached.pop(peer, None)

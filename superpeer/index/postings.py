@@ -1,7 +1,7 @@
 """From a key to the documents that carry it, small while few do and fast when many do.
 
 Most words of real file names stand in one name only, and most searches are decided by the few words
-that stand in thousands. So one document is kept as the number itself, up to 128 as the bytes of an
+that stand in thousands. So one document is kept as the number itself, up to 160 as the bytes of an
 array, up to 3,000 as those of a Roaring bitmap, more as bitmaps, one for each strip
 (`superpeer.index.strips`). A key without documents is not kept. Nothing here knows which documents
 are still shared: `Index` knows the dead ones and takes them out later.
@@ -20,7 +20,7 @@ from superpeer.index.strips import CONTAINER_BITS, STRIPS, numbers_in
 
 Key = TypeVar("Key", bound=Hashable)
 
-ARRAY_DOCS_MAX: Final = 128
+ARRAY_DOCS_MAX: Final = 160
 PACKED_DOCS_MAX: Final = 3_000  # unpacked in 3 us
 FRESH_DOCS_MAX: Final = 16
 
@@ -241,8 +241,12 @@ def whole(docs: Docs) -> BitMap:
 def those_in(docs: Docs, some: list[int]) -> list[int]:
     """Which of some documents are among these."""
     if isinstance(docs, _Many):
-        strips = docs.strips + [BitMap()] * (STRIPS[-1] + 1 - len(docs.strips))
-        return [doc for doc in some if doc in strips[STRIPS[doc >> CONTAINER_BITS]]]
+        strips, last = docs.strips, docs.last_strip
+        return [
+            doc
+            for doc in some
+            if (strip := STRIPS[doc >> CONTAINER_BITS]) <= last and doc in strips[strip]
+        ]
     numbers = few(docs)
     there = whole(docs) if numbers is None else frozenset(numbers)
     return [doc for doc in some if doc in there]

@@ -32,6 +32,7 @@ from common.terms import Terms
 
 PUTS: Final = 150  # of one Publish: some 20 KiB
 ANSWER_S: Final = 60.0
+SILENT_S: Final = 0.5  # after which an echo is sent
 TTL: Final = 10  # what `leaf search` asks with
 
 
@@ -49,6 +50,7 @@ class RawLeaf:
         self.cut = False
         self._context = context
         self._count = 0
+        self._sent_at = 0.0
         self.socket = self._dial()
 
     def _dial(self) -> zmq.Socket[bytes]:
@@ -103,6 +105,7 @@ class RawLeaf:
 
     def send(self, messages: Iterable[Message]) -> None:
         """One frame."""
+        self._sent_at = time.perf_counter()
         try:
             frame = wire.frame([wire.encode(message) for message in messages])
             self.socket.send(frame, zmq.NOBLOCK if self.credit else 0)
@@ -110,8 +113,9 @@ class RawLeaf:
             self.cut = True
 
     def echo(self) -> None:
-        """Say that we live."""
-        self.send([Echo(int(time.monotonic() * 1e6), 0, 0)])
+        """Say that we live, unless we said anything else lately: as every link does."""
+        if time.perf_counter() - self._sent_at > SILENT_S:
+            self.send([Echo(int(time.monotonic() * 1e6), 0, 0)])
 
     def listen(self) -> None:
         """Between two loads nothing but credit matters."""
@@ -127,6 +131,7 @@ class RawLeaf:
     def ask(self, bodies: Sequence[bytes], due: float) -> None:
         """So many searches in one frame, of those that `body` made."""
         parts = [wire.frame([b""] * len(bodies))]  # its head
+        self._sent_at = time.perf_counter()
         for body in bodies:
             self._count += 1
             guid = self._count.to_bytes(16, "big")
