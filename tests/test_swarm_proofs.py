@@ -18,11 +18,12 @@ from common.messages.swarm import (
 )
 from common.storage import FilesShared
 from leaf.swarm.layer import AGAIN_S
+from leaf.swarm.requests import ENDGAME_SHARE
 from leaf.uploads.budget import BYTES_MIN
 from leaf.uploads.proofs import LINE_BYTES_MAX, Proofs
 from tests.memory_disk import shared, tree_of
+from tests.test_swarm_fetch import CONFIG, TREE, A, B, Fetching, requests
 from tests.test_swarm_fetch import ROOT as FILE
-from tests.test_swarm_fetch import TREE, A, B, Fetching, requests
 from tests.test_swarm_upload import Serving
 
 SIZE = 256 * 16384
@@ -138,3 +139,17 @@ def test_who_is_asked_for_hashes_by_too_many_is_asked_again_a_little_later() -> 
     assert fetching.wait(AGAIN_S) == []
     effects = fetching.hears(B, TreeHashes(FILE, 0), TREE.layer)
     assert requests(effects, A) and requests(effects, B)
+
+
+def test_a_refusal_that_comes_late_costs_no_source() -> None:
+    """Another brought the hashes meanwhile: who had too much to do has the pieces all the same."""
+    fetching = Fetching(layer=b"")
+    ask = TreeRequest(FILE, 0, 256)
+    assert Send(A, ask) in fetching.ready(A)
+    fetching.ready(B)
+    assert Send(B, ask) in fetching.wait(CONFIG.request_s * ENDGAME_SHARE)
+    fetching.hears(B, TreeHashes(FILE, 0), TREE.layer)
+    assert fetching.hears(A, Reject(FILE, "too_many")) == []
+    source = fetching.core.sources.get(A)
+    assert source is not None
+    assert source.requests

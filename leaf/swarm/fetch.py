@@ -287,8 +287,9 @@ class Fetch:
             source.narrow()  # it may be asked again as soon as something else moves, or then
             self.sources.expect(source, now)
             return []
-        if message.reason == "too_many" and self._layer.owes(source.peer):
-            return self._pipeline.layer_refused(source, now)
+        if message.reason == "too_many" and source.shown:  # hashes; perhaps of another by now
+            owes = self._layer.owes(source.peer)
+            return self._pipeline.layer_refused(source, now) if owes else []
         return self._dismiss(source, now)
 
     # --- what the disk says -----------------------------------------------------------------
