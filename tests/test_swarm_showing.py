@@ -162,6 +162,18 @@ def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:
     assert showing.deadlines.earliest() is None
 
 
+def test_who_asks_for_hashes_is_not_shown_everything_meanwhile() -> None:
+    """It cannot ask for pieces before: on slow uplinks that takes longer than we are patient."""
+    showing = Showing(Random(1), lambda _peer: False)
+    for peer in (A, B, C):
+        showing.begin(peer, ROOT, SIZE, FILE, 0.0)
+    showing.asked_for_hashes(B, ROOT, 1.5)
+    freed = showing.due(PATIENCE_S)
+    assert seen(freed, C) == BitMap(range(COUNT)) and not seen(freed, B)
+    assert seen(showing.due(1.5 + PATIENCE_S), B) == BitMap(range(COUNT))
+    showing.asked_for_hashes(C, ROOT, 4.0)  # it sees everything already
+
+
 @given(st.floats(0.0, 1e7))
 def test_patience_is_over_when_it_was_said_to_be(joined_at: float) -> None:
     """To the last bit: who is woken then and finds nothing to do would be woken for ever."""

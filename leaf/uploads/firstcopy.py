@@ -4,8 +4,9 @@ Whoever has a file alone sends the swarm as much as it can, and what it sends tw
 missing elsewhere: then its link, not the sum of all, says how long it takes (super-seeding, BEP
 16). So while several want the file each sees pieces of its own, a few more than it asks for at a
 time. When all pieces have been asked for everybody sees everything. So does the first to come, as
-long as it is alone, and who asks for nothing for a while and waits for nothing either: it may have
-got elsewhere what it was shown, and lack the rest. What it was shown in vain is shown to another.
+long as it is alone, and who asks for nothing for a while, not even for hashes, and waits for
+nothing either: it may have got elsewhere what it was shown, and lack the rest. What it was shown in
+vain is shown to another.
 """
 
 from collections.abc import Callable
@@ -93,6 +94,11 @@ class FirstCopy:
             seer.rate.add(count, now)
             soon = int(seer.rate.per_s(now) * SHORT_S)
         return self._show(peer, 2 * count, soon)
+
+    def asked_for_hashes(self, peer: NodeId, now: float) -> None:
+        """This leaf cannot ask for pieces yet: that is no reason to show it everything."""
+        if (seer := self._seers.get(peer)) is not None:
+            seer.asked_at = now
 
     def released(self, waits: Callable[[NodeId], bool], now: float) -> list[NodeId]:
         """Those who see everything only now: all where all was asked for, else who asks for nothing

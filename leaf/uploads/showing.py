@@ -106,6 +106,11 @@ class Showing:
         run = (offset // piece_bytes, -(-length // piece_bytes))
         return self._shown(peer, root, first_copy.asked(peer, run, now), now)
 
+    def asked_for_hashes(self, peer: NodeId, root: bytes, now: float) -> None:
+        """It cannot ask for pieces yet."""
+        if (first_copy := self._first_copies.get(root)) is not None:
+            first_copy.asked_for_hashes(peer, now)
+
     def proven(self, event: PiecesProven, held: Download, now: float) -> list[Effect]:
         """What we have just got ourselves, to all who lack it, soon."""
         if event.root not in self._told:

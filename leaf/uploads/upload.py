@@ -98,10 +98,8 @@ class Uploads:
         return self._slots.served
 
     def are_awaited_by(self, peer: NodeId) -> bool:
-        """Whether this leaf waits for us: for a slot, for bytes, or for pieces we do not have yet.
-
-        One that has a slot and asks for nothing waits only as long as nobody else does.
-        """
+        """Whether this leaf waits for us: for a slot, for bytes, or for pieces we do not have yet;
+        one that has a slot and asks for nothing only as long as nobody else waits."""
         idles = self._slots.serve(peer) and self._slots.are_contended
         return peer in self._wants and (not idles or self._wants.waits(peer))
 
@@ -360,6 +358,7 @@ class Uploads:
             return [Send(peer, Reject(root, "choked"))]
         if self._stock.find(root, wish.size) is None or message.first >= piece_count(wish.size):
             return [Send(peer, Reject(root, "gone"))]
+        self._showing.asked_for_hashes(peer, root, self._now)
         if not self._proofs.join(peer, message, wish.size):
             return [Send(peer, Reject(root, "too_many"))]
         if not wish.may_have_proof():
