@@ -25,6 +25,11 @@ A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
 FILE = SharedFile("/share", "file", SIZE, 0, 0, ROOT)
 
 
+def have_all(_root: bytes, _size: int) -> bool:
+    """Nothing vanishes."""
+    return True
+
+
 def seen(effects: list[Effect], peer: bytes) -> BitMap:
     """The pieces that these effects tell a leaf of."""
     told = BitMap()
@@ -52,7 +57,7 @@ def test_any_pieces_are_told_in_few_messages(pieces: set[int], run: int) -> None
 def test_who_comes_alone_sees_everything() -> None:
     """There is nobody to share with."""
     assert seen(
-        Showing(Random(1), lambda _peer: False).begin(A, ROOT, SIZE, FILE, 0.0), A
+        Showing(Random(1), lambda _peer: False, have_all).begin(A, ROOT, SIZE, FILE, 0.0), A
     ) == BitMap(range(COUNT))
 
 
@@ -87,7 +92,7 @@ def test_of_a_first_copy_no_piece_is_shown_twice_before_all_were_shown_once(
 
 def test_who_comes_to_others_sees_a_part_and_then_more_for_what_it_asks() -> None:
     """What the first asks for is not shown to the second."""
-    showing = Showing(Random(1), lambda _peer: False)
+    showing = Showing(Random(1), lambda _peer: False, have_all)
     showing.begin(A, ROOT, SIZE, FILE, 0.0)
     assert not seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B)
     asked = BitMap(range(COUNT - 50))
@@ -100,7 +105,7 @@ def test_who_comes_to_others_sees_a_part_and_then_more_for_what_it_asks() -> Non
 
 def test_who_came_first_sees_a_part_too_once_it_is_not_alone() -> None:
     """What it asked for so far, and as much more as all others."""
-    showing = Showing(Random(1), lambda _peer: False)
+    showing = Showing(Random(1), lambda _peer: False, have_all)
     showing.begin(A, ROOT, SIZE, FILE, 0.0)
     showing.asked(A, ROOT, SIZE, 0, 10 * PIECE, 0.0)
     told = [each for each in showing.begin(B, ROOT, SIZE, FILE, 0.0) if isinstance(each, Send)]
@@ -127,7 +132,7 @@ def test_what_was_shown_in_vain_is_shown_to_another() -> None:
 
 def test_who_begins_anew_over_the_same_link_sees_everything() -> None:
     """It may have lost what it had, and what it was shown."""
-    showing = Showing(Random(1), lambda _peer: False)
+    showing = Showing(Random(1), lambda _peer: False, have_all)
     showing.begin(A, ROOT, SIZE, FILE, 0.0)
     showing.begin(B, ROOT, SIZE, FILE, 0.0)
     assert seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B) == BitMap(range(COUNT))
@@ -135,7 +140,7 @@ def test_who_begins_anew_over_the_same_link_sees_everything() -> None:
 
 def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
     """And whoever comes later does at once; after all have left it begins again."""
-    showing = Showing(Random(1), lambda _peer: False)
+    showing = Showing(Random(1), lambda _peer: False, have_all)
     for peer in (A, B):
         showing.begin(peer, ROOT, SIZE, FILE, 0.0)
     assert seen(showing.asked(A, ROOT, SIZE, 0, SIZE, 0.0), B) == BitMap(range(COUNT))
@@ -148,7 +153,7 @@ def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
 
 def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:
     """It may have got what it was shown from somebody else, who is gone."""
-    showing = Showing(Random(1), lambda _peer: False)
+    showing = Showing(Random(1), lambda _peer: False, have_all)
     for peer in (A, B, C):
         showing.begin(peer, ROOT, SIZE, FILE, 0.0)
     shown = seen(showing.may_ask(C, ROOT, 0.0), C)
@@ -162,9 +167,21 @@ def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:
     assert showing.deadlines.earliest() is None
 
 
+def test_a_file_that_is_not_whole_any_more_is_shown_to_nobody() -> None:
+    """It was removed, and we fetch it again ourselves."""
+    there = [True]
+    showing = Showing(Random(1), lambda _peer: False, lambda _root, _size: there[0])
+    for peer in (A, B):
+        showing.begin(peer, ROOT, SIZE, FILE, 0.0)
+    there[0] = False
+    assert showing.may_ask(A, ROOT, 0.5) == []
+    assert showing.due(PATIENCE_S) == []
+    assert showing.deadlines.earliest() is None
+
+
 def test_who_asks_for_hashes_is_not_shown_everything_meanwhile() -> None:
     """It cannot ask for pieces before: on slow uplinks that takes longer than we are patient."""
-    showing = Showing(Random(1), lambda _peer: False)
+    showing = Showing(Random(1), lambda _peer: False, have_all)
     for peer in (A, B, C):
         showing.begin(peer, ROOT, SIZE, FILE, 0.0)
     showing.asked_for_hashes(B, ROOT, 1.5)
@@ -188,7 +205,7 @@ def test_patience_is_over_when_it_was_said_to_be(joined_at: float) -> None:
 def test_who_waits_for_what_it_asked_is_shown_no_more() -> None:
     """However long: a seed with many leaves serves each of them seldom."""
     waiting: dict[bytes, None] = {B: None}
-    showing = Showing(Random(1), waiting.__contains__)
+    showing = Showing(Random(1), waiting.__contains__, have_all)
     for peer in (A, B):
         showing.begin(peer, ROOT, SIZE, FILE, 0.0)
     showing.may_ask(B, ROOT, 0.0)

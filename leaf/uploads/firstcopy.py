@@ -42,9 +42,11 @@ class FirstCopy:
 
     __slots__ = (
         *("_begun", "_block", "_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked"),
+        "size",
     )
 
     def __init__(self, size: int, rng: Random) -> None:
+        self.size = size
         self._rng = rng
         self._piece_bytes = piece_size_bytes(size)
         self._block = REQUEST_BYTES_MAX // self._piece_bytes

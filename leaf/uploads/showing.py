@@ -43,11 +43,21 @@ class News:
 class Showing:
     """What each leaf was told of each file that it wants."""
 
-    __slots__ = ("_begun_anew", "_first_copies", "_news", "_rng", "_told", "_waits", "deadlines")
+    __slots__ = (
+        *("_begun_anew", "_first_copies", "_has_all", "_news", "_rng", "_told", "_waits"),
+        "deadlines",
+    )
 
-    def __init__(self, rng: Random, waits: Callable[[NodeId], bool]) -> None:
-        """`waits` tells whether a leaf waits for bytes of ours."""
+    def __init__(
+        self,
+        rng: Random,
+        waits: Callable[[NodeId], bool],
+        has_all: Callable[[bytes, int], bool],
+    ) -> None:
+        """`waits` tells whether a leaf waits for bytes of ours, `has_all` whether we have all of
+        the file with this root and size."""
         self._rng = rng
+        self._has_all = has_all
         self._waits = waits
         self._told: dict[bytes, dict[NodeId, None]] = {}  # by root
         self._first_copies: dict[bytes, FirstCopy] = {}  # of files that we have whole
@@ -92,14 +102,14 @@ class Showing:
 
     def may_ask(self, peer: NodeId, root: bytes, now: float) -> list[Effect]:
         """It has a slot now."""
-        first_copy = self._first_copies.get(root)
+        first_copy = self._first_copy(root)
         return self._shown(peer, root, first_copy.begin(peer), now) if first_copy else []
 
     def asked(
         self, peer: NodeId, root: bytes, size: int, offset: int, length: int, now: float
     ) -> list[Effect]:
         """It asked for whole pieces."""
-        first_copy = self._first_copies.get(root)
+        first_copy = self._first_copy(root)
         if first_copy is None or first_copy.is_over:
             return []
         piece_bytes = piece_size_bytes(size)
@@ -128,7 +138,7 @@ class Showing:
             if isinstance(due, bytes) and (news := self._news.get(due)) is not None:
                 effects += self._tell(due, news)
                 news.told_at, news.pieces = now, BitMap()
-            elif isinstance(due, tuple) and due[0] in self._first_copies:
+            elif isinstance(due, tuple) and self._first_copy(due[0]) is not None:
                 effects += self._release(due[0], now)
         return effects
 
@@ -153,6 +163,15 @@ class Showing:
             self._news.pop(root, None)
             self.deadlines.cancel(root)
             self.deadlines.cancel((root,))
+
+    def _first_copy(self, root: bytes) -> FirstCopy | None:
+        """Who sees what of a file that we have whole; none where we do not any more."""
+        first_copy = self._first_copies.get(root)
+        if first_copy is not None and not self._has_all(root, first_copy.size):
+            del self._first_copies[root]
+            self.deadlines.cancel((root,))
+            return None
+        return first_copy
 
     def _shown(self, peer: NodeId, root: bytes, shown: list[Run], now: float) -> list[Effect]:
         return self._haves(peer, root, shown) + self._release(root, now)

@@ -38,6 +38,11 @@ class Stock:
             return "not_here"
         return ReadPart(number, held.record.number, offset, length)
 
+    def has_all(self, root: bytes, size: int) -> bool:
+        """Whether every piece is there: a file may vanish, and be fetched again."""
+        held = self.find(root, size)
+        return isinstance(held, SharedFile) or (held is not None and held.marks() is None)
+
     def whole(self, root: bytes) -> SharedFile | Download | None:
         """Something that has all of a file with this root."""
         shared = self._library.find(root)

@@ -73,7 +73,7 @@ class Uploads:
         self._slots = Slots(config, rng)
         self._line = RememberedLine(self._slots, config.ledger_s)
         self._newcomers: dict[NodeId, None] = {}  # who were not told yet where they stand
-        self._showing = Showing(rng, self._waits_for_bytes)
+        self._showing = Showing(rng, self._waits_for_bytes, stock.has_all)
         self._proofs = Proofs()
         self._outlet = Outlet(links.caps.up, ledger.weight)  # requests the disk has not begun
         self._reads: dict[int, tuple[Key, int, int, float]] = {}  # key, offset, length, when
