@@ -231,8 +231,8 @@ def test_a_piece_of_another_length_is_refused() -> None:
 def test_partial_sources_are_asked_for_what_they_have() -> None:
     """Only that, and more as they get it."""
     fetching = Fetching()
-    bits = b"\xc0" + bytes(PIECES // 8 - 1)
-    assert requests(fetching.ready(A, bits)) == [Request(ROOT, 0, 2 * 16384)]
+    bits = b"\x80" + bytes(PIECES // 8 - 1)
+    assert requests(fetching.ready(A, bits)) == [Request(ROOT, 0, 16384)]
     more = requests(fetching.hears(A, Have(ROOT, 100)))
     assert more == [Request(ROOT, 100 * 16384, 16384)]
     assert requests(fetching.hears(A, Have(ROOT, 100))) == []

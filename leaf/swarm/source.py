@@ -1,8 +1,10 @@
 """One leaf that a download fetches from: what it has, what it owes, and how it behaved.
 
 The window is what may be asked of it and not be here yet. It begins small, grows by what arrives,
-and stays near what the leaf was measured to send in a second, so one that is slow or never answers
-holds little of anything. Requests are sized by the same measure. Nothing is sent or decided here.
+and stays near what the leaf sent in the last second, pauses included, so one that is slow, seldom
+has anything or never answers holds little of anything: in a crowd the first answers come at once,
+and who took these for its rate would ask it for all that it has, like everybody else. Requests are
+sized by the same measure. Nothing is sent or decided here.
 """
 
 import enum
@@ -17,7 +19,7 @@ from common.limits import OPEN_REQUESTS_MAX, REQUEST_BYTES_MAX
 from common.messages.swarm import Choke
 from common.rates import Rate
 
-REQUEST_BYTES_FIRST: Final = 32 * 1024  # of a leaf that is not measured yet; wild guess
+REQUEST_BYTES_FIRST: Final = 16 * 1024  # of a leaf that is not measured yet: one block
 REQUEST_S: Final = 0.5  # what one request may take to arrive: so late is a Choke or a Cancel
 WINDOW_S: Final = 1.0  # what may be owed; a round trip longer than this is not filled
 WINDOW_BYTES_FIRST: Final = 2 * REQUEST_BYTES_FIRST  # one arrives while the next is asked for
@@ -63,7 +65,8 @@ class Source:
     owed_bytes: int = 0
     request_bytes: int = REQUEST_BYTES_FIRST
     window_bytes: int = WINDOW_BYTES_FIRST
-    rate: Rate | None = None  # since it last owed nothing: pauses of ours do not count
+    rate: Rate | None = None  # since it last choked us; a newcomer's since `WINDOW_S` before that
+    is_measured: bool = False  # it sent something over this link
     snubs: int = 0
     tries: int = 0  # dials in a row that came to nothing
     is_hearsay: bool = False  # other leaves named it, and the parent has not
@@ -88,14 +91,14 @@ class Source:
 
     def choke(self, message: object, now: float) -> None:
         """It answers no requests now; where we stand in its line, if it says so."""
-        self.choking = True
+        self.choking, self.rate = True, None
         if isinstance(message, Choke):
             self.place, self.turn_at = message.place, now + message.wait_s
 
     def asked(self, offset: int, request: Asked) -> None:
         """It owes this now."""
-        if not self.requests:
-            self.rate = Rate(request.at)
+        if self.rate is None:
+            self.rate = Rate(request.at - (0.0 if self.is_measured else WINDOW_S))
         self.requests[offset] = request
         self.owed_bytes += request.length
 
@@ -103,7 +106,7 @@ class Source:
         """It brought what it owed at `offset`."""
         request = self._settle(offset)
         if request is not None:
-            self.snubs = 0
+            self.snubs, self.is_measured = 0, True
             self._measure(request.length, window_bytes_max, now)
         return request
 
@@ -150,7 +153,7 @@ class Source:
         self.requests.clear()
         self.late.clear()
         self.request_bytes, self.window_bytes = REQUEST_BYTES_FIRST, WINDOW_BYTES_FIRST
-        self.owed_bytes, self.snubs = 0, 0
+        self.owed_bytes, self.snubs, self.rate, self.is_measured = 0, 0, None, False
 
     def _settle(self, offset: int) -> Asked | None:
         request = self.requests.pop(offset, None)
