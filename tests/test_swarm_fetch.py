@@ -375,7 +375,7 @@ def streamed(bytes_per_s: float, seconds: float) -> tuple[Fetching, list[Request
 
 @pytest.mark.parametrize("bytes_per_s", [10_000, 200_000, 1_000_000, 50_000_000])
 def test_requests_and_window_follow_the_measured_rate(bytes_per_s: int) -> None:
-    """A request takes a quarter of a second, what is owed a second; within the limits of both."""
+    """A request takes half a second, what is owed a second; within the limits of both."""
     fetching, asked = streamed(bytes_per_s, 10.0 if bytes_per_s < 10_000_000 else 1.0)
     (source,) = fetching.core.sources
     piece = piece_span(1024 * MIB, 0)[1]
@@ -387,8 +387,8 @@ def test_requests_and_window_follow_the_measured_rate(bytes_per_s: int) -> None:
     assert source.owed_bytes >= min(window * 0.5, source.owed_bytes + 1 - piece)
 
 
-def test_a_pause_of_ours_does_not_count_as_slow() -> None:
-    """A source that had nothing to send for long is as fast as before."""
+def test_a_choke_does_not_count_as_slow() -> None:
+    """A source that let us wait for a slot is as fast as before."""
     fetching, _ = streamed(50_000_000, 1.0)
     (source,) = fetching.core.sources
     before = source.request_bytes

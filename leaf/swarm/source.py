@@ -1,10 +1,10 @@
 """One leaf that a download fetches from: what it has, what it owes, and how it behaved.
 
 The window is what may be asked of it and not be here yet. It begins small, grows by what arrives,
-and stays near what the leaf sent in the last second, pauses included, so one that is slow, seldom
-has anything or never answers holds little of anything: in a crowd the first answers come at once,
-and who took these for its rate would ask it for all that it has, like everybody else. Requests are
-sized by the same measure. Nothing is sent or decided here.
+and stays near what the leaf sends in a second, pauses included but for chokes, so one that is slow,
+seldom has anything or never answers holds little of anything: in a crowd the first answers come at
+once, and who took these for its rate would ask it for all that it has, like everybody else.
+Requests are sized by the same measure. Nothing is sent or decided here.
 """
 
 import enum
