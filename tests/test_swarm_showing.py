@@ -14,8 +14,8 @@ from common.messages.swarm import Bitfield, Have
 from common.storage import SharedFile
 from leaf.swarm.picker import run_around
 from leaf.swarm.pieces import haves, pack, pieces_of
-from leaf.uploads.firstcopy import PATIENCE_S, FirstCopy
-from leaf.uploads.showing import Showing
+from leaf.uploads.firstcopy import PATIENCE_S, REST_S_MAX, REST_SHARE, FirstCopy
+from leaf.uploads.showing import CROWD_MIN, Showing
 
 PIECE = 16384
 COUNT = 200
@@ -149,6 +149,26 @@ def test_when_the_last_of_the_hidden_is_asked_for_all_see_everything() -> None:
         showing.leave(peer, ROOT)
     showing.begin(A, ROOT, SIZE, FILE, 0.0)
     assert not seen(showing.begin(B, ROOT, SIZE, FILE, 0.0), B)
+
+
+@given(st.integers(2, 2 * CROWD_MIN), st.floats(0.0, 1_000.0))
+def test_only_a_crowd_is_left_alone_with_the_first_copy_and_not_for_long(
+    leaves: int, took_s: float
+) -> None:
+    """For a small part of the time that it took, at most ten seconds, from the last question for it
+    on; among few our uplink is missed."""
+    showing = Showing(Random(1), lambda _peer: False, have_all)
+    for number in range(leaves):
+        showing.begin(bytes([number]) * 32, ROOT, SIZE, FILE, 0.0)
+    half = SIZE // 2 // PIECE * PIECE
+    showing.asked(A, ROOT, SIZE, 0, half, 5.0)
+    assert not showing.rests(ROOT, 5.0)
+    end = 5.0 + took_s
+    showing.asked(A, ROOT, SIZE, half, SIZE - half, end)
+    rest_s = min(REST_SHARE * (end - 5.0), REST_S_MAX)
+    assert showing.rests(ROOT, end) == (leaves >= CROWD_MIN and rest_s > 0.0)
+    assert not showing.rests(ROOT, end + rest_s)
+    assert not showing.rests(bytes(32), end)
 
 
 def test_who_asks_for_nothing_for_a_while_sees_everything() -> None:

@@ -284,8 +284,7 @@ class Fetch:
         if message.reason == "choked":
             return self._on_choke(source, event, now)
         if message.reason == "too_many" and message.offset is not None:
-            source.narrow()  # it may be asked again as soon as something else moves, or then
-            self.sources.expect(source, now)
+            self._pipeline.refused(source, now)
             return []
         if message.reason == "too_many" and source.shown:  # hashes; perhaps of another by now
             owes = self._layer.owes(source.peer)
@@ -327,7 +326,7 @@ class Fetch:
     def _due_data(self, source: Source, now: float) -> list[Effect]:
         """It let us wait: others may have what it owes; the third time we hang up."""
         if source.shown and not source.requests and not self._layer.owes(source.peer):
-            return self._pipeline.fill(source, now)  # it had too much to do
+            return self._pipeline.fill(source, now)  # another brought it
         source.snubs += 1
         if source.snubs >= SNUBS_MAX or not source.shown:
             return self._hang_up(source, "no data in time", now)

@@ -85,6 +85,13 @@ class Pipeline:
             self._be_patient(now)
         return effects
 
+    def refused(self, source: Source, now: float) -> None:
+        """It takes no more requests now: others may, and it a little later."""
+        source.refused(now + AGAIN_S)
+        if not source.requests:
+            self._sources.expect_nothing(source)
+        self._deadlines.set("refused", source.full_until)
+
     def layer_refused(self, source: Source, now: float) -> list[Effect]:
         """Too many ask it for hashes: others may have them by now, and soon it has room."""
         self._layer.refused(source.peer, now)

@@ -68,6 +68,7 @@ class Source:
     rate: Rate | None = None  # since it last choked us; a newcomer's since `WINDOW_S` before that
     is_measured: bool = False  # it sent something over this link
     snubs: int = 0
+    full_until: float = 0.0  # it takes no more requests
     tries: int = 0  # dials in a row that came to nothing
     is_hearsay: bool = False  # other leaves named it, and the parent has not
     overdue: bool = False  # our dial should have been answered: it takes no other's place
@@ -115,9 +116,10 @@ class Source:
         per_s = self.rate.per_s(now) if self.rate is not None else 0.0
         return self.owed_bytes / per_s if per_s > 0.0 else 0.0
 
-    def narrow(self) -> None:
-        """It was asked for more than it takes."""
+    def refused(self, until: float) -> None:
+        """It was asked for more than it takes: it is asked for less, and for nothing until then."""
         self.window_bytes = max(self.window_bytes // 2, self.request_bytes)
+        self.full_until = until
 
     def _measure(self, length: int, window_bytes_max: int, now: float) -> None:
         """So much came: size the next request and the window by how fast."""
@@ -149,7 +151,7 @@ class Source:
     def unlink(self) -> None:
         """The link is gone, and all that was said over it."""
         self.choking, self.shown, self.has = True, False, None
-        self.place = 0
+        self.place, self.full_until = 0, 0.0
         self.requests.clear()
         self.late.clear()
         self.request_bytes, self.window_bytes = REQUEST_BYTES_FIRST, WINDOW_BYTES_FIRST

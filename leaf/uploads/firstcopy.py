@@ -6,9 +6,11 @@ missing elsewhere: then its link, not the sum of all, says how long it takes (su
 time. When all pieces have been asked for everybody sees everything. So does the first to come, as
 long as it is alone, and who asks for nothing for a while, not even for hashes, and waits for
 nothing either: it may have got elsewhere what it was shown, and lack the rest. What it was shown in
-vain is shown to another.
+vain is shown to another. When the first copy is out it goes round in a crowd without us, where we
+are one of many that send it: then we rest for a small part of the time that it took.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -24,6 +26,8 @@ from leaf.swarm.picker import Run, power_below, run_around
 
 SHOWN_BYTES_FIRST: Final = 64 * 1024  # to a leaf of which nothing is known yet; wild guess
 PATIENCE_S: Final = 2.0  # without a question before everything is seen; wild guess
+REST_SHARE: Final = 0.05  # of the time that the first copy took
+REST_S_MAX: Final = 10.0  # what was asked for and never sent is missing so long; wild guess
 SHARE: Final = 4  # a leaf is shown no more at a time than this part of its even share ...
 SHORT_S: Final = 0.2  # ... unless it takes that in so short a time: crumbs cost more than they even
 
@@ -41,8 +45,8 @@ class FirstCopy:
     """Who sees what of one file; those who are not in it see everything."""
 
     __slots__ = (
-        *("_begun", "_block", "_hidden", "_piece_bytes", "_pieces", "_rng", "_seers", "_unasked"),
-        "size",
+        *("_asked_at", "_begun", "_block", "_hidden", "_piece_bytes", "_pieces", "_rng"),
+        *("_seers", "_unasked", "rests_until", "size"),
     )
 
     def __init__(self, size: int, rng: Random) -> None:
@@ -55,6 +59,9 @@ class FirstCopy:
         self._hidden = BitMap(range(self._pieces))  # nobody asked for these, or will
         self._unasked = BitMap(self._hidden)  # nobody asked for these, shown or not
         self._seers: dict[NodeId, _Seer] = {}
+        self._asked_at: float | None = None  # when somebody asked for the first piece
+        self.rests_until = -math.inf
+        """How long a crowd is left alone with the first copy."""
 
     @property
     def is_over(self) -> bool:
@@ -90,6 +97,9 @@ class FirstCopy:
         first, count = run
         self._hidden.remove_range(first, first + count)
         self._unasked.remove_range(first, first + count)
+        self._asked_at = now if self._asked_at is None else self._asked_at
+        if self.is_over:
+            self.rests_until = now + min(REST_SHARE * (now - self._asked_at), REST_S_MAX)
         soon = 0
         if (seer := self._seers.get(peer)) is not None:
             seer.asked_at = now

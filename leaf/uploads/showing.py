@@ -28,6 +28,7 @@ from leaf.swarm.pieces import haves, pack
 from leaf.uploads.firstcopy import FirstCopy
 
 SEERS_MIN: Final = 2  # with one there is nobody to share the first copy with
+CROWD_MIN: Final = 30  # that want one file: our uplink is little beside all of theirs
 TOLD_S: Final = 0.1  # between two messages with news of one file to one leaf; wild guess
 
 
@@ -115,6 +116,13 @@ class Showing:
         piece_bytes = piece_size_bytes(size)
         run = (offset // piece_bytes, -(-length // piece_bytes))
         return self._shown(peer, root, first_copy.asked(peer, run, now), now)
+
+    def rests(self, root: bytes, now: float) -> bool:
+        """Whether a crowd has just got the first copy of this file, which goes round in it now."""
+        first_copy = self._first_copies.get(root)
+        if first_copy is None or now >= first_copy.rests_until:
+            return False
+        return len(self._told.get(root, {})) >= CROWD_MIN
 
     def asked_for_hashes(self, peer: NodeId, root: bytes, now: float) -> None:
         """It cannot ask for pieces yet."""

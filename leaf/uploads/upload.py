@@ -255,8 +255,9 @@ class Uploads:
             return [Send(peer, Reject(message.root, "choked", offset))]
         if not wish.is_whole(offset, message.length):
             return [Hangup(peer, Door.BULK, "a request that is not whole pieces")]
-        full = self._outlet.waiting_of(peer) >= LEAF_WAITING_MAX
-        if full or len(wish.requests) >= OPEN_REQUESTS_MAX or offset in wish.requests:
+        waiting, rests = self._outlet.waiting_of(peer), self._showing.rests(message.root, self._now)
+        full = rests or waiting >= LEAF_WAITING_MAX or len(wish.requests) >= OPEN_REQUESTS_MAX
+        if full or offset in wish.requests:
             return [Send(peer, Reject(message.root, "too_many", offset))]
         if self._proofs.waiting_bytes(*key):  # it has got the hashes elsewhere
             self._proofs.leave(peer)
