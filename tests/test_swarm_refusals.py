@@ -7,8 +7,10 @@ from leaf.swarm.layer import AGAIN_S
 from leaf.uploads.firstcopy import REST_SHARE
 from leaf.uploads.showing import CROWD_MIN
 from tests import test_swarm_upload as uploads
+from tests.memory_disk import tree_of
 from tests.test_swarm_fetch import ROOT, A, B, Fetching, requests
 from tests.test_swarm_upload import Serving
+from tests.test_why import DATA, cause, says, stalled, why
 
 
 def test_who_refuses_is_asked_again_a_little_later() -> None:
@@ -38,3 +40,17 @@ def test_a_crowd_with_a_first_copy_is_refused_a_second_for_a_moment() -> None:
     assert serving.says(crowd[2], again, now=20.5) == [Send(crowd[2], refused)]
     effects = serving.says(crowd[2], again, now=20.0 + 20.0 * REST_SHARE)
     assert [type(each) for each in effects] == [ReadShared]
+
+
+def test_why_nothing_comes_of_who_is_asked_by_too_many() -> None:
+    """It is said, and when it is asked again."""
+    world = stalled(sources=1)
+    root = tree_of(DATA).root
+    for offset in range(0, len(DATA), 16384):
+        says(world, Reject(root, "too_many", offset))
+    (row,) = why(world).sources
+    assert (row.owed_bytes, row.remark) == (0, "is asked by too many")
+    refused = cause(world, "refused")
+    assert refused.text == "too many ask 1 of 1 linked sources; we ask again soon"
+    assert refused.next_try_s is not None
+    assert 0.0 < refused.next_try_s <= AGAIN_S

@@ -81,7 +81,7 @@ class Requests:
         self, source: Source, sources: Iterable[Source], bytes_per_s: float, now: float
     ) -> list[Effect]:
         """Ask `source` for as much as it and the allotment have room for; so fast does it come."""
-        if not (source.ready and source.room) or now < source.full_until or self.gate.is_shut(now):
+        if not (source.ready and source.room) or source.is_full(now) or self.gate.is_shut(now):
             return []
         everybody = list(sources)
         soon = window(self.pieces, self._size, bytes_per_s) if self.is_streamed else NO_WINDOW

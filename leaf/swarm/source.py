@@ -116,6 +116,10 @@ class Source:
         per_s = self.rate.per_s(now) if self.rate is not None else 0.0
         return self.owed_bytes / per_s if per_s > 0.0 else 0.0
 
+    def is_full(self, now: float) -> bool:
+        """Whether it would refuse a request, as it did one a moment ago."""
+        return now < self.full_until
+
     def refused(self, until: float) -> None:
         """It was asked for more than it takes: it is asked for less, and for nothing until then."""
         self.window_bytes = max(self.window_bytes // 2, self.request_bytes)

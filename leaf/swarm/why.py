@@ -125,6 +125,7 @@ def _of_linked(fetch: Fetch, linked: list[Source], now: float) -> list[Cause]:
     """What keeps those that there is a link to."""
     of = f"of {len(linked)} linked sources"
     choking = [each for each in linked if each.shown and each.choking]
+    refusing = [each for each in linked if each.is_full(now) and not each.requests]
     useless = [each for each in linked if fetch.requests.has_nothing(each)]
     snubbing = [each for each in linked if each.snubs]
     causes = []
@@ -138,6 +139,10 @@ def _of_linked(fetch: Fetch, linked: list[Source], now: float) -> list[Cause]:
             text = f"{text}; our place in the shortest line is {first.place}"
             turn_s = left_s(first.turn_at, now)
         causes.append(Cause("choked", text, len(choking), turn_s))
+    if refusing:
+        text = f"too many ask {len(refusing)} {of}; we ask again soon"
+        again_s = left_s(min(each.full_until for each in refusing), now)
+        causes.append(Cause("refused", text, len(refusing), again_s))
     if useless:
         text = f"nothing that is lacking here is at {len(useless)} {of}"
         causes.append(Cause("useless", text, len(useless)))
@@ -169,7 +174,7 @@ def _row(fetch: Fetch, source: Source, now: float) -> SourceRow:
         node=node_text(source.peer),
         address=str(source.address),
         phase=source.phase.value,
-        remark=_remark(fetch, source, rests=at is not None),
+        remark=_remark(fetch, source, now, rests=at is not None),
         tries=source.tries,
         next_try_s=None if at is None else left_s(at, now),
     )
@@ -183,7 +188,7 @@ def _row(fetch: Fetch, source: Source, now: float) -> SourceRow:
     return row
 
 
-def _remark(fetch: Fetch, source: Source, *, rests: bool) -> str:
+def _remark(fetch: Fetch, source: Source, now: float, *, rests: bool) -> str:
     """What there is to say of a source, in a few words."""
     if source.phase is Phase.DIALLING:
         return "being reached"
@@ -200,6 +205,8 @@ def _remark(fetch: Fetch, source: Source, *, rests: bool) -> str:
         return "has nothing that is lacking here"
     if fetch.requests.gate.rate is not None:
         return "sends as fast as our limit lets it"
+    if source.is_full(now) and not source.requests:
+        return "is asked by too many"
     return "sends" if source.requests else "is asked for nothing now"
 
 
