@@ -61,7 +61,7 @@ class FirstCopy:
         self._seers: dict[NodeId, _Seer] = {}
         self._asked_at: float | None = None  # when somebody asked for the first piece
         self.rests_until = -math.inf
-        """How long a crowd is left alone with the first copy."""
+        """Until when a crowd is left alone with the first copy; set when that is over."""
 
     @property
     def is_over(self) -> bool:

@@ -28,7 +28,7 @@ from leaf.swarm.pieces import haves, pack
 from leaf.uploads.firstcopy import FirstCopy
 
 SEERS_MIN: Final = 2  # with one there is nobody to share the first copy with
-CROWD_MIN: Final = 30  # that want one file: our uplink is little beside all of theirs
+CROWD_MIN: Final = 30  # that want one file: our uplink is little beside all theirs; wild guess
 TOLD_S: Final = 0.1  # between two messages with news of one file to one leaf; wild guess
 
 
